@@ -1,0 +1,156 @@
+// The composition root: builds the adapters, wires the loops, starts in order, stops in reverse order.
+import { resolve, join } from "node:path";
+import type { Config } from "./config.ts";
+import { baseEnvironment } from "./core/environment.ts";
+import type { Batch, BatchName, BatchStatus, Problem } from "./core/model.ts";
+import { createApp } from "./http/app.ts";
+import { listen } from "./http/server.ts";
+import { createIds, systemClock } from "./io/clock.ts";
+import { openHistory } from "./io/history.ts";
+import { takeLock } from "./io/lock.ts";
+import { createLogStore } from "./io/logs.ts";
+import { createRevisions } from "./io/revision.ts";
+import { createRunner } from "./io/runner.ts";
+import { createSource } from "./io/source.ts";
+import { createWatch } from "./io/watch.ts";
+import { createExecutor } from "./loops/executor.ts";
+import { createReconciler, type Reconciler } from "./loops/reconciler.ts";
+import { createScheduler } from "./loops/scheduler.ts";
+import { createHousekeeper } from "./loops/housekeeper.ts";
+import type { Catalog, Logger } from "./ports.ts";
+
+/** While events cannot be had, the folder is looked over this often, or ten times as long as one look takes. */
+const pollMs = 2_000;
+
+export interface Agent {
+  /** Where it serves, `http://127.0.0.1:8080`. */
+  url: string;
+  /** Looks over the whole folder now. */
+  resync(): Promise<void>;
+  /** Ends in order: no new starts, running ones ended and recorded, all written, the lock given back. */
+  stop(): Promise<void>;
+}
+
+/** Starts the agent on the folder `dir`. Throws ConfigError or StoreError when it cannot serve at all. */
+export async function startAgent(
+  dir: string,
+  config: Config,
+  deps: { log: Logger; env: Readonly<Record<string, string | undefined>>; version: string },
+): Promise<Agent> {
+  const clock = systemClock;
+  const { log, version } = deps;
+  const dataDir = resolve(config.data);
+  const runner = createRunner(dataDir, clock);
+  const unlock = await takeLock(dataDir, runner.boot, clock.now);
+  const undo: (() => Promise<void>)[] = [unlock];
+  const stopAll = async () => {
+    for (const step of undo.splice(0).reverse()) {
+      await step().catch((error: unknown) => log.error("while stopping", { error: String(error) }));
+    }
+  };
+  try {
+    const history = await openHistory(dataDir, { clock, log });
+    undo.push(() => history.flush());
+    const source = createSource(dir);
+    const revisions = createRevisions(dataDir, dir, createSource);
+    let ready = false;
+
+    const executor = createExecutor({
+      clock,
+      newId: createIds(history.newestId()),
+      history,
+      runner,
+      log,
+      maxParallel: config.maxParallel,
+      definition: (name) => definitionOf(reconciler.entry(name)),
+      paths: {
+        revision: revisions.path,
+        state: (name) => join(dataDir, "batches", name, "state"),
+        progress: (name, id) => join(dataDir, "batches", name, "executions", id, "progress"),
+      },
+      baseEnv: baseEnvironment(deps.env),
+    });
+    const scheduler = createScheduler({ clock, onDue: executor.due });
+    const watch = createWatch(dir, { poll: config.poll, log, onDirty: (name) => reconciler.dirty(name) });
+    const reconciler: Reconciler = createReconciler({
+      source,
+      revisions,
+      history,
+      clock,
+      log,
+      timeZone: config.timeZone,
+      watching: () => watch.mode() === "inotify",
+      onApplied: (name, batch) => reschedule(name, batch),
+    });
+
+    function reschedule(name: BatchName, batch: Batch | null): void {
+      const covered = history.document(name)?.schedule?.coveredUntil;
+      if (batch === null || !batch.enabled || batch.schedule === null || covered === undefined) scheduler.remove(name);
+      else scheduler.set(batch, Date.parse(covered));
+    }
+
+    const catalog: Catalog = {
+      batches: reconciler.entries,
+      batch: reconciler.entry,
+      next: (name, count) => scheduler.next(name, count).map((at) => new Date(at).toISOString()),
+      problems: () => problemsOf(reconciler),
+      notReady: () => [
+        ...(ready ? [] : ["the first reconcile is not done yet"]),
+        ...(reconciler.rootProblem() === null ? [] : [reconciler.rootProblem()?.message ?? ""]),
+        ...(history.trouble() === null ? [] : [history.trouble() ?? ""]),
+      ],
+      details: () => ({
+        version,
+        watch: { mode: watch.mode(), ...reconciler.health() },
+        ...executor.counts(),
+        batches: reconciler.entries().length,
+        problems: problemsOf(reconciler).length,
+      }),
+    };
+    const app = createApp({ catalog, history, logs: createLogStore(dataDir), clock, log, version });
+    const server = await listen(app, { host: config.host, port: config.port });
+    undo.push(() => server.close());
+
+    // Watching begins before the first look, so that nothing changes unseen between the two.
+    undo.push(() => watch.close());
+    await watch.start();
+    undo.push(() => reconciler.stop());
+    await reconciler.resync();
+    executor.resume();
+    undo.push(() => executor.stop(config.graceMs));
+    scheduler.start();
+    undo.push(() => Promise.resolve(scheduler.stop()));
+    ready = true;
+
+    const housekeeper = createHousekeeper({
+      clock,
+      log,
+      resyncMs: () => (watch.mode() === "poll" ? pollMs : config.resyncMs),
+      async resync() {
+        await watch.verify();
+        await reconciler.resync();
+      },
+      history,
+      revisions,
+      inUse: () => new Set([...executor.revisionsInUse(), ...reconciler.applying()]),
+      keepOf: (name) => reconciler.entry(name)?.batch?.keep,
+      keepRemovedMs: config.keepRemovedMs,
+    });
+    housekeeper.start();
+    undo.push(() => housekeeper.stop());
+    return { url: server.url, resync: housekeeper.resyncNow, stop: stopAll };
+  } catch (error) {
+    await stopAll();
+    throw error;
+  }
+}
+
+function definitionOf(status: BatchStatus | undefined) {
+  if (status === undefined || status.batch === null || status.revision === null) return null;
+  return { batch: status.batch, revision: status.revision, commit: status.commit };
+}
+
+function problemsOf(reconciler: Reconciler): Problem[] {
+  const root = reconciler.rootProblem();
+  return [...(root === null ? [] : [root]), ...reconciler.entries().flatMap((entry) => entry.problems)];
+}

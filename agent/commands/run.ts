@@ -1,0 +1,29 @@
+// `batch-agent run`: the agent in the foreground, until it is told to stop.
+import { stat } from "node:fs/promises";
+import { availableParallelism } from "node:os";
+import { startAgent, type Agent } from "../agent.ts";
+import { readConfig, type Config, type Machine } from "../config.ts";
+import { ConfigError } from "../errors.ts";
+import { createLogger } from "../io/log.ts";
+
+/** What the machine brings to the defaults. */
+export function thisMachine(): Machine {
+  return { cores: availableParallelism(), timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone };
+}
+
+/** Starts the agent and says where its dashboard is. Throws ConfigError or StoreError. */
+export async function run(
+  dir: string,
+  flags: Readonly<Record<string, string | boolean | undefined>>,
+  deps: { env: Readonly<Record<string, string | undefined>>; people: boolean; version: string },
+): Promise<{ agent: Agent; config: Config }> {
+  const config = readConfig(flags, deps.env, thisMachine());
+  const info = await stat(dir).catch(() => null);
+  if (info === null || !info.isDirectory()) {
+    throw new ConfigError(`there is no folder of batches at ${dir}`, "name it as in `batch-agent run path/to/batches.d`, or make it");
+  }
+  const log = createLogger({ level: config.logLevel, people: deps.people });
+  const agent = await startAgent(dir, config, { log, env: deps.env, version: deps.version });
+  log.info(`batch-agent ${deps.version} runs ${dir}; dashboard: ${agent.url}`, { url: agent.url });
+  return { agent, config };
+}

@@ -1,0 +1,118 @@
+// Settings of the agent from flags and environment, defaults in one table. Pure: both are passed in.
+import { parseDuration } from "./core/duration.ts";
+import { isTimeZone } from "./core/zone.ts";
+import { ConfigError } from "./errors.ts";
+
+export interface Config {
+  data: string;
+  host: string;
+  port: number;
+  maxParallel: number;
+  resyncMs: number;
+  poll: boolean;
+  graceMs: number;
+  timeZone: string;
+  keepRemovedMs: number;
+  logLevel: string;
+}
+
+/** What the machine brings to the defaults. */
+export interface Machine {
+  cores: number;
+  timeZone: string;
+}
+
+export interface Option {
+  /** Long flag without dashes; the environment variable is BATCH_AGENT_ and its upper-case form. */
+  name: string;
+  /** Placeholder of the value; null for a flag without one. */
+  value: string | null;
+  description: string;
+  fallback: string;
+}
+
+/** Every option of `run`, as flag and as environment variable. */
+export function runOptions(machine: Machine): readonly Option[] {
+  return [
+    { name: "data", value: "folder", description: "where history, logs and revisions are kept", fallback: "data" },
+    { name: "host", value: "address", description: "address to serve HTTP on", fallback: "127.0.0.1" },
+    { name: "port", value: "number", description: "port to serve HTTP on; 0 takes a free one", fallback: "8080" },
+    { name: "max-parallel", value: "number", description: "how many executions run at once, 4 a core", fallback: String(4 * machine.cores) },
+    { name: "resync", value: "duration", description: "how often the whole folder is looked over, as a safety net", fallback: "60s" },
+    { name: "poll", value: null, description: "look for changes at intervals, for network mounts that give no events", fallback: "false" },
+    { name: "grace", value: "duration", description: "how long running executions get to end when the agent is stopped", fallback: "25s" },
+    { name: "time-zone", value: "name", description: "zone of batches that name none", fallback: machine.timeZone },
+    { name: "keep-removed", value: "duration", description: "how long the data of a removed batch is kept", fallback: "30d" },
+    { name: "log-level", value: "level", description: "debug, info, warn or error", fallback: "info" },
+  ];
+}
+
+export function environmentName(option: string): string {
+  return `BATCH_AGENT_${option.toUpperCase().replaceAll("-", "_")}`;
+}
+
+/** Flags win over environment, environment over defaults; an empty variable counts as unset. Throws ConfigError. */
+export function readConfig(
+  flags: Readonly<Record<string, string | boolean | undefined>>,
+  env: Readonly<Record<string, string | undefined>>,
+  machine: Machine,
+): Config {
+  const fallbacks = new Map(runOptions(machine).map((option) => [option.name, option.fallback]));
+
+  function text(name: string): { value: string; from: string } {
+    const flag = flags[name];
+    if (flag !== undefined) return { value: String(flag), from: `--${name}` };
+    const variable = env[environmentName(name)];
+    if (variable !== undefined && variable !== "") return { value: variable, from: environmentName(name) };
+    return { value: fallbacks.get(name) ?? "", from: `--${name}` };
+  }
+
+  function integer(name: string, least: number, most: number): number {
+    const { value, from } = text(name);
+    const number = Number(value);
+    if (!/^\d+$/.test(value) || number < least || number > most) {
+      throw new ConfigError(`${from}: "${value}" is not a whole number from ${least} to ${most}`);
+    }
+    return number;
+  }
+
+  function duration(name: string, leastMs: number): number {
+    const { value, from } = text(name);
+    const ms = parseDuration(value);
+    if (ms === null) throw new ConfigError(`${from}: "${value}" is not a duration`, "write it as 90s, 15m, 1h30m or 2d");
+    if (ms < leastMs) throw new ConfigError(`${from}: ${value} is too short, the least is ${leastMs / 1000}s`);
+    return ms;
+  }
+
+  function flag(name: string): boolean {
+    const { value, from } = text(name);
+    if (["true", "1", "yes"].includes(value)) return true;
+    if (["false", "0", "no"].includes(value)) return false;
+    throw new ConfigError(`${from}: "${value}" is neither true nor false`);
+  }
+
+  function zone(name: string): string {
+    const { value, from } = text(name);
+    if (!isTimeZone(value)) throw new ConfigError(`${from}: there is no time zone "${value}"`, "name it as Europe/Paris or UTC");
+    return value;
+  }
+
+  function word(name: string, words: readonly string[]): string {
+    const { value, from } = text(name);
+    if (!words.includes(value)) throw new ConfigError(`${from}: "${value}" is none of ${words.join(", ")}`);
+    return value;
+  }
+
+  return {
+    data: text("data").value,
+    host: text("host").value,
+    port: integer("port", 0, 65_535),
+    maxParallel: integer("max-parallel", 1, 10_000),
+    resyncMs: duration("resync", 1_000),
+    poll: flag("poll"),
+    graceMs: duration("grace", 0),
+    timeZone: zone("time-zone"),
+    keepRemovedMs: duration("keep-removed", 0),
+    logLevel: word("log-level", ["debug", "info", "warn", "error"]),
+  };
+}

@@ -1,0 +1,209 @@
+// Every type of the domain. Types only, plus the few constants that name their members; no behaviour.
+import type { FromSchema } from "json-schema-to-ts";
+import type { batchSchema } from "./batch-schema.gen.ts";
+
+/** Name of a batch: the folder's name, `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`. */
+export type BatchName = string & { readonly __is: "BatchName" };
+/** ULID of an execution; sorts by creation. */
+export type ExecutionId = string & { readonly __is: "ExecutionId" };
+/** ULID of a run: all that one root start sets off. */
+export type RunId = string & { readonly __is: "RunId" };
+/** First 12 hex digits of the digest of a batch's files. */
+export type Revision = string & { readonly __is: "Revision" };
+/** Milliseconds since 1970 UTC. */
+export type EpochMs = number;
+/** ISO 8601 in UTC with milliseconds, `2026-11-24T02:00:00.000Z`. */
+export type Iso = string;
+
+/** A batch.yaml as the schema describes it, with the schema's defaults filled in. */
+export type BatchFile = FromSchema<typeof batchSchema>;
+
+/** One thing that `cron` may hold, parsed. */
+export type Pattern =
+  | {
+      kind: "cron";
+      /** As written. */
+      text: string;
+      /** Whether it keeps to real time when clocks go back (true) or starts once (false). */
+      repeats: boolean;
+    }
+  | {
+      kind: "once";
+      text: string;
+      /** Wall-clock time read as if it were UTC; or an exact instant if the text carried an offset. */
+      wallMs: number;
+      exact: boolean;
+    };
+
+/** When a batch is due: the union of its patterns, in one zone. */
+export interface Schedule {
+  patterns: readonly Pattern[];
+  /** IANA name, always resolved. */
+  timeZone: string;
+  /** How much later than due each start comes, in ms. */
+  jitterMs: number;
+  /** Equal for schedules that mean the same; a change of key is a change of schedule. */
+  key: string;
+}
+
+/** A valid batch, ready to use. Durations in ms. */
+export interface Batch {
+  name: BatchName;
+  /** As written, with defaults. */
+  file: BatchFile;
+  enabled: boolean;
+  /** null where the batch has no `cron`. */
+  schedule: Schedule | null;
+  startDeadlineMs: number;
+  env: Readonly<Record<string, string>>;
+  envFiles: readonly string[];
+  keep: { executions: number; ageMs: number | null };
+}
+
+/** Something wrong with a batch folder. `batch` is the entry's name as found; line and column count from 1. */
+export interface Problem {
+  batch: string;
+  file: string | null;
+  line: number | null;
+  column: number | null;
+  /** Path of the key in batch.yaml, such as `retry.limit`. */
+  path: string | null;
+  code: ProblemCode;
+  message: string;
+  hint: string | null;
+}
+
+/** Every problem code there is; each has a fixture under test/fixtures/invalid/. */
+export const problemCodes = [
+  "bad-name", // the folder's name cannot be a batch's name
+  "no-script", // batch.yaml without script.sh
+  "no-settings", // script.sh without batch.yaml
+  "two-settings", // batch.yaml and batch.yml
+  "two-sources", // x/ beside x.zip
+  "empty-file", // batch.yaml or script.sh holds nothing
+  "not-text", // batch.yaml or script.sh is binary
+  "too-large", // a file, or the batch as a whole, is over its limit
+  "too-many-files",
+  "special-file", // FIFO, socket, device; or script.sh is a folder
+  "link-outside", // a symbolic link leaves the watched root, or leads nowhere
+  "unreadable", // the folder or a file cannot be read (permissions, I/O)
+  "unsettled", // the files keep changing
+  "yaml-syntax",
+  "yaml-tab", // a tab where YAML wants spaces
+  "yaml-duplicate-key",
+  "yaml-alias", // too many aliases
+  "yaml-multiple", // more than one document
+  "crlf", // script.sh has Windows line endings
+  "schema", // a value of the wrong type or out of range
+  "unknown-key",
+  "bad-duration",
+  "bad-cron",
+  "never-due",
+  "bad-time-zone",
+  "no-start", // neither cron nor after, and nobody's onFailure
+  "not-supported-yet",
+] as const;
+export type ProblemCode = (typeof problemCodes)[number];
+
+export type ExecutionStatus = "queued" | "running" | "succeeded" | "failed" | "aborted";
+export type FailedReason = "exit" | "signal" | "timeout" | "spawn" | "lost" | "log-limit";
+export type AbortedReason =
+  | "previous-failed"
+  | "previous-aborted"
+  | "previous-not-run"
+  | "overlap"
+  | "replaced"
+  | "deadline"
+  | "missed"
+  | "shutdown"
+  | "disabled";
+export type Reason = FailedReason | AbortedReason;
+export type TriggerKind = "cron" | "after" | "onFailure" | "retry" | "manual";
+
+/** One execution: the record in history.json, and (without `boot`) what the API shows. */
+export interface Execution {
+  id: ExecutionId;
+  run: RunId;
+  batch: BatchName;
+  revision: Revision | null;
+  commit: string | null;
+  trigger: {
+    kind: TriggerKind;
+    /** Due time of the run's root start. */
+    dueAt: Iso;
+    /** The execution that caused this one. */
+    by: ExecutionId | null;
+  };
+  attempt: number;
+  status: ExecutionStatus;
+  reason: Reason | null;
+  message: string | null;
+  exitCode: number | null;
+  signal: string | null;
+  pid: number | null;
+  createdAt: Iso;
+  startedAt: Iso | null;
+  finishedAt: Iso | null;
+  durationMs: number | null;
+  progress: { percent: number; message: string | null; at: Iso } | null;
+  estimatedEndAt: Iso | null;
+  stdoutBytes: number;
+  stderrBytes: number;
+  unusual: "too-fast" | "too-slow" | "too-quiet" | null;
+  /** Only on `missed` rows: first and last due time of the gap and how many there were. */
+  missed?: { from: Iso; to: Iso; count: number };
+  /** Boot id of the machine that started it; a pid means nothing after a reboot. Not shown. */
+  boot?: string | null;
+}
+
+/** history.json of one batch. Executions oldest first. */
+export interface BatchDocument {
+  name: BatchName;
+  firstSeenAt: Iso;
+  /** When its folder went away; null while it is there. */
+  removedAt: Iso | null;
+  /** The revision in force. */
+  revision: Revision | null;
+  commit: string | null;
+  /** The schedule in force, and up to when its due times are accounted for: none at or before is ever started again. */
+  schedule: { key: string; coveredUntil: Iso } | null;
+  executions: Execution[];
+}
+
+export type BatchState = "scheduled" | "chained" | "disabled" | "invalid" | "removed";
+
+/** What the agent knows of one batch right now. */
+export interface BatchStatus {
+  name: BatchName | string;
+  state: BatchState;
+  /** The definition in force; null while nothing valid was ever seen, and once removed. */
+  batch: Batch | null;
+  revision: Revision | null;
+  commit: string | null;
+  problems: readonly Problem[];
+}
+
+/** What was read of one batch folder: facts only, judged by `parseBatch`. */
+export interface Folder {
+  /** The entry's name as found. */
+  name: string;
+  /** Its path as people write it, `batches.d/extract`; problems name files below it. */
+  location: string;
+  /** Digest over sorted paths, run bits and bytes of all files. */
+  digest: Revision;
+  /** batch.yaml and batch.yml, as far as they are there; `bytes` holds no more than the first 1 MiB + 1, `size` is the file's own. */
+  settings: readonly { file: string; bytes: Uint8Array; size: number }[];
+  /** script.sh; `bytes` holds no more than the first 1 MiB. */
+  script: { bytes: Uint8Array; size: number } | null;
+  /** What stood in the way of reading it as a batch: links that leave, special files, limits, an archive. */
+  problems: readonly Problem[];
+}
+
+/** Something worth knowing that is no mistake, such as a change of clocks that a schedule touches. */
+export interface Note {
+  batch: string;
+  file: string | null;
+  line: number | null;
+  column: number | null;
+  message: string;
+}

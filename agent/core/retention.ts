@@ -1,0 +1,25 @@
+// Which executions may go.
+import { isOpen } from "./execution.ts";
+import type { BatchDocument, EpochMs, ExecutionId } from "./model.ts";
+
+/** Ids of the executions beyond `keep`, oldest first; never one that is queued or running. */
+export function selectExpired(
+  document: Pick<BatchDocument, "executions">,
+  keep: { executions: number; ageMs: number | null },
+  now: EpochMs,
+): ExecutionId[] {
+  const tooMany = document.executions.length - keep.executions;
+  return document.executions
+    .filter((execution, index) => {
+      if (isOpen(execution)) return false;
+      if (index < tooMany) return true;
+      return keep.ageMs !== null && now - Date.parse(execution.createdAt) > keep.ageMs;
+    })
+    .map((execution) => execution.id);
+}
+
+/** Whether a batch whose folder went away is to be forgotten with all its data. */
+export function isForgotten(document: BatchDocument, keepRemovedMs: number, now: EpochMs): boolean {
+  if (document.removedAt === null || document.executions.some(isOpen)) return false;
+  return now - Date.parse(document.removedAt) > keepRemovedMs;
+}

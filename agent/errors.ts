@@ -1,0 +1,30 @@
+// The three errors that are thrown. What is expected (a bad batch, a failed script, a refused start) is a value instead.
+
+/** A setting of the agent itself cannot be used; the command ends with exit code 2. */
+export class ConfigError extends Error {
+  override name = "ConfigError";
+  readonly hint: string | null;
+  constructor(message: string, hint: string | null = null) {
+    super(message);
+    this.hint = hint;
+  }
+}
+
+/** A file operation of the agent's own data failed: which one, on which path, and what to do about it. */
+export class StoreError extends Error {
+  override name = "StoreError";
+  readonly op: string;
+  readonly path: string;
+  readonly hint: string | null;
+  constructor(op: string, path: string, cause: unknown, hint: string | null = null) {
+    super(`cannot ${op} ${path}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause });
+    this.op = op;
+    this.path = path;
+    this.hint = hint;
+  }
+}
+
+/** The program contradicts itself: a bug, never a user's mistake. */
+export class InvariantError extends Error {
+  override name = "InvariantError";
+}

@@ -1,0 +1,176 @@
+// File mechanics that several adapters share: durable writes, and walking and hashing a batch's tree. No policy.
+import { createHash } from "node:crypto";
+import { createReadStream } from "node:fs";
+import { open, readdir, readFile, realpath, rename, stat, unlink } from "node:fs/promises";
+import { dirname, join, sep } from "node:path";
+
+/** Code of a file system error (`ENOENT`), or "" for anything else. */
+export function errorCode(error: unknown): string {
+  return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
+}
+
+/** Replaces a file so that after a crash or power cut it holds the old text or the new, whole. */
+export async function writeDurably(path: string, text: string): Promise<void> {
+  const temporary = `${path}.tmp`;
+  try {
+    const file = await open(temporary, "w", 0o600);
+    try {
+      await file.writeFile(text);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    throw error;
+  }
+  await syncFolder(dirname(path));
+}
+
+/** Makes renames in a folder survive a power cut. */
+export async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+/** Runs `work` over `items`, `limit` at a time, results in order. */
+export async function mapLimit<T, R>(items: readonly T[], limit: number, work: (item: T) => Promise<R>): Promise<R[]> {
+  const results: R[] = new Array<R>(items.length);
+  let next = 0;
+  async function lane(): Promise<void> {
+    for (;;) {
+      const at = next++;
+      if (at >= items.length) return;
+      results[at] = await work(items[at] as T);
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane));
+  return results;
+}
+
+export interface TreeFile {
+  /** Relative to the batch folder, with `/`. */
+  path: string;
+  /** Where its bytes are, links resolved. */
+  realPath: string;
+  size: number;
+  executable: boolean;
+}
+
+export interface Tree {
+  files: TreeFile[];
+  faults: TreeFault[];
+  /** When any file or folder of it last changed. */
+  changedMs: number;
+}
+
+interface TreeFault {
+  code: "special-file" | "link-outside" | "too-many-files" | "too-large";
+  path: string;
+  message: string;
+}
+
+export const treeLimits = { files: 10_000, bytes: 256 * 1024 * 1024, depth: 32 };
+
+/**
+ * Lists the files of a batch, links followed within `root` (a real path). Left out: names that begin with `..` or are
+ * `.git`, and what editors leave behind while one types. Throws the file system's own errors.
+ */
+export async function walkTree(root: string, folder: string): Promise<Tree> {
+  const files: TreeFile[] = [];
+  const faults: TreeFault[] = [];
+  let bytes = 0;
+  let seen = 0;
+  let changedMs = 0;
+
+  async function visit(directory: string, prefix: string, depth: number): Promise<void> {
+    const entries = await readdir(directory, { withFileTypes: true });
+    const info = await stat(directory); // a file that was taken out shows here only
+    changedMs = Math.max(changedMs, info.mtimeMs, info.ctimeMs);
+    for (const entry of entries) {
+      if (entry.name.startsWith("..") || entry.name === ".git" || isEditorLeftover(entry.name)) continue;
+      const path = prefix + entry.name;
+      seen += 1;
+      if (seen > treeLimits.files) {
+        faults.push({ code: "too-many-files", path: "", message: `holds more than ${treeLimits.files} files` });
+        return;
+      }
+      let real = join(directory, entry.name);
+      if (entry.isSymbolicLink()) {
+        const target = await realpath(real).catch((error: unknown) => {
+          const code = errorCode(error);
+          if (code === "ENOENT" || code === "ELOOP" || code === "ENOTDIR") return null;
+          throw error;
+        });
+        if (target === null || !isWithin(root, target)) {
+          const why = target === null ? "leads nowhere" : "leaves the watched folder";
+          faults.push({ code: "link-outside", path, message: `the symbolic link ${path} ${why}` });
+          continue;
+        }
+        real = target;
+      }
+      const info = await stat(real);
+      if (info.isDirectory()) {
+        if (depth >= treeLimits.depth) {
+          faults.push({ code: "too-many-files", path, message: `folders are nested more than ${treeLimits.depth} deep` });
+          return;
+        }
+        await visit(real, `${path}/`, depth + 1);
+        if (faults.some((fault) => fault.code === "too-many-files")) return;
+      } else if (info.isFile()) {
+        bytes += info.size;
+        changedMs = Math.max(changedMs, info.mtimeMs, info.ctimeMs);
+        files.push({
+          path,
+          realPath: real,
+          size: info.size,
+          executable: (info.mode & 0o111) !== 0,
+        });
+      } else {
+        faults.push({ code: "special-file", path, message: `${path} is neither a file nor a folder` });
+      }
+    }
+  }
+
+  await visit(folder, "", 0);
+  if (bytes > treeLimits.bytes) {
+    faults.push({ code: "too-large", path: "", message: `holds ${bytes} bytes, more than ${treeLimits.bytes}` });
+  }
+  files.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
+  return { files, faults, changedMs };
+}
+
+function isEditorLeftover(name: string): boolean {
+  return name.endsWith("~") || name.startsWith(".#") || /^\..+\.sw[a-z]$/.test(name) || name === "4913";
+}
+
+function isWithin(root: string, path: string): boolean {
+  return path === root || path.startsWith(root.endsWith(sep) ? root : root + sep);
+}
+
+/** Digest of a tree: first 12 hex digits of SHA-256 over sorted paths, run bits, sizes and bytes. */
+export async function hashTree(
+  files: readonly TreeFile[],
+  onBytes: (file: TreeFile, bytes: Uint8Array) => Promise<void> | void,
+): Promise<string> {
+  const hash = createHash("sha256");
+  for (const file of files) {
+    hash.update(`${file.path}\0${file.executable ? 1 : 0}\0${file.size}\0`);
+    if (file.size <= 1024 * 1024) {
+      const bytes = await readFile(file.realPath);
+      hash.update(bytes);
+      await onBytes(file, bytes);
+    } else {
+      for await (const chunk of createReadStream(file.realPath, { highWaterMark: 256 * 1024 })) {
+        hash.update(chunk as Uint8Array);
+        await onBytes(file, chunk as Uint8Array);
+      }
+    }
+  }
+  return hash.digest("hex").slice(0, 12);
+}

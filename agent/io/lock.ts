@@ -1,0 +1,133 @@
+// One agent a data folder: agent.lock names its holder. A holder that is gone is no holder.
+import { link, mkdir, readFile, stat, unlink, utimes, writeFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { ConfigError, StoreError } from "../errors.ts";
+import { errorCode } from "./files.ts";
+
+interface Holder {
+  pid: number;
+  host: string;
+  /** Start time of the process in ticks since boot, and the boot: a pid alone may be another process by now. */
+  startTicks: string | null;
+  boot: string | null;
+  since: string;
+}
+
+/** A holder on another host is taken for gone when it has not touched the lock for this long. */
+const staleMs = 30_000;
+const touchMs = 5_000;
+let mineCount = 0;
+
+/**
+ * Takes the lock of a data folder, made if need be. Throws ConfigError naming the holder's pid and host.
+ * The result gives it back.
+ */
+export async function takeLock(dataDir: string, boot: string | null, now: () => number): Promise<() => Promise<void>> {
+  const path = join(dataDir, "agent.lock");
+  const self: Holder = {
+    pid: process.pid,
+    host: hostname(),
+    startTicks: startTicks(process.pid),
+    boot,
+    since: new Date(now()).toISOString(),
+  };
+  const mine = `${path}.${process.pid}.${mineCount++}`;
+  try {
+    await mkdir(dataDir, { recursive: true });
+    // Written whole beside it first: whoever sees the lock sees all of it.
+    await writeFile(mine, `${JSON.stringify(self)}\n`, { flush: true });
+    for (let attempt = 0; !(await create(mine, path)); attempt++) {
+      const holder = await read(path);
+      if (attempt > 100 || (holder !== null && (await isAlive(holder, path, boot, now())))) {
+        throw new ConfigError(
+          `the data folder ${dataDir} is in use by the agent with pid ${holder?.pid ?? "?"} on host ${holder?.host ?? "?"}`,
+          "one agent a data folder: stop that one, or give this one another with --data",
+        );
+      }
+      if (await replaceStale(mine, path, boot, now)) break;
+      await new Promise((done) => setTimeout(done, 20));
+    }
+  } catch (error) {
+    if (error instanceof ConfigError) throw error;
+    throw new StoreError("lock", dataDir, error, "the data folder must be writable; choose another with --data");
+  } finally {
+    await unlink(mine).catch(() => undefined);
+  }
+  const touching = setInterval(() => {
+    const at = new Date(now());
+    utimes(path, at, at).catch(() => undefined);
+  }, touchMs);
+  touching.unref();
+  return async () => {
+    clearInterval(touching);
+    const holder = await read(path);
+    if (holder?.pid === self.pid && holder.host === self.host) await unlink(path).catch(() => undefined);
+  };
+}
+
+/** A link comes to be at once with its content, and only where there is none. */
+async function create(mine: string, path: string): Promise<boolean> {
+  try {
+    await link(mine, path);
+    return true;
+  } catch (error) {
+    if (errorCode(error) === "EEXIST") return false;
+    throw error;
+  }
+}
+
+/** Of several that find it stale, only the one that holds the second, short-lived lock may look again and replace it. */
+async function replaceStale(mine: string, path: string, boot: string | null, now: () => number): Promise<boolean> {
+  const turn = `${path}.takeover`;
+  try {
+    await writeFile(turn, "", { flag: "wx" });
+  } catch (error) {
+    if (errorCode(error) !== "EEXIST") throw error;
+    const info = await stat(turn).catch(() => null);
+    if (info !== null && Math.abs(now() - info.mtimeMs) > staleMs) await unlink(turn).catch(() => undefined);
+    return false;
+  }
+  try {
+    const holder = await read(path);
+    if (holder !== null && (await isAlive(holder, path, boot, now()))) return false;
+    await unlink(path).catch(() => undefined);
+    return await create(mine, path);
+  } finally {
+    await unlink(turn).catch(() => undefined);
+  }
+}
+
+async function read(path: string): Promise<Holder | null> {
+  try {
+    const value: unknown = JSON.parse(await readFile(path, "utf8"));
+    return typeof value === "object" && value !== null && "pid" in value && "host" in value ? (value as Holder) : null;
+  } catch {
+    return null;
+  }
+}
+
+async function isAlive(holder: Holder, path: string, boot: string | null, now: number): Promise<boolean> {
+  if (holder.host !== hostname()) {
+    const info = await stat(path).catch(() => null);
+    return info !== null && now - info.mtimeMs < staleMs;
+  }
+  if (holder.boot !== boot) return false;
+  try {
+    process.kill(holder.pid, 0);
+  } catch (error) {
+    if (errorCode(error) !== "EPERM") return false;
+  }
+  return holder.startTicks === startTicks(holder.pid);
+}
+
+/** Start time of a process in clock ticks since boot, null where /proc cannot tell. */
+function startTicks(pid: number): string | null {
+  try {
+    const line = readFileSync(`/proc/${pid}/stat`, "utf8");
+    return line.slice(line.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+  } catch {
+    return null;
+  }
+}

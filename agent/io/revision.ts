@@ -1,0 +1,124 @@
+// Immutable copies of batch folders under data/revisions/<digest>/, shared by equal content.
+import { renameSync } from "node:fs";
+import { chmod, mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { dirname, join } from "node:path";
+import type { BatchName, Folder, Revision } from "../core/model.ts";
+import { StoreError } from "../errors.ts";
+import type { BatchSource, Revisions } from "../ports.ts";
+import { errorCode, hashTree, syncFolder, walkTree, type TreeFile } from "./files.ts";
+
+/**
+ * @param dataDir  the agent's data folder
+ * @param root     the folder of batches to copy from
+ * @param sourceOf reads a stored revision back, as a source of folders below the given path
+ */
+export function createRevisions(dataDir: string, root: string, sourceOf: (root: string) => BatchSource): Revisions {
+  const home = join(dataDir, "revisions");
+  const stored = sourceOf(home);
+  let staged = 0;
+
+  async function exists(revision: string): Promise<boolean> {
+    return stat(join(home, revision)).then(() => true, () => false);
+  }
+
+  async function store(folder: Folder): Promise<boolean> {
+    if (await exists(folder.digest)) return true;
+    const staging = join(home, `.staging-${process.pid}-${staged++}`);
+    try {
+      await mkdir(staging, { recursive: true });
+      const { files, faults } = await walkTree(await realpath(root), join(root, folder.name));
+      if (faults.length > 0 || (await copy(files, staging)) !== folder.digest) {
+        await remove(staging);
+        return false;
+      }
+      await lock(staging);
+      await rename(staging, join(home, folder.digest)).catch(async (error: unknown) => {
+        if (!["ENOTEMPTY", "EEXIST"].includes(errorCode(error))) throw error;
+        await remove(staging); // another batch with the same content was faster
+      });
+      await syncFolder(home);
+      return true;
+    } catch (error) {
+      await remove(staging).catch(() => undefined);
+      const code = errorCode(error);
+      if (code === "ENOENT" && !(await exists(folder.digest))) {
+        // The source moved under our hands, or our own folder is gone: the next look tells.
+        await mkdir(home, { recursive: true }).catch(() => undefined);
+        return false;
+      }
+      throw new StoreError("copy", folder.location, error, "is there room in the data folder?");
+    }
+  }
+
+  async function load(revision: Revision, name: BatchName): Promise<Folder | null> {
+    const loaded = await stored.load(revision);
+    if (loaded.kind !== "found" || loaded.folder.digest !== revision) return null; // gone or damaged
+    return { ...loaded.folder, name };
+  }
+
+  async function collect(inUse: () => ReadonlySet<Revision>): Promise<number> {
+    const wanted = inUse();
+    const candidates = (await readdir(home).catch(() => [])).filter((entry) => !wanted.has(entry as Revision));
+    let gone = 0;
+    for (const entry of candidates) {
+      const trash = join(home, `.trash-${entry}`);
+      if (!entry.startsWith(".")) {
+        if (inUse().has(entry as Revision)) continue;
+        // At once with the question, so that nothing can take it into use in between.
+        renameSync(join(home, entry), trash);
+        gone += 1;
+      } else if (entry.startsWith(".trash-")) {
+        await remove(join(home, entry));
+      } else if (entry.startsWith(".staging") && !entry.startsWith(`.staging-${process.pid}-`)) {
+        await remove(join(home, entry)); // an earlier agent's
+      }
+      await remove(trash);
+    }
+    return gone;
+  }
+
+  return { store, load, collect, path: (revision) => join(home, revision) };
+}
+
+/** Copies and hashes in one pass, so that the digest is that of the copy. */
+async function copy(files: readonly TreeFile[], target: string): Promise<string> {
+  let current: { file: TreeFile; handle: Awaited<ReturnType<typeof open>> } | null = null;
+  const finish = async () => {
+    if (current === null) return;
+    await current.handle.chmod(current.file.executable ? 0o555 : 0o444);
+    await current.handle.sync();
+    await current.handle.close();
+    current = null;
+  };
+  const begin = async (file: TreeFile) => {
+    await finish();
+    const path = join(target, file.path);
+    await mkdir(dirname(path), { recursive: true });
+    current = { file, handle: await open(path, "w") };
+    return current;
+  };
+  try {
+    return await hashTree(files, async (file, bytes) => {
+      const open = current?.file === file ? current : await begin(file);
+      await open.handle.write(bytes);
+    });
+  } finally {
+    await finish();
+  }
+}
+
+async function lock(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
+    if (entry.isDirectory()) await chmod(join(entry.parentPath, entry.name), 0o555);
+  }
+  await chmod(folder, 0o555);
+}
+
+async function remove(folder: string): Promise<void> {
+  // Read-only folders hold on to their entries unless one is root.
+  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => [])) {
+    if (entry.isDirectory()) await chmod(join(entry.parentPath, entry.name), 0o755);
+  }
+  await chmod(folder, 0o755).catch(() => undefined);
+  await rm(folder, { recursive: true, force: true });
+}

@@ -1,0 +1,212 @@
+// Runs `bash script.sh` so that the agent's death does not touch it: its output goes straight to its log files, it leads
+// a process group of its own, and a small `sh` beside it leaves `pid` and then `exit` in the execution's folder.
+import { spawn } from "node:child_process";
+import { accessSync, closeSync, constants as fsConstants, mkdirSync, openSync, readFileSync, statSync } from "node:fs";
+import { constants as osConstants } from "node:os";
+import { delimiter, join } from "node:path";
+import { parseEnv } from "node:util";
+import type { BatchName, Execution, ExecutionId } from "../core/model.ts";
+import type { Clock, Ending, Process, Runner, StartOrder } from "../ports.ts";
+import { errorCode } from "./files.ts";
+
+/**
+ * $1: the execution's folder; the rest: the command. The shell outlives a SIGTERM to the group to write `exit`: a code
+ * (`3`), or `signal 9`. Which of the two it was, `$?` does not tell (137 is either), but a shell says a word on its
+ * stderr when a child was killed; that word is caught in `exit` and overwritten. In a subshell, as dash would else
+ * speak through the redirected stderr.
+ */
+const wrapper = `d=$1; shift
+trap : TERM INT HUP
+echo $$ >"$d/pid"
+if true >"$d/exit"; then exec 3>&2 2>"$d/exit"; else exec 3>&2; fi
+(exec "$@" 2>&3 3>&-)
+code=$?
+said=$code
+if [ $code -gt 128 ] && [ -s "$d/exit" ]; then said="signal $((code - 128))"; fi
+echo "$said" >"$d/exit"
+exit $code`;
+
+const pollMs = 250;
+/** A process whose shell has not yet written its pid is looked for this long. */
+const pidPatienceMs = 2_000;
+
+const signalNames = new Map(Object.entries(osConstants.signals).map(([name, number]) => [number, name]));
+
+/** Runs scripts as local processes; folders lie below `dataDir`, an absolute path. */
+export function createRunner(dataDir: string, clock: Clock): Runner {
+  const boot = readBootId();
+
+  function folderOf(execution: { batch: BatchName; id: ExecutionId }): string {
+    return join(dataDir, "batches", execution.batch, "executions", execution.id);
+  }
+
+  function start(order: StartOrder): Process {
+    const folder = folderOf(order.execution);
+    try {
+      mkdirSync(folder, { recursive: true });
+      mkdirSync(join(dataDir, "batches", order.execution.batch, "state"), { recursive: true });
+      const env = { ...order.baseEnv, ...readEnvFiles(order.envFiles), ...order.ownEnv };
+      const bash = findBash(env["PATH"] ?? "");
+      if (!statSync(order.cwd, { throwIfNoEntry: false })?.isDirectory()) throw new Error(`the revision ${order.cwd} is gone`);
+      return launch(folder, bash, order.cwd, env);
+    } catch (error) {
+      return notStarted(error, folder);
+    }
+  }
+
+  function notStarted(error: unknown, folder: string): Process {
+    const message = error instanceof Error ? error.message : String(error);
+    return { pid: null, ended: Promise.resolve({ kind: "spawn", message, finishedAt: clock.now(), ...sizes(folder) }), signal: () => undefined };
+  }
+
+  function launch(folder: string, bash: string, cwd: string, env: Record<string, string>): Process {
+    const out = openSync(join(folder, "stdout.log"), "a", 0o644);
+    const err = openSync(join(folder, "stderr.log"), "a", 0o644);
+    try {
+      const child = spawn("/bin/sh", ["-c", wrapper, "batch-agent", folder, bash, "script.sh"], {
+        cwd,
+        env,
+        detached: true,
+        stdio: ["ignore", out, err],
+      });
+      const { pid } = child;
+      let over = false;
+      const ended = new Promise<Ending>((done) => {
+        child.once("error", (error) => done({ kind: "spawn", message: error.message, finishedAt: clock.now() }));
+        child.once("exit", (code, signal) => {
+          over = true;
+          const told = readExit(folder);
+          const finishedAt = clock.now();
+          if (told !== null) done({ ...told.how, finishedAt });
+          else if (signal !== null) done({ kind: "signal", signal, finishedAt });
+          else done({ kind: "exit", exitCode: code ?? 0, finishedAt });
+        });
+      });
+      return {
+        pid: pid ?? null,
+        ended: ended.then((ending) => ({ ...ending, ...sizes(folder) })),
+        signal: (name) => {
+          if (pid !== undefined && !over) signalGroup(pid, name);
+        },
+      };
+    } finally {
+      closeSync(out);
+      closeSync(err);
+    }
+  }
+
+  function adopt(execution: Execution): Process {
+    const folder = folderOf(execution);
+    const since = clock.now();
+    let pid = execution.pid ?? readPid(folder);
+    const ours = () => pid !== null && execution.boot === boot && isOurs(pid, execution.id);
+    const ended = new Promise<Ending>((done) => {
+      const look = () => {
+        const told = readExit(folder);
+        if (told !== null) return done({ ...told.how, finishedAt: told.at });
+        pid ??= readPid(folder);
+        const starting = pid === null && statSync(folder, { throwIfNoEntry: false }) !== undefined;
+        if (ours() || (starting && execution.boot === boot && clock.now() - since < pidPatienceMs)) {
+          clock.after(pollMs, look);
+          return;
+        }
+        // Between the two looks above it may have written its last word and gone.
+        const last = readExit(folder);
+        done(last === null ? { kind: "lost", finishedAt: clock.now() } : { ...last.how, finishedAt: last.at });
+      };
+      look();
+    });
+    return {
+      pid,
+      ended: ended.then((ending) => ({ ...ending, ...sizes(folder) })),
+      signal: (name) => {
+        if (pid !== null && ours()) signalGroup(pid, name);
+      },
+    };
+  }
+
+  return { start, adopt, boot };
+}
+
+function findBash(path: string): string {
+  for (const folder of path.split(delimiter)) {
+    const candidate = join(folder, "bash");
+    try {
+      accessSync(candidate, fsConstants.X_OK);
+      return candidate;
+    } catch {
+      // not in this one
+    }
+  }
+  throw new Error("bash is not on the agent's PATH");
+}
+
+function readEnvFiles(paths: readonly string[]): Record<string, string> {
+  const env: Record<string, string> = {};
+  for (const path of paths) {
+    try {
+      if (statSync(path).size > 1024 * 1024) throw new Error("it is larger than 1 MiB");
+      Object.assign(env, parseEnv(readFileSync(path, "utf8")));
+    } catch (error) {
+      throw new Error(`envFile ${path} cannot be used: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+    }
+  }
+  return env;
+}
+
+/** The shell's last word, if it is whole, and when it was written. */
+function readExit(folder: string): { how: { kind: "exit"; exitCode: number } | { kind: "signal"; signal: string }; at: number } | null {
+  try {
+    const path = join(folder, "exit");
+    const match = /^(signal )?(\d{1,3})\n$/.exec(readFileSync(path, "utf8"));
+    if (match === null) return null;
+    const number = Number(match[2]);
+    const at = Math.round(statSync(path).mtimeMs);
+    if (match[1] === undefined) return { how: { kind: "exit", exitCode: number }, at };
+    return { how: { kind: "signal", signal: signalNames.get(number) ?? `signal ${number}` }, at };
+  } catch {
+    return null;
+  }
+}
+
+function readPid(folder: string): number | null {
+  try {
+    const match = /^(\d+)\n$/.exec(readFileSync(join(folder, "pid"), "utf8"));
+    return match === null ? null : Number(match[1]);
+  } catch {
+    return null;
+  }
+}
+
+/**
+ * Whether a process is the one that was started for this execution: its environment names it, which no other process
+ * with a reused pid does. Where /proc cannot tell, it is not taken for ours.
+ */
+function isOurs(pid: number, id: ExecutionId): boolean {
+  try {
+    return readFileSync(`/proc/${pid}/environ`, "latin1").split("\0").includes(`BATCH_EXECUTION_ID=${id}`);
+  } catch {
+    return false;
+  }
+}
+
+function signalGroup(pid: number, name: "SIGTERM" | "SIGKILL"): void {
+  try {
+    process.kill(-pid, name);
+  } catch (error) {
+    if (errorCode(error) !== "ESRCH") throw error;
+  }
+}
+
+function sizes(folder: string): { stdoutBytes: number; stderrBytes: number } {
+  const size = (name: string) => statSync(join(folder, name), { throwIfNoEntry: false })?.size ?? 0;
+  return { stdoutBytes: size("stdout.log"), stderrBytes: size("stderr.log") };
+}
+
+function readBootId(): string | null {
+  try {
+    return readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim();
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,97 @@
+// What happens at intervals: the full resync, and deleting what is no longer to be kept.
+import type { Batch, BatchName, Revision } from "../core/model.ts";
+import { isForgotten, selectExpired } from "../core/retention.ts";
+import type { Clock, History, Logger, Revisions } from "../ports.ts";
+
+const sweepMs = 60_000;
+
+export interface Housekeeper {
+  start(): void;
+  stop(): Promise<void>;
+  resyncNow(): Promise<void>;
+}
+
+export function createHousekeeper(deps: {
+  clock: Clock;
+  log: Logger;
+  /** Time between the end of one resync and the start of the next. */
+  resyncMs(): number;
+  resync(): Promise<void>;
+  history: History;
+  revisions: Revisions;
+  inUse(): ReadonlySet<Revision>;
+  keepOf(name: BatchName): Batch["keep"] | undefined;
+  keepRemovedMs: number;
+}): Housekeeper {
+  const { clock, log, history } = deps;
+  let cancelResync: () => void = () => undefined;
+  let cancelSweep: () => void = () => undefined;
+  let current: Promise<void> = Promise.resolve();
+  let sweeping: Promise<void> = Promise.resolve();
+  let stopped = false;
+
+  async function resync(): Promise<void> {
+    const began = clock.now();
+    await deps.resync().catch((error: unknown) => log.error("resync failed", { error: String(error) }));
+    const tookMs = clock.now() - began;
+    if (!stopped) cancelResync = clock.after(Math.max(deps.resyncMs(), 10 * tookMs), () => void resyncNow());
+  }
+
+  /** One after the other, however often it is asked for. */
+  function resyncNow(): Promise<void> {
+    cancelResync();
+    current = current.then(resync);
+    return current;
+  }
+
+  async function sweep(): Promise<void> {
+    try {
+      await sweepOnce();
+    } catch (error) {
+      log.error("cannot clean up", { error: error instanceof Error ? error.message : String(error) });
+    }
+    if (!stopped) cancelSweep = clock.after(sweepMs, () => (sweeping = sweep()));
+  }
+
+  async function sweepOnce(): Promise<void> {
+    const now = clock.now();
+    for (const name of history.names()) {
+      const document = history.document(name);
+      if (document === undefined) continue;
+      if (isForgotten(document, deps.keepRemovedMs, now)) {
+        await history.forget(name);
+        log.info("removed batch forgotten", { batch: name });
+        continue;
+      }
+      const expired = selectExpired(document, deps.keepOf(name) ?? { executions: 1_000, ageMs: null }, now);
+      if (expired.length > 0) await history.drop(name, expired);
+    }
+    const gone = await deps.revisions.collect(referenced);
+    if (gone > 0) log.info("revisions collected", { count: gone });
+  }
+
+  /** In force, running, or named by an execution that is kept. */
+  function referenced(): Set<Revision> {
+    const revisions = new Set(deps.inUse());
+    for (const name of history.names()) {
+      const document = history.document(name);
+      if (document?.revision != null && document.removedAt === null) revisions.add(document.revision);
+      for (const { revision } of document?.executions ?? []) if (revision !== null) revisions.add(revision);
+    }
+    return revisions;
+  }
+
+  return {
+    start() {
+      cancelResync = clock.after(deps.resyncMs(), () => void resyncNow());
+      cancelSweep = clock.after(sweepMs, () => (sweeping = sweep()));
+    },
+    async stop() {
+      stopped = true;
+      cancelResync();
+      cancelSweep();
+      await Promise.all([current, sweeping]);
+    },
+    resyncNow,
+  };
+}

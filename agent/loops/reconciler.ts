@@ -1,0 +1,335 @@
+// Keeps what is in force equal to the folder of batches: looks at names that may have changed, settles, plans, applies.
+import { parseBatch } from "../core/batch.ts";
+import type { Batch, BatchName, BatchState, BatchStatus, Problem, Revision } from "../core/model.ts";
+import { isSettled, planReconcile, type Action, type Desired, type InForce } from "../core/plan.ts";
+import type { BatchSource, Clock, History, Loaded, Logger, Revisions, WatchHealth } from "../ports.ts";
+
+const debounceMs = 100;
+const settleMs = 100;
+const parallelLoads = 8;
+/** An entry whose files change faster than it can be read is looked at again only this often after a while. */
+const unsettledAfter = 50;
+
+interface Entry {
+  name: string;
+  batch: Batch | null;
+  revision: Revision | null;
+  commit: string | null;
+  problems: readonly Problem[];
+  /** Digest of the content that was last judged. */
+  judged: string | null;
+  /** A look that is not settled yet. */
+  waiting: { digest: string; at: number; looks: number } | null;
+}
+
+export interface Reconciler {
+  /** Says that one entry, or with null any of them, may have changed. */
+  dirty(name: string | null): void;
+  /** Looks over everything now; resolves when that is done. */
+  resync(): Promise<void>;
+  entries(): readonly BatchStatus[];
+  entry(name: string): BatchStatus | undefined;
+  /** Why the root cannot be read; null when it can. */
+  rootProblem(): Problem | null;
+  /** Revisions that are being put in force and may not stand in the record yet. */
+  applying(): ReadonlySet<Revision>;
+  health(): Omit<WatchHealth, "mode">;
+  stop(): Promise<void>;
+}
+
+export interface ReconcilerDeps {
+  source: BatchSource;
+  revisions: Revisions;
+  history: History;
+  clock: Clock;
+  log: Logger;
+  timeZone: string;
+  /** Called after what is in force for a batch has changed; null: it is no longer there. */
+  onApplied(name: BatchName, batch: Batch | null): void;
+  /** Whether events are expected to tell of every change. */
+  watching(): boolean;
+}
+
+export function createReconciler(deps: ReconcilerDeps): Reconciler {
+  const { source, revisions, history, clock, log } = deps;
+  const entries = new Map<string, Entry>();
+  const dirtyNames = new Set<string>();
+  let dirtyAll = false;
+  let root: Problem | null = null;
+  let running: Promise<void> | null = null;
+  let cancelTimer: (() => void) | null = null;
+  let stopped = false;
+  let lastVerifiedAt: string | null = null;
+  let missedEvents = 0;
+  /** Changes that a resync found before any event told of them; one that still has none by the next resync was missed. */
+  const suspects = new Set<string>();
+  const applying = new Set<Revision>();
+
+  function dirty(name: string | null): void {
+    if (name === null) dirtyAll = true;
+    else dirtyNames.add(name);
+    if (name === null) suspects.clear();
+    else suspects.delete(name);
+    schedule(debounceMs);
+  }
+
+  function schedule(ms: number): void {
+    if (stopped || cancelTimer !== null || running !== null) return;
+    cancelTimer = clock.after(ms, () => {
+      cancelTimer = null;
+      void flight();
+    });
+  }
+
+  /** Single flight: what becomes dirty meanwhile is looked at right after. */
+  function flight(): Promise<void> {
+    running ??= pass()
+      .catch((error: unknown) => log.error("reconcile failed", { error: error instanceof Error ? error.message : String(error) }))
+      .finally(() => {
+        running = null;
+        if (dirtyAll || dirtyNames.size > 0) schedule(debounceMs);
+        else if ([...entries.values()].some((entry) => entry.waiting !== null)) lookAgain();
+      });
+    return running;
+  }
+
+  function lookAgain(): void {
+    for (const entry of entries.values()) if (entry.waiting !== null) dirtyNames.add(entry.name);
+    const restless = [...entries.values()].every((entry) => (entry.waiting?.looks ?? Infinity) > unsettledAfter);
+    schedule(restless ? 5_000 : settleMs + 10);
+  }
+
+  async function resync(): Promise<void> {
+    if (running !== null) await running;
+    cancelTimer?.();
+    cancelTimer = null;
+    dirtyAll = true;
+    await flight();
+    // A first look at something that is being written settles a moment later.
+    for (let i = 0; i < 5 && !stopped && [...entries.values()].some((entry) => entry.waiting !== null); i++) {
+      await new Promise<void>((done) => void clock.after(settleMs + 10, done));
+      if (running !== null) await running;
+    }
+  }
+
+  async function pass(): Promise<void> {
+    const all = dirtyAll;
+    const hinted = new Set(dirtyNames);
+    dirtyAll = false;
+    dirtyNames.clear();
+
+    const listed = await list();
+    if (listed === null) return;
+    if (all) {
+      missedEvents += suspects.size;
+      suspects.clear();
+    }
+    const present = new Set(listed);
+    const known = [...new Set([...entries.keys(), ...history.names()])].filter((name) => !isGone(name));
+    const names = all
+      ? new Set([...present, ...known])
+      : new Set([...hinted, ...listed.filter((name) => !entries.has(name)), ...known.filter((name) => !present.has(name))]);
+
+    const desired: Desired[] = [];
+    await eachLimited([...names], async (name) => {
+      const look = await judge(name, await source.load(name));
+      if (look !== null) desired.push(look);
+      const news = look === null ? entries.get(name)?.waiting?.looks === 1 : look.kind !== "unreadable";
+      if (all && news && !hinted.has(name) && lastVerifiedAt !== null && deps.watching()) suspects.add(name);
+    });
+    const actions = planReconcile(desired, current(desired), clock.now());
+    await eachLimited(actions, apply);
+    if (all) lastVerifiedAt = new Date(clock.now()).toISOString();
+  }
+
+  async function list(): Promise<string[] | null> {
+    try {
+      const names = await source.list();
+      if (root !== null) log.info("the folder of batches is there again");
+      root = null;
+      return names;
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      if (root === null) log.error("the folder of batches cannot be read; what is in force stays", { error: message });
+      const hint = "nothing is unscheduled because of this; the agent tries again at every resync";
+      root = { batch: "", file: null, line: null, column: null, path: null, code: "unreadable", message, hint };
+      await hydrateAll();
+      return null;
+    }
+  }
+
+  /** A settled look at something new, or null when there is nothing to do about it. */
+  async function judge(name: string, loaded: Loaded): Promise<Desired | null> {
+    const known = entries.get(name);
+    if (loaded.kind === "unreadable") {
+      await hydrate(name);
+      if (known !== undefined) known.judged = null; // once it can be read again it is judged anew
+      return { name, kind: "unreadable", problem: loaded.problem };
+    }
+    const now = clock.now();
+    const look = loaded.kind === "absent" ? { digest: "absent", changedAt: now } : { digest: loaded.folder.digest, changedAt: loaded.changedAt };
+    if (known?.judged === look.digest) {
+      known.waiting = null;
+      return null;
+    }
+    if (loaded.kind === "absent" && isGone(name)) return null;
+    const entry = known ?? open(name);
+    if (!isSettled(look, entry.waiting, settleMs, now)) {
+      const looks = (entry.waiting?.looks ?? 0) + 1;
+      const same = entry.waiting?.digest === look.digest;
+      entry.waiting = { digest: look.digest, at: same ? (entry.waiting?.at ?? now) : now, looks };
+      return null;
+    }
+    entry.waiting = null;
+    entry.judged = look.digest;
+    if (loaded.kind === "absent") return { name, kind: "absent" };
+    const { batch, problems } = parseBatch(loaded.folder, { timeZone: deps.timeZone });
+    if (batch !== null) return { name, kind: "valid", folder: loaded.folder, batch };
+    await hydrate(name);
+    return { name, kind: "invalid", digest: loaded.folder.digest, problems };
+  }
+
+  function open(name: string): Entry {
+    const document = history.document(name);
+    const commit = document?.commit ?? null;
+    const entry: Entry = { name, batch: null, revision: null, commit, problems: [], judged: null, waiting: null };
+    entries.set(name, entry);
+    return entry;
+  }
+
+  function isGone(name: string): boolean {
+    const document = history.document(name);
+    return document === undefined ? !entries.has(name) : document.removedAt !== null;
+  }
+
+  /** Brings back the last valid revision of an entry that cannot be had from the folder just now. */
+  async function hydrate(name: string): Promise<void> {
+    const entry = entries.get(name) ?? open(name);
+    const document = history.document(name);
+    if (entry.batch !== null || !document?.revision || document.removedAt !== null) return;
+    const folder = await revisions.load(document.revision, document.name);
+    const batch = folder === null ? null : parseBatch(folder, { timeZone: deps.timeZone }).batch;
+    if (batch === null) {
+      log.warn("the last valid revision is gone", { batch: name, revision: document.revision });
+      return;
+    }
+    entry.batch = batch;
+    entry.revision = document.revision;
+    deps.onApplied(document.name, batch);
+  }
+
+  async function hydrateAll(): Promise<void> {
+    await eachLimited(history.names(), hydrate);
+  }
+
+  function current(desired: readonly Desired[]): Map<string, InForce> {
+    return new Map(
+      desired.flatMap(({ name }) => {
+        const entry = entries.get(name);
+        if (entry === undefined) return [];
+        const document = history.document(name);
+        const gone = document === undefined ? false : document.removedAt !== null;
+        return [[name, { batch: entry.batch, revision: entry.revision, problems: entry.problems, schedule: document?.schedule ?? null, gone }]];
+      }),
+    );
+  }
+
+  async function apply(action: Action): Promise<void> {
+    const entry = entries.get(action.name) ?? open(action.name);
+    const now = clock.now();
+    const taken = action.kind === "apply" ? action.folder.digest : null;
+    if (taken !== null) applying.add(taken);
+    try {
+      switch (action.kind) {
+        case "apply": {
+          if (!(await revisions.store(action.folder))) {
+            entry.judged = null;
+            dirtyNames.add(action.name);
+            return;
+          }
+          const { batch, folder, schedule } = action;
+          const document = history.document(batch.name);
+          const record = { removedAt: null, revision: folder.digest, commit: entry.commit, schedule };
+          const recorded = document !== undefined && Object.entries(record).every(([key, value]) => document[key as keyof typeof record] === value);
+          if (!recorded) await history.amend(batch.name, record, now);
+          const first = entry.batch === null;
+          Object.assign(entry, { batch, revision: folder.digest, problems: [] });
+          log.info(first ? "batch in force" : "batch changed", { batch: batch.name, revision: folder.digest });
+          deps.onApplied(batch.name, batch);
+          break;
+        }
+        case "hold":
+          entry.problems = action.problems;
+          for (const problem of action.problems.slice(0, 5)) log.warn("problem", problem);
+          break;
+        case "remove": {
+          const document = history.document(action.name);
+          if (document !== undefined) {
+            await history.amend(document.name, { removedAt: new Date(now).toISOString(), schedule: null }, now);
+          }
+          entries.delete(action.name);
+          log.info("batch removed", { batch: action.name });
+          if (document !== undefined) deps.onApplied(document.name, null);
+          break;
+        }
+        default: {
+          const never: never = action;
+          return never;
+        }
+      }
+    } catch (error) {
+      // Not carried out, so the next look must judge it anew.
+      entry.judged = null;
+      log.error("cannot apply", { batch: action.name, error: error instanceof Error ? error.message : String(error) });
+      clock.after(1_000, () => dirty(action.name));
+    } finally {
+      if (taken !== null) applying.delete(taken);
+    }
+  }
+
+  function status(name: string): BatchStatus | undefined {
+    const entry = entries.get(name);
+    const document = history.document(name);
+    if (entry === undefined || (entry.batch === null && entry.problems.length === 0)) {
+      if (document === undefined || (entry !== undefined && document.removedAt === null)) return undefined;
+      if (document.removedAt === null) return undefined;
+      return { name, state: "removed", batch: null, revision: document.revision, commit: document.commit, problems: [] };
+    }
+    return { name, state: stateOf(entry), batch: entry.batch, revision: entry.revision, commit: entry.commit, problems: entry.problems };
+  }
+
+  async function stop(): Promise<void> {
+    stopped = true;
+    cancelTimer?.();
+    await running;
+  }
+
+  return {
+    dirty,
+    resync,
+    entries: () => [...new Set([...entries.keys(), ...history.names()])].sort().flatMap((name) => status(name) ?? []),
+    entry: status,
+    rootProblem: () => root,
+    applying: () => applying,
+    health: () => ({ lastVerifiedAt, missedEvents }),
+    stop,
+  };
+}
+
+function stateOf(entry: Entry): BatchState {
+  if (entry.batch === null) return "invalid";
+  if (!entry.batch.enabled) return "disabled";
+  return entry.batch.schedule === null ? "chained" : "scheduled";
+}
+
+async function eachLimited<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+  let next = 0;
+  async function lane(): Promise<void> {
+    for (;;) {
+      const item = items[next++];
+      if (item === undefined) return;
+      await work(item);
+    }
+  }
+  await Promise.all(Array.from({ length: Math.min(parallelLoads, items.length) }, lane));
+}

@@ -1,0 +1,107 @@
+// Turns due times into starts: a heap of what comes next and one timer. Decides nothing itself (see core/catchup.ts).
+import { decideDue, type DueDecision } from "../core/catchup.ts";
+import type { Batch, BatchName, EpochMs } from "../core/model.ts";
+import { jitterOffset, nextDue } from "../core/schedule.ts";
+import type { Clock } from "../ports.ts";
+import { createHeap } from "./heap.ts";
+
+/** The timer never sleeps longer, so that a clock that jumped or a machine that slept is noticed within this. */
+const longestSleepMs = 1_000;
+/** Starts handed over before others get a turn on the event loop. */
+const slice = 200;
+
+export interface Scheduler {
+  /** Puts a batch on the schedule, in place of what was there; due times up to `coveredUntil` are done with. */
+  set(batch: Batch, coveredUntil: EpochMs): void;
+  remove(name: BatchName): void;
+  /** The coming `count` due times of a batch; none when it is not on the schedule. */
+  next(name: string, count: number): EpochMs[];
+  start(): void;
+  stop(): void;
+}
+
+interface Slot {
+  batch: Batch;
+  offsetMs: number;
+  coveredUntil: EpochMs;
+}
+
+/** `onDue` gets each decision that has something to start or to tell; it must record it before it comes back next time. */
+export function createScheduler(deps: { clock: Clock; onDue: (batch: Batch, decision: DueDecision) => void }): Scheduler {
+  const { clock, onDue } = deps;
+  const slots = new Map<string, Slot>();
+  const heap = createHeap<{ at: EpochMs; slot: Slot }>((a, b) => a.at - b.at);
+  let cancel: (() => void) | null = null;
+  let going = false;
+
+  function set(batch: Batch, coveredUntil: EpochMs): void {
+    const { schedule } = batch;
+    if (schedule === null) return remove(batch.name);
+    const known = slots.get(batch.name);
+    if (known?.batch.schedule?.key === schedule.key && known.coveredUntil === coveredUntil) {
+      known.batch = batch; // the same schedule: its place in the heap stands
+      return;
+    }
+    const slot: Slot = { batch, offsetMs: jitterOffset(batch.name, schedule.jitterMs), coveredUntil };
+    slots.set(batch.name, slot);
+    enqueue(slot, nextDue(schedule, coveredUntil));
+    arm();
+  }
+
+  function remove(name: BatchName): void {
+    slots.delete(name); // its entry in the heap is passed over when its time comes
+    if (heap.size() > 2 * slots.size + 1_000) heap.keep(({ slot }) => slots.get(slot.batch.name) === slot);
+  }
+
+  function enqueue(slot: Slot, due: EpochMs | null): void {
+    if (due !== null) heap.push({ at: due + slot.offsetMs, slot });
+  }
+
+  function arm(): void {
+    if (!going) return;
+    cancel?.();
+    const first = heap.peek();
+    const wait = first === undefined ? longestSleepMs : first.at - clock.now();
+    cancel = clock.after(Math.min(Math.max(wait, 0), longestSleepMs), tick);
+  }
+
+  function tick(): void {
+    cancel = null;
+    const now = clock.now();
+    for (let i = 0; i < slice; i++) {
+      const first = heap.peek();
+      if (first === undefined || first.at > now) break;
+      heap.pop();
+      const { slot } = first;
+      if (slots.get(slot.batch.name) !== slot || slot.batch.schedule === null) continue;
+      const { schedule, startDeadlineMs } = slot.batch;
+      const decision = decideDue(schedule, slot.coveredUntil, slot.offsetMs, startDeadlineMs, now);
+      slot.coveredUntil = decision.coveredUntil;
+      enqueue(slot, decision.next);
+      if (decision.start !== null || decision.missed !== null) onDue(slot.batch, decision);
+    }
+    arm();
+  }
+
+  return {
+    set,
+    remove,
+    next(name, count) {
+      const slot = slots.get(name);
+      if (slot?.batch.schedule == null) return [];
+      const times: EpochMs[] = [];
+      let at: EpochMs | null = Math.max(slot.coveredUntil, clock.now());
+      while (times.length < count && (at = nextDue(slot.batch.schedule, at)) !== null) times.push(at);
+      return times;
+    },
+    start() {
+      going = true;
+      arm();
+    },
+    stop() {
+      going = false;
+      cancel?.();
+      cancel = null;
+    },
+  };
+}

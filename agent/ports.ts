@@ -1,0 +1,177 @@
+// What the loops and the HTTP layer need of the world, as types only. The adapters in io/ implement them.
+import type {
+  BatchDocument,
+  BatchName,
+  BatchStatus,
+  EpochMs,
+  Execution,
+  ExecutionId,
+  ExecutionStatus,
+  Folder,
+  Iso,
+  Problem,
+  Revision,
+  RunId,
+} from "./core/model.ts";
+
+export interface Clock {
+  now(): EpochMs;
+  /** Calls `fn` once after `ms` (at most a day; never throws) and returns what takes it back. */
+  after(ms: number, fn: () => void): () => void;
+}
+
+/** Gives a ULID for `now`, larger than every one given before. */
+export type NewId = (now: EpochMs) => string;
+
+export interface Logger {
+  debug(message: string, fields?: object): void;
+  info(message: string, fields?: object): void;
+  warn(message: string, fields?: object): void;
+  error(message: string, fields?: object): void;
+}
+
+export type Loaded =
+  /** Nothing there, or nothing that is a batch. */
+  | { kind: "absent" }
+  /** It could not be read: says nothing about what is there. */
+  | { kind: "unreadable"; problem: Problem }
+  | {
+      kind: "found";
+      folder: Folder;
+      /** When any of its files last changed, by the file system's clock. */
+      changedAt: EpochMs;
+    };
+
+/** Where batches come from: today a folder of folders. */
+export interface BatchSource {
+  /** Names of all entries that may be batches. Throws StoreError when the root cannot be read. */
+  list(): Promise<string[]>;
+  /** Reads one entry whole. Never throws. */
+  load(name: string): Promise<Loaded>;
+}
+
+/** Immutable copies of batch folders by digest. */
+export interface Revisions {
+  /** Copies the batch's files as they are now; false when they are no longer what `folder` says. Throws StoreError. */
+  store(folder: Folder): Promise<boolean>;
+  /** A stored revision as a folder, for the batch `name`; null when it is not there. */
+  load(revision: Revision, name: BatchName): Promise<Folder | null>;
+  path(revision: Revision): string;
+  /** Deletes every revision that is not in `inUse`, asked anew before each one goes; how many went. */
+  collect(inUse: () => ReadonlySet<Revision>): Promise<number>;
+}
+
+export interface ExecutionQuery {
+  batch?: string;
+  statuses?: readonly ExecutionStatus[];
+  run?: string;
+  /** Created at or after. */
+  since?: EpochMs;
+  limit: number;
+  /** Only executions with a smaller id. */
+  before?: string;
+}
+
+/** Durable record of batches and executions. Reads are answered from memory. */
+export interface History {
+  names(): BatchName[];
+  document(name: string): Readonly<BatchDocument> | undefined;
+  find(id: string): Execution | undefined;
+  /** Executions of a run, oldest first. */
+  run(run: RunId | string): Execution[];
+  /** Newest first. */
+  page(query: ExecutionQuery): { items: Execution[]; more: boolean };
+  /**
+   * Adds or replaces one execution (by id) and takes out those in `drop`, whose folders are deleted afterwards. Seen at
+   * once; durable when the promise resolves. Rejects with StoreError; it is then written again until that succeeds.
+   */
+  save(execution: Execution, drop?: readonly ExecutionId[]): Promise<void>;
+  /** Moves the time up to which a batch's due times are accounted for; in memory only, the next write carries it. */
+  cover(name: BatchName, until: Iso): void;
+  /** Replaces one execution in memory only, for what the next write may carry (its pid). */
+  show(execution: Execution): void;
+  /** Changes all but the executions of a document, made if it is new. Durable when the promise resolves. */
+  amend(name: BatchName, fields: Partial<Omit<BatchDocument, "name" | "executions">>, now: EpochMs): Promise<void>;
+  /** Takes executions out of the record, then deletes their folders. */
+  drop(name: BatchName, ids: readonly ExecutionId[]): Promise<void>;
+  /** Deletes a batch's document, state and executions. */
+  forget(name: BatchName): Promise<void>;
+}
+
+export type LogStream = "stdout" | "stderr";
+
+/** The log files of executions. */
+export interface LogStore {
+  /** Size in bytes and time of the last write; null when there is no such file. */
+  stat(batch: BatchName, id: ExecutionId, stream: LogStream): Promise<{ size: number; changedAt: EpochMs } | null>;
+  /** Bytes from `start` up to but without `end`; stops early when the file is shorter. Read as the reader asks for them. */
+  read(batch: BatchName, id: ExecutionId, stream: LogStream, start: number, end: number): ReadableStream<Uint8Array>;
+  /** Offset at which the last `lines` lines before `end` begin; an unfinished last line counts. */
+  tailStart(batch: BatchName, id: ExecutionId, stream: LogStream, lines: number, end: number): Promise<number>;
+}
+
+export interface StartOrder {
+  execution: Execution;
+  /** Absolute path of the script's working directory. */
+  cwd: string;
+  /** Environment, later ones win: the agent's share, the files' (`NAME=value` lines), the batch's own. */
+  baseEnv: Readonly<Record<string, string>>;
+  envFiles: readonly string[];
+  ownEnv: Readonly<Record<string, string>>;
+}
+
+/** How a process ended; `finishedAt` is the truth as far as it can be known. */
+export type Ending =
+  | { kind: "exit"; exitCode: number; finishedAt: EpochMs }
+  | { kind: "signal"; signal: string; finishedAt: EpochMs }
+  /** It never came to be. */
+  | { kind: "spawn"; message: string; finishedAt: EpochMs }
+  /** It is gone and left no word. */
+  | { kind: "lost"; finishedAt: EpochMs };
+
+export interface Process {
+  /** Id of the process and of its group; null if it never came to be. */
+  pid: number | null;
+  /** Resolves once, never rejects. */
+  ended: Promise<Ending & { stdoutBytes: number; stderrBytes: number }>;
+  /** Sends a signal to the whole group, if it is still ours. */
+  signal(name: "SIGTERM" | "SIGKILL"): void;
+}
+
+/** Runs scripts. A second one (Kubernetes Jobs) will come. */
+export interface Runner {
+  /** Never throws: a start that fails is an ending of kind `spawn`. */
+  start(order: StartOrder): Process;
+  /** Takes over an execution that an earlier agent left running, or finds how it ended. */
+  adopt(execution: Execution): Process;
+  /** Names this boot of the machine. */
+  readonly boot: string | null;
+}
+
+export interface WatchHealth {
+  mode: "inotify" | "poll";
+  lastVerifiedAt: string | null;
+  missedEvents: number;
+}
+
+/** What the HTTP layer may ask of the running agent. */
+export interface Catalog {
+  /** Every batch there is or whose history is still kept, by name. */
+  batches(): readonly BatchStatus[];
+  batch(name: string): BatchStatus | undefined;
+  /** The coming `count` starts, ISO, nothing for what is not scheduled. */
+  next(name: string, count: number): string[];
+  problems(): readonly Problem[];
+  /** Why the agent is not ready; empty when it is. */
+  notReady(): string[];
+  details(): { watch: WatchHealth; running: number; queued: number; batches: number; problems: number; version: string };
+}
+
+/** Hints that entries may have changed. */
+export interface Watch {
+  start(): Promise<void>;
+  /** Checks that it still watches the folder that is there now. */
+  verify(): Promise<void>;
+  close(): Promise<void>;
+  mode(): "inotify" | "poll";
+}

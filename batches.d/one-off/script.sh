@@ -1,0 +1,1 @@
+echo "migrated the archive, once"

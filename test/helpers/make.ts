@@ -1,0 +1,51 @@
+// Builders that show only what matters to a test.
+import { createExecution, transition } from "../../agent/core/execution.ts";
+import type { Batch, BatchDocument, BatchFile, BatchName, Execution, ExecutionId, Folder, Revision } from "../../agent/core/model.ts";
+import { parsePattern, createSchedule } from "../../agent/core/schedule.ts";
+
+export const t0 = Date.parse("2026-11-24T12:00:00.000Z");
+
+export function schedule(cron = "* * * * *", timeZone = "UTC", jitterMs = 0) {
+  const parsed = parsePattern(cron);
+  if (!("pattern" in parsed)) throw new Error(parsed.message);
+  return createSchedule([parsed.pattern], timeZone, jitterMs);
+}
+
+export function batch(fields: Partial<Batch> & { cron?: string } = {}): Batch {
+  const { cron = "* * * * *", ...rest } = fields;
+  return {
+    name: "report" as BatchName,
+    file: { cron, enabled: true } as BatchFile,
+    enabled: true,
+    schedule: schedule(cron),
+    startDeadlineMs: 600_000,
+    env: {},
+    envFiles: [],
+    keep: { executions: 100, ageMs: null },
+    ...rest,
+  };
+}
+
+export function folder(fields: Partial<Folder> = {}): Folder {
+  return { name: "report", location: "batches.d/report", digest: "aaaaaaaaaaaa" as Revision, settings: [], script: null, problems: [], ...fields };
+}
+
+let counter = 0;
+
+/** An execution, `queued` unless a status is asked for. Ids grow. */
+export function execution(fields: Partial<Execution> & { at?: number } = {}): Execution {
+  const { at = t0, status = "queued", ...rest } = fields;
+  const id = `01J${String(counter++).padStart(23, "0")}` as ExecutionId;
+  const revision = "aaaaaaaaaaaa" as Revision;
+  let row = createExecution({ id, batch: "report" as BatchName, revision, commit: null, trigger: { kind: "cron", dueAt: at, by: null }, now: at });
+  if (status !== "queued" && status !== "aborted") row = transition(row, { kind: "start", at, revision, commit: null, boot: "boot" });
+  const bytes = { stdoutBytes: 0, stderrBytes: 0 };
+  if (status === "succeeded") row = transition(row, { kind: "succeed", at, bytes });
+  if (status === "aborted") row = transition(row, { kind: "abort", at, reason: "overlap", message: "" });
+  if (status === "failed") row = transition(row, { kind: "fail", at, reason: "exit", message: "exit code 1", exitCode: 1, signal: null, bytes });
+  return { ...row, ...rest };
+}
+
+export function document(fields: Partial<BatchDocument> = {}): BatchDocument {
+  return { name: "report" as BatchName, firstSeenAt: new Date(t0).toISOString(), removedAt: null, revision: null, commit: null, schedule: null, executions: [], ...fields };
+}

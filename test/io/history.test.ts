@@ -1,0 +1,161 @@
+import { chmod, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import type { BatchName, Execution } from "../../agent/core/model.ts";
+import { createIds, systemClock } from "../../agent/io/clock.ts";
+import { openHistory } from "../../agent/io/history.ts";
+import { execution, t0 } from "../helpers/make.ts";
+import { quietLog } from "../helpers/quiet.ts";
+import { eventually, temporaryFolder } from "../helpers/tmp.ts";
+
+const report = "report" as BatchName;
+
+async function open(data: string) {
+  const log = quietLog();
+  return { log, history: await openHistory(data, { clock: systemClock, log }) };
+}
+
+describe("history", () => {
+  test("what was saved is there after it is opened again", async () => {
+    const data = temporaryFolder();
+    const { history } = await open(data);
+    await history.amend(report, { schedule: { key: "k", coveredUntil: "2026-01-01T00:00:00.000Z" } }, t0);
+    history.cover(report, "2026-01-02T00:00:00.000Z");
+    const row = execution({ status: "succeeded" });
+    await history.save(row);
+
+    const again = (await open(data)).history;
+    expect(again.find(row.id)).toEqual(row);
+    expect(again.document("report")).toMatchObject({
+      firstSeenAt: new Date(t0).toISOString(),
+      schedule: { coveredUntil: "2026-01-02T00:00:00.000Z" },
+    });
+    expect(again.newestId()).toBe(row.id);
+  });
+
+  test("the document is JSON with a line for each execution", async () => {
+    const data = temporaryFolder();
+    const { history } = await open(data);
+    const rows = [execution(), execution()];
+    for (const row of rows) await history.save(row);
+    const text = await readFile(join(data, "batches/report/history.json"), "utf8");
+    expect(JSON.parse(text)).toMatchObject({ name: "report", executions: rows });
+    expect(text.split("\n").filter((line) => line.startsWith('{"id"'))).toHaveLength(2);
+  });
+
+  test("200 saves at once are all there, and written in few writes", async () => {
+    const data = temporaryFolder();
+    const { history } = await open(data);
+    const rows = Array.from({ length: 200 }, () => execution({ status: "succeeded" }));
+    await Promise.all(rows.map((row) => history.save(row)));
+    expect((await open(data)).history.document("report")?.executions).toEqual(rows);
+  });
+
+  test("dropped executions leave the record, the index and the disk", async () => {
+    const data = temporaryFolder();
+    const { history } = await open(data);
+    const [old, fresh] = [execution({ status: "succeeded" }), execution({ status: "succeeded" })] as [Execution, Execution];
+    await history.save(old);
+    const folder = join(data, "batches/report/executions", old.id);
+    await mkdir(folder, { recursive: true });
+    await history.save(fresh, [old.id]);
+    expect(history.find(old.id)).toBeUndefined();
+    expect(history.run(old.run)).toEqual([]);
+    expect((await open(data)).history.document("report")?.executions).toEqual([fresh]);
+    await expect(stat(folder)).rejects.toThrow(/ENOENT/);
+  });
+
+  const torn: { name: string; damage: (path: string) => Promise<void> }[] = [
+    { name: "empty", damage: (path) => truncate(path, 0) },
+    { name: "truncated", damage: (path) => truncate(path, 50) },
+    { name: "NUL bytes", damage: (path) => writeFile(path, Buffer.alloc(300)) },
+    { name: "another shape", damage: (path) => writeFile(path, "[]") },
+    { name: "another batch's", damage: (path) => writeFile(path, '{"name":"other","firstSeenAt":"x","executions":[]}') },
+  ];
+  test.each(torn)("a document that is $name is set aside, said, and the rest goes on", async ({ damage }) => {
+    const data = temporaryFolder();
+    const { history } = await open(data);
+    await history.save(execution());
+    const other = execution({ batch: "other" as BatchName });
+    await history.save(other);
+    await damage(join(data, "batches/report/history.json"));
+
+    const { history: again, log } = await open(data);
+    expect(again.document("report")).toBeUndefined();
+    expect(again.find(other.id)).toBeDefined();
+    expect(await readdir(join(data, "batches/report"))).toEqual([expect.stringMatching(/^history\.json\.corrupt-2/)]);
+    expect(log.said).toContainEqual(expect.objectContaining({ level: "error" }));
+    await again.save(execution());
+  });
+
+  test("a leftover of a write that was cut short is no harm", async () => {
+    const data = temporaryFolder();
+    const { history } = await open(data);
+    const row = execution();
+    await history.save(row);
+    await writeFile(join(data, "batches/report/history.json.tmp"), '{"na');
+    expect((await open(data)).history.find(row.id)).toEqual(row);
+  });
+
+  test("a write that fails is told and done again by itself once it can be", async () => {
+    const data = temporaryFolder();
+    const { history } = await open(data);
+    await history.save(execution());
+    // A folder in the way of the temporary file fails for root too.
+    const blocked = join(data, "batches/report/history.json.tmp");
+    await mkdir(join(blocked, "in-the-way"), { recursive: true });
+    const row = execution();
+    await expect(history.save(row)).rejects.toThrow(/cannot write .*history\.json/);
+    expect(history.trouble()).toMatch(/cannot write/);
+    expect(history.find(row.id)).toEqual(row);
+    await rm(blocked, { recursive: true });
+    await eventually(() => history.trouble() === null);
+    expect((await open(data)).history.find(row.id)).toEqual(row);
+  });
+
+  test("pages neither skip nor repeat while rows are added and dropped", async () => {
+    const data = temporaryFolder();
+    const { history } = await open(data);
+    const rows = Array.from({ length: 30 }, () => execution({ status: "succeeded" }));
+    await Promise.all(rows.map((row) => history.save(row)));
+    const seen: string[] = [];
+    let before: string | undefined;
+    for (;;) {
+      const page = history.page({ limit: 7, ...(before === undefined ? {} : { before }) });
+      seen.push(...page.items.map((row) => row.id));
+      if (!page.more) break;
+      before = seen.at(-1) as string;
+      await history.save(execution({ status: "succeeded" }));
+    }
+    expect(seen).toEqual(rows.map((row) => row.id).reverse());
+  });
+
+  test("pages by batch, status, run and time", async () => {
+    const { history } = await open(temporaryFolder());
+    const failed = execution({ status: "failed", at: t0 + 5_000 });
+    const other = execution({ batch: "other" as BatchName, at: t0 + 9_000 });
+    for (const row of [execution({ status: "succeeded" }), failed, other]) await history.save(row);
+    const ids = (query: object) => history.page({ limit: 50, ...query }).items.map((row) => row.id);
+    expect(ids({ batch: "other" })).toEqual([other.id]);
+    expect(ids({ batch: "nobody" })).toEqual([]);
+    expect(ids({ statuses: ["failed", "queued"] })).toEqual([other.id, failed.id]);
+    expect(ids({ run: failed.run })).toEqual([failed.id]);
+    expect(ids({ since: t0 + 5_000 })).toEqual([other.id, failed.id]);
+  });
+
+  test("a data folder that cannot be made is said with a hint", async () => {
+    const data = temporaryFolder();
+    await writeFile(join(data, "file"), "");
+    await expect(open(join(data, "file"))).rejects.toMatchObject({ name: "StoreError", hint: expect.stringContaining("--data") as string });
+    await chmod(data, 0o755);
+  });
+});
+
+test("ids only grow, also over a restart with the clock set back", () => {
+  const first = createIds(null);
+  const ids = [first(t0), first(t0), first(t0 - 3_600_000)];
+  const second = createIds(ids.at(-1) as string);
+  ids.push(second(t0 - 7_200_000), second(t0 - 7_200_000), second(t0 + 60_000));
+  expect([...ids].sort()).toEqual(ids);
+  expect(new Set(ids).size).toBe(ids.length);
+});

@@ -1,0 +1,65 @@
+import { spawn } from "node:child_process";
+import { once } from "node:events";
+import { readFile, utimes, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import { takeLock } from "../../agent/io/lock.ts";
+import { temporaryFolder } from "../helpers/tmp.ts";
+
+const boot = "boot-1";
+
+test("a second agent is refused with the holder's pid and host", async () => {
+  const data = temporaryFolder();
+  const release = await takeLock(data, boot, Date.now);
+  await expect(takeLock(data, boot, Date.now)).rejects.toThrow(new RegExp(`pid ${process.pid} on host ${hostname()}`));
+  await release();
+  await (await takeLock(data, boot, Date.now))();
+});
+
+test("the lock of a process that is gone is taken over", async () => {
+  const data = temporaryFolder();
+  const child = spawn("true");
+  await once(child, "exit");
+  await hold(data, { pid: child.pid, host: hostname(), boot, startTicks: "1" });
+  await (await takeLock(data, boot, Date.now))();
+});
+
+test("a pid that is another process by now is no holder", async () => {
+  const data = temporaryFolder();
+  await hold(data, { pid: process.pid, host: hostname(), boot, startTicks: "1" });
+  await (await takeLock(data, boot, Date.now))();
+});
+
+test("a lock from before a reboot is no lock", async () => {
+  const data = temporaryFolder();
+  await (await takeLock(data, boot, Date.now)); // never given back
+  await (await takeLock(data, "boot-2", Date.now))();
+});
+
+test("another host's lock holds while it is touched, and is taken over when it is not", async () => {
+  const data = temporaryFolder();
+  await hold(data, { pid: 7, host: "elsewhere", boot: "x", startTicks: "1" });
+  await expect(takeLock(data, boot, Date.now)).rejects.toThrow(/pid 7 on host elsewhere/);
+  const old = new Date(Date.now() - 60_000);
+  await utimes(join(data, "agent.lock"), old, old);
+  await (await takeLock(data, boot, Date.now))();
+});
+
+test("a torn lock is taken over", async () => {
+  const data = temporaryFolder();
+  await writeFile(join(data, "agent.lock"), '{"pi');
+  await takeLock(data, boot, Date.now);
+  expect(JSON.parse(await readFile(join(data, "agent.lock"), "utf8"))).toMatchObject({ pid: process.pid });
+});
+
+test("of ten at once, one gets it", async () => {
+  const data = temporaryFolder();
+  await hold(data, { pid: 1, host: hostname(), boot: "before", startTicks: "1" });
+  const tries = await Promise.allSettled(Array.from({ length: 10 }, () => takeLock(data, boot, Date.now)));
+  expect(tries.filter((attempt) => attempt.status === "fulfilled")).toHaveLength(1);
+});
+
+async function hold(data: string, holder: object): Promise<void> {
+  await writeFile(join(data, "agent.lock"), JSON.stringify(holder));
+}
