@@ -1,5 +1,5 @@
 // Imports run one way: main → commands → agent → {io, http, loops} → ports, core. See README, "Development".
-import { globSync, readFileSync } from "node:fs";
+import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { expect, test } from "vitest";
 
@@ -18,7 +18,7 @@ const rooms: Record<string, { may: string[]; packages?: string[] }> = {
 };
 
 const root = join(import.meta.dirname, "../agent");
-const files = globSync("**/*.{ts,tsx}", { cwd: root });
+const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => /\.tsx?$/.test(file));
 const imports = files.flatMap((file) => {
   const text = readFileSync(join(root, file), "utf8");
   return [...text.matchAll(/(?:from|import\()\s*"([^"]+)"/g)].map((match) => ({ file, wanted: match[1] as string }));

@@ -1,0 +1,106 @@
+// The built program on temporary folders, as a user would run it.
+import { spawn, type ChildProcess } from "node:child_process";
+import { once } from "node:events";
+import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach } from "vitest";
+import type { Execution } from "../../agent/core/model.ts";
+import { eventually, temporaryFolder } from "./tmp.ts";
+
+const main = join(import.meta.dirname, "../../dist/main.js");
+const started: ChildProcess[] = [];
+
+afterEach(async () => {
+  for (const child of started.splice(0)) {
+    if (child.exitCode !== null || child.signalCode !== null) continue;
+    child.kill("SIGKILL");
+    await once(child, "exit");
+  }
+});
+
+export interface BatchJson {
+  name: string;
+  state: string;
+  revision: string | null;
+  next: string[];
+  definition: Record<string, unknown> | null;
+  lastExecution: Execution | null;
+  problems: { code: string; file: string; line: number; column: number; message: string; hint: string }[];
+}
+
+export interface RunningAgent {
+  child: ChildProcess;
+  url: string;
+  /** Everything it has said. */
+  log(): string;
+  get(path: string): Promise<Response>;
+  json<T>(path: string): Promise<T>;
+  batch(name: string): Promise<BatchJson>;
+  executions(query?: string): Promise<Execution[]>;
+  /** Waits for its end. */
+  exit(signal?: NodeJS.Signals): Promise<{ code: number | null; signal: string | null }>;
+}
+
+/** A folder of batches and a data folder. */
+export function workplace() {
+  const home = temporaryFolder();
+  const batches = join(home, "batches.d");
+  mkdirSync(batches);
+  return {
+    home,
+    batches,
+    data: join(home, "data"),
+    /** Writes a batch as an editor does: by rename. */
+    put(name: string, yaml: string | null, script: string | null) {
+      mkdirSync(join(batches, name), { recursive: true });
+      for (const [file, text] of [["script.sh", script], ["batch.yaml", yaml]] as const) {
+        if (text === null) continue;
+        writeFileSync(join(batches, name, `.${file}.swp`), text);
+        renameSync(join(batches, name, `.${file}.swp`), join(batches, name, file));
+      }
+    },
+    drop(name: string) {
+      rmSync(join(batches, name), { recursive: true });
+    },
+  };
+}
+
+export async function startAgent(place: { home: string; batches: string; data: string }, args: string[] = []): Promise<RunningAgent> {
+  const child = spawn(process.execPath, [main, "run", place.batches, "--data", place.data, "--port", "0", ...args], {
+    cwd: place.home,
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+  started.push(child);
+  let said = "";
+  child.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  const url = await eventually(() => {
+    if (child.exitCode !== null) throw new Error(`the agent ended:\n${said}`);
+    return /"url":"([^"]+)"/.exec(said)?.[1];
+  }).catch((error: unknown) => {
+    throw new Error(`the agent did not start:\n${said}`, { cause: error });
+  });
+  const get = (path: string) => fetch(url + path);
+  const json = async <T>(path: string) => (await get(path)).json() as Promise<T>;
+  return {
+    child,
+    url,
+    log: () => said,
+    get,
+    json,
+    batch: (name) => json<BatchJson>(`/api/batches/${name}`),
+    executions: async (query = "") => (await json<{ items: Execution[] }>(`/api/executions${query}`)).items,
+    async exit(signal) {
+      const ended = once(child, "exit");
+      if (signal !== undefined) child.kill(signal);
+      const [code, by] = (await ended) as [number | null, string | null];
+      return { code, signal: by };
+    },
+  };
+}
+
+/** CPU seconds used and resident bytes of a process. */
+export function usage(pid: number): { cpuSeconds: number; rssBytes: number } {
+  const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
+  return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100, rssBytes: Number(fields[21]) * 4096 };
+}
