@@ -49,7 +49,7 @@ describe("start", () => {
   });
 
   test("the log files are the script's own stdout and stderr, and nothing of the shell's own is in them", async () => {
-    const { start, read, folder } = setUp("readlink /proc/self/fd/1 /proc/self/fd/2; ls -l /proc/$$/fd | grep -c "/exit$"; echo bad >&2; kill -9 $$");
+    const { start, read, folder } = setUp("readlink /proc/self/fd/1 /proc/self/fd/2; ls -l /proc/$$/fd | grep -c /exit$; echo bad >&2; kill -9 $$");
     expect(await start().ended).toMatchObject({ stderrBytes: 4 });
     expect(read("stdout.log")).toBe(`${folder}/stdout.log\n${folder}/stderr.log\n0\n`);
     expect(read("stderr.log")).toBe("bad\n");

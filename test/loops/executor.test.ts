@@ -1,0 +1,168 @@
+import { describe, expect, test } from "vitest";
+import type { Batch, BatchName, Execution, Revision } from "../../agent/core/model.ts";
+import { createIds } from "../../agent/io/clock.ts";
+import { openHistory } from "../../agent/io/history.ts";
+import { createExecutor } from "../../agent/loops/executor.ts";
+import { fakeClock, fakeRunner } from "../helpers/fakes.ts";
+import { batch, execution, t0 } from "../helpers/make.ts";
+import { quietLog } from "../helpers/quiet.ts";
+import { eventually, temporaryFolder } from "../helpers/tmp.ts";
+
+const minute = 60_000;
+const iso = (at: number) => new Date(at).toISOString();
+
+async function setUp(options: { maxParallel?: number; batches?: Batch[]; before?: Execution[] } = {}) {
+  const clock = fakeClock(t0);
+  const log = quietLog();
+  const history = await openHistory(temporaryFolder(), { clock, log });
+  const runner = fakeRunner(clock);
+  const known = new Map((options.batches ?? [batch()]).map((one) => [one.name, one]));
+  for (const name of known.keys()) await history.amend(name, { schedule: { key: "k", coveredUntil: iso(t0) } }, t0);
+  for (const row of options.before ?? []) await history.save(row);
+  const executor = createExecutor({
+    clock,
+    newId: createIds(history.newestId()),
+    history,
+    runner,
+    log,
+    maxParallel: options.maxParallel ?? 4,
+    definition: (name) => ((one) => (one === undefined ? null : { batch: one, revision: "aaaaaaaaaaaa" as Revision, commit: null }))(known.get(name)),
+    paths: { revision: (revision) => `/revisions/${revision}`, state: (name) => `/state/${name}`, progress: (name, id) => `/progress/${name}/${id}` },
+    baseEnv: { PATH: "/bin" },
+  });
+  function due(at: number, one = batch(), missed: { from: number; to: number; count: number } | null = null, start: number | null = at): void {
+    executor.due(one, { start, missed, coveredUntil: at, next: null });
+  }
+  const rows = (name = "report") => history.document(name)?.executions ?? [];
+  const started = (count: number) => eventually(() => runner.orders.length >= count);
+  const status = (index: number, want: string, name = "report") => eventually(() => rows(name)[index]?.status === want);
+  return { clock, history, runner, executor, known, due, rows, started, status };
+}
+
+describe("executor", () => {
+  test("a start is recorded, with its due time accounted for, before its process exists", async () => {
+    const { history, runner, due, rows, started, executor } = await setUp();
+    const recorded: unknown[] = [];
+    const start = runner.start.bind(runner);
+    runner.start = (order) => {
+      recorded.push([rows()[0]?.status, history.document("report")?.schedule?.coveredUntil]);
+      return start(order);
+    };
+    due(t0 + minute);
+    expect(runner.orders).toHaveLength(0);
+    await started(1);
+    expect(recorded).toEqual([["running", iso(t0 + minute)]]);
+    expect(runner.orders[0]).toMatchObject({ cwd: "/revisions/aaaaaaaaaaaa", ownEnv: { BATCH_NAME: "report", BATCH_TRIGGER: "cron", BATCH_DUE_AT: iso(t0 + minute), BATCH_STATE_DIR: "/state/report" } });
+    expect(executor.counts()).toEqual({ running: 1, queued: 0 });
+  });
+
+  test.each([
+    { ending: { kind: "exit", exitCode: 0 }, want: { status: "succeeded", reason: null, exitCode: 0 } },
+    { ending: { kind: "exit", exitCode: 3 }, want: { status: "failed", reason: "exit", exitCode: 3, message: "exit code 3" } },
+    { ending: { kind: "signal", signal: "SIGSEGV" }, want: { status: "failed", reason: "signal", signal: "SIGSEGV", exitCode: null } },
+    { ending: { kind: "spawn", message: "no bash" }, want: { status: "failed", reason: "spawn", message: "no bash" } },
+    { ending: { kind: "lost" }, want: { status: "failed", reason: "lost" } },
+  ] as const)("an ending of $ending.kind is recorded as $want.status/$want.reason", async ({ ending, want }) => {
+    const { clock, runner, due, rows, started, status } = await setUp();
+    due(t0);
+    await started(1);
+    await clock.advance(1_500);
+    runner.end(0, ending);
+    await status(0, want.status);
+    expect(rows()[0]).toMatchObject({ ...want, durationMs: 1_500, stdoutBytes: 1, stderrBytes: 2, pid: 1_001 });
+  });
+
+  test("a start while an earlier one runs is an overlap", async () => {
+    const { due, rows, started } = await setUp();
+    due(t0);
+    await started(1);
+    due(t0 + minute);
+    expect(rows()[1]).toMatchObject({ status: "aborted", reason: "overlap", trigger: { dueAt: iso(t0 + minute) } });
+  });
+
+  test("no more than max-parallel run; the rest wait their turn, first come first served", async () => {
+    const batches = ["a", "b", "c", "d"].map((name) => batch({ name: name as BatchName }));
+    const { runner, due, started, executor } = await setUp({ maxParallel: 2, batches });
+    for (const [i, one] of batches.entries()) {
+      due(t0, one);
+      await started(Math.min(i + 1, 2));
+    }
+    expect(executor.counts()).toEqual({ running: 2, queued: 2 });
+    runner.end(0);
+    await started(3);
+    runner.end(1);
+    await started(4);
+    expect(runner.orders.map((order) => order.execution.batch)).toEqual(["a", "b", "c", "d"]);
+  });
+
+  test("one that waited past startDeadline, or was disabled meanwhile, is aborted", async () => {
+    const [a, b, c] = ["a", "b", "c"].map((name) => batch({ name: name as BatchName, startDeadlineMs: 30_000 })) as [Batch, Batch, Batch];
+    const { clock, runner, due, started, status, rows, known } = await setUp({ maxParallel: 1, batches: [a, b, c] });
+    due(t0, a);
+    due(t0, b);
+    due(t0, c);
+    await started(1);
+    known.set(c.name, { ...c, enabled: false });
+    await clock.advance(31_000);
+    runner.end(0);
+    await status(0, "aborted", "b");
+    await status(0, "aborted", "c");
+    expect([rows("b")[0]?.reason, rows("c")[0]?.reason]).toEqual(["deadline", "disabled"]);
+  });
+
+  test("a gap is one row, beside the latest that is caught up", async () => {
+    const { due, rows, started } = await setUp();
+    due(t0 + 3 * minute, batch(), { from: t0 + minute, to: t0 + 3 * minute, count: 3 });
+    await started(1);
+    expect(rows()).toMatchObject([
+      { status: "aborted", reason: "missed", missed: { from: iso(t0 + minute), to: iso(t0 + 3 * minute), count: 3 }, message: expect.stringContaining("3 due times") as string },
+      { status: "running", trigger: { dueAt: iso(t0 + 3 * minute) } },
+    ]);
+  });
+
+  test("keep bounds the record, and what runs is never dropped", async () => {
+    const small = batch({ keep: { executions: 3, ageMs: null } });
+    const { runner, due, rows, started } = await setUp({ batches: [small] });
+    for (let i = 0; i < 6; i++) {
+      due(t0 + i * minute, small);
+      await started(i + 1);
+      runner.end(i);
+      await eventually(() => rows().at(-1)?.status === "succeeded");
+    }
+    expect(rows().map((row) => row.trigger.dueAt)).toEqual([3, 4, 5].map((i) => iso(t0 + i * minute)));
+  });
+
+  test("after a restart queued ones go on in order and running ones are taken over", async () => {
+    const before = [execution({ status: "running", boot: "boot" }), execution({ batch: "other" as BatchName })];
+    const { runner, executor, status, started, due, rows } = await setUp({ batches: [batch(), batch({ name: "other" as BatchName })], before });
+    executor.resume();
+    await started(1);
+    due(t0 + minute);
+    expect(rows()[1]).toMatchObject({ reason: "overlap" });
+    runner.end(0, { kind: "exit", exitCode: 4 });
+    await status(0, "failed");
+    expect(runner.orders[0]?.execution.batch).toBe("other");
+  });
+
+  test("a stop lets running ones end within the grace, then ends them and says so", async () => {
+    const { clock, runner, due, started, executor, rows } = await setUp({ batches: [batch(), batch({ name: "other" as BatchName })] });
+    due(t0);
+    await started(1);
+    due(t0, batch({ name: "other" as BatchName }));
+    await started(2);
+    const stopped = executor.stop(10_000);
+    due(t0 + minute);
+    runner.end(0);
+    await eventually(() => executor.counts().running === 1);
+    await clock.advance(9_000);
+    expect(runner.signals).toEqual([]);
+    await clock.advance(1_001);
+    expect(runner.signals).toEqual(["SIGTERM"]);
+    await clock.advance(4_001);
+    expect(runner.signals).toEqual(["SIGTERM", "SIGKILL"]);
+    runner.end(1, { kind: "signal", signal: "SIGKILL" });
+    await stopped;
+    expect([rows()[0]?.status, rows("other")[0]?.status, rows("other")[0]?.reason]).toEqual(["succeeded", "aborted", "shutdown"]);
+    expect(rows()).toHaveLength(1);
+  });
+});
