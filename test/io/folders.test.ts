@@ -1,0 +1,231 @@
+// Source, revisions and watch on real folders.
+import { execFileSync } from "node:child_process";
+import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, test } from "vitest";
+import type { BatchName, Folder, Revision } from "../../agent/core/model.ts";
+import { createRevisions } from "../../agent/io/revision.ts";
+import { createSource } from "../../agent/io/source.ts";
+import { createWatch } from "../../agent/io/watch.ts";
+import { quietLog } from "../helpers/quiet.ts";
+import { eventually, temporaryFolder } from "../helpers/tmp.ts";
+
+function write(root: string, files: Record<string, string>): string {
+  for (const [path, text] of Object.entries(files)) {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  }
+  return root;
+}
+const plain = { "batch.yaml": 'cron: "@daily"\n', "script.sh": "true\n" };
+
+async function folderOf(root: string, name: string): Promise<Folder> {
+  const loaded = await createSource(root).load(name);
+  if (loaded.kind !== "found") throw new Error(`${name}: ${JSON.stringify(loaded)}`);
+  return loaded.folder;
+}
+const codes = async (root: string, name: string) => (await folderOf(root, name)).problems.map((problem) => problem.code);
+
+describe("source", () => {
+  test("lists what may be a batch", async () => {
+    const root = write(temporaryFolder(), { "a/script.sh": "", "b.zip": "", ".git/x": "", "_lib/x": "", "..data/x": "", "README.md": "", "notes.txt": "", "c.tar.gz": "" });
+    expect((await createSource(root).list()).sort()).toEqual(["a", "b.zip", "c.tar.gz"]);
+    await expect(createSource(join(root, "nowhere")).list()).rejects.toMatchObject({ name: "StoreError" });
+  });
+
+  test("a folder without batch.yaml and script.sh is no batch; a name that is not there is absent", async () => {
+    const root = write(temporaryFolder(), { "lib/rates.csv": "1" });
+    const source = createSource(root);
+    expect(await source.load("lib")).toEqual({ kind: "absent" });
+    expect(await source.load("nobody")).toEqual({ kind: "absent" });
+  });
+
+  test("an entry whose root is gone is unreadable, not absent", async () => {
+    const root = join(temporaryFolder(), "gone");
+    expect(await createSource(root).load("a")).toMatchObject({ kind: "unreadable" });
+  });
+
+  test("the digest follows paths, run bits and bytes, and nothing else", async () => {
+    const root = write(temporaryFolder(), { "a/batch.yaml": "x: 1", "a/script.sh": "true", "a/lib/f": "1" });
+    const digest = async () => (await folderOf(root, "a")).digest;
+    const first = await digest();
+    expect(first).toMatch(/^[0-9a-f]{12}$/);
+    execFileSync("touch", ["-d", "2020-01-01", join(root, "a/script.sh")]);
+    mkdirSync(join(root, "a/empty"));
+    write(root, { "a/.script.sh.swp": "vim", "a/script.sh~": "old", "a/..2026/x": "kubelet" });
+    expect(await digest()).toBe(first);
+    const seen = new Set([first]);
+    for (const change of [
+      () => chmodSync(join(root, "a/script.sh"), 0o755),
+      () => writeFileSync(join(root, "a/script.sh"), "false"),
+      () => renameSync(join(root, "a/lib/f"), join(root, "a/lib/g")),
+      () => rmSync(join(root, "a/lib"), { recursive: true }),
+    ]) {
+      change();
+      seen.add(await digest());
+    }
+    expect(seen.size).toBe(5);
+  });
+
+  test("links within the root are followed, others are told", async () => {
+    const root = write(temporaryFolder(), { "shared/x": "1", "a/batch.yaml": "", "a/script.sh": "" });
+    symlinkSync("../shared/x", join(root, "a/inside"));
+    expect(await codes(root, "a")).toEqual([]);
+    symlinkSync("/etc/passwd", join(root, "a/outside"));
+    symlinkSync("nowhere", join(root, "a/dangling"));
+    symlinkSync("self", join(root, "a/self"));
+    expect(await codes(root, "a")).toEqual(["link-outside", "link-outside", "link-outside"]);
+  });
+
+  test("a link that goes round in circles ends", async () => {
+    const root = write(temporaryFolder(), { "a/batch.yaml": "", "a/script.sh": "" });
+    symlinkSync("..", join(root, "a/up"));
+    expect(await codes(root, "a")).toContain("too-many-files");
+  });
+
+  test.each([
+    ["a FIFO", (path: string) => execFileSync("mkfifo", [join(path, "pipe")]), "special-file"],
+    ["script.sh is a folder", (path: string) => (unlinkSync(join(path, "script.sh")), write(path, { "script.sh/x": "" })), "special-file"],
+    ["script.sh is a FIFO", (path: string) => (unlinkSync(join(path, "script.sh")), execFileSync("mkfifo", [join(path, "script.sh")])), "special-file"],
+  ])("%s is a problem", async (_name, spoil, code) => {
+    const root = write(temporaryFolder(), { "a/batch.yaml": "", "a/script.sh": "" });
+    spoil(join(root, "a"));
+    expect(await codes(root, "a")).toContain(code);
+  });
+
+  test("a folder beside an archive of its name is a problem of both", async () => {
+    const root = write(temporaryFolder(), { "a/batch.yaml": "", "a/script.sh": "", "a.zip": "" });
+    const source = createSource(root);
+    await source.list();
+    for (const name of ["a", "a.zip"]) {
+      expect(await source.load(name)).toMatchObject({ kind: "found", folder: { problems: [{ code: "two-sources" }] } });
+    }
+  });
+
+  test("a batch.yaml of 10 MB is read no further than its limit", async () => {
+    const root = write(temporaryFolder(), { "a/batch.yaml": "x".repeat(10_000_000), "a/script.sh": "" });
+    const [settings] = (await folderOf(root, "a")).settings;
+    expect(settings?.size).toBe(10_000_000);
+    expect(settings?.bytes.length).toBe(1024 * 1024 + 1);
+  });
+});
+
+describe("revisions", () => {
+  function setUp(files: Record<string, string> = plain) {
+    const home = temporaryFolder();
+    const root = join(home, "batches.d");
+    for (const name of ["a", "b"]) write(join(root, name), files);
+    const data = join(home, "data");
+    mkdirSync(join(data, "revisions"), { recursive: true });
+    return { root, data, revisions: createRevisions(data, root, createSource) };
+  }
+  const stored = (data: string) => readdirSync(join(data, "revisions"));
+
+  test("a copy with links resolved and run bits kept, read-only, shared by equal content", async () => {
+    const { root, data, revisions } = setUp();
+    for (const name of ["a", "b"]) {
+      symlinkSync("script.sh", join(root, name, "link.sh"));
+      write(join(root, name), { "lib/deep/tool": "x" });
+      chmodSync(join(root, name, "lib/deep/tool"), 0o755);
+    }
+    const [a, b] = [await folderOf(root, "a"), await folderOf(root, "b")];
+    expect(a.digest).toBe(b.digest);
+    expect(await Promise.all([revisions.store(a), revisions.store(b)])).toEqual([true, true]);
+    expect(stored(data)).toEqual([a.digest]);
+    const path = revisions.path(a.digest);
+    expect(readFileSync(join(path, "link.sh"), "utf8")).toBe("true\n");
+    const mode = (file: string) => (statSync(join(path, file)).mode & 0o777).toString(8);
+    expect(["", "script.sh", "lib", "lib/deep/tool"].map(mode)).toEqual(["555", "444", "555", "555"]);
+    expect(await revisions.load(a.digest, "a" as BatchName)).toMatchObject({ digest: a.digest, name: "a" });
+  });
+
+  test("what changed since it was read is not stored", async () => {
+    const { root, data, revisions } = setUp();
+    const folder = await folderOf(root, "a");
+    write(join(root, "a"), { "script.sh": "false\n" });
+    expect(await revisions.store(folder)).toBe(false);
+    rmSync(join(root, "a"), { recursive: true });
+    expect(await revisions.store(folder)).toBe(false);
+    expect(stored(data)).toEqual([]);
+  });
+
+  test("a damaged revision is not given out", async () => {
+    const { root, revisions } = setUp();
+    const folder = await folderOf(root, "a");
+    await revisions.store(folder);
+    const script = join(revisions.path(folder.digest), "script.sh");
+    chmodSync(script, 0o644);
+    writeFileSync(script, "rm -rf /\n");
+    expect(await revisions.load(folder.digest, "a" as BatchName)).toBeNull();
+  });
+
+  test("collected when nothing refers to them, with what earlier agents left half done", async () => {
+    const { root, data, revisions } = setUp();
+    const kept = await folderOf(root, "a");
+    await revisions.store(kept);
+    write(join(root, "a"), { "script.sh": "false\n", "lib/x": "1" });
+    const old = await folderOf(root, "a");
+    await revisions.store(old);
+    mkdirSync(join(data, "revisions/.staging-1-0/lib"), { recursive: true });
+    mkdirSync(join(data, "revisions/.trash-abc"));
+    expect(await revisions.collect(() => new Set<Revision>([kept.digest]))).toBe(1);
+    expect(stored(data)).toEqual([kept.digest]);
+    expect(existsSync(revisions.path(old.digest))).toBe(false);
+  });
+});
+
+describe("watch", () => {
+  async function watching(root: string, poll = false) {
+    const dirty: (string | null)[] = [];
+    const watch = createWatch(root, { poll, log: quietLog(), onDirty: (name) => dirty.push(name) });
+    await watch.start();
+    return { watch, dirty };
+  }
+
+  test("names the entry for an edit, a save by rename, a new one and a removal", async () => {
+    const root = write(temporaryFolder(), { "a/script.sh": "1", "b/script.sh": "1" });
+    const { watch, dirty } = await watching(root);
+    for (const [name, change] of [
+      ["a", () => writeFileSync(join(root, "a/script.sh"), "2")],
+      ["b", () => (writeFileSync(join(root, "b/.tmp"), "2"), renameSync(join(root, "b/.tmp"), join(root, "b/script.sh")))],
+      ["c", () => write(root, { "c/script.sh": "1" })],
+      ["a", () => rmSync(join(root, "a"), { recursive: true })],
+    ] as const) {
+      dirty.length = 0;
+      change();
+      await eventually(() => dirty.includes(name));
+    }
+    await watch.close();
+  });
+
+  test("a ConfigMap's swap of ..data names the batch", async () => {
+    const root = write(temporaryFolder(), { "a/..1/script.sh": "1" });
+    symlinkSync("..1", join(root, "a/..data"));
+    symlinkSync("..data/script.sh", join(root, "a/script.sh"));
+    const { watch, dirty } = await watching(root);
+    write(root, { "a/..2/script.sh": "2" });
+    symlinkSync("..2", join(root, "a/..data_tmp"));
+    renameSync(join(root, "a/..data_tmp"), join(root, "a/..data"));
+    rmSync(join(root, "a/..1"), { recursive: true });
+    await eventually(() => dirty.includes("a"));
+    await watch.close();
+  });
+
+  test("a burst asks for a look at everything", async () => {
+    const root = temporaryFolder();
+    const { watch, dirty } = await watching(root);
+    for (let i = 0; i < 80; i++) write(root, { [`b-${i}/script.sh`]: "1" });
+    await eventually(() => dirty.includes(null));
+    await watch.close();
+  });
+
+  test("--poll watches nothing", async () => {
+    const root = write(temporaryFolder(), { "a/script.sh": "1" });
+    const { watch, dirty } = await watching(root, true);
+    expect(watch.mode()).toBe("poll");
+    writeFileSync(join(root, "a/script.sh"), "2");
+    await new Promise((done) => setTimeout(done, 200));
+    expect(dirty).toEqual([]);
+    await watch.close();
+  });
+});
