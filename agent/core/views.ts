@@ -1,0 +1,56 @@
+// Domain → API JSON: the only place that shapes output.
+import type { BatchDocument, BatchStatus, Execution, ExecutionStatus, Problem } from "./model.ts";
+
+const statsOver = 50;
+
+/** An execution as the API shows it. `live` overrides what a running one's record does not hold yet. */
+export function executionView(execution: Execution, live: Partial<Pick<Execution, "stdoutBytes" | "stderrBytes">> = {}) {
+  const { boot: _boot, ...shown } = execution;
+  return { ...shown, ...live };
+}
+
+/** A batch as the API shows it. `next`: coming starts, ISO. */
+export function batchView(status: BatchStatus, document: Readonly<BatchDocument> | undefined, next: readonly string[]) {
+  const executions = document?.executions ?? [];
+  const last = executions.at(-1);
+  return {
+    name: status.name,
+    state: status.state,
+    definition: definitionView(status),
+    revision: status.revision,
+    commit: status.commit,
+    next,
+    blockedBy: [] as string[],
+    lastExecution: last === undefined ? null : executionView(last),
+    stats: statsView(executions),
+    problems: status.problems.map(problemView),
+  };
+}
+
+export function problemView(problem: Problem): Problem {
+  const { batch, file, line, column, path, code, message, hint } = problem;
+  return { batch, file, line, column, path, code, message, hint };
+}
+
+/** As written, with defaults; values of `env` are nobody's business. */
+function definitionView({ batch }: BatchStatus) {
+  if (batch === null) return null;
+  const env = Object.fromEntries(Object.keys(batch.file.env).map((name) => [name, "***"]));
+  return { ...batch.file, env };
+}
+
+/** Counts over all that is kept; durations in ms over the last 50 that ran to an end, null where there is none. */
+function statsView(executions: readonly Execution[]) {
+  const counts: Record<ExecutionStatus, number> = { queued: 0, running: 0, succeeded: 0, failed: 0, aborted: 0 };
+  for (const { status } of executions) counts[status] += 1;
+  const durations = executions
+    .flatMap((execution) => execution.durationMs ?? [])
+    .slice(-statsOver)
+    .sort((a, b) => a - b);
+  return { counts, medianMs: quantile(durations, 0.5), p95Ms: quantile(durations, 0.95) };
+}
+
+/** Nearest rank. */
+function quantile(sorted: readonly number[], share: number): number | null {
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? null;
+}

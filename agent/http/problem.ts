@@ -1,0 +1,25 @@
+// Errors as application/problem+json (RFC 9457).
+import type { Context } from "hono";
+
+const titles: Record<number, string> = {
+  400: "Bad Request",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  416: "Range Not Satisfiable",
+  500: "Internal Server Error",
+};
+
+/** Thrown by handlers; becomes a problem+json answer. */
+export class HttpProblem extends Error {
+  readonly status: number;
+  constructor(status: number, detail: string) {
+    super(detail);
+    this.status = status;
+  }
+}
+
+export function problemResponse(c: Context, status: number, detail: string, headers: Record<string, string> = {}): Response {
+  const title = titles[status] ?? "Error";
+  const body = JSON.stringify({ type: "about:blank", title, status, detail, instance: c.req.path });
+  return new Response(body, { status, headers: { "Content-Type": "application/problem+json", "Cache-Control": "no-store", ...headers } });
+}

@@ -1,0 +1,59 @@
+// Query parameters, checked: what is malformed is a 400 that names the parameter and what it takes.
+import type { Context } from "hono";
+import type { BatchState, ExecutionStatus } from "../core/model.ts";
+import type { ExecutionQuery } from "../ports.ts";
+import { HttpProblem } from "./problem.ts";
+
+const statuses: readonly string[] = ["queued", "running", "succeeded", "failed", "aborted"] satisfies ExecutionStatus[];
+const states: readonly string[] = ["scheduled", "chained", "disabled", "invalid", "removed"] satisfies BatchState[];
+const ulid = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+const batchName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const dateTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/;
+
+/** The one value of a parameter; undefined when it is not given. */
+function single(c: Context, name: string): string | undefined {
+  const values = c.req.queries(name);
+  if (values !== undefined && values.length > 1) throw new HttpProblem(400, `${name} is given more than once`);
+  return values?.[0];
+}
+
+function matching(c: Context, name: string, pattern: RegExp, what: string): string | undefined {
+  const value = single(c, name);
+  if (value !== undefined && !pattern.test(value)) throw new HttpProblem(400, `${name} must be ${what}`);
+  return value;
+}
+
+/** A whole number from `least` to `most`. */
+export function integer(c: Context, name: string, least: number, most: number): number | undefined {
+  const value = matching(c, name, /^\d{1,9}$/, `a whole number from ${least} to ${most}`);
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (number < least || number > most) throw new HttpProblem(400, `${name} must be a whole number from ${least} to ${most}`);
+  return number;
+}
+
+export function executionQuery(c: Context): ExecutionQuery {
+  const batch = matching(c, "batch", batchName, "the name of a batch");
+  const run = matching(c, "run", ulid, "the id of a run");
+  const before = matching(c, "cursor", ulid, "a nextCursor that was given");
+  const status = single(c, "status")?.split(",");
+  if (status?.some((word) => !statuses.includes(word))) throw new HttpProblem(400, `status must be of ${statuses.join(", ")}`);
+  const sinceText = matching(c, "since", dateTime, "an ISO 8601 date-time such as 2026-11-24T02:00:00Z");
+  const since = sinceText === undefined ? undefined : Date.parse(sinceText);
+  if (since !== undefined && Number.isNaN(since)) throw new HttpProblem(400, "since must be an ISO 8601 date-time such as 2026-11-24T02:00:00Z");
+  return {
+    limit: integer(c, "limit", 1, 500) ?? 50,
+    ...(batch === undefined ? {} : { batch }),
+    ...(run === undefined ? {} : { run }),
+    ...(before === undefined ? {} : { before }),
+    ...(status === undefined ? {} : { statuses: status as ExecutionStatus[] }),
+    ...(since === undefined ? {} : { since }),
+  };
+}
+
+export function batchQuery(c: Context): { tag?: string; state?: string } {
+  const tag = single(c, "tag");
+  const state = single(c, "state");
+  if (state !== undefined && !states.includes(state)) throw new HttpProblem(400, `state must be one of ${states.join(", ")}`);
+  return { ...(tag === undefined ? {} : { tag }), ...(state === undefined ? {} : { state }) };
+}

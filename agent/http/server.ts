@@ -1,0 +1,51 @@
+// Serves the app over HTTP, within limits a slow or hostile client cannot stretch.
+import { once } from "node:events";
+import type { Server } from "node:http";
+import { createAdaptorServer } from "@hono/node-server";
+import type { Hono } from "hono";
+import { ConfigError } from "../errors.ts";
+
+export interface HttpServer {
+  url: string;
+  port: number;
+  /** Takes no more connections, and ends those that are open after `closeMs` at most. */
+  close(): Promise<void>;
+}
+
+const closeMs = 1_000;
+
+/** Throws ConfigError when the address cannot be had. Port 0 takes a free one. */
+export async function listen(app: Hono, options: { host: string; port: number; headersTimeoutMs?: number }): Promise<HttpServer> {
+  const headersTimeout = options.headersTimeoutMs ?? 10_000;
+  const serverOptions = {
+    headersTimeout,
+    requestTimeout: headersTimeout,
+    keepAliveTimeout: 5_000,
+    maxHeaderSize: 16 * 1024,
+    connectionsCheckingInterval: Math.min(headersTimeout, 5_000),
+  };
+  const server = createAdaptorServer({ fetch: app.fetch, serverOptions }) as Server;
+  server.maxConnections = 1_000;
+  server.on("clientError", (_error, socket) => socket.destroy());
+  server.listen(options.port, options.host);
+  try {
+    await once(server, "listening");
+  } catch (error) {
+    const reason = error instanceof Error ? error.message : String(error);
+    throw new ConfigError(`cannot serve HTTP on ${options.host}:${options.port}: ${reason}`, "choose another address with --host or --port (0 takes a free one)");
+  }
+  const address = server.address();
+  const port = typeof address === "object" && address !== null ? address.port : options.port;
+  const host = options.host.includes(":") ? `[${options.host}]` : options.host;
+  return {
+    url: `http://${host}:${port}`,
+    port,
+    async close() {
+      const closed = new Promise<void>((done) => server.close(() => done()));
+      server.closeIdleConnections();
+      const late = setTimeout(() => server.closeAllConnections(), closeMs);
+      await closed;
+      clearTimeout(late);
+    },
+  };
+}

@@ -1,0 +1,76 @@
+// Reads the log files of executions. Nothing of a log is held beyond the chunk that is being passed on.
+import { open, stat, type FileHandle } from "node:fs/promises";
+import { join } from "node:path";
+import type { BatchName, ExecutionId } from "../core/model.ts";
+import type { LogStore, LogStream } from "../ports.ts";
+import { errorCode } from "./files.ts";
+
+const chunkBytes = 64 * 1024;
+const newline = 0x0a;
+
+export function createLogStore(dataDir: string): LogStore {
+  const pathOf = (batch: BatchName, id: ExecutionId, stream: LogStream) =>
+    join(dataDir, "batches", batch, "executions", id, `${stream}.log`);
+
+  return {
+    async stat(batch, id, stream) {
+      try {
+        const info = await stat(pathOf(batch, id, stream));
+        return { size: info.size, changedAt: Math.floor(info.mtimeMs) };
+      } catch (error) {
+        if (errorCode(error) === "ENOENT") return null;
+        throw error;
+      }
+    },
+
+    read(batch, id, stream, start, end) {
+      let file: FileHandle | null = null;
+      let at = start;
+      return new ReadableStream<Uint8Array>(
+        {
+          async pull(controller) {
+            try {
+              file ??= await open(pathOf(batch, id, stream), "r");
+              const wanted = Math.min(chunkBytes, end - at);
+              const { bytesRead, buffer } = await file.read(new Uint8Array(wanted), 0, wanted, at);
+              at += bytesRead;
+              if (bytesRead > 0) controller.enqueue(buffer.subarray(0, bytesRead));
+              if (bytesRead > 0 && at < end) return;
+              await file.close();
+              controller.close();
+            } catch (error) {
+              await file?.close().catch(() => undefined);
+              controller.error(error);
+            }
+          },
+          async cancel() {
+            await file?.close();
+          },
+        },
+        { highWaterMark: 0 },
+      );
+    },
+
+    async tailStart(batch, id, stream, lines, end) {
+      if (end === 0) return 0;
+      const file = await open(pathOf(batch, id, stream), "r");
+      try {
+        let found = 0;
+        const buffer = new Uint8Array(chunkBytes);
+        for (let high = end; high > 0; high -= chunkBytes) {
+          const low = Math.max(0, high - chunkBytes);
+          const { bytesRead } = await file.read(buffer, 0, high - low, low);
+          for (let i = bytesRead - 1; i >= 0; i--) {
+            // A newline at the very end closes the last line, it does not begin another.
+            if (buffer[i] !== newline || low + i === end - 1) continue;
+            found += 1;
+            if (found === lines) return low + i + 1;
+          }
+        }
+        return 0;
+      } finally {
+        await file.close();
+      }
+    },
+  };
+}
