@@ -1,5 +1,5 @@
 // What `cron` may hold, from text to Pattern, and croner as the judge of it. Says what is wrong in words people can act on.
-import { Cron } from "croner";
+import { CronDate, CronPattern } from "croner";
 import type { EpochMs, Pattern } from "./model.ts";
 
 export interface PatternFault {
@@ -9,7 +9,9 @@ export interface PatternFault {
 }
 
 const cachedPatterns = 5_000;
-const crons = new Map<string, Cron>();
+const crons = new Map<string, CronPattern>();
+/** A list of 10,000 years is most of what a CronPattern weighs; without a year field it is the same for all. */
+const everyYear = new CronPattern("* * * * *").year;
 const nicknames: Record<string, string> = {
   "@yearly": "0 0 1 1 *",
   "@annually": "0 0 1 1 *",
@@ -28,7 +30,7 @@ export function parsePattern(text: string): { pattern: Pattern } | PatternFault 
   const early = earlyFault(trimmed, fields);
   if (early !== null) return early;
   try {
-    if (cronOf(trimmed).nextRun(new Date(0)) === null) {
+    if (nextWall(trimmed, 0) === null) {
       const hint = "the days and months it names never meet, such as 31 February";
       return { code: "never-due", message: `"${trimmed}" is never due`, hint };
     }
@@ -44,25 +46,26 @@ export function parsePattern(text: string): { pattern: Pattern } | PatternFault 
  * so no clock change bothers croner, which has its own ideas about them.
  */
 export function nextWall(text: string, from: EpochMs): EpochMs | null {
-  return cronOf(text).nextRun(new Date(Math.ceil(from / 1000) * 1000 - 1))?.getTime() ?? null;
+  return new CronDate(new Date(Math.ceil(from / 1000) * 1000 - 1), 0).increment(cronOf(text), {}, false)?.getTime() ?? null;
 }
 
 /** Whether both day-of-month and day-of-week are restricted, so that either of them is enough. */
 export function bothDays(text: string): boolean {
   const fields = fieldsOf(text.trim());
   const [day, weekday] = [fields.at(-3) ?? "*", fields.at(-1) ?? "*"];
-  return fields.length >= 5 && !/^[*?]/.test(day) && !/^[*?]/.test(weekday);
+  return fields.length >= 5 && !/^[*?]$/.test(day) && !/^(?:[*?]$|\+)/.test(weekday);
 }
 
 function fieldsOf(text: string): string[] {
   return (nicknames[text.toLowerCase()] ?? text).split(/\s+/).filter((field) => field !== "");
 }
 
-/** One paused Cron for each distinct text: it takes some 80 KB. An offset of 0 is ten times as fast as the zone UTC. */
-function cronOf(text: string): Cron {
+/** One CronPattern for each distinct text, some 2 KB; a Cron object would be 80 KB and no faster. */
+function cronOf(text: string): CronPattern {
   let cron = crons.get(text);
   if (cron === undefined) {
-    cron = new Cron(fieldsOf(text).join(" "), { paused: true, utcOffset: 0 });
+    cron = new CronPattern(fieldsOf(text).join(" "));
+    cron.year = everyYear;
     if (crons.size >= cachedPatterns) crons.clear();
     crons.set(text, cron);
   }

@@ -2,13 +2,11 @@
 // clocks means what design and README say: in a gap once, at its end; in a repeated hour once, or twice if it repeats.
 import type { EpochMs, Pattern, Schedule } from "./model.ts";
 import { nextWall } from "./pattern.ts";
-import { spanAt, type Span } from "./zone.ts";
+import { instantOf, spanAt, type Span } from "./zone.ts";
 
 export { bothDays, parsePattern } from "./pattern.ts";
 
 const hourMs = 3_600_000;
-/** No zone is further from UTC than this. */
-const widestMs = 15 * hourMs;
 /** Due times counted one by one; a gap with more of them is told with this count. */
 const countLimit = 100_000;
 const cachedAnswers = 20_000;
@@ -45,15 +43,15 @@ export function dueBetween(schedule: Schedule, after: EpochMs, upTo: EpochMs): {
   return { first, last: lastUpTo(schedule, last, upTo), count: countLimit };
 }
 
-/** Looks back from `upTo` through ever longer windows, so that the walk within one stays short. */
+/** The last due time up to `upTo`, by halving what lies between it and one that is known: some 40 looks, however long the gap. */
 function lastUpTo(schedule: Schedule, known: EpochMs, upTo: EpochMs): EpochMs {
-  for (let window = 60_000; ; window *= 2) {
-    const from = Math.max(known, upTo - window);
-    let last: EpochMs | null = null;
-    for (let due = nextDue(schedule, from); due !== null && due <= upTo; due = nextDue(schedule, due)) last = due;
-    if (last !== null) return last;
-    if (from === known) return known;
+  let [low, high] = [known, upTo];
+  while (low < high) {
+    const next = nextDue(schedule, Math.floor((low + high) / 2));
+    if (next !== null && next <= upTo) low = next;
+    else high = Math.floor((low + high) / 2);
   }
+  return low;
 }
 
 /** The share of `jitterMs` by which a batch's starts are put off: drawn from its name (FNV-1a), the same for ever. */
@@ -111,7 +109,7 @@ function describe(pattern: Pattern, { start, before, offset }: Span, timeZone: s
 
 function nextOf(pattern: Pattern, zone: string, after: EpochMs): EpochMs | null {
   if (pattern.kind === "once") {
-    const at = pattern.exact ? pattern.wallMs : instantOf(pattern.wallMs, zone);
+    const at = pattern.exact ? pattern.wallMs : instantOf(zone, pattern.wallMs);
     return at > after ? at : null;
   }
   // Thousands of batches share a pattern and ask at the same moment.
@@ -140,15 +138,5 @@ function computeNext(text: string, repeats: boolean, zone: string, after: EpochM
     if (wall === null) return null;
     if (wall - offset < end) return wall - offset;
     at = end; // span by span: where clocks went back, earlier walls come again
-  }
-}
-
-/** The instant of a wall-clock time: the end of the gap if it lies in one, the first of two if it comes twice. */
-function instantOf(wallMs: EpochMs, zone: string): EpochMs {
-  for (let at = wallMs - widestMs; ; ) {
-    const span = spanAt(zone, at);
-    if (wallMs < span.start + span.offset) return Math.max(span.start, wallMs - span.offset);
-    if (wallMs < span.end + span.offset) return wallMs - span.offset;
-    at = span.end;
   }
 }

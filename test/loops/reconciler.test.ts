@@ -1,0 +1,154 @@
+// The reconciler on real folders, with a source that counts its loads.
+import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import type { Batch } from "../../agent/core/model.ts";
+import { systemClock } from "../../agent/io/clock.ts";
+import { openHistory } from "../../agent/io/history.ts";
+import { createRevisions } from "../../agent/io/revision.ts";
+import { createSource } from "../../agent/io/source.ts";
+import { createReconciler } from "../../agent/loops/reconciler.ts";
+import type { BatchSource } from "../../agent/ports.ts";
+import { quietLog } from "../helpers/quiet.ts";
+import { eventually, temporaryFolder } from "../helpers/tmp.ts";
+
+async function setUp(home = temporaryFolder(), wrap: (source: BatchSource) => BatchSource = (source) => source) {
+  const root = join(home, "batches.d");
+  const data = join(home, "data");
+  mkdirSync(root, { recursive: true });
+  mkdirSync(join(data, "revisions"), { recursive: true });
+  const log = quietLog();
+  const clock = systemClock;
+  const history = await openHistory(data, { clock, log });
+  const loads: string[] = [];
+  const inner = wrap(createSource(root));
+  const source: BatchSource = { list: inner.list, load: (name) => (loads.push(name), inner.load(name)) };
+  const applied: [string, Batch | null][] = [];
+  const revisions = createRevisions(data, root, createSource);
+  const reconciler = createReconciler({
+    source,
+    revisions,
+    history,
+    clock,
+    log,
+    timeZone: "UTC",
+    watching: () => true,
+    onApplied: (name, batch) => applied.push([name, batch]),
+  });
+  function put(name: string, yaml: string, script = "true\n"): void {
+    mkdirSync(join(root, name), { recursive: true });
+    writeFileSync(join(root, name, "script.sh"), script);
+    writeFileSync(join(root, name, "batch.yaml"), yaml);
+  }
+  return { home, root, log, history, loads, applied, reconciler, put };
+}
+
+const daily = 'cron: "@daily"\n';
+
+describe("reconciler", () => {
+  test("1,000 folders: one edit loads one batch", async () => {
+    const { reconciler, put, loads, applied, history } = await setUp();
+    for (let i = 0; i < 1_000; i++) put(`batch-${i}`, daily, `echo ${i}\n`);
+    await reconciler.resync();
+    await eventually(() => applied.length === 1_000);
+    const covered = history.document("batch-8")?.schedule;
+    loads.length = applied.length = 0;
+
+    put("batch-7", 'cron: "@hourly"\n');
+    reconciler.dirty("batch-7");
+    await eventually(() => applied.length === 1);
+    expect(new Set(loads)).toEqual(new Set(["batch-7"]));
+    expect(loads.length).toBeLessThanOrEqual(2); // the second when it was not yet settled at the first
+    expect(applied[0]?.[1]?.file.cron).toBe("@hourly");
+    expect(history.document("batch-8")?.schedule).toEqual(covered);
+
+    loads.length = applied.length = 0;
+    await reconciler.resync();
+    expect(loads).toHaveLength(1_000);
+    expect(applied).toEqual([]);
+    expect(reconciler.health().missedEvents).toBe(0);
+  }, 60_000);
+
+  test("a change that only a resync found is counted as missed by the next", async () => {
+    const { reconciler, put, applied } = await setUp();
+    put("a", daily);
+    await reconciler.resync();
+    put("a", 'cron: "@hourly"\n');
+    await reconciler.resync();
+    await eventually(() => applied.at(-1)?.[1]?.file.cron === "@hourly");
+    await reconciler.resync();
+    expect(reconciler.health().missedEvents).toBe(1);
+  });
+
+  test("after a restart an unchanged batch keeps its place, and a broken one its last valid revision", async () => {
+    const first = await setUp();
+    first.put("steady", daily);
+    first.put("broken", daily);
+    await first.reconciler.resync();
+    await eventually(() => first.applied.length === 2);
+    const before = structuredClone(first.history.document("steady"));
+    first.put("broken", "cron: [");
+    const again = await setUp(first.home);
+    await again.reconciler.resync();
+    expect(again.history.document("steady")).toEqual(before);
+    expect(again.applied.map(([name, batch]) => [name, batch?.file.cron]).sort()).toEqual([["broken", "@daily"], ["steady", "@daily"]]);
+    expect(again.reconciler.entry("broken")).toMatchObject({ state: "scheduled", problems: [{ code: "yaml-syntax" }] });
+  });
+
+  test("a batch whose folder went while no agent ran is removed, its history kept", async () => {
+    const first = await setUp();
+    first.put("a", daily);
+    await first.reconciler.resync();
+    rmSync(join(first.root, "a"), { recursive: true });
+    const again = await setUp(first.home);
+    await again.reconciler.resync();
+    await eventually(() => again.reconciler.entry("a")?.state === "removed");
+    expect(again.history.document("a")?.removedAt).not.toBeNull();
+  });
+
+  test("a folder that is gone for a blink is never unscheduled", async () => {
+    const { reconciler, put, root, applied } = await setUp();
+    put("a", daily);
+    await reconciler.resync();
+    rmSync(join(root, "a"), { recursive: true });
+    reconciler.dirty("a");
+    await new Promise((done) => setTimeout(done, 130)); // a first look has seen it gone
+    put("a", daily);
+    reconciler.dirty("a");
+    await new Promise((done) => setTimeout(done, 600));
+    expect(applied.map(([, batch]) => batch === null)).toEqual([false]);
+  });
+
+  test("what cannot be read is told and changes nothing; read again, the problem goes", async () => {
+    let broken = false;
+    const problem = { batch: "a", file: null, line: null, column: null, path: null, code: "unreadable", message: "EIO", hint: null } as const;
+    const { reconciler, put, applied } = await setUp(undefined, (source) => ({
+      list: source.list,
+      load: (name) => (broken ? Promise.resolve({ kind: "unreadable", problem }) : source.load(name)),
+    }));
+    put("a", daily);
+    await reconciler.resync();
+    await eventually(() => applied.length === 1);
+    broken = true;
+    await reconciler.resync();
+    expect(reconciler.entry("a")).toMatchObject({ state: "scheduled", problems: [{ code: "unreadable" }] });
+    broken = false;
+    await reconciler.resync();
+    expect(reconciler.entry("a")).toMatchObject({ state: "scheduled", problems: [] });
+    expect(applied.every(([, batch]) => batch !== null)).toBe(true);
+  });
+
+  test("one bad folder disturbs no other", async () => {
+    const { reconciler, put, applied, root } = await setUp();
+    put("good", daily);
+    put("Bad Name", daily);
+    put("nonsense", "\u0000\u0001");
+    mkdirSync(join(root, "half"));
+    writeFileSync(join(root, "half/script.sh"), "true\n");
+    await reconciler.resync();
+    await eventually(() => reconciler.entries().length === 4);
+    expect(applied.map(([name]) => name)).toEqual(["good"]);
+    const states = Object.fromEntries(reconciler.entries().map((entry) => [entry.name, [entry.state, entry.problems[0]?.code]]));
+    expect(states).toEqual({ good: ["scheduled", undefined], "Bad Name": ["invalid", "bad-name"], half: ["invalid", "no-settings"], nonsense: ["invalid", "not-text"] });
+  });
+});
