@@ -19,16 +19,14 @@ export interface DueDecision {
 
 /**
  * @param coveredUntil  due times up to here are done with, whatever the clock says: none is ever started twice
- * @param offsetMs      how much later than due each start comes (jitter)
  */
 export function decideDue(
   schedule: Schedule,
   coveredUntil: EpochMs,
-  offsetMs: number,
   startDeadlineMs: number,
   now: EpochMs,
 ): DueDecision {
-  const until = now - offsetMs;
+  const until = now - schedule.jitterMs;
   const due = until > coveredUntil ? dueBetween(schedule, coveredUntil, until) : null;
   if (due === null) return { start: null, missed: null, coveredUntil, next: nextDue(schedule, coveredUntil) };
   const lateMs = until - due.last;

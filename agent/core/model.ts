@@ -40,7 +40,7 @@ export interface Schedule {
   patterns: readonly Pattern[];
   /** IANA name, always resolved. */
   timeZone: string;
-  /** How much later than due each start comes, in ms. */
+  /** How much later than due each start comes, in ms: the batch's share of its `jitter`. */
   jitterMs: number;
   /** Equal for schedules that mean the same; a change of key is a change of schedule. */
   key: string;

@@ -5,7 +5,6 @@ import { batchEnvironment } from "../core/environment.ts";
 import { createExecution, isOpen, transition, type ExecutionEvent } from "../core/execution.ts";
 import type { Batch, BatchName, EpochMs, Execution, ExecutionId, Revision } from "../core/model.ts";
 import { selectExpired } from "../core/retention.ts";
-import { jitterOffset } from "../core/schedule.ts";
 import type { Clock, Ending, History, Logger, NewId, Process, Runner } from "../ports.ts";
 
 const defaultKeep = { executions: 100, ageMs: null };
@@ -138,7 +137,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   function begin(queued: Execution): void {
     const now = clock.now();
     const definition = deps.definition(queued.batch);
-    const offsetMs = jitterOffset(queued.batch, definition?.batch.schedule?.jitterMs ?? 0);
+    const offsetMs = definition?.batch.schedule?.jitterMs ?? 0;
     const verdict = admitQueued(definition?.batch ?? null, Date.parse(queued.trigger.dueAt) + offsetMs, now);
     if (verdict.kind === "abort" || definition === null) {
       count(queued.batch, -1);

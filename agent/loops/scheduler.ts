@@ -1,7 +1,7 @@
 // Turns due times into starts: a heap of what comes next and one timer. Decides nothing itself (see core/catchup.ts).
 import { decideDue, type DueDecision } from "../core/catchup.ts";
 import type { Batch, BatchName, EpochMs } from "../core/model.ts";
-import { jitterOffset, nextDue } from "../core/schedule.ts";
+import { nextDue } from "../core/schedule.ts";
 import type { Clock } from "../ports.ts";
 import { createHeap } from "./heap.ts";
 
@@ -22,7 +22,6 @@ export interface Scheduler {
 
 interface Slot {
   batch: Batch;
-  offsetMs: number;
   coveredUntil: EpochMs;
 }
 
@@ -42,7 +41,7 @@ export function createScheduler(deps: { clock: Clock; onDue: (batch: Batch, deci
       known.batch = batch; // the same schedule: its place in the heap stands
       return;
     }
-    const slot: Slot = { batch, offsetMs: jitterOffset(batch.name, schedule.jitterMs), coveredUntil };
+    const slot: Slot = { batch, coveredUntil };
     slots.set(batch.name, slot);
     enqueue(slot, nextDue(schedule, coveredUntil));
     arm();
@@ -54,7 +53,7 @@ export function createScheduler(deps: { clock: Clock; onDue: (batch: Batch, deci
   }
 
   function enqueue(slot: Slot, due: EpochMs | null): void {
-    if (due !== null) heap.push({ at: due + slot.offsetMs, slot });
+    if (due !== null) heap.push({ at: due + (slot.batch.schedule?.jitterMs ?? 0), slot });
   }
 
   function arm(): void {
@@ -75,7 +74,7 @@ export function createScheduler(deps: { clock: Clock; onDue: (batch: Batch, deci
       const { slot } = first;
       if (slots.get(slot.batch.name) !== slot || slot.batch.schedule === null) continue;
       const { schedule, startDeadlineMs } = slot.batch;
-      const decision = decideDue(schedule, slot.coveredUntil, slot.offsetMs, startDeadlineMs, now);
+      const decision = decideDue(schedule, slot.coveredUntil, startDeadlineMs, now);
       slot.coveredUntil = decision.coveredUntil;
       enqueue(slot, decision.next);
       if (decision.start !== null || decision.missed !== null) onDue(slot.batch, decision);

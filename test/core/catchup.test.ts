@@ -26,5 +26,5 @@ const rows: { name: string; now: number; covered?: number; cron?: string; deadli
 ];
 
 test.each(rows)("$name", ({ now, covered = t0, cron, deadlineMs = deadline, offsetMs = 0, want }) => {
-  expect(decideDue(schedule(cron), covered, offsetMs, deadlineMs, now)).toMatchObject(want);
+  expect(decideDue(schedule(cron, "UTC", offsetMs), covered, deadlineMs, now)).toMatchObject(want);
 });

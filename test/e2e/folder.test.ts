@@ -168,7 +168,10 @@ describe("a folder of batches", () => {
     for (const branch of ["other", "main", "other"]) {
       git("checkout", "-q", branch);
       const want = readdirSync(place.batches).filter((name) => name.startsWith("batch-")).sort();
-      await eventually(async () => expect(await names("scheduled")).toEqual(want) === undefined, 20_000);
+      await eventually(async () => {
+        expect(await names("scheduled")).toEqual(want);
+        return true;
+      }, 20_000);
     }
     expect((await agent.json<{ items: unknown[] }>("/api/problems")).items).toEqual([]);
   });

@@ -74,12 +74,8 @@ export async function startAgent(place: { home: string; batches: string; data: s
   let said = "";
   child.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
-  const url = await eventually(() => {
-    if (child.exitCode !== null) throw new Error(`the agent ended:\n${said}`);
-    return /"url":"([^"]+)"/.exec(said)?.[1];
-  }).catch((error: unknown) => {
-    throw new Error(`the agent did not start:\n${said}`, { cause: error });
-  });
+  const url = await eventually(() => /"url":"([^"]+)"/.exec(said)?.[1] ?? (child.exitCode === null ? null : "ended"));
+  if (url === "ended") throw new Error(`the agent ended:\n${said}`);
   const get = (path: string) => fetch(url + path);
   const json = async <T>(path: string) => (await get(path)).json() as Promise<T>;
   return {

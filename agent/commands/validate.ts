@@ -1,0 +1,54 @@
+// `batch-agent validate`: every problem of a folder, with its place. Needs no agent.
+import { parseBatch, type ParsedBatch } from "../core/batch.ts";
+import type { EpochMs, Folder, Problem } from "../core/model.ts";
+import { notesOf } from "../core/notes.ts";
+import { formatReport } from "../core/report.ts";
+import { mapLimit } from "../io/files.ts";
+import type { BatchSource } from "../ports.ts";
+
+const parallelLoads = 8;
+
+/** What reading a folder of batches takes, and where the answer goes. */
+export interface FolderDeps {
+  source: BatchSource;
+  now: EpochMs;
+  write: (text: string) => void;
+}
+
+/** Writes the report; gives the exit code, 1 if there is any problem. Throws StoreError when the root cannot be read. */
+export async function validate(dir: string, options: { format: "text" | "json" | "github"; timeZone: string }, deps: FolderDeps): Promise<number> {
+  const looks = await lookAtAll(deps.source, options.timeZone);
+  const problems = looks.flatMap((look) => look.problems);
+  const notes = looks.flatMap((look) => (look.parsed === null ? [] : notesOf(look.parsed, deps.now)));
+  const sources = new Map(looks.flatMap((look) => look.sources));
+  if (looks.length === 0 && options.format === "text") deps.write(`there is no batch in ${dir}\n`);
+  else deps.write(formatReport({ problems, notes, batches: looks.length, sources }, options.format));
+  return problems.length === 0 ? 0 : 1;
+}
+
+export interface Look {
+  /** null when it could not be read. */
+  parsed: ParsedBatch | null;
+  problems: readonly Problem[];
+  /** Texts of its files where it has problems. */
+  sources: readonly (readonly [string, string])[];
+}
+
+/** Reads and judges every batch there is, by name. Throws StoreError when the root cannot be read. */
+export async function lookAtAll(source: BatchSource, timeZone: string): Promise<Look[]> {
+  const names = (await source.list()).sort();
+  const looks = await mapLimit(names, parallelLoads, async (name): Promise<Look | null> => {
+    const loaded = await source.load(name);
+    if (loaded.kind === "absent") return null;
+    if (loaded.kind === "unreadable") return { parsed: null, problems: [loaded.problem], sources: [] };
+    const parsed = parseBatch(loaded.folder, { timeZone });
+    const { problems } = parsed;
+    return { parsed, problems, sources: problems.length === 0 ? [] : sourcesOf(loaded.folder) };
+  });
+  return looks.filter((look) => look !== null);
+}
+
+function sourcesOf({ location, settings, script }: Folder): [string, string][] {
+  const files = [...settings, ...(script === null ? [] : [{ file: "script.sh", bytes: script.bytes }])];
+  return files.map(({ file, bytes }) => [`${location}/${file}`, new TextDecoder().decode(bytes)]);
+}
