@@ -145,7 +145,7 @@ function judgeMeaning(file: Partial<BatchFile>, yaml: YamlFile, timeZone: string
   }
   for (const [name, value] of Object.entries(file.env ?? {})) {
     if (name.startsWith("BATCH_")) tell("schema", ["env", name], "key", `env.${name}: names that begin with BATCH_ are the agent's own`, "choose another name");
-    if (String(value).includes("\0")) tell("schema", ["env", name], "value", `env.${name} holds a NUL character, which no environment can carry`, null);
+    if (typeof value === "string" && value.includes("\0")) tell("schema", ["env", name], "value", `env.${name} holds a NUL character, which no environment can carry`, null);
   }
   for (const [key, asks] of Object.entries(notYet)) {
     const value = file[key as keyof BatchFile];

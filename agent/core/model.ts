@@ -117,7 +117,7 @@ export type AbortedReason =
   | "missed"
   | "shutdown"
   | "disabled";
-export type Reason = FailedReason | AbortedReason;
+type Reason = FailedReason | AbortedReason;
 export type TriggerKind = "cron" | "after" | "onFailure" | "retry" | "manual";
 
 /** One execution: the record in history.json, and (without `boot`) what the API shows. */

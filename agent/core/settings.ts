@@ -97,8 +97,8 @@ function typeFault(type: string, value: unknown, path: Path): [string, string | 
   switch (type) {
     case "string": {
       // Values of env are shown nowhere: problems are read by many.
-      const shown = path[0] === "env" ? `${String(path[1])}: "…"` : `"${String(value)}"`;
-      return [`must be a string, not ${kindOf(value)}`, isPlain(value) ? `quote it: ${shown}` : null];
+      const shown = () => (path[0] === "env" ? `${String(path[1])}: "…"` : `"${String(value)}"`);
+      return [`must be a string, not ${kindOf(value)}`, isPlain(value) ? `quote it: ${shown()}` : null];
     }
     case "boolean":
       if (/^(yes|y|on)$/.test(text)) return ["must be true or false", "write true"];

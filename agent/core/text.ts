@@ -34,7 +34,7 @@ export function decodeText(file: string, bytes: Uint8Array, size: number): { tex
   try {
     // What was cut off may end within a character.
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes, { stream: bytes.length < size });
-    if (text.replace(/^\uFEFF/, "").trim() === "") return fault("holds nothing but blanks", "write it, or take the folder out", null, "empty-file");
+    if (bytes.length === size && text.replace(/^\uFEFF/, "").trim() === "") return fault("holds nothing but blanks", "write it, or take the folder out", null, "empty-file");
     return { text };
   } catch {
     const text = loose();

@@ -6,6 +6,7 @@ const maxAliases = 100;
 /** A batch.yaml at the limits of its schema has well below this many values. */
 const maxValues = 5_000;
 const maxDepth = 20;
+const tooDeep = "lists or keys are nested too deeply to be read";
 
 export type Path = readonly (string | number)[];
 
@@ -19,15 +20,20 @@ export interface YamlFile {
 
 /** Reads one document. Never throws. */
 export function readYaml(text: string): YamlFile {
-  const lines = new LineCounter();
-  let doc: Document;
   try {
-    // Keys are compared below: the parser's own comparison takes quadratic time.
-    doc = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, schema: "core", resolveKnownTags: false, merge: false, logLevel: "error" });
-  } catch {
-    const fault: Fault = { code: "yaml-syntax", path: [], place: null, message: "lists or keys are nested too deeply to be read", hint: null };
+    return read(text);
+  } catch (error) {
+    // The stack is used up: by the parser, or by a walk over what it made.
+    if (!(error instanceof RangeError)) throw error;
+    const fault: Fault = { code: "yaml-syntax", path: [], place: null, message: tooDeep, hint: null };
     return { data: undefined, faults: [fault], place: () => ({ line: 1, column: 1 }) };
   }
+}
+
+function read(text: string): YamlFile {
+  const lines = new LineCounter();
+  // Keys are compared below: the parser's own comparison takes quadratic time.
+  const doc = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, schema: "core", resolveKnownTags: false, merge: false, logLevel: "error" });
   const placeOf = (offset: number): Place => {
     const { line, col } = lines.linePos(offset);
     return line === 0 ? { line: 1, column: 1 } : { line, column: col };
@@ -130,15 +136,16 @@ function syntaxFaults(text: string, doc: Document, placeOf: (offset: number) => 
   const lines = new Set<number>();
   let tabs = false;
   const tags = doc.warnings.filter((warning) => warning.code === "TAG_RESOLVE_FAILED");
-  for (const error of [...doc.errors, ...tags].slice(0, 200)) {
+  for (const error of [...doc.errors, ...tags].slice(0, 50)) {
     const told = tell(text, doc, error);
     const place = placeOf(told.offset ?? Math.min(error.pos[0], text.length));
+    if (faults.length === 10) break;
     if (lines.has(place.line) || (told.code === "yaml-tab" && tabs)) continue;
     lines.add(place.line);
     tabs ||= told.code === "yaml-tab";
     faults.push({ code: told.code, path: [], place, message: told.message, hint: told.hint });
   }
-  return faults.slice(0, 10);
+  return faults;
 }
 
 interface Told {
@@ -154,7 +161,7 @@ function tell(text: string, doc: Document, error: YAMLError): Told {
   const atEnd = text.slice(error.pos[0]).trim() === "";
   const at = atEnd ? Math.min(error.pos[0], text.trimEnd().length) : error.pos[0];
   const lineStart = text.lastIndexOf("\n", at - 1) + 1;
-  const line = text.slice(lineStart).split("\n", 1)[0] ?? "";
+  const line = text.slice(lineStart, lineStart + 500).split("\n", 1)[0] ?? "";
   const syntax = (message: string, hint: string | null, offset?: number): Told => ({ code: "yaml-syntax", message, hint, ...(offset === undefined ? {} : { offset }) });
 
   const tab = /^[ -]*\t/.exec(line);
@@ -191,6 +198,7 @@ const own: Partial<Record<YAMLError["code"], readonly [string | null, string]>> 
   KEY_OVER_1024_CHARS: ["a key is longer than 1,024 characters", "is there a quote missing?"],
   BAD_DQ_ESCAPE: ["a backslash in double quotes begins an escape that there is not", "use single quotes, or double the backslash"],
   BAD_SCALAR_START: [null, "quote the value"],
+  RESOURCE_EXHAUSTION: [tooDeep, "take a level out"],
   BAD_INDENT: [null, "check the indentation"],
 };
 

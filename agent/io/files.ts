@@ -75,7 +75,7 @@ interface TreeFault {
   message: string;
 }
 
-export const treeLimits = { files: 10_000, bytes: 256 * 1024 * 1024, depth: 32 };
+const treeLimits = { files: 10_000, bytes: 256 * 1024 * 1024, depth: 32 };
 
 /**
  * Lists the files of a batch, links followed within `root` (a real path). Left out: names that begin with `..` or are

@@ -13,7 +13,7 @@ const killAfterMs = 4_000;
 const retryStartMs = 1_000;
 
 /** What is in force for a batch when one of its executions starts. */
-export interface Definition {
+interface Definition {
   batch: Batch;
   revision: Revision;
   commit: string | null;

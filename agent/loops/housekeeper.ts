@@ -50,7 +50,7 @@ export function createHousekeeper(deps: {
     } catch (error) {
       log.error("cannot clean up", { error: error instanceof Error ? error.message : String(error) });
     }
-    if (!stopped) cancelSweep = clock.after(sweepMs, () => (sweeping = sweep()));
+    if (!stopped) cancelSweep = clock.after(sweepMs, () => void (sweeping = sweep()));
   }
 
   async function sweepOnce(): Promise<void> {
@@ -84,7 +84,7 @@ export function createHousekeeper(deps: {
   return {
     start() {
       cancelResync = clock.after(deps.resyncMs(), () => void resyncNow());
-      cancelSweep = clock.after(sweepMs, () => (sweeping = sweep()));
+      cancelSweep = clock.after(sweepMs, () => void (sweeping = sweep()));
     },
     async stop() {
       stopped = true;

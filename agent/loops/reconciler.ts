@@ -7,8 +7,9 @@ import type { BatchSource, Clock, History, Loaded, Logger, Revisions, WatchHealt
 const debounceMs = 100;
 const settleMs = 100;
 const parallelLoads = 8;
-/** An entry whose files change faster than it can be read is looked at again only this often after a while. */
+/** After so many looks that each saw something else it is a problem, and looked at less often. */
 const unsettledAfter = 50;
+const restlessMs = 5_000;
 
 interface Entry {
   name: string;
@@ -96,7 +97,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   function lookAgain(): void {
     for (const entry of entries.values()) if (entry.waiting !== null) dirtyNames.add(entry.name);
     const restless = [...entries.values()].every((entry) => (entry.waiting?.looks ?? Infinity) > unsettledAfter);
-    schedule(restless ? 5_000 : settleMs + 10);
+    schedule(restless ? restlessMs : settleMs + 10);
   }
 
   async function resync(): Promise<void> {
@@ -178,7 +179,10 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       const looks = (entry.waiting?.looks ?? 0) + 1;
       const same = entry.waiting?.digest === look.digest;
       entry.waiting = { digest: look.digest, at: same ? (entry.waiting?.at ?? now) : now, looks };
-      return null;
+      if (looks !== unsettledAfter) return null;
+      await hydrate(name);
+      entry.judged = null;
+      return { name, kind: "unreadable", problem: unsettled(name) };
     }
     entry.waiting = null;
     entry.judged = look.digest;
@@ -314,6 +318,11 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     health: () => ({ lastVerifiedAt, missedEvents }),
     stop,
   };
+}
+
+function unsettled(name: string): Problem {
+  const hint = "something writes there all the time: a batch's own data belongs into $BATCH_STATE_DIR";
+  return { batch: name, file: null, line: null, column: null, path: null, code: "unsettled", message: "its files keep changing", hint };
 }
 
 function stateOf(entry: Entry): BatchState {

@@ -114,7 +114,7 @@ describe("a folder of batches", () => {
 
     // The root away: nothing is unscheduled; back again: followed again.
     renameSync(place.batches, `${place.batches}.away`);
-    await eventually(async () => (await agent.get("/readyz")).status === 503 || (await agent.child.kill("SIGHUP"), false));
+    await eventually(async () => (await agent.get("/readyz")).status === 503 || !agent.child.kill("SIGHUP"));
     expect((await agent.batch("steady")).state).toBe("scheduled");
     renameSync(`${place.batches}.away`, place.batches);
     place.put("steady", everySecond, "echo mended\n");

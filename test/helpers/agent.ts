@@ -18,7 +18,7 @@ afterEach(async () => {
   }
 });
 
-export interface BatchJson {
+interface BatchJson {
   name: string;
   state: string;
   revision: string | null;

@@ -33,7 +33,7 @@ test("a pid that is another process by now is no holder", async () => {
 
 test("a lock from before a reboot is no lock", async () => {
   const data = temporaryFolder();
-  await (await takeLock(data, boot, Date.now)); // never given back
+  await takeLock(data, boot, Date.now); // never given back
   await (await takeLock(data, "boot-2", Date.now))();
 });
 

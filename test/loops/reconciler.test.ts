@@ -138,6 +138,19 @@ describe("reconciler", () => {
     expect(applied.every(([, batch]) => batch !== null)).toBe(true);
   });
 
+  test("a folder that something writes to all the time is a problem, and none once it rests", async () => {
+    const { reconciler, put, applied } = await setUp();
+    let turn = 0;
+    const writing = setInterval(() => put("restless", daily, `echo ${turn++}\n`), 20);
+    put("calm", daily);
+    await reconciler.resync();
+    expect(applied.map(([name]) => name)).toEqual(["calm"]);
+    await eventually(() => reconciler.entry("restless")?.problems[0]?.code === "unsettled");
+    clearInterval(writing);
+    await reconciler.resync();
+    await eventually(() => reconciler.entry("restless")?.state === "scheduled" && reconciler.entry("restless")?.problems.length === 0);
+  });
+
   test("one bad folder disturbs no other", async () => {
     const { reconciler, put, applied, root } = await setUp();
     put("good", daily);

@@ -1,0 +1,51 @@
+// The app over a real history and real log files on a temporary folder; only the catalog is literal.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { BatchStatus, Execution, Problem } from "../../agent/core/model.ts";
+import { createApp } from "../../agent/http/app.ts";
+import { openHistory } from "../../agent/io/history.ts";
+import { createLogStore } from "../../agent/io/logs.ts";
+import { fakeClock } from "./fakes.ts";
+import { t0 } from "./make.ts";
+import { quietLog } from "./quiet.ts";
+import { temporaryFolder } from "./tmp.ts";
+
+export async function serve(options: { batches?: BatchStatus[]; problems?: Problem[]; notReady?: string[] } = {}) {
+  const data = temporaryFolder();
+  const clock = fakeClock(t0);
+  const log = quietLog();
+  const history = await openHistory(data, { clock, log });
+  const batches = options.batches ?? [];
+  const app = createApp({
+    catalog: {
+      batches: () => batches,
+      batch: (name) => batches.find((batch) => batch.name === name),
+      next: (_name, count) => Array.from({ length: count }, (_, i) => new Date(t0 + (i + 1) * 60_000).toISOString()),
+      problems: () => options.problems ?? [],
+      notReady: () => options.notReady ?? [],
+      details: () => ({ watch: { mode: "inotify", lastVerifiedAt: null, missedEvents: 0 }, running: 0, queued: 0, batches: 0, problems: 0, version: "test" }),
+    },
+    history,
+    logs: createLogStore(data),
+    clock,
+    log,
+    version: "test",
+  });
+  return {
+    app,
+    data,
+    history,
+    log,
+    /** Saves an execution with logs. */
+    async add(execution: Execution, logs: { stdout?: string | Uint8Array; stderr?: string | Uint8Array } = {}): Promise<Execution> {
+      await history.save(execution);
+      const folder = join(data, "batches", execution.batch, "executions", execution.id);
+      mkdirSync(folder, { recursive: true });
+      for (const [name, text] of Object.entries(logs)) writeFileSync(join(folder, `${name}.log`), text);
+      return execution;
+    },
+    async json<T>(path: string): Promise<T> {
+      return (await (await app.request(path)).json()) as T;
+    },
+  };
+}
