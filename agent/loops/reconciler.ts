@@ -140,7 +140,9 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     });
     const actions = planReconcile(desired, current(desired), clock.now());
     await eachLimited(actions, apply);
-    if (all) lastVerifiedAt = new Date(clock.now()).toISOString();
+    if (!all) return;
+    if (lastVerifiedAt === null) log.info("folder read", { entries: present.size, problems: [...entries.values()].filter((entry) => entry.problems.length > 0).length });
+    lastVerifiedAt = new Date(clock.now()).toISOString();
   }
 
   async function list(): Promise<string[] | null> {
@@ -258,7 +260,8 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
           if (!recorded) await history.amend(batch.name, record, now);
           const first = entry.batch === null;
           Object.assign(entry, { batch, revision: folder.digest, problems: [] });
-          log.info(first ? "batch in force" : "batch changed", { batch: batch.name, revision: folder.digest });
+          // At start one line for all is enough.
+          log[lastVerifiedAt === null ? "debug" : "info"](first ? "batch in force" : "batch changed", { batch: batch.name, revision: folder.digest });
           deps.onApplied(batch.name, batch);
           break;
         }
