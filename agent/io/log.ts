@@ -5,10 +5,11 @@ import type { Logger } from "../ports.ts";
 
 /** Writes to stdout. `people`: coloured lines instead of JSON. */
 export function createLogger(options: { level: string; people: boolean }): Logger {
+  const formatters = { level: (label: string) => ({ level: label }) };
   const settings = { level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
   const out = options.people
     ? pino(settings, pretty({ translateTime: "SYS:HH:MM:ss", singleLine: true, sync: true }))
-    : pino(settings, pino.destination({ dest: 1, sync: true }));
+    : pino({ ...settings, formatters }, pino.destination({ dest: 1, sync: true }));
   return {
     debug: (message, fields = {}) => out.debug(fields, message),
     info: (message, fields = {}) => out.info(fields, message),

@@ -267,7 +267,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
         }
         case "hold":
           entry.problems = action.problems;
-          for (const problem of action.problems.slice(0, 5)) log.warn("problem", problem);
+          for (const problem of action.problems.slice(0, 5)) tell(problem);
           break;
         case "remove": {
           const document = history.document(action.name);
@@ -292,6 +292,11 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     } finally {
       if (taken !== null) applying.delete(taken);
     }
+  }
+
+  function tell({ batch, file, line, column, code, message, hint }: Problem): void {
+    const place = [file ?? batch, line, column].filter((part) => part !== null).join(":");
+    log.warn(`${place}: ${message}`, { batch, code, ...(hint === null ? {} : { hint }) });
   }
 
   function status(name: string): BatchStatus | undefined {

@@ -134,6 +134,7 @@ function Moment({ at, now }: { at: string; now: number }) {
 }
 
 function span(ms: number): string {
+  if (ms < 1_000) return `${Math.round(ms)} ms`;
   const seconds = ms / 1000;
   if (seconds < 10) return `${seconds.toFixed(1)} s`;
   if (seconds < 120) return `${Math.round(seconds)} s`;
