@@ -9,6 +9,7 @@ import type {
   ExecutionStatus,
   Folder,
   Iso,
+  ProcessEnding,
   Problem,
   Revision,
   RunId,
@@ -120,22 +121,15 @@ export interface StartOrder {
   ownEnv: Readonly<Record<string, string>>;
 }
 
-/** How a process ended; `finishedAt` is the truth as far as it can be known. */
-export type Ending =
-  | { kind: "exit"; exitCode: number; finishedAt: EpochMs }
-  | { kind: "signal"; signal: string; finishedAt: EpochMs }
-  /** It never came to be. */
-  | { kind: "spawn"; message: string; finishedAt: EpochMs }
-  /** It is gone and left no word. */
-  | { kind: "lost"; finishedAt: EpochMs };
-
 export interface Process {
   /** Id of the process and of its group; null if it never came to be. */
   pid: number | null;
   /** Resolves once, never rejects. */
-  ended: Promise<Ending & { stdoutBytes: number; stderrBytes: number }>;
+  ended: Promise<ProcessEnding>;
   /** Sends a signal to the whole group, if it is still ours. */
   signal(name: "SIGTERM" | "SIGKILL"): void;
+  /** Whether something of the group is left. After the end, ask at once and keep asking: an empty group's number may be reused. */
+  lingers(): boolean;
 }
 
 /** Runs scripts. A second one (Kubernetes Jobs) will come. */

@@ -1,6 +1,6 @@
 // A folder as it was read → a batch ready to use, or everything that is wrong with it, with line and column.
 import { parseDuration } from "./duration.ts";
-import type { Batch, BatchFile, BatchName, Folder, Pattern, Problem, ProblemCode } from "./model.ts";
+import type { Batch, BatchFile, BatchName, Folder, Pattern, Problem, ProblemCode, Retry } from "./model.ts";
 import { createSchedule, jitterOffset, parsePattern } from "./schedule.ts";
 import { checkSettings, pathText } from "./settings.ts";
 import { closest } from "./suggest.ts";
@@ -19,9 +19,6 @@ const notYet: Readonly<Record<string, (value: unknown) => boolean>> = {
   independent: (value) => value === true,
   input: (value) => value !== "none",
   onFailure: () => true,
-  timeout: () => true,
-  retry: (value) => (value as BatchFile["retry"])?.limit !== 0,
-  concurrency: (value) => value !== "forbid",
   notify: () => true,
 };
 
@@ -45,7 +42,7 @@ export function parseBatch(folder: Folder, options: { timeZone: string }): Parse
   for (const fault of folderFaults(folder)) tell(null, fault);
   if (folder.script !== null) {
     const { bytes, size } = folder.script;
-    const decoded = decodeText("script.sh", bytes, size);
+    const decoded = decodeText("script.sh", bytes, size, true);
     for (const fault of "fault" in decoded ? [decoded.fault] : scriptFaults("script.sh", decoded.text)) tell("script.sh", fault);
   }
   const settings = folder.settings[0];
@@ -180,10 +177,19 @@ function toBatch(name: BatchName, file: BatchFile, patterns: Judged["patterns"],
     enabled: file.enabled,
     schedule: parsed.length === 0 ? null : createSchedule(parsed, file.timeZone ?? timeZone, jitterMs),
     startDeadlineMs: parseDuration(file.startDeadline) ?? 0,
+    timeoutMs: file.timeout === undefined ? null : parseDuration(file.timeout),
+    retry: toRetry(file.retry),
+    concurrency: file.concurrency,
     env: file.env,
     envFiles: entriesOf(file.envFile, "envFile").map(({ text }) => text),
     keep: { executions: file.keep.executions, ageMs: age === undefined ? null : parseDuration(age) },
   };
+}
+
+function toRetry(retry: BatchFile["retry"]): Retry | null {
+  if (retry === undefined || retry.limit === 0) return null;
+  const { limit, delay, factor, maxDelay } = retry;
+  return { limit, delayMs: parseDuration(delay) ?? 0, factor, maxDelayMs: parseDuration(maxDelay) ?? 0 };
 }
 
 function byPlace(a: Problem, b: Problem): number {

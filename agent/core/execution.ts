@@ -7,6 +7,8 @@ import type {
   Execution,
   ExecutionId,
   FailedReason,
+  ProcessEnding,
+  Retry,
   Revision,
   RunId,
   TriggerKind,
@@ -87,6 +89,7 @@ export function transition(execution: Execution, event: ExecutionEvent): Executi
       return {
         ...execution,
         status: "running",
+        message: null,
         startedAt: iso(event.at),
         revision: event.revision,
         commit: event.commit,
@@ -119,6 +122,69 @@ export function transition(execution: Execution, event: ExecutionEvent): Executi
       throw new InvariantError(`unknown event ${JSON.stringify(never)}`);
     }
   }
+}
+
+/** Why the agent itself ended an execution. */
+export type FinishedBy = "timeout" | "replaced" | "shutdown";
+
+/** How a process's end is told. `by`: why the agent ended it, which goes before how it took that; null if it did not. */
+export function endingEvent(ending: ProcessEnding, by: FinishedBy | null): ExecutionEvent {
+  const at = ending.finishedAt;
+  const bytes = { stdoutBytes: ending.stdoutBytes, stderrBytes: ending.stderrBytes };
+  const exitCode = ending.kind === "exit" ? ending.exitCode : null;
+  const signal = ending.kind === "signal" ? ending.signal : null;
+  const failure = { kind: "fail", at, bytes, exitCode, signal } as const;
+  switch (by) {
+    case "timeout":
+      return { ...failure, reason: "timeout", message: "it ran for longer than its timeout" };
+    case "replaced":
+      return { kind: "abort", at, bytes, reason: "replaced", message: "a newer start took its place" };
+    case "shutdown":
+      return { kind: "abort", at, bytes, reason: "shutdown", message: "stopped because the agent was told to stop" };
+    case null:
+      break;
+    default: {
+      const never: never = by;
+      throw new InvariantError(`unknown reason ${String(never)}`);
+    }
+  }
+  switch (ending.kind) {
+    case "exit":
+      if (ending.exitCode === 0) return { kind: "succeed", at, bytes };
+      return { ...failure, reason: "exit", message: `exit code ${ending.exitCode}` };
+    case "signal":
+      return { ...failure, reason: "signal", message: `ended by ${ending.signal}` };
+    case "spawn":
+      return { ...failure, reason: "spawn", message: ending.message };
+    case "lost":
+      return { ...failure, reason: "lost", message: "it ended while no agent was watching and left no exit code" };
+    default: {
+      const never: never = ending;
+      throw new InvariantError(`unknown ending ${JSON.stringify(never)}`);
+    }
+  }
+}
+
+/**
+ * The attempt that follows a failed one, queued until its delay is over; null when there is none.
+ * The wait is `delay` times `factor` for each attempt before, `maxDelay` at most.
+ */
+export function nextAttempt(failed: Execution, retry: Retry | null, fields: { id: ExecutionId; now: EpochMs }): Execution | null {
+  if (failed.status !== "failed" || retry === null || failed.attempt > retry.limit) return null;
+  const delayMs = Math.min(retry.maxDelayMs, retry.delayMs * retry.factor ** (failed.attempt - 1));
+  const notBefore = iso(fields.now + delayMs);
+  const attempt = failed.attempt + 1;
+  const { run, batch, revision, commit, trigger } = failed;
+  const next = createExecution({
+    ...fields,
+    run,
+    batch,
+    revision,
+    commit,
+    trigger: { kind: "retry", dueAt: Date.parse(trigger.dueAt), by: failed.id },
+    attempt,
+  });
+  return { ...next, notBefore, message: `attempt ${attempt} of ${retry.limit + 1}, due at ${notBefore}` };
 }
 
 /** Whether it is queued or running: it still has an end to come. */

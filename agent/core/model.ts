@@ -46,6 +46,24 @@ export interface Schedule {
   key: string;
 }
 
+export interface Retry {
+  /** Attempts after the first. */
+  limit: number;
+  delayMs: number;
+  factor: number;
+  maxDelayMs: number;
+}
+
+/** How a process ended; `finishedAt` is the truth as far as it can be known. */
+export type ProcessEnding = { finishedAt: EpochMs; stdoutBytes: number; stderrBytes: number } & (
+  | { kind: "exit"; exitCode: number }
+  | { kind: "signal"; signal: string }
+  /** It never came to be. */
+  | { kind: "spawn"; message: string }
+  /** It is gone and left no word. */
+  | { kind: "lost" }
+);
+
 /** A valid batch, ready to use. Durations in ms. */
 export interface Batch {
   name: BatchName;
@@ -55,6 +73,9 @@ export interface Batch {
   /** null where the batch has no `cron`. */
   schedule: Schedule | null;
   startDeadlineMs: number;
+  timeoutMs: number | null;
+  retry: Retry | null;
+  concurrency: BatchFile["concurrency"];
   env: Readonly<Record<string, string>>;
   envFiles: readonly string[];
   keep: { executions: number; ageMs: number | null };
@@ -152,6 +173,8 @@ export interface Execution {
   unusual: "too-fast" | "too-slow" | "too-quiet" | null;
   /** Only on `missed` rows: first and last due time of the gap and how many there were. */
   missed?: { from: Iso; to: Iso; count: number };
+  /** When a retry's delay is over, or the wait for an earlier execution was. Not shown. */
+  notBefore?: Iso;
   /** Boot id of the machine that started it; a pid means nothing after a reboot. Not shown. */
   boot?: string | null;
 }

@@ -16,8 +16,11 @@ export interface Place {
   column: number;
 }
 
-/** The text of `bytes`, with its byte order mark if it has one; or the one fault that makes it none. `size` is the whole file's. */
-export function decodeText(file: string, bytes: Uint8Array, size: number): { text: string } | { fault: Fault } {
+/**
+ * The text of `bytes`, with its byte order mark if it has one; or the one fault that makes it none. `size` is the whole
+ * file's. `anyCharset`: bytes that are no UTF-8 are let through, as bash does with an old Latin-1 script.
+ */
+export function decodeText(file: string, bytes: Uint8Array, size: number, anyCharset = false): { text: string } | { fault: Fault } {
   const fault = (message: string, hint: string, place: Place | null = null, code: ProblemCode = "not-text") => ({
     fault: { code, path: [], place, message: `${file} ${message}`, hint },
   });
@@ -38,6 +41,7 @@ export function decodeText(file: string, bytes: Uint8Array, size: number): { tex
     return { text };
   } catch {
     const text = loose();
+    if (anyCharset) return { text };
     return fault("holds bytes that are no UTF-8", "save as UTF-8", placeAt(text.slice(0, text.indexOf("\uFFFD"))));
   }
 }

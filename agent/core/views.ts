@@ -5,7 +5,7 @@ const statsOver = 50;
 
 /** An execution as the API shows it. `live` overrides what a running one's record does not hold yet. */
 export function executionView(execution: Execution, live: Partial<Pick<Execution, "stdoutBytes" | "stderrBytes">> = {}) {
-  const { boot: _boot, ...shown } = execution;
+  const { boot: _boot, notBefore: _notBefore, ...shown } = execution;
   return { ...shown, ...live };
 }
 

@@ -5,8 +5,8 @@ import { accessSync, closeSync, constants as fsConstants, mkdirSync, openSync, r
 import { constants as osConstants } from "node:os";
 import { delimiter, join } from "node:path";
 import { parseEnv } from "node:util";
-import type { BatchName, Execution, ExecutionId } from "../core/model.ts";
-import type { Clock, Ending, Process, Runner, StartOrder } from "../ports.ts";
+import type { BatchName, Execution, ExecutionId, ProcessEnding } from "../core/model.ts";
+import type { Clock, Process, Runner, StartOrder } from "../ports.ts";
 import { errorCode } from "./files.ts";
 
 /**
@@ -29,6 +29,9 @@ exit $code`;
 const pollMs = 250;
 /** A process whose shell has not yet written its pid is looked for this long. */
 const pidPatienceMs = 2_000;
+
+/** `Omit` keeps a union a union only when it is asked to. */
+type Ending = ProcessEnding extends infer E ? (E extends ProcessEnding ? Omit<E, "stdoutBytes" | "stderrBytes"> : never) : never;
 
 const signalNames = new Map(Object.entries(osConstants.signals).map(([name, number]) => [number, name]));
 
@@ -56,7 +59,7 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
 
   function notStarted(error: unknown, folder: string): Process {
     const message = error instanceof Error ? error.message : String(error);
-    return { pid: null, ended: Promise.resolve({ kind: "spawn", message, finishedAt: clock.now(), ...sizes(folder) }), signal: () => undefined };
+    return { pid: null, ended: Promise.resolve({ kind: "spawn", message, finishedAt: clock.now(), ...sizes(folder) }), signal: () => undefined, lingers: () => false };
   }
 
   function launch(folder: string, bash: string, cwd: string, env: Record<string, string>): Process {
@@ -71,6 +74,7 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
       });
       const { pid } = child;
       let over = false;
+      let lingering = false;
       const ended = new Promise<Ending>((done) => {
         child.once("error", (error) => done({ kind: "spawn", message: error.message, finishedAt: clock.now() }));
         child.once("exit", (code, signal) => {
@@ -86,8 +90,9 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
         pid: pid ?? null,
         ended: ended.then((ending) => ({ ...ending, ...sizes(folder) })),
         signal: (name) => {
-          if (pid !== undefined && !over) signalGroup(pid, name);
+          if (pid !== undefined && (!over || lingering)) signalGroup(pid, name);
         },
+        lingers: () => (lingering = pid !== undefined && groupExists(pid)),
       };
     } finally {
       closeSync(out);
@@ -98,6 +103,7 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
   function adopt(execution: Execution): Process {
     const folder = folderOf(execution);
     const since = clock.now();
+    let lingering = false;
     let pid = execution.pid ?? readPid(folder);
     const ours = () => pid !== null && execution.boot === boot && isOurs(pid, execution.id);
     const ended = new Promise<Ending>((done) => {
@@ -120,8 +126,9 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
       pid,
       ended: ended.then((ending) => ({ ...ending, ...sizes(folder) })),
       signal: (name) => {
-        if (pid !== null && ours()) signalGroup(pid, name);
+        if (pid !== null && (ours() || lingering)) signalGroup(pid, name);
       },
+      lingers: () => (lingering = pid !== null && groupExists(pid)),
     };
   }
 
@@ -195,6 +202,15 @@ function signalGroup(pid: number, name: "SIGTERM" | "SIGKILL"): void {
     process.kill(-pid, name);
   } catch (error) {
     if (errorCode(error) !== "ESRCH") throw error;
+  }
+}
+
+function groupExists(pid: number): boolean {
+  try {
+    process.kill(-pid, 0);
+    return true;
+  } catch (error) {
+    return errorCode(error) === "EPERM";
   }
 }
 

@@ -1,16 +1,20 @@
 // Takes starts from due to done: record, wait for a place, run, record the end, keep the history within bounds.
-import { admit, admitQueued, type Admission } from "../core/admit.ts";
+import { admit, admitQueued } from "../core/admit.ts";
 import type { DueDecision } from "../core/catchup.ts";
 import { batchEnvironment } from "../core/environment.ts";
-import { createExecution, isOpen, transition, type ExecutionEvent } from "../core/execution.ts";
-import type { Batch, BatchName, EpochMs, Execution, ExecutionId, Revision } from "../core/model.ts";
+import { createExecution, isOpen, nextAttempt, transition } from "../core/execution.ts";
+import type { AbortedReason, Batch, BatchName, EpochMs, Execution, ExecutionId, Revision } from "../core/model.ts";
 import { selectExpired } from "../core/retention.ts";
-import type { Clock, Ending, History, Logger, NewId, Process, Runner } from "../ports.ts";
+import type { Clock, History, Logger, NewId, Process, Runner } from "../ports.ts";
+import { createAttempt, type Attempt } from "./attempt.ts";
 
 const defaultKeep = { executions: 100, ageMs: null };
-/** Between the group's SIGTERM and its SIGKILL at shutdown; with the grace of 25 s it fits Kubernetes' 30 s. */
-const killAfterMs = 4_000;
-const retryStartMs = 1_000;
+/** Between a group's SIGTERM and its SIGKILL. */
+const killAfterMs = 10_000;
+/** The same at shutdown; with the grace of 25 s it fits Kubernetes' 30 s. */
+const killAtShutdownMs = 4_000;
+const lastWaitMs = 2_000;
+const pauseMs = 1_000;
 
 /** What is in force for a batch when one of its executions starts. */
 interface Definition {
@@ -46,37 +50,48 @@ export interface Executor {
   stop(graceMs: number): Promise<void>;
 }
 
-interface Running {
-  execution: Execution;
-  process: Process | null;
-  stopping: boolean;
-  done: Promise<void>;
-}
-
 export function createExecutor(deps: ExecutorDeps): Executor {
   const { clock, newId, history, runner, log } = deps;
   /** Waiting for a place, first come first served. */
   const queue: ExecutionId[] = [];
-  const running = new Map<ExecutionId, Running>();
-  const openOf = new Map<BatchName, number>();
+  /** Waiting for what else is open of their batch to end, one a batch at most. */
+  const held = new Map<BatchName, ExecutionId>();
+  /** Waiting for their delay to be over: what takes back the timer. */
+  const delayed = new Map<ExecutionId, () => void>();
+  const running = new Map<ExecutionId, { attempt: Attempt; done: Promise<void> }>();
+  /** All of the above, by batch. */
+  const openOf = new Map<BatchName, Set<ExecutionId>>();
   let stopping = false;
-  let pausedUntil = 0;
+  let paused = false;
 
   function due(batch: Batch, decision: DueDecision): void {
     if (stopping) return;
     // No await before all rows are in place: every write of the document from here on holds the watermark and its rows.
     history.cover(batch.name, new Date(decision.coveredUntil).toISOString());
     if (decision.missed !== null) record(missedRow(batch.name, decision.missed));
-    if (decision.start === null) return;
-    const execution = fresh(batch.name, decision.start);
-    const verdict = admit(deps.definition(batch.name)?.batch ?? null, openOf.get(batch.name) ?? 0);
-    if (verdict.kind === "abort") return record(aborted(execution, verdict));
-    count(batch.name, 1);
+    if (decision.start !== null) take(fresh(batch.name, decision.start));
+  }
+
+  /** A new execution, on its way as far as it may go now. */
+  function take(execution: Execution): void {
+    const { batch, id } = execution;
+    const open = [...(openOf.get(batch) ?? [])];
+    const verdict = admit(deps.definition(batch)?.batch ?? null, open.length, held.has(batch));
+    if (verdict.kind === "abort") return record(abort(execution, verdict.reason, verdict.message));
+    if (verdict.kind === "replace") open.forEach(replace);
+    enter(execution);
     history.show(execution);
-    queue.push(execution.id);
-    pump();
-    // One that started at once is recorded by its start; a waiting one must not be lost with the agent.
-    if (queue.includes(execution.id)) record(execution);
+    if (verdict.kind === "start" || openOf.get(batch)?.size === 1) enqueue(id);
+    else held.set(batch, id);
+    // One that started, or was refused, at once is recorded by that; a waiting one must not be lost with the agent.
+    if (history.find(id) === execution) record(execution);
+  }
+
+  function replace(id: ExecutionId): void {
+    const entry = running.get(id);
+    if (entry !== undefined) return entry.attempt.stop("replaced", killAfterMs);
+    const waiting = history.find(id);
+    if (waiting?.status === "queued") void finish(abort(waiting, "replaced", "a newer start took its place"));
   }
 
   function fresh(name: BatchName, dueAt: EpochMs): Execution {
@@ -95,15 +110,11 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   function missedRow(name: BatchName, missed: NonNullable<DueDecision["missed"]>): Execution {
     const [from, to] = [new Date(missed.from).toISOString(), new Date(missed.to).toISOString()];
     const times = missed.count === 1 ? `1 due time: ${from}` : `${missed.count} due times from ${from} to ${to}`;
-    const row = fresh(name, missed.to);
-    return {
-      ...transition(row, { kind: "abort", at: clock.now(), reason: "missed", message: `missed ${times}` }),
-      missed: { from, to, count: missed.count },
-    };
+    return { ...abort(fresh(name, missed.to), "missed", `missed ${times}`), missed: { from, to, count: missed.count } };
   }
 
-  function aborted(execution: Execution, verdict: Extract<Admission, { kind: "abort" }>): Execution {
-    return transition(execution, { kind: "abort", at: clock.now(), reason: verdict.reason, message: verdict.message });
+  function abort(execution: Execution, reason: AbortedReason, message: string): Execution {
+    return transition(execution, { kind: "abort", at: clock.now(), reason, message });
   }
 
   /** Writes in the background; the history itself tries again and says so when it cannot. */
@@ -118,15 +129,72 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     return selectExpired(document, keep, clock.now()).filter((id) => id !== execution.id);
   }
 
-  function count(name: BatchName, by: 1 | -1): void {
-    const left = (openOf.get(name) ?? 0) + by;
-    if (left <= 0) openOf.delete(name);
-    else openOf.set(name, left);
+  function enter({ batch, id }: Execution): void {
+    openOf.set(batch, (openOf.get(batch) ?? new Set()).add(id));
+  }
+
+  /** Out of whatever it waited in; what waited for it may go on. */
+  function leave({ batch, id }: Execution): void {
+    const open = openOf.get(batch);
+    open?.delete(id);
+    if (open?.size === 0) openOf.delete(batch);
+    delayed.get(id)?.();
+    delayed.delete(id);
+    const at = queue.indexOf(id);
+    if (at >= 0) queue.splice(at, 1);
+    if (held.get(batch) === id) held.delete(batch);
+    const waiting = held.get(batch);
+    if (waiting === undefined || open?.size !== 1) return;
+    held.delete(batch);
+    const execution = history.find(waiting);
+    if (execution === undefined) return;
+    // It was asked to wait: how late it is counts from now.
+    history.show({ ...execution, notBefore: new Date(clock.now()).toISOString() });
+    enqueue(waiting);
+  }
+
+  /** A final execution: recorded, followed by its next attempt if it has one. */
+  function finish(execution: Execution): Promise<void> {
+    const now = clock.now();
+    const definition = deps.definition(execution.batch);
+    const retry = definition?.batch.enabled === true ? definition.batch.retry : null;
+    const next = nextAttempt(execution, retry, { id: newId(now) as ExecutionId, now });
+    if (next !== null) {
+      // Both in one write: no crash comes between a failure and its retry.
+      enter(next);
+      history.show(next);
+      if (!stopping) delay(next);
+    }
+    leave(execution);
+    log[execution.status === "failed" ? "warn" : "info"](`execution ${execution.status}`, {
+      batch: execution.batch,
+      id: execution.id,
+      ...(execution.reason === null ? {} : { reason: execution.reason, detail: execution.message }),
+      durationMs: execution.durationMs,
+    });
+    return history.save(execution, expired(execution)).catch(() => undefined);
+  }
+
+  function delay({ id, notBefore }: Execution): void {
+    const leftMs = Date.parse(notBefore ?? "") - clock.now();
+    if (!(leftMs > 0)) {
+      delayed.delete(id);
+      return enqueue(id);
+    }
+    const again = () => {
+      const execution = history.find(id);
+      if (execution?.status === "queued") delay(execution);
+    };
+    delayed.set(id, clock.after(leftMs, again)); // timers reach a day at most
+  }
+
+  function enqueue(id: ExecutionId): void {
+    queue.push(id);
+    pump();
   }
 
   function pump(): void {
-    if (clock.now() < pausedUntil) return;
-    while (!stopping && running.size < deps.maxParallel) {
+    while (!stopping && !paused && running.size < deps.maxParallel) {
       const id = queue.shift();
       if (id === undefined) return;
       const execution = history.find(id);
@@ -137,106 +205,83 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   function begin(queued: Execution): void {
     const now = clock.now();
     const definition = deps.definition(queued.batch);
-    const offsetMs = definition?.batch.schedule?.jitterMs ?? 0;
-    const verdict = admitQueued(definition?.batch ?? null, Date.parse(queued.trigger.dueAt) + offsetMs, now);
-    if (verdict.kind === "abort" || definition === null) {
-      count(queued.batch, -1);
-      if (verdict.kind === "abort") record(aborted(queued, verdict));
+    const dueAt = Date.parse(queued.trigger.dueAt) + (definition?.batch.schedule?.jitterMs ?? 0);
+    const startsAt = queued.notBefore === undefined ? dueAt : Date.parse(queued.notBefore);
+    const verdict = admitQueued(definition?.batch ?? null, startsAt, now);
+    if (definition === null || verdict.kind === "abort") {
+      const [reason, message] = verdict.kind === "abort" ? [verdict.reason, verdict.message] : (["disabled", ""] as const);
+      void finish(abort(queued, reason, message));
       return;
     }
-    const { revision, commit } = definition;
+    const { revision, commit, batch } = definition;
     const execution = transition(queued, { kind: "start", at: now, revision, commit, boot: runner.boot });
-    const entry: Running = { execution, process: null, stopping: false, done: Promise.resolve() };
-    running.set(execution.id, entry);
-    entry.done = carryOut(entry, definition, queued).finally(() => {
-      running.delete(execution.id);
-      pump();
-    });
+    // Recorded before the process exists: whatever happens now, this due time is never started again.
+    const recorded = history.save(execution);
+    follow(execution, batch, recorded, queued, () => launch(execution, batch));
   }
 
-  async function carryOut(entry: Running, { batch }: Definition, queued: Execution): Promise<void> {
-    try {
-      // Recorded before the process exists: whatever happens now, this due time is never started again.
-      await history.save(entry.execution);
-    } catch {
-      backOff(queued);
-      return;
-    }
-    const { execution } = entry;
-    const { paths } = deps;
+  function launch(execution: Execution, batch: Batch): Process {
+    const { paths, baseEnv } = deps;
     const ownEnv = batchEnvironment(execution, batch, {
       stateDir: paths.state(execution.batch),
       progress: paths.progress(execution.batch, execution.id),
     });
-    entry.process = runner.start({
-      execution,
-      cwd: paths.revision(execution.revision as Revision),
-      baseEnv: deps.baseEnv,
-      ownEnv,
-      envFiles: batch.envFiles,
-    });
-    await follow(entry);
+    return runner.start({ execution, cwd: paths.revision(execution.revision as Revision), baseEnv, ownEnv, envFiles: batch.envFiles });
+  }
+
+  function follow(execution: Execution, batch: Batch | null, recorded: Promise<void>, queued: Execution | null, start: () => Process): void {
+    const timeoutMs = batch?.timeoutMs ?? null;
+    const timeout = timeoutMs === null ? null : { at: Date.parse(execution.startedAt ?? "") + timeoutMs, killAfterMs };
+    const attempt = createAttempt(execution, { clock, log, recorded, launch: start, onPid: history.show, timeout });
+    const done = attempt.ended
+      .then(finish, () => {
+        if (queued !== null) backOff(queued);
+      })
+      .finally(() => {
+        running.delete(execution.id);
+        pump();
+      });
+    running.set(execution.id, { attempt, done });
   }
 
   /** It could not be recorded, so it must not run: back to the queue, and a pause. */
   function backOff(queued: Execution): void {
     history.show(queued);
     queue.unshift(queued.id);
-    pausedUntil = clock.now() + retryStartMs;
-    clock.after(retryStartMs, pump);
-  }
-
-  async function follow(entry: Running): Promise<void> {
-    const { process } = entry;
-    if (process === null) return;
-    if (process.pid !== null && process.pid !== entry.execution.pid) {
-      entry.execution = { ...entry.execution, pid: process.pid };
-      history.show(entry.execution);
-    }
-    const ending = await process.ended;
-    const finished = transition(entry.execution, endingEvent(ending, entry.stopping));
-    count(finished.batch, -1);
-    log[finished.status === "failed" ? "warn" : "info"](`execution ${finished.status}`, {
-      batch: finished.batch,
-      id: finished.id,
-      ...(finished.reason === null ? {} : { reason: finished.reason, detail: finished.message }),
-      durationMs: finished.durationMs,
+    paused = true;
+    clock.after(pauseMs, () => {
+      paused = false;
+      pump();
     });
-    await history.save(finished, expired(finished)).catch(() => undefined);
   }
 
   function resume(): void {
-    for (const name of history.names()) {
-      for (const execution of (history.document(name)?.executions ?? []).filter(isOpen)) {
-        count(name, 1);
-        if (execution.status === "queued") {
-          queue.push(execution.id);
-          continue;
-        }
-        const entry: Running = { execution, process: runner.adopt(execution), stopping: false, done: Promise.resolve() };
-        running.set(execution.id, entry);
-        log.info("taking over an execution", { batch: name, id: execution.id });
-        entry.done = follow(entry).finally(() => {
-          running.delete(execution.id);
-          pump();
-        });
-      }
+    const open = history.names().flatMap((name) => (history.document(name)?.executions ?? []).filter(isOpen));
+    open.forEach(enter);
+    for (const execution of open.filter(({ status }) => status === "running")) {
+      log.info("taking over an execution", { batch: execution.batch, id: execution.id });
+      const batch = deps.definition(execution.batch)?.batch ?? null;
+      follow(execution, batch, Promise.resolve(), null, () => runner.adopt(execution));
     }
-    queue.sort();
+    const queued = open.filter(({ status }) => status === "queued").sort((a, b) => (a.id < b.id ? -1 : 1));
+    for (const execution of queued) {
+      const concurrency = deps.definition(execution.batch)?.batch.concurrency;
+      const alone = openOf.get(execution.batch)?.size === 1;
+      if (execution.notBefore !== undefined) delay(execution);
+      else if (alone || concurrency === "allow" || held.has(execution.batch)) enqueue(execution.id);
+      else held.set(execution.batch, execution.id);
+    }
     pump();
   }
 
   async function stop(graceMs: number): Promise<void> {
     stopping = true;
+    for (const cancel of delayed.values()) cancel();
     const all = () => Promise.all([...running.values()].map((entry) => entry.done));
     if (await within(all(), graceMs)) return;
-    for (const entry of running.values()) {
-      entry.stopping = true;
-      entry.process?.signal("SIGTERM");
-    }
-    if (await within(all(), killAfterMs)) return;
-    for (const entry of running.values()) entry.process?.signal("SIGKILL");
-    await all();
+    for (const entry of running.values()) entry.attempt.stop("shutdown", killAtShutdownMs);
+    // A process that not even SIGKILL ends (it hangs in the kernel) is left to the next agent.
+    await within(all(), killAtShutdownMs + lastWaitMs);
   }
 
   function within(work: Promise<unknown>, ms: number): Promise<boolean> {
@@ -252,33 +297,8 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   return {
     due,
     resume,
-    counts: () => ({ running: running.size, queued: queue.length }),
-    revisionsInUse: () =>
-      new Set([...running.values()].flatMap(({ execution }) => execution.revision ?? [])),
+    counts: () => ({ running: running.size, queued: queue.length + held.size + delayed.size }),
+    revisionsInUse: () => new Set([...running.values()].flatMap(({ attempt }) => attempt.execution().revision ?? [])),
     stop,
   };
-}
-
-function endingEvent(ending: Ending & { stdoutBytes: number; stderrBytes: number }, stopping: boolean): ExecutionEvent {
-  const bytes = { stdoutBytes: ending.stdoutBytes, stderrBytes: ending.stderrBytes };
-  const at = ending.finishedAt;
-  if (stopping) {
-    return { kind: "abort", at, reason: "shutdown", message: "stopped because the agent was told to stop", bytes };
-  }
-  const failure = { kind: "fail", at, bytes, exitCode: null, signal: null } as const;
-  switch (ending.kind) {
-    case "exit":
-      if (ending.exitCode === 0) return { kind: "succeed", at, bytes };
-      return { ...failure, reason: "exit", message: `exit code ${ending.exitCode}`, exitCode: ending.exitCode };
-    case "signal":
-      return { ...failure, reason: "signal", message: `ended by ${ending.signal}`, signal: ending.signal };
-    case "spawn":
-      return { ...failure, reason: "spawn", message: ending.message };
-    case "lost":
-      return { ...failure, reason: "lost", message: "it ended while no agent was watching and left no exit code" };
-    default: {
-      const never: never = ending;
-      return never;
-    }
-  }
 }

@@ -257,3 +257,9 @@ function generator(seed: number): () => number {
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4294967296;
   };
 }
+
+test("an old Latin-1 script is a batch like any other; a batch.yaml in Latin-1 is not", () => {
+  const latin = Uint8Array.from([...'echo "caf'].map((c) => c.charCodeAt(0)).concat([0xe9, 0x22, 0x0a]));
+  expect(parseBatch(folderOf('cron: "@daily"\n', latin), { timeZone: "UTC" }).problems).toEqual([]);
+  expect(parseBatch(folderOf(latin), { timeZone: "UTC" }).problems).toMatchObject([{ code: "not-text", line: 1, column: 10 }]);
+});

@@ -100,3 +100,12 @@ export function usage(pid: number): { cpuSeconds: number; rssBytes: number } {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
   return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100, rssBytes: Number(fields[21]) * 4096 };
 }
+
+/** Whether a process is there and no zombie that nobody has reaped yet. */
+export function isAlive(pid: number | string): boolean {
+  try {
+    return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
+  } catch {
+    return false;
+  }
+}

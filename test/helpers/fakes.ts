@@ -1,5 +1,6 @@
 // The only two things that are ever faked: the clock and the runner.
-import type { Clock, Ending, Process, Runner, StartOrder } from "../../agent/ports.ts";
+import type { ProcessEnding } from "../../agent/core/model.ts";
+import type { Clock, Process, Runner, StartOrder } from "../../agent/ports.ts";
 
 export interface FakeClock extends Clock {
   /** Moves time on, running what falls due on the way, in order; what awaits gets its turn after each. */
@@ -48,21 +49,17 @@ async function settle(): Promise<void> {
 export interface FakeRunner extends Runner {
   orders: StartOrder[];
   /** Ends the execution that was started `index`-th. */
-  end(index: number, ending?: Partial<Ending>): void;
+  end(index: number, ending?: Partial<ProcessEnding>): void;
   signals: string[];
 }
 
 export function fakeRunner(clock: Clock): FakeRunner {
   const orders: StartOrder[] = [];
   const signals: string[] = [];
-  const ends: ((ending: Ending) => void)[] = [];
+  const ends: ((ending: ProcessEnding) => void)[] = [];
   function launch(): Process {
-    const ended = new Promise<Ending>((done) => ends.push(done));
-    return {
-      pid: 1_000 + ends.length,
-      ended: ended.then((ending) => ({ ...ending, stdoutBytes: 1, stderrBytes: 2 })),
-      signal: (name) => void signals.push(name),
-    };
+    const ended = new Promise<ProcessEnding>((done) => ends.push(done));
+    return { pid: 1_000 + ends.length, ended, signal: (name) => void signals.push(name), lingers: () => false };
   }
   return {
     orders,
@@ -73,6 +70,6 @@ export function fakeRunner(clock: Clock): FakeRunner {
       return launch();
     },
     adopt: launch,
-    end: (index, ending = {}) => ends[index]?.({ kind: "exit", exitCode: 0, finishedAt: clock.now(), ...ending } as Ending),
+    end: (index, ending = {}) => ends[index]?.({ kind: "exit", exitCode: 0, finishedAt: clock.now(), stdoutBytes: 1, stderrBytes: 2, ...ending } as ProcessEnding),
   };
 }

@@ -6,6 +6,7 @@ import { describe, expect, test } from "vitest";
 import type { Execution } from "../../agent/core/model.ts";
 import { systemClock } from "../../agent/io/clock.ts";
 import { createRunner } from "../../agent/io/runner.ts";
+import { isAlive } from "../helpers/agent.ts";
 import { execution } from "../helpers/make.ts";
 import { eventually, temporaryFolder } from "../helpers/tmp.ts";
 
@@ -166,11 +167,3 @@ describe("adopt", () => {
     await own.ended;
   });
 });
-
-function isAlive(pid: number): boolean {
-  try {
-    return !readFileSync(`/proc/${pid}/stat`, "utf8").includes(") Z ");
-  } catch {
-    return false;
-  }
-}

@@ -165,4 +165,153 @@ describe("executor", () => {
     expect([rows()[0]?.status, rows("other")[0]?.status, rows("other")[0]?.reason]).toEqual(["succeeded", "aborted", "shutdown"]);
     expect(rows()).toHaveLength(1);
   });
+
+  describe("concurrency", () => {
+    const due3 = async (concurrency: Batch["concurrency"]) => {
+      const one = batch({ concurrency });
+      const made = await setUp({ batches: [one] });
+      made.due(t0, one);
+      await made.started(1);
+      for (const minutes of [1, 2]) {
+        await made.clock.advance(minute);
+        made.due(t0 + minutes * minute, one);
+      }
+      return made;
+    };
+    const told = (rows: readonly Execution[]) => rows.map(({ status, reason }) => [status, reason]);
+
+    test("allow runs them side by side", async () => {
+      const { started, rows } = await due3("allow");
+      await started(3);
+      expect(told(rows())).toEqual([["running", null], ["running", null], ["running", null]]);
+    });
+
+    test("queue holds one; one more is an overlap; the waiting one has no deadline", async () => {
+      const { rows, runner, started, clock, executor } = await due3("queue");
+      expect(told(rows())).toEqual([["running", null], ["queued", null], ["aborted", "overlap"]]);
+      expect(executor.counts()).toEqual({ running: 1, queued: 1 });
+      await clock.advance(60 * minute);
+      runner.end(0);
+      await started(2);
+      expect(runner.orders[1]?.execution.trigger.dueAt).toBe(iso(t0 + minute));
+      runner.end(1);
+      await eventually(() => executor.counts().running === 0);
+      expect(told(rows())).toEqual([["succeeded", null], ["succeeded", null], ["aborted", "overlap"]]);
+    });
+
+    test("replace ends the running one, and a waiting one, for the newest", async () => {
+      const { rows, runner, started } = await due3("replace");
+      expect(runner.signals).toEqual(["SIGTERM", "SIGKILL"]); // a minute has gone by
+      runner.end(0, { kind: "signal", signal: "SIGKILL" });
+      await started(2);
+      expect(told(rows())).toEqual([["aborted", "replaced"], ["aborted", "replaced"], ["running", null]]);
+    });
+
+    test("after a restart a waiting one still waits for the one that runs", async () => {
+      const one = batch({ concurrency: "queue" });
+      const before = [execution({ status: "running", boot: "boot" }), execution()];
+      const { executor, runner, started, rows, clock } = await setUp({ batches: [one], before });
+      executor.resume();
+      await clock.advance(0);
+      expect(told(rows())).toEqual([["running", null], ["queued", null]]);
+      runner.end(0);
+      await started(1);
+    });
+  });
+
+  describe("retry", () => {
+    const retry = { limit: 2, delayMs: 10_000, factor: 3, maxDelayMs: 20_000 };
+    const fail = { kind: "exit", exitCode: 1 } as const;
+
+    test("attempts follow a failure after their delays, each an execution of the same run", async () => {
+      const one = batch({ retry });
+      const { due, started, runner, clock, rows, status, executor } = await setUp({ batches: [one] });
+      due(t0, one);
+      await started(1);
+      runner.end(0, fail);
+      await status(0, "failed");
+      expect(rows()[1]).toMatchObject({ status: "queued", attempt: 2, run: rows()[0]?.run, trigger: { kind: "retry", by: rows()[0]?.id, dueAt: iso(t0) }, message: expect.stringContaining("attempt 2 of 3") as string });
+      await clock.advance(9_999);
+      expect(runner.orders).toHaveLength(1);
+      await clock.advance(1);
+      await started(2);
+      expect(runner.orders[1]?.ownEnv).toMatchObject({ BATCH_TRIGGER: "retry", BATCH_ATTEMPT: "2" });
+      due(t0 + minute, one);
+      expect(rows().at(-1)).toMatchObject({ reason: "overlap" });
+      runner.end(1, fail);
+      await status(1, "failed");
+      await clock.advance(20_000); // 10 s times 3, but 20 s at most
+      await started(3);
+      runner.end(2, fail);
+      await status(3, "failed");
+      expect(rows().map(({ attempt, status: is }) => [attempt, is])).toEqual([[1, "failed"], [2, "failed"], [1, "aborted"], [3, "failed"]]);
+      expect(executor.counts()).toEqual({ running: 0, queued: 0 });
+    });
+
+    test("none after a success, none once the batch is disabled", async () => {
+      const one = batch({ retry });
+      const { due, started, runner, rows, status, known, clock } = await setUp({ batches: [one] });
+      due(t0, one);
+      await started(1);
+      runner.end(0);
+      await status(0, "succeeded");
+      expect(rows()).toHaveLength(1);
+      due(t0 + minute, one);
+      await started(2);
+      runner.end(1, fail);
+      await status(1, "failed");
+      known.set(one.name, { ...one, enabled: false });
+      await clock.advance(10_000);
+      await status(2, "aborted");
+      expect(rows()[2]?.reason).toBe("disabled");
+    });
+
+    test("a pending attempt goes on after a restart, when its delay is over", async () => {
+      const before = [{ ...execution(), attempt: 2, notBefore: iso(t0 + 5_000) }];
+      const { executor, clock, runner, started } = await setUp({ batches: [batch({ retry })], before });
+      executor.resume();
+      await clock.advance(4_999);
+      expect(runner.orders).toHaveLength(0);
+      await clock.advance(1);
+      await started(1);
+    });
+
+    test("what was lost with an agent is tried again", async () => {
+      const { executor, runner, status, rows, clock } = await setUp({ batches: [batch({ retry })], before: [execution({ status: "running" })] });
+      executor.resume();
+      await clock.advance(0);
+      runner.end(0, { kind: "lost" });
+      await status(0, "failed");
+      expect(rows()[1]).toMatchObject({ attempt: 2, status: "queued" });
+    });
+  });
+
+  describe("timeout", () => {
+    test("SIGTERM past it, SIGKILL ten seconds later; the first reason wins", async () => {
+      const one = batch({ timeoutMs: 30_000 });
+      const { due, started, clock, runner, status, rows, executor } = await setUp({ batches: [one] });
+      due(t0, one);
+      await started(1);
+      await clock.advance(29_999);
+      expect(runner.signals).toEqual([]);
+      await clock.advance(1);
+      expect(runner.signals).toEqual(["SIGTERM"]);
+      const stopped = executor.stop(60_000);
+      await clock.advance(10_000);
+      expect(runner.signals).toEqual(["SIGTERM", "SIGKILL"]);
+      runner.end(0, { kind: "signal", signal: "SIGKILL" });
+      await status(0, "failed");
+      await stopped;
+      expect(rows()[0]).toMatchObject({ reason: "timeout", signal: "SIGKILL", exitCode: null });
+    });
+
+    test("counts from the true start for one that was taken over", async () => {
+      const { executor, clock, runner } = await setUp({ batches: [batch({ timeoutMs: 30_000 })], before: [execution({ status: "running", at: t0 - 20_000 })] });
+      executor.resume();
+      await clock.advance(9_999);
+      expect(runner.signals).toEqual([]);
+      await clock.advance(1);
+      expect(runner.signals).toEqual(["SIGTERM"]);
+    });
+  });
 });
