@@ -63,10 +63,11 @@ export async function startAgent(
       log,
       maxParallel: config.maxParallel,
       definition: (name) => definitionOf(reconciler.entry(name)),
+      graph: () => reconciler.graph(),
       paths: {
         revision: revisions.path,
         state: (name) => join(dataDir, "batches", name, "state"),
-        progress: (name, id) => join(dataDir, "batches", name, "executions", id, "progress"),
+        execution: (name, id) => join(dataDir, "batches", name, "executions", id),
       },
       baseEnv: baseEnvironment(deps.env),
     });
@@ -94,6 +95,7 @@ export async function startAgent(
       batch: reconciler.entry,
       next: (name, count) => scheduler.next(name, count).map((at) => new Date(at).toISOString()),
       problems: () => problemsOf(reconciler),
+      edges: () => reconciler.graph().edges,
       notReady: () => [
         ...(ready ? [] : ["the first reconcile is not done yet"]),
         ...(reconciler.rootProblem() === null ? [] : [reconciler.rootProblem()?.message ?? ""]),
@@ -133,6 +135,7 @@ export async function startAgent(
       history,
       revisions,
       inUse: () => new Set([...executor.revisionsInUse(), ...reconciler.applying()]),
+      openRuns: executor.openRuns,
       keepOf: (name) => reconciler.entry(name)?.batch?.keep,
       keepRemovedMs: config.keepRemovedMs,
     });
@@ -146,7 +149,7 @@ export async function startAgent(
 }
 
 function definitionOf(status: BatchStatus | undefined) {
-  if (status === undefined || status.batch === null || status.revision === null) return null;
+  if (status === undefined || status.state === "invalid" || status.batch === null || status.revision === null) return null;
   return { batch: status.batch, revision: status.revision, commit: status.commit };
 }
 

@@ -1,4 +1,5 @@
 // What the loops and the HTTP layer need of the world, as types only. The adapters in io/ implement them.
+import type { Edge } from "./core/graph.ts";
 import type {
   BatchDocument,
   BatchName,
@@ -119,6 +120,8 @@ export interface StartOrder {
   baseEnv: Readonly<Record<string, string>>;
   envFiles: readonly string[];
   ownEnv: Readonly<Record<string, string>>;
+  /** Absolute paths of files that are the script's stdin, one after the other; those that are not there are passed over. */
+  stdin: readonly string[];
 }
 
 export interface Process {
@@ -156,6 +159,7 @@ export interface Catalog {
   /** The coming `count` starts, ISO, nothing for what is not scheduled. */
   next(name: string, count: number): string[];
   problems(): readonly Problem[];
+  edges(): readonly Edge[];
   /** Why the agent is not ready; empty when it is. */
   notReady(): string[];
   details(): { watch: WatchHealth; running: number; queued: number; batches: number; problems: number; version: string };

@@ -1,5 +1,6 @@
 // `batch-agent validate`: every problem of a folder, with its place. Needs no agent.
 import { parseBatch, type ParsedBatch } from "../core/batch.ts";
+import { buildGraph } from "../core/graph.ts";
 import type { EpochMs, Folder, Problem } from "../core/model.ts";
 import { notesOf } from "../core/notes.ts";
 import { formatReport } from "../core/report.ts";
@@ -27,10 +28,11 @@ export async function validate(dir: string, options: { format: "text" | "json" |
 }
 
 export interface Look {
+  name: string;
   /** null when it could not be read. */
   parsed: ParsedBatch | null;
   problems: readonly Problem[];
-  /** Texts of its files where it has problems. */
+  /** Texts of its files. */
   sources: readonly (readonly [string, string])[];
 }
 
@@ -40,12 +42,23 @@ export async function lookAtAll(source: BatchSource, timeZone: string): Promise<
   const looks = await mapLimit(names, parallelLoads, async (name): Promise<Look | null> => {
     const loaded = await source.load(name);
     if (loaded.kind === "absent") return null;
-    if (loaded.kind === "unreadable") return { parsed: null, problems: [loaded.problem], sources: [] };
+    if (loaded.kind === "unreadable") return { name, parsed: null, problems: [loaded.problem], sources: [] };
     const parsed = parseBatch(loaded.folder, { timeZone });
     const { problems } = parsed;
-    return { parsed, problems, sources: problems.length === 0 ? [] : sourcesOf(loaded.folder) };
+    return { name, parsed, problems, sources: sourcesOf(loaded.folder) };
   });
-  return looks.filter((look) => look !== null);
+  return withChains(looks.filter((look) => look !== null));
+}
+
+/** What only shows over all batches is told with each of them; such a batch never starts. */
+function withChains(looks: readonly Look[]): Look[] {
+  const names = looks.map(({ name }) => name);
+  const { problems } = buildGraph(looks.flatMap(({ parsed }) => parsed?.batch ?? []), new Set(names));
+  return looks.map((look) => {
+    const found = problems.get(look.name);
+    if (found === undefined || look.parsed === null) return look;
+    return { ...look, parsed: { ...look.parsed, batch: null }, problems: [...look.problems, ...found] };
+  });
 }
 
 function sourcesOf({ location, settings, script }: Folder): [string, string][] {

@@ -1,10 +1,10 @@
 // A folder as it was read → a batch ready to use, or everything that is wrong with it, with line and column.
 import { parseDuration } from "./duration.ts";
-import type { Batch, BatchFile, BatchName, Folder, Pattern, Problem, ProblemCode, Retry } from "./model.ts";
+import type { Batch, BatchFile, BatchName, Folder, Pattern, Place, Problem, ProblemCode, Retry } from "./model.ts";
 import { createSchedule, jitterOffset, parsePattern } from "./schedule.ts";
 import { checkSettings, pathText } from "./settings.ts";
 import { closest } from "./suggest.ts";
-import { decodeText, scriptFaults, type Fault, type Place } from "./text.ts";
+import { decodeText, scriptFaults, type Fault } from "./text.ts";
 import { readYaml, type Path, type YamlFile } from "./yaml.ts";
 import { isTimeZone } from "./zone.ts";
 
@@ -15,10 +15,6 @@ const archive = /\.(zip|tar|tar\.gz|tgz)$/;
 
 /** Keys whose behaviour is still to come, and which of their values ask for it. */
 const notYet: Readonly<Record<string, (value: unknown) => boolean>> = {
-  after: () => true,
-  independent: (value) => value === true,
-  input: (value) => value !== "none",
-  onFailure: () => true,
   notify: () => true,
 };
 
@@ -52,8 +48,10 @@ export function parseBatch(folder: Folder, options: { timeZone: string }): Parse
   const sorted = problems.sort(byPlace).slice(0, maxProblems);
   const file = judged?.file ?? null;
   if (sorted.length > 0 || judged === null || file === null) return { batch: null, problems: sorted, patternPlaces: [] };
-  const places = judged.patterns.map(({ place }) => ({ file: `${folder.location}/${settings?.file ?? ""}`, ...place }));
-  return { batch: toBatch(folder.name as BatchName, file, judged.patterns, options.timeZone), problems: [], patternPlaces: places };
+  const where = `${folder.location}/${settings?.file ?? ""}`;
+  const places = judged.patterns.map(({ place }) => ({ file: where, ...place }));
+  const batch = toBatch(folder.name as BatchName, file, judged, { file: where, timeZone: options.timeZone });
+  return { batch, problems: [], patternPlaces: places };
 }
 
 type Simple = Omit<Fault, "path" | "place">;
@@ -80,11 +78,12 @@ interface Judged {
   /** With defaults; null when it is not valid. */
   file: BatchFile | null;
   patterns: { pattern: Pattern; place: Place }[];
+  chain: Omit<Batch["places"], "file">;
   faults: Fault[];
 }
 
 function judgeSettings({ file, bytes, size }: Folder["settings"][number], timeZone: string): Judged {
-  const invalid = (...faults: Fault[]): Judged => ({ file: null, patterns: [], faults });
+  const invalid = (...faults: Fault[]): Judged => ({ file: null, patterns: [], chain: { top: { line: 1, column: 1 }, after: [], onFailure: null }, faults });
   if (size > maxSettingsBytes) {
     return invalid({ code: "too-large", path: [], place: null, message: `${file} has ${size} bytes, more than ${maxSettingsBytes}`, hint: "keep data in a file of its own" });
   }
@@ -104,21 +103,13 @@ function judgeSettings({ file, bytes, size }: Folder["settings"][number], timeZo
   const sound = Object.fromEntries(Object.entries(data).filter(([key, value]) => !unfit.has(key) || (key === "env" && typeof value === "object" && value !== null))) as Partial<BatchFile>;
   const { patterns, faults: meant } = judgeMeaning(sound, yaml, timeZone);
   faults.push(...meant);
-  const guessed = misfits.some(({ code, hint }) => code === "unknown-key" && /`(cron|after)`/.test(hint ?? ""));
-  if (!guessed && hasNoStart(data)) faults.push({ ...noStart, path: [], place: yaml.place([], "key") });
-  return { file: faults.length === 0 ? (data as BatchFile) : null, patterns, faults };
+  const chain = {
+    top: yaml.place([], "key"),
+    after: entriesOf(sound.after, "after").map(({ path }) => yaml.place(path, "value")),
+    onFailure: sound.onFailure === undefined ? null : yaml.place(["onFailure"], "value"),
+  };
+  return { file: faults.length === 0 ? (data as BatchFile) : null, patterns, chain, faults };
 }
-
-/** Whether nothing in the batch's own settings ever starts it. */
-export function hasNoStart(file: object): boolean {
-  return !("cron" in file) && !("after" in file);
-}
-
-const noStart: Simple = {
-  code: "no-start",
-  message: "nothing ever starts this batch: it has neither cron nor after",
-  hint: 'give it a line such as: cron: "30 2 * * *"',
-};
 
 /** What a schema cannot tell of values of the right shape. */
 function judgeMeaning(file: Partial<BatchFile>, yaml: YamlFile, timeZone: string): Pick<Judged, "patterns" | "faults"> {
@@ -167,7 +158,7 @@ function zoneHint(name: string, fallback: string): string {
   return whole === null || whole === undefined ? `an IANA name, such as Europe/Paris or UTC; without one it is ${fallback}` : `did you mean \`${whole}\`?`;
 }
 
-function toBatch(name: BatchName, file: BatchFile, patterns: Judged["patterns"], timeZone: string): Batch {
+function toBatch(name: BatchName, file: BatchFile, { patterns, chain }: Judged, of: { file: string; timeZone: string }): Batch {
   const age = file.keep.age;
   const jitterMs = jitterOffset(name, parseDuration(file.jitter) ?? 0);
   const parsed = patterns.map(({ pattern }) => pattern);
@@ -175,8 +166,13 @@ function toBatch(name: BatchName, file: BatchFile, patterns: Judged["patterns"],
     name,
     file,
     enabled: file.enabled,
-    schedule: parsed.length === 0 ? null : createSchedule(parsed, file.timeZone ?? timeZone, jitterMs),
+    schedule: parsed.length === 0 ? null : createSchedule(parsed, file.timeZone ?? of.timeZone, jitterMs),
     startDeadlineMs: parseDuration(file.startDeadline) ?? 0,
+    after: entriesOf(file.after, "after").map(({ text }) => text),
+    independent: file.independent,
+    input: file.input,
+    onFailure: file.onFailure ?? null,
+    places: { file: of.file, ...chain },
     timeoutMs: file.timeout === undefined ? null : parseDuration(file.timeout),
     retry: toRetry(file.retry),
     concurrency: file.concurrency,

@@ -1,5 +1,5 @@
 // The environment of a script: a few of the agent's variables, the batch's own, and BATCH_*. Nothing else leaks in.
-import type { Batch, Execution } from "./model.ts";
+import type { Batch, BatchName, Execution } from "./model.ts";
 
 const passed = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "SHELL", "USER", "TMPDIR"];
 
@@ -13,6 +13,7 @@ export function batchEnvironment(
   execution: Execution,
   batch: Pick<Batch, "env">,
   paths: { stateDir: string; progress: string },
+  previous: readonly PreviousOutput[] = [],
 ): Record<string, string> {
   return {
     ...batch.env,
@@ -25,5 +26,32 @@ export function batchEnvironment(
     BATCH_DUE_AT: execution.trigger.dueAt,
     BATCH_STATE_DIR: paths.stateDir,
     BATCH_PROGRESS: paths.progress,
+    ...previousEnvironment(previous),
   };
+}
+
+/** A previous batch's execution and where its output is; paths are absolute. */
+export interface PreviousOutput {
+  batch: BatchName;
+  status: Execution["status"];
+  exitCode: number | null;
+  stdout: string;
+  stderr: string;
+}
+
+/** The plain names speak of the first of `after`. */
+function previousEnvironment(previous: readonly PreviousOutput[]): Record<string, string> {
+  const [first] = previous;
+  if (first === undefined) return {};
+  const env: Record<string, string> = {
+    BATCH_PREVIOUS: first.batch,
+    BATCH_PREVIOUS_STATUS: first.status,
+    BATCH_PREVIOUS_EXIT_CODE: first.exitCode === null ? "" : String(first.exitCode),
+    BATCH_PREVIOUS_STDOUT: first.stdout,
+    BATCH_PREVIOUS_STDERR: first.stderr,
+  };
+  for (const { batch, stdout } of previous) {
+    env[`BATCH_PREVIOUS_STDOUT_${batch.toUpperCase().replaceAll("-", "_")}`] = stdout;
+  }
+  return env;
 }

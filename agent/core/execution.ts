@@ -184,7 +184,8 @@ export function nextAttempt(failed: Execution, retry: Retry | null, fields: { id
     trigger: { kind: "retry", dueAt: Date.parse(trigger.dueAt), by: failed.id },
     attempt,
   });
-  return { ...next, notBefore, message: `attempt ${attempt} of ${retry.limit + 1}, due at ${notBefore}` };
+  const { previous } = failed;
+  return { ...next, ...(previous === undefined ? {} : { previous }), notBefore, message: `attempt ${attempt} of ${retry.limit + 1}, due at ${notBefore}` };
 }
 
 /** Whether it is queued or running: it still has an end to come. */

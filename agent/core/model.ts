@@ -46,6 +46,12 @@ export interface Schedule {
   key: string;
 }
 
+/** A place in a text file; both count from 1. */
+export interface Place {
+  line: number;
+  column: number;
+}
+
 export interface Retry {
   /** Attempts after the first. */
   limit: number;
@@ -73,6 +79,13 @@ export interface Batch {
   /** null where the batch has no `cron`. */
   schedule: Schedule | null;
   startDeadlineMs: number;
+  /** The previous batches; empty for a root. */
+  after: readonly string[];
+  independent: boolean;
+  input: BatchFile["input"];
+  onFailure: string | null;
+  /** Where its chain is written, for problems that only show over all batches. */
+  places: { file: string; top: Place; after: readonly Place[]; onFailure: Place | null };
   timeoutMs: number | null;
   retry: Retry | null;
   concurrency: BatchFile["concurrency"];
@@ -122,6 +135,9 @@ export const problemCodes = [
   "never-due",
   "bad-time-zone",
   "no-start", // neither cron nor after, and nobody's onFailure
+  "unknown-batch", // after or onFailure names a batch that is not there
+  "cycle",
+  "no-common-root", // after: [a, b] that are never in the same run
   "not-supported-yet",
 ] as const;
 export type ProblemCode = (typeof problemCodes)[number];
@@ -173,6 +189,10 @@ export interface Execution {
   unusual: "too-fast" | "too-slow" | "too-quiet" | null;
   /** Only on `missed` rows: first and last due time of the gap and how many there were. */
   missed?: { from: Iso; to: Iso; count: number };
+  /** Executions it comes after, in the order of `after`. Not shown. */
+  previous?: readonly ExecutionId[];
+  /** Set while what follows in its run is not yet recorded. Not shown. */
+  followUpsDue?: true;
   /** When a retry's delay is over, or the wait for an earlier execution was. Not shown. */
   notBefore?: Iso;
   /** Boot id of the machine that started it; a pid means nothing after a reboot. Not shown. */
@@ -204,6 +224,8 @@ export interface BatchStatus {
   revision: Revision | null;
   commit: string | null;
   problems: readonly Problem[];
+  /** Disabled or invalid batches that keep it from starting. */
+  blockedBy: readonly string[];
 }
 
 /** What was read of one batch folder: facts only, judged by `parseBatch`. */

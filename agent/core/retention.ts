@@ -1,17 +1,18 @@
 // Which executions may go.
 import { isOpen } from "./execution.ts";
-import type { BatchDocument, EpochMs, ExecutionId } from "./model.ts";
+import type { BatchDocument, EpochMs, ExecutionId, RunId } from "./model.ts";
 
-/** Ids of the executions beyond `keep`, oldest first; never one that is queued or running. */
+/** Ids of the executions beyond `keep`, oldest first; never one that is queued or running, or whose run goes on. */
 export function selectExpired(
   document: Pick<BatchDocument, "executions">,
   keep: { executions: number; ageMs: number | null },
+  openRuns: ReadonlySet<RunId>,
   now: EpochMs,
 ): ExecutionId[] {
   const tooMany = document.executions.length - keep.executions;
   return document.executions
     .filter((execution, index) => {
-      if (isOpen(execution)) return false;
+      if (isOpen(execution) || openRuns.has(execution.run)) return false;
       if (index < tooMany) return true;
       return keep.ageMs !== null && now - Date.parse(execution.createdAt) > keep.ageMs;
     })

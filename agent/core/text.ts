@@ -1,5 +1,5 @@
 // Bytes of a text file → text, or what keeps them from being text. Knows nothing of what the text means.
-import type { ProblemCode } from "./model.ts";
+import type { Place, ProblemCode } from "./model.ts";
 
 /** Something wrong at one place of a file; lines and columns count from 1. */
 export interface Fault {
@@ -9,11 +9,6 @@ export interface Fault {
   place: Place | null;
   message: string;
   hint: string | null;
-}
-
-export interface Place {
-  line: number;
-  column: number;
 }
 
 /**

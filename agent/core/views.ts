@@ -1,11 +1,13 @@
 // Domain → API JSON: the only place that shapes output.
+import { runState } from "./chain.ts";
+import type { Edge } from "./graph.ts";
 import type { BatchDocument, BatchStatus, Execution, ExecutionStatus, Problem } from "./model.ts";
 
 const statsOver = 50;
 
 /** An execution as the API shows it. `live` overrides what a running one's record does not hold yet. */
 export function executionView(execution: Execution, live: Partial<Pick<Execution, "stdoutBytes" | "stderrBytes">> = {}) {
-  const { boot: _boot, notBefore: _notBefore, ...shown } = execution;
+  const { boot: _boot, notBefore: _notBefore, previous: _previous, followUpsDue: _followUpsDue, ...shown } = execution;
   return { ...shown, ...live };
 }
 
@@ -20,11 +22,21 @@ export function batchView(status: BatchStatus, document: Readonly<BatchDocument>
     revision: status.revision,
     commit: status.commit,
     next,
-    blockedBy: [] as string[],
+    blockedBy: status.blockedBy,
     lastExecution: last === undefined ? null : executionView(last),
     stats: statsView(executions),
     problems: status.problems.map(problemView),
   };
+}
+
+/** All of a run, and how it stands. */
+export function runView(run: string, executions: readonly Execution[]) {
+  return { run, state: runState(executions), items: executions.map((execution) => executionView(execution)) };
+}
+
+/** Every chain there is; batches that are in none are nodes too. */
+export function graphView(batches: readonly BatchStatus[], edges: readonly Edge[]) {
+  return { nodes: batches.filter(({ state }) => state !== "removed").map(({ name, state }) => ({ name, state })), edges };
 }
 
 export function problemView(problem: Problem): Problem {

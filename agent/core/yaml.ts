@@ -1,6 +1,7 @@
 // YAML text → plain data with the places of its keys and values. Knows YAML's traps, nothing of batches.
 import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Node, type YAMLError, type YAMLMap } from "yaml";
-import type { Fault, Place } from "./text.ts";
+import type { Place } from "./model.ts";
+import type { Fault } from "./text.ts";
 
 const maxAliases = 100;
 /** A batch.yaml at the limits of its schema has well below this many values. */

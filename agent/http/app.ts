@@ -2,7 +2,7 @@
 import { Hono, type Context } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import type { Execution } from "../core/model.ts";
-import { batchView, executionView, problemView } from "../core/views.ts";
+import { batchView, executionView, graphView, problemView, runView } from "../core/views.ts";
 import type { Catalog, Clock, History, Logger, LogStore } from "../ports.ts";
 import { archiveResponse, logResponse } from "./logs.ts";
 import { overviewPage } from "./pages/overview.tsx";
@@ -95,6 +95,13 @@ export function createApp({ catalog, history, logs, clock, log, version }: AppDe
   app.get("/api/executions/:id/stdout", (c) => logResponse(c, logs, executionOf(c), "stdout"));
   app.get("/api/executions/:id/stderr", (c) => logResponse(c, logs, executionOf(c), "stderr"));
   app.get("/api/executions/:id/logs", (c) => archiveResponse(c, logs, executionOf(c)));
+
+  app.get("/api/runs/:run", async (c) => {
+    const executions = history.run(c.req.param("run"));
+    if (executions.length === 0) throw new HttpProblem(404, `there is no run ${c.req.param("run")}`);
+    return json(c, { ...runView(c.req.param("run"), executions), items: await Promise.all(executions.map(live)) });
+  });
+  app.get("/api/graph", (c) => json(c, graphView(catalog.batches(), catalog.edges())));
 
   app.get("/style.css", (c) => c.body(styleSheet, 200, { "Content-Type": "text/css; charset=utf-8", "Cache-Control": "max-age=300" }));
   app.get("/", (c) => {

@@ -10,16 +10,18 @@ import type { Clock, Process, Runner, StartOrder } from "../ports.ts";
 import { errorCode } from "./files.ts";
 
 /**
- * $1: the execution's folder; the rest: the command. The shell outlives a SIGTERM to the group to write `exit`: a code
+ * $1: the execution's folder; $2: bash; the rest: files that are the script's stdin one after the other. The shell outlives a SIGTERM to the group to write `exit`: a code
  * (`3`), or `signal 9`. Which of the two it was, `$?` does not tell (137 is either), but a shell says a word on its
  * stderr when a child was killed; that word is caught in `exit` and overwritten. In a subshell, as dash would else
  * speak through the redirected stderr.
  */
-const wrapper = `d=$1; shift
+const wrapper = `d=$1 bash=$2; shift 2
 trap : TERM INT HUP
 echo $$ >"$d/pid"
 if true >"$d/exit"; then exec 3>&2 2>"$d/exit"; else exec 3>&2; fi
-(exec "$@" 2>&3 3>&-)
+if [ $# -gt 0 ]; then cat -- "$@" 2>/dev/null | (exec "$bash" script.sh 2>&3 3>&-)
+else (exec "$bash" script.sh 2>&3 3>&-)
+fi
 code=$?
 said=$code
 if [ $code -gt 128 ] && [ -s "$d/exit" ]; then said="signal $((code - 128))"; fi
@@ -51,7 +53,7 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
       const env = { ...order.baseEnv, ...readEnvFiles(order.envFiles), ...order.ownEnv };
       const bash = findBash(env["PATH"] ?? "");
       if (!statSync(order.cwd, { throwIfNoEntry: false })?.isDirectory()) throw new Error(`the revision ${order.cwd} is gone`);
-      return launch(folder, bash, order.cwd, env);
+      return launch(folder, bash, order.cwd, env, order.stdin.filter((path) => (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0));
     } catch (error) {
       return notStarted(error, folder);
     }
@@ -62,15 +64,18 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
     return { pid: null, ended: Promise.resolve({ kind: "spawn", message, finishedAt: clock.now(), ...sizes(folder) }), signal: () => undefined, lingers: () => false };
   }
 
-  function launch(folder: string, bash: string, cwd: string, env: Record<string, string>): Process {
+  /** One input is the script's stdin itself; several come through a `cat` beside it, never through the agent. */
+  function launch(folder: string, bash: string, cwd: string, env: Record<string, string>, inputs: readonly string[]): Process {
+    const input = inputs.length === 1 ? openSync(inputs[0] as string, "r") : null;
     const out = openSync(join(folder, "stdout.log"), "a", 0o644);
     const err = openSync(join(folder, "stderr.log"), "a", 0o644);
     try {
-      const child = spawn("/bin/sh", ["-c", wrapper, "batch-agent", folder, bash, "script.sh"], {
+      const several = inputs.length > 1 ? inputs : [];
+      const child = spawn("/bin/sh", ["-c", wrapper, "batch-agent", folder, bash, ...several], {
         cwd,
         env,
         detached: true,
-        stdio: ["ignore", out, err],
+        stdio: [input ?? "ignore", out, err],
       });
       const { pid } = child;
       let over = false;
@@ -97,6 +102,7 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
     } finally {
       closeSync(out);
       closeSync(err);
+      if (input !== null) closeSync(input);
     }
   }
 

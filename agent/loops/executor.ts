@@ -1,9 +1,11 @@
 // Takes starts from due to done: record, wait for a place, run, record the end, keep the history within bounds.
 import { admit, admitQueued } from "../core/admit.ts";
+import { permitOwnTime, planFollowUps } from "../core/chain.ts";
 import type { DueDecision } from "../core/catchup.ts";
 import { batchEnvironment } from "../core/environment.ts";
 import { createExecution, isOpen, nextAttempt, transition } from "../core/execution.ts";
-import type { AbortedReason, Batch, BatchName, EpochMs, Execution, ExecutionId, Revision } from "../core/model.ts";
+import type { Graph } from "../core/graph.ts";
+import type { AbortedReason, Batch, BatchName, EpochMs, Execution, ExecutionId, Revision, RunId, TriggerKind } from "../core/model.ts";
 import { selectExpired } from "../core/retention.ts";
 import type { Clock, History, Logger, NewId, Process, Runner } from "../ports.ts";
 import { createAttempt, type Attempt } from "./attempt.ts";
@@ -30,10 +32,11 @@ export interface ExecutorDeps {
   runner: Runner;
   log: Logger;
   maxParallel: number;
-  /** What is in force for a batch; null when it has none or is gone. */
+  /** What is in force for a batch; null when it has none, is gone, or has no sound place in its chain. */
   definition(name: BatchName): Definition | null;
+  graph(): Graph;
   /** Absolute paths of a batch's own places. */
-  paths: { revision(revision: Revision): string; state(name: BatchName): string; progress(name: BatchName, id: ExecutionId): string };
+  paths: { revision(revision: Revision): string; state(name: BatchName): string; execution(name: BatchName, id: ExecutionId): string };
   /** The agent's share of a script's environment. */
   baseEnv: Readonly<Record<string, string>>;
 }
@@ -44,6 +47,7 @@ export interface Executor {
   /** Takes over what an earlier agent left queued or running. Call once, before the scheduler starts. */
   resume(): void;
   counts(): { running: number; queued: number };
+  openRuns(): ReadonlySet<RunId>;
   /** Revisions that something running or queued needs. */
   revisionsInUse(): Set<Revision>;
   /** No new starts; running ones get `graceMs`, then SIGTERM, then SIGKILL. Resolves when all are recorded. */
@@ -66,10 +70,18 @@ export function createExecutor(deps: ExecutorDeps): Executor {
 
   function due(batch: Batch, decision: DueDecision): void {
     if (stopping) return;
+    const { name } = batch;
+    const document = history.document(name);
+    const since = document?.schedule?.coveredUntil ?? document?.firstSeenAt ?? "";
     // No await before all rows are in place: every write of the document from here on holds the watermark and its rows.
-    history.cover(batch.name, new Date(decision.coveredUntil).toISOString());
-    if (decision.missed !== null) record(missedRow(batch.name, decision.missed));
-    if (decision.start !== null) take(fresh(batch.name, decision.start));
+    history.cover(name, new Date(decision.coveredUntil).toISOString());
+    if (decision.missed !== null) record(missedRow(name, decision.missed));
+    if (decision.start === null) return;
+    const execution = fresh(name, { kind: "cron", dueAt: decision.start, by: null });
+    if (batch.after.length === 0) return take(execution);
+    const { refused, previous } = permitOwnTime(batch, since, (other) => history.document(other)?.executions ?? []);
+    if (refused === null) take({ ...execution, previous });
+    else void finish(abort(execution, refused.reason, refused.message));
   }
 
   /** A new execution, on its way as far as it may go now. */
@@ -77,7 +89,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const { batch, id } = execution;
     const open = [...(openOf.get(batch) ?? [])];
     const verdict = admit(deps.definition(batch)?.batch ?? null, open.length, held.has(batch));
-    if (verdict.kind === "abort") return record(abort(execution, verdict.reason, verdict.message));
+    if (verdict.kind === "abort") return void finish(abort(execution, verdict.reason, verdict.message));
     if (verdict.kind === "replace") open.forEach(replace);
     enter(execution);
     history.show(execution);
@@ -94,23 +106,17 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     if (waiting?.status === "queued") void finish(abort(waiting, "replaced", "a newer start took its place"));
   }
 
-  function fresh(name: BatchName, dueAt: EpochMs): Execution {
+  function fresh(name: BatchName, trigger: { kind: TriggerKind; dueAt: EpochMs; by: ExecutionId | null }, run?: RunId): Execution {
     const now = clock.now();
     const definition = deps.definition(name);
-    return createExecution({
-      id: newId(now) as ExecutionId,
-      batch: name,
-      revision: definition?.revision ?? null,
-      commit: definition?.commit ?? null,
-      trigger: { kind: "cron", dueAt, by: null },
-      now,
-    });
+    const [revision, commit] = [definition?.revision ?? null, definition?.commit ?? null];
+    return createExecution({ id: newId(now) as ExecutionId, batch: name, revision, commit, trigger, now, ...(run === undefined ? {} : { run }) });
   }
 
   function missedRow(name: BatchName, missed: NonNullable<DueDecision["missed"]>): Execution {
     const [from, to] = [new Date(missed.from).toISOString(), new Date(missed.to).toISOString()];
     const times = missed.count === 1 ? `1 due time: ${from}` : `${missed.count} due times from ${from} to ${to}`;
-    return { ...abort(fresh(name, missed.to), "missed", `missed ${times}`), missed: { from, to, count: missed.count } };
+    return { ...abort(fresh(name, { kind: "cron", dueAt: missed.to, by: null }), "missed", `missed ${times}`), missed: { from, to, count: missed.count } };
   }
 
   function abort(execution: Execution, reason: AbortedReason, message: string): Execution {
@@ -124,9 +130,14 @@ export function createExecutor(deps: ExecutorDeps): Executor {
 
   function expired(execution: Execution): ExecutionId[] {
     const document = history.document(execution.batch);
-    if (document === undefined) return [];
     const keep = deps.definition(execution.batch)?.batch.keep ?? defaultKeep;
-    return selectExpired(document, keep, clock.now()).filter((id) => id !== execution.id);
+    if (document === undefined || (document.executions.length <= keep.executions && keep.ageMs === null)) return [];
+    return selectExpired(document, keep, openRuns(), clock.now()).filter((id) => id !== execution.id);
+  }
+
+  /** What follows in these may still read what has ended in them. */
+  function openRuns(): Set<RunId> {
+    return new Set([...openOf.values()].flatMap((ids) => [...ids].flatMap((id) => history.find(id)?.run ?? [])));
   }
 
   function enter({ batch, id }: Execution): void {
@@ -153,8 +164,8 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     enqueue(waiting);
   }
 
-  /** A final execution: recorded, followed by its next attempt if it has one. */
-  function finish(execution: Execution): Promise<void> {
+  /** A final execution: recorded, followed by its next attempt if it has one, else by what comes after it in its run. */
+  async function finish(execution: Execution): Promise<void> {
     const now = clock.now();
     const definition = deps.definition(execution.batch);
     const retry = definition?.batch.enabled === true ? definition.batch.retry : null;
@@ -172,7 +183,41 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       ...(execution.reason === null ? {} : { reason: execution.reason, detail: execution.message }),
       durationMs: execution.durationMs,
     });
-    return history.save(execution, expired(execution)).catch(() => undefined);
+    const followed = next === null && hasFollowUps(execution);
+    const final: Execution = followed ? { ...execution, followUpsDue: true } : execution;
+    const saved = history.save(final, expired(final)).catch(() => undefined);
+    // In the same breath, so that nobody sees a run that looks over and is not. Should the agent die before either is on
+    // disk, this one is still `running` there, and is taken over, or its follow-ups are due.
+    if (followed && !stopping) await followUp(final);
+    await saved;
+  }
+
+  function hasFollowUps({ batch, status }: Execution): boolean {
+    if ((deps.graph().followers.get(batch)?.length ?? 0) > 0) return true;
+    return status === "failed" && (deps.definition(batch)?.batch.onFailure ?? null) !== null;
+  }
+
+  /** Starts, or refuses, what comes next in the run. Done again after a crash, it does what is left. */
+  async function followUp(finished: Execution): Promise<void> {
+    const enabled = (name: string) => {
+      const batch = deps.definition(name as BatchName)?.batch ?? null;
+      return batch?.enabled === true ? batch : null;
+    };
+    const plans = planFollowUps(finished, history.run(finished.run), deps.graph(), enabled);
+    const dueAt = Date.parse(finished.trigger.dueAt);
+    const rows = plans.map(({ batch, kind, refused, previous }) => {
+      const execution = { ...fresh(batch, { kind, dueAt, by: finished.id }, finished.run), previous };
+      return { execution, refused };
+    });
+    // All are seen before the first moves on: a chain that joins again must not take a branch for missing.
+    for (const { execution } of rows) history.show(execution);
+    const refusals = rows.map(({ execution, refused }) => (refused === null ? take(execution) : finish(abort(execution, refused.reason, refused.message))));
+    await Promise.all(refusals);
+    await Promise.all(rows.map(({ execution }) => history.save(history.find(execution.id) ?? execution).catch(() => undefined)));
+    const current = history.find(finished.id);
+    if (current === undefined) return;
+    const { followUpsDue: _done, ...settled } = current;
+    await history.save(settled).catch(() => undefined);
   }
 
   function delay({ id, notBefore }: Execution): void {
@@ -206,7 +251,8 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const now = clock.now();
     const definition = deps.definition(queued.batch);
     const dueAt = Date.parse(queued.trigger.dueAt) + (definition?.batch.schedule?.jitterMs ?? 0);
-    const startsAt = queued.notBefore === undefined ? dueAt : Date.parse(queued.notBefore);
+    // Only a due time can be missed: what follows another execution comes when it comes.
+    const startsAt = queued.trigger.kind !== "cron" ? now : queued.notBefore === undefined ? dueAt : Date.parse(queued.notBefore);
     const verdict = admitQueued(definition?.batch ?? null, startsAt, now);
     if (definition === null || verdict.kind === "abort") {
       const [reason, message] = verdict.kind === "abort" ? [verdict.reason, verdict.message] : (["disabled", ""] as const);
@@ -222,11 +268,12 @@ export function createExecutor(deps: ExecutorDeps): Executor {
 
   function launch(execution: Execution, batch: Batch): Process {
     const { paths, baseEnv } = deps;
-    const ownEnv = batchEnvironment(execution, batch, {
-      stateDir: paths.state(execution.batch),
-      progress: paths.progress(execution.batch, execution.id),
-    });
-    return runner.start({ execution, cwd: paths.revision(execution.revision as Revision), baseEnv, ownEnv, envFiles: batch.envFiles });
+    const folder = (of: Execution) => paths.execution(of.batch, of.id);
+    const previous = (execution.previous ?? []).flatMap((id) => history.find(id) ?? []);
+    const outputs = previous.map((of) => ({ batch: of.batch, status: of.status, exitCode: of.exitCode, stdout: `${folder(of)}/stdout.log`, stderr: `${folder(of)}/stderr.log` }));
+    const ownEnv = batchEnvironment(execution, batch, { stateDir: paths.state(execution.batch), progress: `${folder(execution)}/progress` }, outputs);
+    const stdin = batch.input === "previous" ? outputs.map((output) => output.stdout) : [];
+    return runner.start({ execution, cwd: paths.revision(execution.revision as Revision), baseEnv, ownEnv, envFiles: batch.envFiles, stdin });
   }
 
   function follow(execution: Execution, batch: Batch | null, recorded: Promise<void>, queued: Execution | null, start: () => Process): void {
@@ -272,6 +319,10 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       else held.set(execution.batch, execution.id);
     }
     pump();
+    // What an earlier agent did not get round to: the run goes on from there.
+    for (const name of history.names()) {
+      for (const execution of history.document(name)?.executions ?? []) if (execution.followUpsDue === true) void followUp(execution);
+    }
   }
 
   async function stop(graceMs: number): Promise<void> {
@@ -298,6 +349,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     due,
     resume,
     counts: () => ({ running: running.size, queued: queue.length + held.size + delayed.size }),
+    openRuns,
     revisionsInUse: () => new Set([...running.values()].flatMap(({ attempt }) => attempt.execution().revision ?? [])),
     stop,
   };

@@ -1,5 +1,5 @@
 // What happens at intervals: the full resync, and deleting what is no longer to be kept.
-import type { Batch, BatchName, Revision } from "../core/model.ts";
+import type { Batch, BatchName, Revision, RunId } from "../core/model.ts";
 import { isForgotten, selectExpired } from "../core/retention.ts";
 import type { Clock, History, Logger, Revisions } from "../ports.ts";
 
@@ -20,6 +20,7 @@ export function createHousekeeper(deps: {
   history: History;
   revisions: Revisions;
   inUse(): ReadonlySet<Revision>;
+  openRuns(): ReadonlySet<RunId>;
   keepOf(name: BatchName): Batch["keep"] | undefined;
   keepRemovedMs: number;
 }): Housekeeper {
@@ -63,7 +64,7 @@ export function createHousekeeper(deps: {
         log.info("removed batch forgotten", { batch: name });
         continue;
       }
-      const expired = selectExpired(document, deps.keepOf(name) ?? { executions: 1_000, ageMs: null }, now);
+      const expired = selectExpired(document, deps.keepOf(name) ?? { executions: 1_000, ageMs: null }, deps.openRuns(), now);
       if (expired.length > 0) await history.drop(name, expired);
     }
     const gone = await deps.revisions.collect(referenced);

@@ -1,6 +1,7 @@
 // Keeps what is in force equal to the folder of batches: looks at names that may have changed, settles, plans, applies.
 import { parseBatch } from "../core/batch.ts";
-import type { Batch, BatchName, BatchState, BatchStatus, Problem, Revision } from "../core/model.ts";
+import type { Batch, BatchName, BatchStatus, Problem, Revision } from "../core/model.ts";
+import { buildGraph, emptyGraph, stateOf, type Graph } from "../core/graph.ts";
 import { isSettled, planReconcile, type Action, type Desired, type InForce } from "../core/plan.ts";
 import type { BatchSource, Clock, History, Loaded, Logger, Revisions, WatchHealth } from "../ports.ts";
 
@@ -32,6 +33,8 @@ export interface Reconciler {
   entry(name: string): BatchStatus | undefined;
   /** Why the root cannot be read; null when it can. */
   rootProblem(): Problem | null;
+  /** All chains, as they stand. */
+  graph(): Graph;
   /** Revisions that are being put in force and may not stand in the record yet. */
   applying(): ReadonlySet<Revision>;
   health(): Omit<WatchHealth, "mode">;
@@ -45,7 +48,7 @@ export interface ReconcilerDeps {
   clock: Clock;
   log: Logger;
   timeZone: string;
-  /** Called after what is in force for a batch has changed; null: it is no longer there. */
+  /** Called after what is in force for a batch has changed; null: it is gone, or has no sound place in its chain. */
   onApplied(name: BatchName, batch: Batch | null): void;
   /** Whether events are expected to tell of every change. */
   watching(): boolean;
@@ -65,6 +68,9 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   /** Changes that a resync found before any event told of them; one that still has none by the next resync was missed. */
   const suspects = new Set<string>();
   const applying = new Set<Revision>();
+  /** Entries whose definition in force has changed since the graph was built. */
+  const touched = new Set<string>();
+  let graph: Graph = emptyGraph;
 
   function dirty(name: string | null): void {
     if (name === null) dirtyAll = true;
@@ -140,6 +146,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     });
     const actions = planReconcile(desired, current(desired), clock.now());
     await eachLimited(actions, apply);
+    connect();
     if (!all) return;
     if (lastVerifiedAt === null) log.info("folder read", { entries: present.size, problems: [...entries.values()].filter((entry) => entry.problems.length > 0).length });
     lastVerifiedAt = new Date(clock.now()).toISOString();
@@ -156,7 +163,8 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       if (root === null) log.error("the folder of batches cannot be read; what is in force stays", { error: message });
       const hint = "nothing is unscheduled because of this; the agent tries again at every resync";
       root = { batch: "", file: null, line: null, column: null, path: null, code: "unreadable", message, hint };
-      await hydrateAll();
+      await eachLimited(history.names(), hydrate);
+      connect();
       return null;
     }
   }
@@ -221,11 +229,26 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     }
     entry.batch = batch;
     entry.revision = document.revision;
-    deps.onApplied(document.name, batch);
+    touched.add(name);
   }
 
-  async function hydrateAll(): Promise<void> {
-    await eachLimited(history.names(), hydrate);
+  /** Builds the graph anew, and tells of every batch that changed, or whose place in its chain did. */
+  function connect(): void {
+    if (touched.size === 0) return;
+    const batches = [...entries.values()].flatMap((entry) => entry.batch ?? []);
+    const before = graph;
+    graph = buildGraph(batches, new Set(entries.keys()));
+    const names = new Set([...touched, ...before.problems.keys(), ...graph.problems.keys()]);
+    touched.clear();
+    for (const name of names) {
+      const batch = entries.get(name)?.batch ?? null;
+      const document = history.document(name);
+      if (document === undefined) continue;
+      // Nothing is owed for the time in which it had no place.
+      if (before.problems.has(name) && !graph.problems.has(name)) history.cover(document.name, new Date(clock.now()).toISOString());
+      for (const problem of before.problems.has(name) ? [] : (graph.problems.get(name) ?? [])) tell(problem);
+      deps.onApplied(document.name, graph.problems.has(name) ? null : batch);
+    }
   }
 
   function current(desired: readonly Desired[]): Map<string, InForce> {
@@ -262,10 +285,11 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
           Object.assign(entry, { batch, revision: folder.digest, problems: [] });
           // At start one line for all is enough.
           log[lastVerifiedAt === null ? "debug" : "info"](first ? "batch in force" : "batch changed", { batch: batch.name, revision: folder.digest });
-          deps.onApplied(batch.name, batch);
+          touched.add(batch.name);
           break;
         }
         case "hold":
+          if (entry.batch === null) touched.add(entry.name); // its name may be one that others wait for
           entry.problems = action.problems;
           for (const problem of action.problems.slice(0, 5)) tell(problem);
           break;
@@ -276,7 +300,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
           }
           entries.delete(action.name);
           log.info("batch removed", { batch: action.name });
-          if (document !== undefined) deps.onApplied(document.name, null);
+          touched.add(action.name);
           break;
         }
         default: {
@@ -305,9 +329,12 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     if (entry === undefined || (entry.batch === null && entry.problems.length === 0)) {
       if (document === undefined || (entry !== undefined && document.removedAt === null)) return undefined;
       if (document.removedAt === null) return undefined;
-      return { name, state: "removed", batch: null, revision: document.revision, commit: document.commit, problems: [] };
+      return { name, state: "removed", batch: null, revision: document.revision, commit: document.commit, problems: [], blockedBy: [] };
     }
-    return { name, state: stateOf(entry), batch: entry.batch, revision: entry.revision, commit: entry.commit, problems: entry.problems };
+    const { batch, revision, commit } = entry;
+    const chainProblems = graph.problems.get(name) ?? [];
+    const problems = [...entry.problems, ...chainProblems];
+    return { name, state: stateOf(batch, chainProblems), batch, revision, commit, problems, blockedBy: graph.blockedBy.get(name) ?? [] };
   }
 
   async function stop(): Promise<void> {
@@ -322,6 +349,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     entries: () => [...new Set([...entries.keys(), ...history.names()])].sort().flatMap((name) => status(name) ?? []),
     entry: status,
     rootProblem: () => root,
+    graph: () => graph,
     applying: () => applying,
     health: () => ({ lastVerifiedAt, missedEvents }),
     stop,
@@ -331,12 +359,6 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
 function unsettled(name: string): Problem {
   const hint = "something writes there all the time: a batch's own data belongs into $BATCH_STATE_DIR";
   return { batch: name, file: null, line: null, column: null, path: null, code: "unsettled", message: "its files keep changing", hint };
-}
-
-function stateOf(entry: Entry): BatchState {
-  if (entry.batch === null) return "invalid";
-  if (!entry.batch.enabled) return "disabled";
-  return entry.batch.schedule === null ? "chained" : "scheduled";
 }
 
 async function eachLimited<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { hasNoStart, parseBatch } from "../../agent/core/batch.ts";
+import { parseBatch } from "../../agent/core/batch.ts";
 import { notesOf } from "../../agent/core/notes.ts";
 import { folderOf } from "../helpers/folder.ts";
 
@@ -97,7 +97,7 @@ describe("problems and their places", () => {
     ["a value through an alias is told at the alias", `${due}tags: [&t x]\nenvFile: *t\n`, ["3:10 schema envFile"]],
     ["sorted by line", `zzz: 1\n${due}aaa: 1\nenabled: 1\n`, ["1:1 unknown-key zzz", "3:1 unknown-key aaa", "4:10 schema enabled"]],
     ["a guess at cron stands for no-start", "schedule: '@daily'\n", ["1:1 unknown-key schedule"]],
-    ["a script that is not there and a setting", "enabled: 1\n", ["1:1 no-start", "1:10 schema enabled"]],
+    ["a script that is not there and a setting", "enabled: 1\n", ["1:10 schema enabled"]],
     ["an unquoted star", "cron: * * * * *\n", ["1:7 yaml-syntax"]],
     ["an unquoted star in brackets", "cron: [*/5 * * * *]\n", ["1:8 yaml-syntax"]],
     ["a tab", "env:\n\tA: b\n", ["2:1 yaml-tab"]],
@@ -167,9 +167,6 @@ describe("problems and their places", () => {
     expect(parseBatch(folderOf(due, "echo\n", name), options).problems).toEqual([]);
   });
 
-  test("hasNoStart", () => {
-    expect([{}, { cron: "x" }, { after: "x" }].map(hasNoStart)).toEqual([true, false, false]);
-  });
 });
 
 describe("hostile input", () => {

@@ -3,7 +3,7 @@ import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parseBatch } from "../../agent/core/batch.ts";
 import { problemCodes } from "../../agent/core/model.ts";
-import { atHome, codesOfReading, folderAt, invalidFixtures, layOut } from "../helpers/folder.ts";
+import { atHome, codesOfChains, codesOfReading, folderAt, invalidFixtures, layOut } from "../helpers/folder.ts";
 import { temporaryFolder } from "../helpers/tmp.ts";
 
 const fixtures = invalidFixtures();
@@ -15,7 +15,7 @@ test("each problem code has a fixture that expects it", () => {
 });
 
 describe("fixtures that parseBatch decides", () => {
-  test.each(fixtures.filter(({ code }) => !codesOfReading.includes(code)))("$name", (fixture) => {
+  test.each(fixtures.filter(({ code }) => ![...codesOfReading, ...codesOfChains].includes(code)))("$name", (fixture) => {
     const root = temporaryFolder();
     layOut(fixture, root);
     const names = readdirSync(root);

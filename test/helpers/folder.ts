@@ -9,6 +9,9 @@ const invalid = join(import.meta.dirname, "../fixtures/invalid");
 /** Codes that are found while reading a folder; `parseBatch` only passes them on. */
 export const codesOfReading: readonly ProblemCode[] = ["two-sources", "too-many-files", "special-file", "link-outside", "unreadable", "unsettled"];
 
+/** Codes that only show over all batches. */
+export const codesOfChains: readonly ProblemCode[] = ["unknown-batch", "cycle", "no-common-root", "no-start"];
+
 export interface InvalidFixture {
   /** `<code>` or `<code>-<number>`; also the batch's name, unless make.sh says otherwise. */
   name: string;

@@ -22,6 +22,7 @@ export async function serve(options: { batches?: BatchStatus[]; problems?: Probl
       batch: (name) => batches.find((batch) => batch.name === name),
       next: (_name, count) => Array.from({ length: count }, (_, i) => new Date(t0 + (i + 1) * 60_000).toISOString()),
       problems: () => options.problems ?? [],
+      edges: () => [],
       notReady: () => options.notReady ?? [],
       details: () => ({ watch: { mode: "inotify", lastVerifiedAt: null, missedEvents: 0 }, running: 0, queued: 0, batches: 0, problems: 0, version: "test" }),
     },

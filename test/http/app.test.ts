@@ -15,8 +15,9 @@ const report: BatchStatus = {
   revision: "aaaaaaaaaaaa" as Revision,
   commit: null,
   problems: [problem],
+  blockedBy: [],
 };
-const gone: BatchStatus = { name: "gone", state: "removed", batch: null, revision: null, commit: null, problems: [] };
+const gone: BatchStatus = { name: "gone", state: "removed", batch: null, revision: null, commit: null, problems: [], blockedBy: [] };
 
 describe("batches", () => {
   test("one, with its definition and nothing secret in it", async () => {

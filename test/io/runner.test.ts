@@ -24,6 +24,7 @@ function setUp(script: string, extra: { envFiles?: string[]; baseEnv?: Record<st
     cwd,
     baseEnv: { PATH: process.env["PATH"] ?? "", ...extra.baseEnv },
     envFiles: extra.envFiles ?? [],
+    stdin: [] as string[],
     ownEnv: { BATCH_EXECUTION_ID: row.id, FROM: "own" },
   };
   return { runner, row, folder, read, order, data, start: () => runner.start(order) };

@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Batch, BatchName, Execution, Revision } from "../../agent/core/model.ts";
 import { createIds } from "../../agent/io/clock.ts";
 import { openHistory } from "../../agent/io/history.ts";
+import { buildGraph } from "../../agent/core/graph.ts";
 import { createExecutor } from "../../agent/loops/executor.ts";
 import { fakeClock, fakeRunner } from "../helpers/fakes.ts";
 import { batch, execution, t0 } from "../helpers/make.ts";
@@ -27,7 +28,8 @@ async function setUp(options: { maxParallel?: number; batches?: Batch[]; before?
     log,
     maxParallel: options.maxParallel ?? 4,
     definition: (name) => ((one) => (one === undefined ? null : { batch: one, revision: "aaaaaaaaaaaa" as Revision, commit: null }))(known.get(name)),
-    paths: { revision: (revision) => `/revisions/${revision}`, state: (name) => `/state/${name}`, progress: (name, id) => `/progress/${name}/${id}` },
+    paths: { revision: (revision) => `/revisions/${revision}`, state: (name) => `/state/${name}`, execution: (name, id) => `/executions/${name}/${id}` },
+    graph: () => buildGraph([...known.values()], new Set(known.keys())),
     baseEnv: { PATH: "/bin" },
   });
   function due(at: number, one = batch(), missed: { from: number; to: number; count: number } | null = null, start: number | null = at): void {
