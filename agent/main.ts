@@ -25,11 +25,14 @@ A batch is a folder with script.sh and batch.yaml:
 
   batch-agent validate          what is wrong, with file, line and column
   batch-agent next              what will start when
+  batch-agent exec hello        try it, here and now
   batch-agent run               run it; edits are followed without a restart`,
     );
   await addRun(program);
   addValidate(program);
   addNext(program);
+  addExec(program);
+  addTrigger(program);
   await program.parseAsync();
 }
 
@@ -92,6 +95,46 @@ function addNext(program: Command): void {
       const deps = await folderDeps(dir);
       const settings = { count: options.count, json: options.json ?? false, timeZone: await zone(options.timeZone) };
       process.exitCode = await next(dir, settings, deps);
+    });
+}
+
+function addExec(program: Command): void {
+  program
+    .command("exec")
+    .description("run one batch here and now, in the foreground; the exit code is the script's")
+    .argument("<batch>", "name of the batch")
+    .argument("[dir]", "folder of batches", "batches.d")
+    .option("--chain", "run what follows it too; exit code 1 if only a follower failed")
+    .option("--time-zone <name>", "zone of batches that name none (default: this machine's)")
+    .addHelpText("after", "\nNeeds no agent and leaves no history; $BATCH_STATE_DIR is empty and thrown away. Without --chain there is one attempt only.")
+    .action(async (batch: string, dir: string, options: { chain?: boolean; timeZone?: string }) => {
+      const { exec } = await import("./commands/exec.ts");
+      process.exitCode = await exec(batch, dir, { chain: options.chain ?? false }, {
+        env: process.env,
+        timeZone: await zone(options.timeZone),
+        stdout: (bytes) => void process.stdout.write(bytes),
+        stderr: (bytes) => void process.stderr.write(bytes),
+        onStart(stop) {
+          process.on("SIGINT", stop);
+          process.on("SIGTERM", stop);
+        },
+      });
+    });
+}
+
+function addTrigger(program: Command): void {
+  program
+    .command("trigger")
+    .description("ask the agent on this machine to start a batch; prints the execution's id")
+    .argument("<batch>", "name of the batch")
+    .option("--data <folder>", "the agent's data folder (default: data, or $BATCH_AGENT_DATA)")
+    .action(async (batch: string, options: { data?: string }) => {
+      const { trigger } = await import("./commands/trigger.ts");
+      const data = options.data ?? (process.env["BATCH_AGENT_DATA"] || "data");
+      process.exitCode = await trigger(batch, data, {
+        write: (text) => void process.stdout.write(text),
+        complain: (text) => void process.stderr.write(text),
+      });
     });
 }
 

@@ -173,3 +173,13 @@ export interface Watch {
   close(): Promise<void>;
   mode(): "inotify" | "poll";
 }
+
+/** What became of an asked start: an execution, or why there is none. */
+export type TriggerAnswer = { id: string } | { error: string };
+
+/** Starts that commands on this machine ask for. */
+export interface TriggerBox {
+  open(): Promise<void>;
+  /** Takes all that wait; each is taken once. */
+  take(): Promise<{ batch: string; answer(answer: TriggerAnswer): Promise<void> }[]>;
+}

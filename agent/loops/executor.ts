@@ -7,7 +7,7 @@ import { createExecution, isOpen, nextAttempt, transition } from "../core/execut
 import type { Graph } from "../core/graph.ts";
 import type { AbortedReason, Batch, BatchName, EpochMs, Execution, ExecutionId, Revision, RunId, TriggerKind } from "../core/model.ts";
 import { selectExpired } from "../core/retention.ts";
-import type { Clock, History, Logger, NewId, Process, Runner } from "../ports.ts";
+import type { Clock, History, Logger, NewId, Process, Runner, TriggerAnswer } from "../ports.ts";
 import { createAttempt, type Attempt } from "./attempt.ts";
 
 const defaultKeep = { executions: 100, ageMs: null };
@@ -44,6 +44,8 @@ export interface ExecutorDeps {
 export interface Executor {
   /** Records what the scheduler decided and sees to the start. */
   due(batch: Batch, decision: DueDecision): void;
+  /** Starts a batch because someone asks for it, as the root of a run of its own; the execution's id once it is recorded. */
+  manual(name: string): Promise<TriggerAnswer>;
   /** Takes over what an earlier agent left queued or running. Call once, before the scheduler starts. */
   resume(): void;
   counts(): { running: number; queued: number };
@@ -82,6 +84,17 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const { refused, previous } = permitOwnTime(batch, since, (other) => history.document(other)?.executions ?? []);
     if (refused === null) take({ ...execution, previous });
     else void finish(abort(execution, refused.reason, refused.message));
+  }
+
+  async function manual(name: string): Promise<TriggerAnswer> {
+    const definition = deps.definition(name as BatchName);
+    if (stopping) return { error: "the agent is being stopped" };
+    if (definition === null) return { error: `there is no batch ${name}, or it has problems` };
+    if (!definition.batch.enabled) return { error: `${name} is disabled` };
+    const execution = fresh(definition.batch.name, { kind: "manual", dueAt: clock.now(), by: null });
+    take(execution);
+    await history.save(history.find(execution.id) ?? execution).catch(() => undefined);
+    return { id: execution.id };
   }
 
   /** A new execution, on its way as far as it may go now. */
@@ -211,7 +224,11 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     });
     // All are seen before the first moves on: a chain that joins again must not take a branch for missing.
     for (const { execution } of rows) history.show(execution);
-    const refusals = rows.map(({ execution, refused }) => (refused === null ? take(execution) : finish(abort(execution, refused.reason, refused.message))));
+    const refusals: Promise<void>[] = [];
+    for (const { execution, refused } of rows) {
+      if (refused === null) take(execution);
+      else refusals.push(finish(abort(execution, refused.reason, refused.message)));
+    }
     await Promise.all(refusals);
     await Promise.all(rows.map(({ execution }) => history.save(history.find(execution.id) ?? execution).catch(() => undefined)));
     const current = history.find(finished.id);
@@ -347,6 +364,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
 
   return {
     due,
+    manual,
     resume,
     counts: () => ({ running: running.size, queued: queue.length + held.size + delayed.size }),
     openRuns,

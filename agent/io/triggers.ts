@@ -1,0 +1,67 @@
+// data/triggers: where a command on this machine asks the running agent to start a batch. A file is asked, taken by
+// rename (so by one agent, once, or withdrawn by who asked), and answered by another file.
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import type { TriggerAnswer, TriggerBox } from "../ports.ts";
+
+/** The agent's side. */
+export function createTriggerBox(dataDir: string): TriggerBox {
+  const home = join(dataDir, "triggers");
+  return {
+    async open() {
+      await rm(home, { recursive: true, force: true }); // what nobody took is no longer waited for
+      await mkdir(home, { recursive: true });
+    },
+    async take() {
+      const asked = (await readdir(home)).filter((name) => name.endsWith(".ask")).sort().slice(0, 100);
+      const taken = await Promise.all(
+        asked.map(async (name) => {
+          const path = join(home, name.replace(/\.ask$/, ".taken"));
+          try {
+            await rename(join(home, name), path);
+            return { batch: (await readFile(path, "utf8")).slice(0, 200).trim(), path };
+          } catch {
+            return null; // withdrawn meanwhile
+          }
+        }),
+      );
+      return taken
+        .filter((one) => one !== null)
+        .map(({ batch, path }) => ({
+          batch,
+          async answer(answer: TriggerAnswer) {
+            const written = path.replace(/\.taken$/, ".writing");
+            await writeFile(written, JSON.stringify(answer));
+            await rename(written, path.replace(/\.taken$/, ".answer"));
+            await rm(path, { force: true });
+          },
+        }));
+    },
+  };
+}
+
+const pollMs = 50;
+
+/** The asking side: the agent's answer, or null when none takes it within `waitMs`; it is then withdrawn. */
+export async function askForStart(dataDir: string, batch: string, waitMs: number): Promise<TriggerAnswer | null> {
+  const home = join(dataDir, "triggers");
+  const id = randomUUID();
+  const path = (ending: string) => join(home, `${id}.${ending}`);
+  try {
+    await writeFile(path("writing"), `${batch}\n`);
+    await rename(path("writing"), path("ask"));
+  } catch {
+    return null; // no agent has ever used this data folder
+  }
+  for (let waited = 0; waited < waitMs; waited += pollMs) {
+    const text = await readFile(path("answer"), "utf8").catch(() => null);
+    if (text !== null) {
+      await rm(path("answer"), { force: true });
+      return JSON.parse(text) as TriggerAnswer;
+    }
+    await new Promise((done) => setTimeout(done, pollMs));
+  }
+  await rm(path("ask"), { force: true });
+  return null;
+}

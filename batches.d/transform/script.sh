@@ -1,0 +1,3 @@
+set -euo pipefail
+
+awk -F, '{ sum[$2] += $3 } END { for (country in sum) print country, sum[country] }' | sort

@@ -1,0 +1,106 @@
+// exec and trigger, as typed.
+import { execFile } from "node:child_process";
+import { readdirSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { isAlive, startAgent, workplace } from "../helpers/agent.ts";
+import { eventually } from "../helpers/tmp.ts";
+
+const main = join(import.meta.dirname, "../../dist/main.js");
+
+function type(cwd: string, ...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+  return new Promise((done) => {
+    execFile(process.execPath, [main, ...args], { cwd }, (error, stdout, stderr) => done({ code: error === null ? 0 : Number(error.code), stdout, stderr }));
+  });
+}
+const yearly = 'cron: "@yearly"\n';
+
+describe("exec", () => {
+  test("runs one batch with its output live, and gives the script's exit code", async () => {
+    const { home, put } = workplace();
+    put("a", `${yearly}retry: {limit: 3}\nonFailure: b\nenv: {WHO: me}\n`, 'echo "out $WHO $BATCH_TRIGGER"; echo err >&2; exit 7');
+    put("b", "tags: []\n", "echo never");
+    const before = readdirSync(tmpdir()).filter((name) => name.startsWith("batch-agent-exec"));
+    const { code, stdout, stderr } = await type(home, "exec", "a");
+    expect([code, stdout]).toEqual([7, "out me manual\n"]);
+    expect(stderr).toBe("err\nbatch-agent: a failed: exit code 7\n");
+    expect(readdirSync(home)).toEqual(["batches.d"]);
+    expect(readdirSync(tmpdir()).filter((name) => name.startsWith("batch-agent-exec"))).toEqual(before);
+  });
+
+  test("a disabled batch and one in a chain run when asked for; a signal is 128 and its number", async () => {
+    const { home, put } = workplace();
+    put("off", `${yearly}enabled: false\n`, "echo ran");
+    put("killed", "after: off\n", "kill -9 $$");
+    expect(await type(home, "exec", "off")).toMatchObject({ code: 0, stdout: "ran\n" });
+    expect((await type(home, "exec", "killed")).code).toBe(137);
+  });
+
+  test("--chain runs what follows; 1 if only a follower failed", async () => {
+    const { home, put } = workplace();
+    put("a", yearly, "echo data");
+    put("b", "after: a\ninput: previous\n", "tr a-z A-Z");
+    put("c", "after: b\nonFailure: d\n", "exit 5");
+    put("d", "tags: []\n", 'echo "answer to $BATCH_PREVIOUS"');
+    const { code, stdout, stderr } = await type(home, "exec", "a", "--chain");
+    expect([code, stdout]).toEqual([1, "data\nDATA\nanswer to c\n"]);
+    expect(stderr).toBe("--- a\n--- b\n--- c\n--- d\nbatch-agent: c failed: exit code 5\n");
+  });
+
+  test("what cannot be run is said", async () => {
+    const { home, put } = workplace();
+    put("bad", "cron: nonsense\n", "true");
+    expect(await type(home, "exec", "nobody")).toMatchObject({ code: 1, stderr: expect.stringContaining("there is no batch nobody") as string });
+    expect(await type(home, "exec", "bad")).toMatchObject({ code: 1, stderr: expect.stringContaining("bad has problems") as string });
+  });
+});
+
+describe("trigger", () => {
+  test("starts a run rooted at the batch, and prints the execution's id", async () => {
+    const place = workplace();
+    place.put("root", yearly, "true");
+    place.put("middle", "after: root\n", "true");
+    place.put("last", "after: middle\n", "true");
+    place.put("off", `${yearly}enabled: false\n`, "true");
+    const agent = await startAgent(place);
+    const { code, stdout } = await type(place.home, "trigger", "middle");
+    expect(code).toBe(0);
+    const id = stdout.trim();
+    const row = await eventually(async () => (await agent.executions("?batch=middle&status=succeeded"))[0]);
+    expect(row).toMatchObject({ id, run: id, trigger: { kind: "manual", by: null } });
+    await eventually(async () => (await agent.json<{ state: string }>(`/api/runs/${id}`)).state === "succeeded");
+    expect((await agent.executions()).map(({ batch }) => batch).sort()).toEqual(["last", "middle"]);
+
+    expect(await type(place.home, "trigger", "nobody")).toMatchObject({ code: 1, stderr: expect.stringContaining("no batch nobody") as string });
+    expect(await type(place.home, "trigger", "off")).toMatchObject({ code: 1, stderr: expect.stringContaining("disabled") as string });
+    expect(readdirSync(join(place.data, "triggers"))).toEqual([]);
+  });
+
+  test("without an agent it says so after five seconds, and nothing is started later", async () => {
+    const place = workplace();
+    place.put("a", yearly, "true");
+    let agent = await startAgent(place);
+    await agent.exit("SIGKILL");
+    const { code, stderr } = await type(place.home, "trigger", "a");
+    expect([code, stderr.split("\n")[0]]).toEqual([1, "batch-agent: no agent took it within 5 s"]);
+    expect(readdirSync(join(place.data, "triggers"))).toEqual([]);
+    writeFileSync(join(place.data, "triggers/stale.ask"), "a\n");
+    agent = await startAgent(place);
+    await new Promise((done) => setTimeout(done, 700));
+    expect(await agent.executions()).toEqual([]);
+  });
+});
+
+test("Ctrl-C on exec ends the script", async () => {
+  const { home, put } = workplace();
+  put("slow", yearly, "echo $$; exec sleep 300");
+  const child = execFile(process.execPath, [main, "exec", "slow"], { cwd: home });
+  let out = "";
+  child.stdout?.on("data", (text: string) => (out += text));
+  const pid = await eventually(() => out.trim() || null);
+  child.kill("SIGINT");
+  await eventually(() => child.exitCode !== null);
+  expect(child.exitCode).toBe(1);
+  expect(isAlive(pid)).toBe(false);
+});
