@@ -19,14 +19,16 @@ export function temporaryFolder(): string {
   return path;
 }
 
+type Falsy = undefined | null | false | "" | 0;
+
 /** Asks again and again until `look` gives something; fails with what it saw last. */
-export async function eventually<T>(look: () => T | undefined | null | false | Promise<T | undefined | null | false>, ms = 15_000): Promise<T> {
+export async function eventually<T>(look: () => T | Falsy | Promise<T | Falsy>, ms = 15_000): Promise<T> {
   const until = performance.now() + ms;
   let last: unknown;
   for (;;) {
     try {
       const seen = await look();
-      if (seen !== undefined && seen !== null && seen !== false) return seen as T;
+      if (seen) return seen;
       last = seen;
     } catch (error) {
       last = error;

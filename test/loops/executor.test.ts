@@ -288,6 +288,50 @@ describe("executor", () => {
     });
   });
 
+  describe("chains", () => {
+    const retry = { limit: 1, delayMs: 1_000, factor: 1, maxDelayMs: 1_000 };
+    const chained = (name: string, fields: Partial<Batch> = {}) => batch({ name: name as BatchName, schedule: null, ...fields });
+    const batches = [batch({ retry, onFailure: "alert" }), chained("next", { after: ["report"] }), chained("alert")];
+
+    test("onFailure and the chain come after the last attempt, once", async () => {
+      const { due, started, runner, clock, status, rows } = await setUp({ batches });
+      due(t0, batches[0]);
+      await started(1);
+      runner.end(0, { kind: "exit", exitCode: 1 });
+      await status(0, "failed");
+      expect([rows("next"), rows("alert")]).toEqual([[], []]);
+      await clock.advance(1_000);
+      await started(2);
+      runner.end(1, { kind: "exit", exitCode: 1 });
+      await started(3);
+      expect(runner.orders[2]?.execution.batch).toBe("alert");
+      expect(runner.orders[2]?.ownEnv).toMatchObject({ BATCH_PREVIOUS: "report", BATCH_PREVIOUS_STATUS: "failed", BATCH_PREVIOUS_EXIT_CODE: "1" });
+      expect(rows("next")).toMatchObject([{ status: "aborted", reason: "previous-failed", run: rows()[0]?.run, trigger: { by: rows()[1]?.id } }]);
+      await eventually(() => rows()[1]?.followUpsDue === undefined);
+    });
+
+    test("what follows an execution that ended just before a crash is made up for, once", async () => {
+      const done = { ...execution({ status: "succeeded" }), followUpsDue: true as const };
+      const { executor, started, rows, clock, history } = await setUp({ batches, before: [done] });
+      executor.resume();
+      executor.resume();
+      await started(1);
+      await clock.advance(0);
+      expect(rows("next")).toHaveLength(1);
+      await eventually(() => history.find(done.id)?.followUpsDue === undefined);
+    });
+
+    test("an overlap of the root leaves a row for every batch of the chain", async () => {
+      const { due, started, rows } = await setUp({ batches });
+      due(t0, batches[0]);
+      await started(1);
+      due(t0 + minute, batches[0]);
+      expect(rows()[1]).toMatchObject({ reason: "overlap" });
+      expect(rows("next")).toMatchObject([{ reason: "previous-aborted", run: rows()[1]?.run }]);
+      expect(rows("alert")).toEqual([]);
+    });
+  });
+
   describe("timeout", () => {
     test("SIGTERM past it, SIGKILL ten seconds later; the first reason wins", async () => {
       const one = batch({ timeoutMs: 30_000 });
