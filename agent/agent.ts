@@ -197,10 +197,13 @@ export async function runInForeground(
 ): Promise<ForegroundRun> {
   const clock = systemClock;
   const dataDir = await mkdtemp(join(tmpdir(), "batch-agent-exec-"));
-  const clean = () => rm(dataDir, { recursive: true, force: true });
+  const revisions = createRevisions(dataDir, dir, createSource);
+  const clean = async () => {
+    await revisions.collect(() => new Set()); // read-only folders hold on to their files
+    await rm(dataDir, { recursive: true, force: true });
+  };
   try {
     const history = await openHistory(dataDir, { clock, log: quiet });
-    const revisions = createRevisions(dataDir, dir, createSource);
     const source = createSource(dir);
     const looks = new Map<string, { folder: Folder; batch: Batch | null; problems: readonly Problem[] }>();
     for (const entry of options.chain ? await source.list() : [name]) {
