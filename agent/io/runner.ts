@@ -207,7 +207,8 @@ function signalGroup(pid: number, name: "SIGTERM" | "SIGKILL"): void {
   try {
     process.kill(-pid, name);
   } catch (error) {
-    if (errorCode(error) !== "ESRCH") throw error;
+    // Gone, or (EPERM) all that is left of it belongs to another user, whom we may not signal.
+    if (!["ESRCH", "EPERM"].includes(errorCode(error))) throw error;
   }
 }
 

@@ -183,8 +183,11 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const definition = deps.definition(execution.batch);
     const retry = definition?.batch.enabled === true ? definition.batch.retry : null;
     const next = nextAttempt(execution, retry, { id: newId(now) as ExecutionId, now });
+    const followed = next === null && hasFollowUps(execution);
+    const final: Execution = followed ? { ...execution, followUpsDue: true } : execution;
+    // Whatever writes the document from here on writes the end and the next attempt: no crash comes between the two.
+    history.show(final);
     if (next !== null) {
-      // Both in one write: no crash comes between a failure and its retry.
       enter(next);
       history.show(next);
       if (!stopping) delay(next);
@@ -196,8 +199,6 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       ...(execution.reason === null ? {} : { reason: execution.reason, detail: execution.message }),
       durationMs: execution.durationMs,
     });
-    const followed = next === null && hasFollowUps(execution);
-    const final: Execution = followed ? { ...execution, followUpsDue: true } : execution;
     const saved = history.save(final, expired(final)).catch(() => undefined);
     // In the same breath, so that nobody sees a run that looks over and is not. Should the agent die before either is on
     // disk, this one is still `running` there, and is taken over, or its follow-ups are due.
@@ -301,6 +302,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       .then(finish, () => {
         if (queued !== null) backOff(queued);
       })
+      .catch((error: unknown) => log.error("an execution could not be ended in order", { batch: execution.batch, id: execution.id, error: String(error) }))
       .finally(() => {
         running.delete(execution.id);
         pump();
