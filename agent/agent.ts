@@ -118,7 +118,11 @@ export async function startAgent(
       }),
     };
     const app = createApp({ catalog, history, logs: createLogStore(dataDir), clock, log, version });
-    const server = await listen(app, { host: config.host, port: config.port });
+    const server = await listen(app, {
+      host: config.host,
+      port: config.port,
+      onError: (error) => log.error("a connection could not be taken", { error: error.message }),
+    });
     undo.push(() => server.close());
 
     // Watching begins before the first look, so that nothing changes unseen between the two.

@@ -5,10 +5,18 @@ import type { BatchDocument, BatchStatus, Execution, ExecutionStatus, Problem } 
 
 const statsOver = 50;
 
+/** The contract's keys, in its order: what else a record holds, today or later, is not shown. */
+const shownKeys = [
+  ...(["id", "run", "batch", "revision", "commit", "trigger", "attempt", "status", "reason", "message", "exitCode", "signal", "pid"] as const),
+  ...(["createdAt", "startedAt", "finishedAt", "durationMs", "progress", "estimatedEndAt", "stdoutBytes", "stderrBytes", "unusual"] as const),
+] satisfies (keyof Execution)[];
+
+export type ExecutionView = Pick<Execution, (typeof shownKeys)[number] | "missed">;
+
 /** An execution as the API shows it. `live` overrides what a running one's record does not hold yet. */
-export function executionView(execution: Execution, live: Partial<Pick<Execution, "stdoutBytes" | "stderrBytes">> = {}) {
-  const { boot: _boot, notBefore: _notBefore, previous: _previous, followUpsDue: _followUpsDue, ...shown } = execution;
-  return { ...shown, ...live };
+export function executionView(execution: Execution, live: Partial<Pick<Execution, "stdoutBytes" | "stderrBytes">> = {}): ExecutionView {
+  const shown = Object.fromEntries(shownKeys.map((key) => [key, execution[key]])) as unknown as ExecutionView;
+  return { ...shown, ...(execution.missed === undefined ? {} : { missed: execution.missed }), ...live };
 }
 
 /** A batch as the API shows it. `next`: coming starts, ISO. */

@@ -1,7 +1,7 @@
 // The routes: read-only views of what the agent knows. Decides nothing.
 import { Hono, type Context } from "hono";
 import { secureHeaders } from "hono/secure-headers";
-import type { Execution } from "../core/model.ts";
+import type { BatchStatus, Execution } from "../core/model.ts";
 import { batchView, executionView, graphView, problemView, runView } from "../core/views.ts";
 import type { Catalog, Clock, History, Logger, LogStore } from "../ports.ts";
 import { archiveResponse, logResponse } from "./logs.ts";
@@ -48,10 +48,12 @@ export function createApp({ catalog, history, logs, clock, log, version }: AppDe
     c.header("Cache-Control", "no-store");
     return c.json(body as object, status);
   };
-  const viewOf = (name: string) => {
-    const status = catalog.batch(name);
-    return status === undefined ? undefined : batchView(status, history.document(name), catalog.next(name, nextShown));
-  };
+  async function viewOf(status: BatchStatus) {
+    const document = history.document(status.name);
+    const view = batchView(status, document, catalog.next(status.name, nextShown));
+    const last = document?.executions.at(-1);
+    return last?.status === "running" ? { ...view, lastExecution: await live(last) } : view;
+  }
   function executionOf(c: Context): Execution {
     const id = c.req.param("id") ?? "";
     const execution = history.find(id);
@@ -71,19 +73,18 @@ export function createApp({ catalog, history, logs, clock, log, version }: AppDe
     return json(c, { ready: reasons.length === 0, reasons, details: catalog.details() }, reasons.length === 0 ? 200 : 503);
   });
 
-  app.get("/api/batches", (c) => {
+  app.get("/api/batches", async (c) => {
     const { tag, state } = batchQuery(c);
     const items = catalog
       .batches()
       .filter((batch) => state === undefined || batch.state === state)
-      .filter((batch) => tag === undefined || batch.batch?.file.tags.includes(tag))
-      .flatMap((batch) => viewOf(batch.name) ?? []);
-    return json(c, { items });
+      .filter((batch) => tag === undefined || batch.batch?.file.tags.includes(tag));
+    return json(c, { items: await Promise.all(items.map(viewOf)) });
   });
-  app.get("/api/batches/:name", (c) => {
-    const view = viewOf(c.req.param("name"));
-    if (view === undefined) throw new HttpProblem(404, `there is no batch ${c.req.param("name")}`);
-    return json(c, view);
+  app.get("/api/batches/:name", async (c) => {
+    const status = catalog.batch(c.req.param("name"));
+    if (status === undefined) throw new HttpProblem(404, `there is no batch ${c.req.param("name")}`);
+    return json(c, await viewOf(status));
   });
   app.get("/api/problems", (c) => json(c, { items: catalog.problems().map(problemView) }));
 
@@ -104,11 +105,14 @@ export function createApp({ catalog, history, logs, clock, log, version }: AppDe
   app.get("/api/graph", (c) => json(c, graphView(catalog.batches(), catalog.edges())));
 
   app.get("/style.css", (c) => c.body(styleSheet, 200, { "Content-Type": "text/css; charset=utf-8", "Cache-Control": "max-age=300" }));
-  app.get("/", (c) => {
+  app.get("/", async (c) => {
     c.header("Cache-Control", "no-store");
-    const batches = catalog.batches().slice(0, 500).flatMap((batch) => viewOf(batch.name) ?? []);
-    const { items } = history.page({ limit: 30 });
-    return c.html(overviewPage({ version, now: clock.now(), batches, executions: items, problems: catalog.problems().slice(0, 100) }));
+    const all = catalog.batches();
+    const problems = catalog.problems();
+    const batches = await Promise.all(all.slice(0, 500).map(viewOf));
+    const executions = history.page({ limit: 30 }).items.map((execution) => executionView(execution));
+    const hidden = { batches: all.length - batches.length, problems: Math.max(0, problems.length - 100) };
+    return c.html(overviewPage({ version, now: clock.now(), batches, executions, problems: problems.slice(0, 100), hidden }));
   });
   return app;
 }

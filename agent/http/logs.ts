@@ -31,7 +31,8 @@ export async function logResponse(c: Context, logs: LogStore, execution: Executi
     delete headers["ETag"]; // it names the whole
   } else {
     const condition = c.req.header("If-Range");
-    const range = condition === undefined || condition === etag ? parseRange(c.req.header("Range"), size) : null;
+    const asked = c.req.method === "GET" && (condition === undefined || condition === etag); // only GET has ranges
+    const range = asked ? parseRange(c.req.header("Range"), size) : null;
     if (range === "unsatisfiable") {
       return problemResponse(c, 416, `the log has ${size} bytes`, { "Content-Range": `bytes */${size}` });
     }
@@ -51,7 +52,7 @@ function isKnown(header: string | undefined, etag: string): boolean {
 
 /** One range; null (the whole is sent) for none, several, or what is no range. `end` is the first byte after it. */
 function parseRange(header: string | undefined, size: number): { start: number; end: number } | "unsatisfiable" | null {
-  const match = /^bytes=(\d{0,15})-(\d{0,15})$/.exec(header?.trim() ?? "");
+  const match = /^bytes=(\d*)-(\d*)$/.exec(header?.trim() ?? "");
   if (match === null) return null;
   const [, from = "", to = ""] = match;
   if (from === "" && to === "") return null;
@@ -74,14 +75,16 @@ export async function archiveResponse(c: Context, logs: LogStore, execution: Exe
     "Cache-Control": "no-store",
   };
   if (c.req.method === "HEAD") return new Response(null, { headers });
-  const record = Buffer.from(`${JSON.stringify(executionView(execution), null, 2)}\n`);
   const changedAt = Date.parse(execution.finishedAt ?? execution.createdAt);
-  const entries = [{ path: "execution.json", size: record.length, changedAt, bytes: () => [record] as Iterable<Uint8Array> | AsyncIterable<Uint8Array> }];
-  for (const stream of ["stdout", "stderr"] as const) {
+  const entryOf = async (stream: LogStream): Promise<TarEntry> => {
     const info = (await logs.stat(batch, id, stream)) ?? { size: 0, changedAt };
     const bytes = () => (info.size === 0 ? [] : Readable.fromWeb(logs.read(batch, id, stream, 0, info.size) as never));
-    entries.push({ path: `${stream}.log`, ...info, bytes });
-  }
+    return { path: `${stream}.log`, ...info, bytes };
+  };
+  const [stdout, stderr] = await Promise.all([entryOf("stdout"), entryOf("stderr")]);
+  const live = execution.status === "running" ? { stdoutBytes: stdout.size, stderrBytes: stderr.size } : {};
+  const record = Buffer.from(`${JSON.stringify(executionView(execution, live), null, 2)}\n`);
+  const entries = [{ path: "execution.json", size: record.length, changedAt, bytes: () => [record] }, stdout, stderr];
   const gzip = createGzip({ level: 1 });
   const source = Readable.from(tarBlocks(entries));
   source.on("error", (error) => gzip.destroy(error));

@@ -8,7 +8,7 @@ const statuses: readonly string[] = ["queued", "running", "succeeded", "failed",
 const states: readonly string[] = ["scheduled", "chained", "disabled", "invalid", "removed"] satisfies BatchState[];
 const ulid = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const batchName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
-const dateTime = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/;
+const dateTime = /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(Z|[+-]\d\d:\d\d)?$/;
 
 /** The one value of a parameter; undefined when it is not given. */
 function single(c: Context, name: string): string | undefined {
@@ -32,15 +32,26 @@ export function integer(c: Context, name: string, least: number, most: number): 
   return number;
 }
 
+/** An ISO 8601 date or date-time as epoch ms; UTC where it names no zone. */
+function instant(c: Context, name: string): number | undefined {
+  const what = "an ISO 8601 date-time such as 2026-11-24T02:00:00Z";
+  const value = matching(c, name, dateTime, what);
+  if (value === undefined) return undefined;
+  const [, day = "", time = "T00:00", zone = "Z"] = dateTime.exec(value) ?? [];
+  const ms = Date.parse(day + time + zone);
+  // Date.parse takes 30 February for 2 March.
+  const onDay = Number.isNaN(ms) ? "" : new Date(Date.parse(day)).toISOString().slice(0, 10);
+  if (onDay !== day) throw new HttpProblem(400, `${name} must be ${what}`);
+  return ms;
+}
+
 export function executionQuery(c: Context): ExecutionQuery {
   const batch = matching(c, "batch", batchName, "the name of a batch");
   const run = matching(c, "run", ulid, "the id of a run");
   const before = matching(c, "cursor", ulid, "a nextCursor that was given");
   const status = single(c, "status")?.split(",");
-  if (status?.some((word) => !statuses.includes(word))) throw new HttpProblem(400, `status must be of ${statuses.join(", ")}`);
-  const sinceText = matching(c, "since", dateTime, "an ISO 8601 date-time such as 2026-11-24T02:00:00Z");
-  const since = sinceText === undefined ? undefined : Date.parse(sinceText);
-  if (since !== undefined && Number.isNaN(since)) throw new HttpProblem(400, "since must be an ISO 8601 date-time such as 2026-11-24T02:00:00Z");
+  if (status?.some((word) => !statuses.includes(word))) throw new HttpProblem(400, `status must be one of ${statuses.join(", ")}, or several with commas between`);
+  const since = instant(c, "since");
   return {
     limit: integer(c, "limit", 1, 500) ?? 50,
     ...(batch === undefined ? {} : { batch }),

@@ -14,8 +14,18 @@ export interface HttpServer {
 
 const closeMs = 1_000;
 
-/** Throws ConfigError when the address cannot be had. Port 0 takes a free one. */
-export async function listen(app: Hono, options: { host: string; port: number; headersTimeoutMs?: number }): Promise<HttpServer> {
+export interface ListenOptions {
+  host: string;
+  /** 0 takes a free one. */
+  port: number;
+  headersTimeoutMs?: number;
+  /** Hears of a connection that could not be taken (out of memory or descriptors); the server goes on. */
+  onError?: (error: Error) => void;
+}
+
+/** Throws ConfigError when the address cannot be had. */
+export async function listen(app: Hono, options: ListenOptions): Promise<HttpServer> {
+  const host = options.host.includes(":") ? `[${options.host}]` : options.host;
   const headersTimeout = options.headersTimeoutMs ?? 10_000;
   const serverOptions = {
     headersTimeout,
@@ -24,7 +34,7 @@ export async function listen(app: Hono, options: { host: string; port: number; h
     maxHeaderSize: 16 * 1024,
     connectionsCheckingInterval: Math.min(headersTimeout, 5_000),
   };
-  const server = createAdaptorServer({ fetch: app.fetch, serverOptions }) as Server;
+  const server = createAdaptorServer({ fetch: app.fetch, hostname: host, serverOptions }) as Server; // hostname: for a request without Host
   server.maxConnections = 1_000;
   server.on("clientError", (_error, socket) => socket.destroy());
   server.listen(options.port, options.host);
@@ -32,11 +42,11 @@ export async function listen(app: Hono, options: { host: string; port: number; h
     await once(server, "listening");
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new ConfigError(`cannot serve HTTP on ${options.host}:${options.port}: ${reason}`, "choose another address with --host or --port (0 takes a free one)");
+    throw new ConfigError(`cannot serve HTTP on ${host}:${options.port}: ${reason}`, "choose another address with --host or --port (0 takes a free one)");
   }
+  server.on("error", (error) => options.onError?.(error)); // with nobody to hear it, it would end the agent
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : options.port;
-  const host = options.host.includes(":") ? `[${options.host}]` : options.host;
   return {
     url: `http://${host}:${port}`,
     port,

@@ -56,15 +56,15 @@ export function createLogStore(dataDir: string): LogStore {
       const file = await open(pathOf(batch, id, stream), "r");
       try {
         let found = 0;
-        const buffer = new Uint8Array(chunkBytes);
-        for (let high = end; high > 0; high -= chunkBytes) {
+        const buffer = Buffer.allocUnsafe(chunkBytes);
+        // The last byte is not looked at: a newline there closes the last line, it does not begin another.
+        for (let high = end - 1; high > 0; high -= chunkBytes) {
           const low = Math.max(0, high - chunkBytes);
           const { bytesRead } = await file.read(buffer, 0, high - low, low);
-          for (let i = bytesRead - 1; i >= 0; i--) {
-            // A newline at the very end closes the last line, it does not begin another.
-            if (buffer[i] !== newline || low + i === end - 1) continue;
+          let at = bytesRead;
+          while (at > 0 && (at = buffer.lastIndexOf(newline, at - 1)) >= 0) {
             found += 1;
-            if (found === lines) return low + i + 1;
+            if (found === lines) return low + at + 1;
           }
         }
         return 0;

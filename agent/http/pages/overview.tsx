@@ -1,6 +1,6 @@
 // The page at /: all batches, the latest executions, the problems. Rendered on the server; text never becomes markup.
-import type { Execution, Problem } from "../../core/model.ts";
-import type { batchView } from "../../core/views.ts";
+import type { Problem } from "../../core/model.ts";
+import type { batchView, ExecutionView } from "../../core/views.ts";
 
 type BatchView = ReturnType<typeof batchView>;
 
@@ -8,14 +8,16 @@ export interface Overview {
   version: string;
   now: number;
   batches: readonly BatchView[];
-  executions: readonly Execution[];
+  executions: readonly ExecutionView[];
   problems: readonly Problem[];
+  /** How many more there are than are shown. */
+  hidden: { batches: number; problems: number };
 }
 
 const refreshSeconds = 5;
 
 /** A whole HTML document. */
-export function overviewPage({ version, now, batches, executions, problems }: Overview) {
+export function overviewPage({ version, now, batches, executions, problems, hidden }: Overview) {
   return (
     <html lang="en">
       <head>
@@ -29,7 +31,7 @@ export function overviewPage({ version, now, batches, executions, problems }: Ov
         <h1>
           batch-agent <span class="dim">{version}</span>
         </h1>
-        {problems.length > 0 && <Problems problems={problems} />}
+        {problems.length > 0 && <Problems problems={problems} hidden={hidden.problems} />}
         <h2>Batches</h2>
         <div class="scroll">
           <table>
@@ -38,6 +40,7 @@ export function overviewPage({ version, now, batches, executions, problems }: Ov
               <th>state</th>
               <th>last execution</th>
               <th>next start</th>
+              <th>problems</th>
               <th>description</th>
             </tr>
             {batches.map((batch) => (
@@ -45,6 +48,7 @@ export function overviewPage({ version, now, batches, executions, problems }: Ov
             ))}
           </table>
         </div>
+        <Hidden count={hidden.batches} />
         <h2>Latest executions</h2>
         <div class="scroll">
           <table>
@@ -76,12 +80,13 @@ function BatchRow({ batch, now }: { batch: BatchView; now: number }) {
       <td class={batch.state}>{batch.state}</td>
       <td>{last === null ? <span class="dim">never</span> : <Ending execution={last} now={now} />}</td>
       <td>{batch.next[0] === undefined ? <span class="dim">none</span> : <Moment at={batch.next[0]} now={now} />}</td>
+      <td class={batch.problems.length > 0 ? "failed" : "dim"}>{batch.problems.length}</td>
       <td class="wide dim">{batch.definition?.description ?? ""}</td>
     </tr>
   );
 }
 
-function ExecutionRow({ execution, now }: { execution: Execution; now: number }) {
+function ExecutionRow({ execution, now }: { execution: ExecutionView; now: number }) {
   const path = `/api/executions/${execution.id}`;
   return (
     <tr>
@@ -101,7 +106,7 @@ function ExecutionRow({ execution, now }: { execution: Execution; now: number })
   );
 }
 
-function Problems({ problems }: { problems: readonly Problem[] }) {
+function Problems({ problems, hidden }: { problems: readonly Problem[]; hidden: number }) {
   return (
     <section>
       <h2>Problems</h2>
@@ -112,11 +117,16 @@ function Problems({ problems }: { problems: readonly Problem[] }) {
           {problem.hint !== null && <span class="dim"> — {problem.hint}</span>}
         </p>
       ))}
+      <Hidden count={hidden} />
     </section>
   );
 }
 
-function Ending({ execution, now }: { execution: Pick<Execution, "status" | "createdAt" | "finishedAt">; now: number }) {
+function Hidden({ count }: { count: number }) {
+  return count > 0 ? <p class="dim">and {count} more</p> : null;
+}
+
+function Ending({ execution, now }: { execution: Pick<ExecutionView, "status" | "createdAt" | "finishedAt">; now: number }) {
   return (
     <>
       <span class={execution.status}>{execution.status}</span> <Moment at={execution.finishedAt ?? execution.createdAt} now={now} />
