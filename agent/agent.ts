@@ -7,7 +7,7 @@ import { parseBatch } from "./core/batch.ts";
 import { runState } from "./core/chain.ts";
 import { baseEnvironment } from "./core/environment.ts";
 import { buildGraph, emptyGraph } from "./core/graph.ts";
-import type { Batch, BatchName, BatchStatus, Execution, ExecutionId, Folder, Problem, Revision } from "./core/model.ts";
+import type { Batch, BatchName, BatchStatus, Execution, ExecutionId, Folder, Problem, ProblemCode, Revision } from "./core/model.ts";
 import { ConfigError } from "./errors.ts";
 import { createApp } from "./http/app.ts";
 import { listen } from "./http/server.ts";
@@ -16,7 +16,8 @@ import { openHistory } from "./io/history.ts";
 import { takeLock } from "./io/lock.ts";
 import { createLogStore } from "./io/logs.ts";
 import { createRevisions } from "./io/revision.ts";
-import { createRunner } from "./io/runner.ts";
+import { createProbe } from "./io/probe.ts";
+import { createRunner, hasBash } from "./io/runner.ts";
 import { createSource } from "./io/source.ts";
 import { createTriggerBox } from "./io/triggers.ts";
 import { createWatch } from "./io/watch.ts";
@@ -35,8 +36,8 @@ export interface Agent {
   url: string;
   /** Looks over the whole folder now. */
   resync(): Promise<void>;
-  /** Ends in order: no new starts, running ones ended and recorded, all written, the lock given back. */
-  stop(): Promise<void>;
+  /** Ends in order: no new starts, running ones ended and recorded, all written, the lock given back. False if some of it failed. */
+  stop(): Promise<boolean>;
 }
 
 /** Starts the agent on the folder `dir`. Throws ConfigError or StoreError when it cannot serve at all. */
@@ -52,15 +53,23 @@ export async function startAgent(
   const unlock = await takeLock(dataDir, runner.boot, clock.now);
   const undo: (() => Promise<void>)[] = [unlock];
   const stopAll = async () => {
+    let well = true;
     for (const step of undo.splice(0).reverse()) {
-      await step().catch((error: unknown) => log.error("while stopping", { error: String(error) }));
+      await step().catch((error: unknown) => {
+        well = false;
+        log.error("while stopping", { error: error instanceof Error ? error.message : String(error) });
+      });
     }
+    return well;
   };
   try {
     const history = await openHistory(dataDir, { clock, log });
     undo.push(() => history.flush());
     const source = createSource(dir);
     const revisions = createRevisions(dataDir, dir, createSource);
+    const logs = createLogStore(dataDir);
+    const probe = createProbe(dataDir);
+    const baseEnv = baseEnvironment(deps.env);
     let ready = false;
 
     const executor = createExecutor({
@@ -77,7 +86,8 @@ export async function startAgent(
         state: (name) => join(dataDir, "batches", name, "state"),
         execution: (name, id) => join(dataDir, "batches", name, "executions", id),
       },
-      baseEnv: baseEnvironment(deps.env),
+      trimLogs: ({ batch, id }) => logs.trim(batch, id, config.logLimitBytes),
+      baseEnv,
     });
     const scheduler = createScheduler({ clock, onDue: executor.due });
     const watch = createWatch(dir, { poll: config.poll, log, onDirty: (name) => reconciler.dirty(name) });
@@ -98,26 +108,40 @@ export async function startAgent(
       else scheduler.set(batch, Date.parse(covered));
     }
 
+    /** What is wrong with the agent's own means, said wherever it is looked for. */
+    function ownTrouble(): Problem[] {
+      const data = history.trouble() ?? probe.trouble();
+      return [
+        ...(data === null ? [] : [ownProblem("data-folder", data.path, data.message, data.hint)]),
+        ...(hasBash(baseEnv) ? [] : [ownProblem("no-bash", null, "bash is not on the agent's PATH: no script can start", "install bash, or set the agent's PATH")]),
+      ];
+    }
+    function problems(): Problem[] {
+      const root = reconciler.rootProblem();
+      const ofBatches = reconciler.entries().flatMap((entry) => entry.problems);
+      return [...ownTrouble(), ...(root === null ? [] : [root]), ...history.problems(), ...ofBatches];
+    }
+
     const catalog: Catalog = {
       batches: reconciler.entries,
       batch: reconciler.entry,
       next: (name, count) => scheduler.next(name, count).map((at) => new Date(at).toISOString()),
-      problems: () => problemsOf(reconciler),
+      problems,
       edges: () => reconciler.graph().edges,
       notReady: () => [
         ...(ready ? [] : ["the first reconcile is not done yet"]),
         ...(reconciler.rootProblem() === null ? [] : [reconciler.rootProblem()?.message ?? ""]),
-        ...(history.trouble() === null ? [] : [history.trouble() ?? ""]),
+        ...ownTrouble().map(({ message }) => message),
       ],
       details: () => ({
         version,
         watch: { mode: watch.mode(), ...reconciler.health() },
         ...executor.counts(),
         batches: reconciler.entries().length,
-        problems: problemsOf(reconciler).length,
+        problems: problems().length,
       }),
     };
-    const app = createApp({ catalog, history, logs: createLogStore(dataDir), clock, log, version });
+    const app = createApp({ catalog, history, logs, clock, log, version });
     const server = await listen(app, {
       host: config.host,
       port: config.port,
@@ -149,6 +173,7 @@ export async function startAgent(
         await watch.verify();
         await reconciler.resync();
       },
+      probe: probe.look,
       history,
       revisions,
       inUse: () => new Set([...executor.revisionsInUse(), ...reconciler.applying()]),
@@ -170,9 +195,8 @@ function definitionOf(status: BatchStatus | undefined) {
   return { batch: status.batch, revision: status.revision, commit: status.commit };
 }
 
-function problemsOf(reconciler: Reconciler): Problem[] {
-  const root = reconciler.rootProblem();
-  return [...(root === null ? [] : [root]), ...reconciler.entries().flatMap((entry) => entry.problems)];
+function ownProblem(code: ProblemCode, file: string | null, message: string, hint: string | null): Problem {
+  return { batch: "", file, line: null, column: null, path: null, code, message, hint };
 }
 
 export interface ForegroundRun {
@@ -224,6 +248,7 @@ export async function runInForeground(
       const asked = batch.name === name ? { ...batch, enabled: true } : batch;
       definitions.set(batch.name, { batch: options.chain ? asked : { ...asked, retry: null, onFailure: null }, revision: folder.digest, commit: null });
     }
+    const logs = createLogStore(dataDir);
     const folderOf = (batch: BatchName, id: ExecutionId) => join(dataDir, "batches", batch, "executions", id);
     const executor = createExecutor({
       clock,
@@ -235,6 +260,7 @@ export async function runInForeground(
       definition: (of) => definitions.get(of) ?? null,
       graph: () => graph,
       paths: { revision: revisions.path, state: (of) => join(dataDir, "batches", of, "state"), execution: folderOf },
+      trimLogs: ({ batch, id }) => logs.trim(batch, id, Infinity),
       baseEnv: baseEnvironment(deps.env),
     });
     const answer = await executor.manual(name);

@@ -1,5 +1,6 @@
 // Settings of the agent from flags and environment, defaults in one table. Pure: both are passed in.
 import { parseDuration } from "./core/duration.ts";
+import { parseSize } from "./core/size.ts";
 import { isTimeZone } from "./core/zone.ts";
 import { ConfigError } from "./errors.ts";
 
@@ -12,6 +13,8 @@ export interface Config {
   poll: boolean;
   graceMs: number;
   timeZone: string;
+  /** Bytes a log. */
+  logLimitBytes: number;
   keepRemovedMs: number;
   logLevel: string;
 }
@@ -42,6 +45,7 @@ export function runOptions(machine: Machine): readonly Option[] {
     { name: "poll", value: null, description: "look for changes at intervals, for network mounts that give no events", fallback: "false" },
     { name: "grace", value: "duration", description: "how long running executions get to end when the agent is stopped", fallback: "25s" },
     { name: "time-zone", value: "name", description: "zone of batches that name none", fallback: machine.timeZone },
+    { name: "log-limit", value: "size", description: "how long each log of an execution may be; one that writes more is ended", fallback: "1GiB" },
     { name: "keep-removed", value: "duration", description: "how long the data of a removed batch is kept", fallback: "30d" },
     { name: "log-level", value: "level", description: "debug, info, warn or error", fallback: "info" },
   ];
@@ -84,6 +88,14 @@ export function readConfig(
     return ms;
   }
 
+  function size(name: string, least: number): number {
+    const { value, from } = text(name);
+    const bytes = parseSize(value);
+    if (bytes === null) throw new ConfigError(`${from}: "${value}" is not a size`, "write it as 512MiB, 1GB, or bytes");
+    if (bytes < least) throw new ConfigError(`${from}: ${value} is too small, the least is ${least} bytes`);
+    return bytes;
+  }
+
   function flag(name: string): boolean {
     const { value, from } = text(name);
     if (["true", "1", "yes"].includes(value)) return true;
@@ -112,6 +124,7 @@ export function readConfig(
     poll: flag("poll"),
     graceMs: duration("grace", 0),
     timeZone: zone("time-zone"),
+    logLimitBytes: size("log-limit", 1),
     keepRemovedMs: duration("keep-removed", 0),
     logLevel: word("log-level", ["debug", "info", "warn", "error"]),
   };

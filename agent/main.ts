@@ -61,7 +61,7 @@ working directory is read first. Signals: SIGTERM or SIGINT ends in order, a sec
       if (asked) process.exit(signal === "SIGTERM" ? 143 : 130);
       asked = true;
       if (process.stdout.isTTY) console.log(`ending; running executions get ${config.graceMs / 1000} s, a second signal leaves at once`);
-      void agent.stop().then(() => process.exit(0));
+      void agent.stop().then((well) => process.exit(well ? 0 : 1));
     };
     process.on("SIGTERM", stop);
     process.on("SIGINT", stop);

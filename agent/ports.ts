@@ -90,17 +90,26 @@ export interface History {
   save(execution: Execution, drop?: readonly ExecutionId[]): Promise<void>;
   /** Moves the time up to which a batch's due times are accounted for; in memory only, the next write carries it. */
   cover(name: BatchName, until: Iso): void;
+  /** Resolves once a batch's document is on disk as it stands, however long its disk is full or its folder locked. */
+  written(name: BatchName): Promise<void>;
   /** Replaces one execution in memory only, for what the next write may carry (its pid). */
   show(execution: Execution): void;
   /** Changes all but the executions of a document, made if it is new. Durable when the promise resolves. */
   amend(name: BatchName, fields: Partial<Omit<BatchDocument, "name" | "executions">>, now: EpochMs): Promise<void>;
   /** Takes executions out of the record, then deletes their folders. */
   drop(name: BatchName, ids: readonly ExecutionId[]): Promise<void>;
+  /** Deletes execution folders that no record names any more: what a crash left between the two. How many. */
+  dropStrays(name: BatchName): Promise<number>;
   /** Deletes a batch's document, state and executions. */
   forget(name: BatchName): Promise<void>;
 }
 
 export type LogStream = "stdout" | "stderr";
+
+export interface LogSizes {
+  stdoutBytes: number;
+  stderrBytes: number;
+}
 
 /** The log files of executions. */
 export interface LogStore {
@@ -108,6 +117,8 @@ export interface LogStore {
   stat(batch: BatchName, id: ExecutionId, stream: LogStream): Promise<{ size: number; changedAt: EpochMs } | null>;
   /** Bytes from `start` up to but without `end`; stops early when the file is shorter. Read as the reader asks for them. */
   read(batch: BatchName, id: ExecutionId, stream: LogStream, start: number, end: number): ReadableStream<Uint8Array>;
+  /** Cuts both logs to `limit` bytes, even while they are written; their sizes now, and whether one was longer. */
+  trim(batch: BatchName, id: ExecutionId, limit: number): Promise<LogSizes & { cut: boolean }>;
   /** Offset at which the last `lines` lines before `end` begin; an unfinished last line counts. */
   tailStart(batch: BatchName, id: ExecutionId, stream: LogStream, lines: number, end: number): Promise<number>;
 }

@@ -1,6 +1,6 @@
 // Whether a start goes ahead: concurrency, deadline, and what has changed while it waited. Decided over a snapshot.
 import { onTimeMs } from "./catchup.ts";
-import type { AbortedReason, Batch, EpochMs } from "./model.ts";
+import type { AbortedReason, Batch, EpochMs, Execution } from "./model.ts";
 
 interface Abort {
   kind: "abort";
@@ -39,6 +39,15 @@ export function admit(batch: Pick<Batch, "enabled" | "concurrency"> | null, open
       return never;
     }
   }
+}
+
+/**
+ * Whether a start that has found no place yet stands for the newer due time from now on: of those that are missed while
+ * the queue is full only the latest runs.
+ * @param waiting  the only execution of the batch that is open
+ */
+export function standsIn(batch: Pick<Batch, "enabled" | "concurrency" | "after">, waiting: Pick<Execution, "status" | "trigger">): boolean {
+  return batch.enabled && batch.concurrency === "forbid" && batch.after.length === 0 && waiting.status === "queued" && waiting.trigger.kind === "cron";
 }
 
 /**

@@ -6,6 +6,17 @@ import { dueBetween, nextDue } from "./schedule.ts";
 /** A start this late is still on time: the timer's grain and a busy loop. */
 export const onTimeMs = 5_000;
 
+/** No clock is corrected by more than this unless it was wrong before. */
+const clockErrorMs = 86_400_000;
+
+/**
+ * Up to when due times are done with. A mark more than a day ahead was left by a clock that stood wrong: waiting for it
+ * could take years, so it counts from now. (A due time that has its row is not started again; the executor sees to it.)
+ */
+export function trustedMark(coveredUntil: EpochMs, now: EpochMs): EpochMs {
+  return coveredUntil - now > clockErrorMs ? now : coveredUntil;
+}
+
 export interface DueDecision {
   /** Due time to start now. */
   start: EpochMs | null;

@@ -125,7 +125,7 @@ export function transition(execution: Execution, event: ExecutionEvent): Executi
 }
 
 /** Why the agent itself ended an execution. */
-export type FinishedBy = "timeout" | "replaced" | "shutdown";
+export type FinishedBy = "timeout" | "log-limit" | "replaced" | "shutdown";
 
 /** How a process's end is told. `by`: why the agent ended it, which goes before how it took that; null if it did not. */
 export function endingEvent(ending: ProcessEnding, by: FinishedBy | null): ExecutionEvent {
@@ -137,6 +137,8 @@ export function endingEvent(ending: ProcessEnding, by: FinishedBy | null): Execu
   switch (by) {
     case "timeout":
       return { ...failure, reason: "timeout", message: "it ran for longer than its timeout" };
+    case "log-limit":
+      return { ...failure, reason: "log-limit", message: "it wrote more than --log-limit allows; what goes beyond is cut off" };
     case "replaced":
       return { kind: "abort", at, bytes, reason: "replaced", message: "a newer start took its place" };
     case "shutdown":

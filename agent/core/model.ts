@@ -139,6 +139,11 @@ export const problemCodes = [
   "cycle",
   "no-common-root", // after: [a, b] that are never in the same run
   "not-supported-yet",
+  // Trouble of the agent's own, not of a folder:
+  "not-stored", // no copy of the batch could be made in the data folder; the last revision stays in force
+  "data-folder", // the data folder takes no writes
+  "history-corrupt", // a history could not be read and was set aside
+  "no-bash", // bash is not on the agent's PATH
 ] as const;
 export type ProblemCode = (typeof problemCodes)[number];
 

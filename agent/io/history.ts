@@ -1,25 +1,35 @@
 // The durable record: one lowdb document a batch, written whole, atomically, and an index over all of them in memory.
+import { existsSync } from "node:fs";
 import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Low } from "lowdb";
-import type { BatchDocument, BatchName, Execution, ExecutionId, RunId } from "../core/model.ts";
+import type { BatchDocument, BatchName, Execution, ExecutionId, Problem, RunId } from "../core/model.ts";
 import { StoreError } from "../errors.ts";
 import type { Clock, ExecutionQuery, History, Logger } from "../ports.ts";
 import { errorCode, mapLimit, writeDurably } from "./files.ts";
 
+/** Begins the name of a folder that is on its way out; no batch has such a name. */
+const trash = ".trash-";
 const retryMs = 1_000;
+/** Trouble of the whole disk, not of one file: trying the next document is no use. */
+const ofTheDisk = ["ENOSPC", "EROFS", "EDQUOT", "EIO"];
 
 interface Keeper {
   db: Low<BatchDocument>;
   writing: Promise<void> | null;
   next: Promise<void> | null;
-  failed: boolean;
+  /** Why it could not be written; null when it is as it should be. */
+  failure: StoreError | null;
+  /** Called when it is written again. */
+  waiters: (() => void)[];
 }
 
 /** What the composition root needs beyond the port. */
 export interface OpenHistory extends History {
   /** Why documents cannot be written right now; null when all is well. */
-  trouble(): string | null;
+  trouble(): StoreError | null;
+  /** Documents that were set aside, as long as they lie there. */
+  problems(): Problem[];
   /** The largest id there is. */
   newestId(): string | null;
   /** Resolves when nothing waits to be written any more; rejects with the trouble if that cannot be. */
@@ -35,13 +45,15 @@ export async function openHistory(dataDir: string, deps: { clock: Clock; log: Lo
   const byRun = new Map<string, Set<string>>();
   /** Ids in ascending order; some may be gone from byId. */
   let order: string[] = [];
-  let trouble: string | null = null;
+  const aside = new Map<string, Problem>();
+  let retrying = false;
 
   await mkdir(home, { recursive: true }).catch((error: unknown) => {
     throw new StoreError("make", home, error, "the data folder must be writable; choose another with --data");
   });
   const names = (await readdir(home, { withFileTypes: true })).filter((entry) => entry.isDirectory());
   await mapLimit(names, 16, async ({ name }) => {
+    if (name.startsWith(trash)) return rm(join(home, name), { recursive: true, force: true });
     const document = await readDocument(join(home, name, "history.json"), name as BatchName);
     if (document !== null) keepers.set(name, keep(document));
   });
@@ -49,23 +61,29 @@ export async function openHistory(dataDir: string, deps: { clock: Clock; log: Lo
   order.sort();
 
   async function readDocument(path: string, name: BatchName): Promise<BatchDocument | null> {
-    let text: string;
+    let reason = "it does not hold what a history holds";
     try {
-      text = await readFile(path, "utf8");
+      const value: unknown = JSON.parse(await readFile(path, "utf8"));
+      if (isDocument(value, name)) return value;
     } catch (error) {
       if (errorCode(error) === "ENOENT") return null;
-      throw new StoreError("read", path, error);
+      reason = error instanceof Error ? error.message : String(error);
     }
-    try {
-      const value: unknown = JSON.parse(text);
-      if (isDocument(value, name)) return value;
-    } catch {
-      // falls through: not JSON, or not ours
-    }
-    const aside = `${path}.corrupt-${new Date(clock.now()).toISOString().replaceAll(":", "-")}`;
-    await rename(path, aside);
-    log.error("history set aside, it cannot be read", { batch: name, path: aside });
+    await setAside(path, name, reason);
     return null;
+  }
+
+  async function setAside(path: string, name: BatchName, reason: string): Promise<void> {
+    const file = `${path}.corrupt-${new Date(clock.now()).toISOString().replaceAll(":", "-")}`;
+    const message = `the history of ${name} cannot be read (${reason}); it was set aside`;
+    const hint = "the batch goes on from now, with a new history; its logs are still there. Once looked at, delete the file";
+    try {
+      await rename(path, file);
+    } catch (error) {
+      throw new StoreError("set aside", path, error, "the data folder must be writable; choose another with --data");
+    }
+    log.error(message, { batch: name, path: file, hint });
+    aside.set(name, { batch: name, file, line: null, column: null, path: null, code: "history-corrupt", message, hint });
   }
 
   function keep(document: BatchDocument): Keeper {
@@ -82,7 +100,7 @@ export async function openHistory(dataDir: string, deps: { clock: Clock; log: Lo
         });
       },
     };
-    return { db: new Low(adapter, document), writing: null, next: null, failed: false };
+    return { db: new Low(adapter, document), writing: null, next: null, failure: null, waiters: [] };
   }
 
   function index(execution: Execution): void {
@@ -119,21 +137,30 @@ export async function openHistory(dataDir: string, deps: { clock: Clock; log: Lo
   async function writeNow(keeper: Keeper): Promise<void> {
     try {
       await keeper.db.write();
-      if (keeper.failed) log.info("history is written again", { batch: keeper.db.data.name });
-      keeper.failed = false;
-      if (![...keepers.values()].some((other) => other.failed)) trouble = null;
+      if (keeper.failure !== null) log.info("history is written again", { batch: keeper.db.data.name });
+      keeper.failure = null;
+      for (const tell of keeper.waiters.splice(0)) tell();
     } catch (error) {
-      const wrapped = new StoreError("write", join(home, keeper.db.data.name, "history.json"), error);
-      if (!keeper.failed) log.error(wrapped.message, { batch: keeper.db.data.name });
-      keeper.failed = true;
-      trouble = wrapped.message;
-      clock.after(retryMs, () => {
-        if (keeper.failed && keeper.next === null && keeper.writing === null) write(keeper).catch(() => undefined);
-      });
+      const wrapped = new StoreError("write", join(home, keeper.db.data.name, "history.json"), error, "is there room in the data folder, and may the agent write there?");
+      if (keeper.failure === null) log.error(wrapped.message, { batch: keeper.db.data.name });
+      keeper.failure = wrapped;
+      if (!retrying) clock.after(retryMs, () => void retry());
+      retrying = true;
       throw wrapped;
     } finally {
       keeper.writing = null;
     }
+  }
+
+  /** Again and again, until all that failed is written. */
+  async function retry(): Promise<void> {
+    const failed = () => [...keepers.values()].filter((keeper) => keeper.failure !== null);
+    for (const keeper of failed()) {
+      const error = await write(keeper).then(() => null, (reason: unknown) => reason as StoreError);
+      if (error !== null && ofTheDisk.includes(errorCode(error.cause))) break;
+    }
+    retrying = failed().length > 0;
+    if (retrying) clock.after(retryMs, () => void retry());
   }
 
   function keeperOf(name: BatchName, now: number): Keeper {
@@ -188,6 +215,10 @@ export async function openHistory(dataDir: string, deps: { clock: Clock; log: Lo
       const schedule = keepers.get(name)?.db.data.schedule;
       if (schedule != null) schedule.coveredUntil = until;
     },
+    async written(name) {
+      const keeper = keepers.get(name);
+      if (keeper !== undefined && keeper.failure !== null) await new Promise<void>((done) => keeper.waiters.push(done));
+    },
     show: (execution) => void place(execution),
     async amend(name, fields, now) {
       const keeper = keeperOf(name, now);
@@ -198,18 +229,32 @@ export async function openHistory(dataDir: string, deps: { clock: Clock; log: Lo
       const keeper = keepers.get(name);
       if (keeper !== undefined) await remove(keeper, ids);
     },
+    async dropStrays(name) {
+      const folder = join(home, name);
+      const inFolder = await readdir(folder).catch(() => []);
+      if (inFolder.some((entry) => entry.startsWith("history.json.corrupt-"))) return 0; // somebody may want to look at its logs
+      const strays = (await readdir(join(folder, "executions")).catch(() => [])).filter((id) => !byId.has(id));
+      for (const id of strays) await rm(join(folder, "executions", id), { recursive: true, force: true });
+      return strays.length;
+    },
     async forget(name) {
       const keeper = keepers.get(name);
       if (keeper === undefined) return;
       await keeper.writing?.catch(() => undefined);
       for (const { id } of keeper.db.data.executions) unindex(id);
       keepers.delete(name);
-      await rm(join(home, name), { recursive: true, force: true });
+      // At once out of sight: a folder half deleted would be half a history after a crash.
+      const gone = join(home, `${trash}${name}`);
+      await rename(join(home, name), gone).catch((error: unknown) => {
+        if (errorCode(error) !== "ENOENT") throw error;
+      });
+      await rm(gone, { recursive: true, force: true });
     },
-    trouble: () => trouble,
+    trouble: () => [...keepers.values()].find((keeper) => keeper.failure !== null)?.failure ?? null,
+    problems: () => [...aside.values()].filter(({ file }) => file !== null && existsSync(file)),
     newestId: () => order.at(-1) ?? null,
     async flush() {
-      const pending = [...keepers.values()].flatMap((keeper) => keeper.next ?? keeper.writing ?? (keeper.failed ? write(keeper) : []));
+      const pending = [...keepers.values()].flatMap((keeper) => keeper.next ?? keeper.writing ?? (keeper.failure !== null ? write(keeper) : []));
       await Promise.all(pending);
     },
   };
@@ -263,6 +308,18 @@ function isDocument(value: unknown, name: string): value is BatchDocument {
     document.name === name &&
     typeof document.firstSeenAt === "string" &&
     Array.isArray(document.executions) &&
-    document.executions.every((row) => typeof row === "object" && row !== null && typeof row.id === "string" && row.batch === name)
+    (document.schedule === null || isTime(document.schedule?.coveredUntil)) &&
+    document.executions.every((row) => isExecution(row, name))
   );
+}
+
+function isExecution(row: Partial<Execution> | null, name: string): boolean {
+  if (typeof row !== "object" || row === null) return false;
+  const { id, run, batch, status, trigger, createdAt } = row;
+  const texts = [id, run, status].every((value) => typeof value === "string");
+  return texts && batch === name && isTime(createdAt) && typeof trigger === "object" && trigger !== null && isTime(trigger.dueAt);
+}
+
+function isTime(value: unknown): boolean {
+  return typeof value === "string" && !Number.isNaN(Date.parse(value));
 }

@@ -82,11 +82,11 @@ async function create(mine: string, path: string): Promise<boolean> {
 async function replaceStale(mine: string, path: string, boot: string | null, now: () => number): Promise<boolean> {
   const turn = `${path}.takeover`;
   try {
-    await writeFile(turn, "", { flag: "wx" });
+    await link(mine, turn);
   } catch (error) {
     if (errorCode(error) !== "EEXIST") throw error;
-    const info = await stat(turn).catch(() => null);
-    if (info !== null && Math.abs(now() - info.mtimeMs) > staleMs) await unlink(turn).catch(() => undefined);
+    const other = await read(turn);
+    if (other !== null && !(await isAlive(other, turn, boot, now()))) await unlink(turn).catch(() => undefined);
     return false;
   }
   try {

@@ -1,5 +1,5 @@
 // Reads the log files of executions. Nothing of a log is held beyond the chunk that is being passed on.
-import { open, stat, type FileHandle } from "node:fs/promises";
+import { open, stat, truncate, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { BatchName, ExecutionId } from "../core/model.ts";
 import type { LogStore, LogStream } from "../ports.ts";
@@ -21,6 +21,20 @@ export function createLogStore(dataDir: string): LogStore {
         if (errorCode(error) === "ENOENT") return null;
         throw error;
       }
+    },
+
+    async trim(batch, id, limit) {
+      let cut = false;
+      const sizeOf = async (stream: LogStream) => {
+        const path = pathOf(batch, id, stream);
+        const size = await stat(path).then((info) => info.size, (error: unknown) => (errorCode(error) === "ENOENT" ? 0 : Promise.reject(error as Error)));
+        if (size <= limit) return size;
+        await truncate(path, limit); // the script appends: what it writes next comes after the cut
+        cut = true;
+        return limit;
+      };
+      const [stdoutBytes, stderrBytes] = [await sizeOf("stdout"), await sizeOf("stderr")];
+      return { stdoutBytes, stderrBytes, cut };
     },
 
     read(batch, id, stream, start, end) {

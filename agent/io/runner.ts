@@ -141,6 +141,15 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
   return { start, adopt, boot };
 }
 
+/** Whether scripts with this environment find bash. */
+export function hasBash(env: Readonly<Record<string, string>>): boolean {
+  try {
+    return findBash(env["PATH"] ?? "") !== "";
+  } catch {
+    return false;
+  }
+}
+
 function findBash(path: string): string {
   for (const folder of path.split(delimiter)) {
     const candidate = join(folder, "bash");

@@ -1,63 +1,83 @@
 // One execution from its start, or its adoption, to its recorded end. Ends it when told to; the first reason wins.
 import type { FinishedBy } from "../core/execution.ts";
 import { endingEvent, transition } from "../core/execution.ts";
-import type { EpochMs, Execution } from "../core/model.ts";
-import type { Clock, Logger, Process } from "../ports.ts";
+import type { Execution } from "../core/model.ts";
+import type { Clock, Logger, LogSizes, Process } from "../ports.ts";
+import { countdown } from "./countdown.ts";
 
 const lingerPollMs = 50;
 /** How long what is left of a group may take to be gone after its SIGKILL. */
 const lastWaitMs = 1_000;
+const logPollMs = 1_000;
+/** Between a group's SIGTERM and its SIGKILL. */
+const killAfterMs = 10_000;
 
 export interface Attempt {
   /** As it stands now. */
   execution(): Execution;
-  /** SIGTERM to the group now, SIGKILL after `killAfterMs`. Only the first call's reason counts. */
-  stop(reason: FinishedBy, killAfterMs: number): void;
-  /** Resolves with the final execution. */
+  /** SIGTERM to the group now, SIGKILL after `patienceMs`. Only the first call's reason counts. */
+  stop(reason: FinishedBy, patienceMs?: number): void;
+  /** Resolves with the final execution; rejects, without a process, when the start could not be recorded. */
   ended: Promise<Execution>;
 }
 
-/**
- * Follows a process to its end. `launch` is called at once unless it was stopped before; `onPid` when the pid is known.
- * `timeoutAt`: when it has run for too long; null for never.
- */
-export function createAttempt(
-  running: Execution,
-  deps: {
-    clock: Clock;
-    log: Logger;
-    /** Resolves when the start is recorded. */
-    recorded: Promise<void>;
-    launch(): Process;
-    onPid(execution: Execution): void;
-    timeout: { at: EpochMs; killAfterMs: number } | null;
-  },
-): Attempt {
+export interface AttemptDeps {
+  clock: Clock;
+  log: Logger;
+  /** Resolves when the start is recorded. */
+  recorded: Promise<void>;
+  launch(): Process;
+  /** Called when the pid is known. */
+  onPid(execution: Execution): void;
+  /** Time it has from now on; null for all it wants. */
+  timeoutMs: number | null;
+  /** Cuts its logs to their limit; how long they are now and whether there was something to cut. */
+  trimLogs(): Promise<LogSizes & { cut: boolean }>;
+}
+
+/** Follows a process to its end. It is launched once its start is recorded, unless it was stopped before. */
+export function createAttempt(running: Execution, deps: AttemptDeps): Attempt {
   const { clock, log } = deps;
   let execution = running;
   let process: Process | null = null;
+  let over = false;
+  let cut = false;
   let reason: FinishedBy | null = null;
   let killed = false;
   let cancelKill: () => void = () => undefined;
   let cancelTimeout: () => void = () => undefined;
+  let cancelLogLook: () => void = () => undefined;
 
-  function stop(why: FinishedBy, killAfterMs: number): void {
+  function stop(why: FinishedBy, patienceMs = killAfterMs): void {
     if (reason !== null) return;
     reason = why;
     log.info("ending an execution", { batch: running.batch, id: running.id, reason });
     process?.signal("SIGTERM");
-    cancelKill = clock.after(killAfterMs, () => {
+    cancelKill = clock.after(patienceMs, () => {
       killed = true;
       process?.signal("SIGKILL");
     });
   }
 
-  function watchTimeout(): void {
-    const { timeout } = deps;
-    if (timeout === null) return;
-    const leftMs = timeout.at - clock.now();
-    if (leftMs <= 0) stop("timeout", timeout.killAfterMs);
-    else cancelTimeout = clock.after(leftMs, watchTimeout); // timers reach a day at most
+  function watchLogs(): void {
+    cancelLogLook = clock.after(logPollMs, () => {
+      void trim().then(() => {
+        if (over) return;
+        if (cut) stop("log-limit");
+        watchLogs(); // until it is gone, so that what it still writes is cut too
+      });
+    });
+  }
+
+  async function trim(): Promise<LogSizes | null> {
+    try {
+      const { cut: some, ...sizes } = await deps.trimLogs();
+      cut ||= some;
+      return sizes;
+    } catch (error) {
+      log.warn("logs cannot be measured", { batch: running.batch, id: running.id, error: String(error) });
+      return null;
+    }
   }
 
   async function follow(): Promise<Execution> {
@@ -72,12 +92,17 @@ export function createAttempt(
       execution = { ...execution, pid: process.pid };
       deps.onPid(execution);
     }
-    watchTimeout();
+    if (deps.timeoutMs !== null) cancelTimeout = countdown(clock, deps.timeoutMs, () => stop("timeout"));
+    watchLogs();
     const ending = await process.ended;
+    over = true;
     cancelTimeout();
+    cancelLogLook();
     if (reason !== null) await groupGone(process);
     cancelKill();
-    return transition(execution, endingEvent(ending, reason));
+    const sizes = await trim();
+    if (cut) reason ??= "log-limit";
+    return transition(execution, endingEvent({ ...ending, ...sizes }, reason));
   }
 
   /** What was ended is over when its grandchildren are gone too, those that shrug off SIGTERM at its SIGKILL. */

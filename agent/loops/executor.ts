@@ -1,22 +1,21 @@
 // Takes starts from due to done: record, wait for a place, run, record the end, keep the history within bounds.
-import { admit, admitQueued } from "../core/admit.ts";
-import { permitOwnTime, planFollowUps } from "../core/chain.ts";
+import { admit, admitQueued, standsIn } from "../core/admit.ts";
+import { permitOwnTime } from "../core/chain.ts";
 import type { DueDecision } from "../core/catchup.ts";
 import { batchEnvironment } from "../core/environment.ts";
 import { createExecution, isOpen, nextAttempt, transition } from "../core/execution.ts";
 import type { Graph } from "../core/graph.ts";
 import type { AbortedReason, Batch, BatchName, EpochMs, Execution, ExecutionId, Revision, RunId, TriggerKind } from "../core/model.ts";
 import { selectExpired } from "../core/retention.ts";
-import type { Clock, History, Logger, NewId, Process, Runner, TriggerAnswer } from "../ports.ts";
+import type { Clock, History, Logger, LogSizes, NewId, Process, Runner, TriggerAnswer } from "../ports.ts";
 import { createAttempt, type Attempt } from "./attempt.ts";
+import { createFollowUps } from "./follow-ups.ts";
+import { createQueue } from "./queue.ts";
 
 const defaultKeep = { executions: 100, ageMs: null };
-/** Between a group's SIGTERM and its SIGKILL. */
-const killAfterMs = 10_000;
-/** The same at shutdown; with the grace of 25 s it fits Kubernetes' 30 s. */
+/** Between a group's SIGTERM and its SIGKILL at shutdown; with the grace of 25 s it fits Kubernetes' 30 s. */
 const killAtShutdownMs = 4_000;
 const lastWaitMs = 2_000;
-const pauseMs = 1_000;
 
 /** What is in force for a batch when one of its executions starts. */
 interface Definition {
@@ -37,6 +36,8 @@ export interface ExecutorDeps {
   graph(): Graph;
   /** Absolute paths of a batch's own places. */
   paths: { revision(revision: Revision): string; state(name: BatchName): string; execution(name: BatchName, id: ExecutionId): string };
+  /** Cuts an execution's logs to their limit. */
+  trimLogs(execution: Execution): Promise<LogSizes & { cut: boolean }>;
   /** The agent's share of a script's environment. */
   baseEnv: Readonly<Record<string, string>>;
 }
@@ -58,32 +59,56 @@ export interface Executor {
 
 export function createExecutor(deps: ExecutorDeps): Executor {
   const { clock, newId, history, runner, log } = deps;
-  /** Waiting for a place, first come first served. */
-  const queue: ExecutionId[] = [];
-  /** Waiting for what else is open of their batch to end, one a batch at most. */
-  const held = new Map<BatchName, ExecutionId>();
-  /** Waiting for their delay to be over: what takes back the timer. */
-  const delayed = new Map<ExecutionId, () => void>();
+  const queue = createQueue(clock);
   const running = new Map<ExecutionId, { attempt: Attempt; done: Promise<void> }>();
-  /** All of the above, by batch. */
+  /** All that is queued or running, by batch. */
   const openOf = new Map<BatchName, Set<ExecutionId>>();
+  /** Of a start that waits for a place: the row of the due times that it missed meanwhile. */
+  const gaps = new Map<ExecutionId, Execution>();
   let stopping = false;
-  let paused = false;
+  const batchOf = (name: BatchName) => deps.definition(name)?.batch ?? null;
+  const refuse = (execution: Execution, reason: AbortedReason, message: string) => finish(abort(execution, reason, message));
+  const followUps = createFollowUps({ history, graph: deps.graph, batchOf, fresh, take, refuse });
 
   function due(batch: Batch, decision: DueDecision): void {
     if (stopping) return;
     const { name } = batch;
     const document = history.document(name);
-    const since = document?.schedule?.coveredUntil ?? document?.firstSeenAt ?? "";
-    // No await before all rows are in place: every write of the document from here on holds the watermark and its rows.
+    const since = document?.schedule?.coveredUntil ?? "";
+    // No await before all rows are in place: every write of the document from here on holds the mark and its rows.
     history.cover(name, new Date(decision.coveredUntil).toISOString());
+    const waiting = decision.start === null ? null : waitingFor(batch);
+    if (waiting !== null && decision.start !== null) return merge(waiting, decision.start, decision.missed?.count ?? 1);
     if (decision.missed !== null) record(missedRow(name, decision.missed));
     if (decision.start === null) return;
+    const dueAt = new Date(decision.start).toISOString();
+    // Only after the clock was set back by more than a day: it has been started already.
+    if (document?.executions.some((row) => row.trigger.kind === "cron" && row.trigger.dueAt === dueAt && row.missed === undefined)) return;
     const execution = fresh(name, { kind: "cron", dueAt: decision.start, by: null });
     if (batch.after.length === 0) return take(execution);
-    const { refused, previous } = permitOwnTime(batch, since, (other) => history.document(other)?.executions ?? []);
+    const known = since === "" || since > dueAt ? (document?.firstSeenAt ?? "") : since;
+    const { refused, previous } = permitOwnTime(batch, known, (other) => history.document(other)?.executions ?? []);
     if (refused === null) take({ ...execution, previous });
-    else void finish(abort(execution, refused.reason, refused.message));
+    else void refuse(execution, refused.reason, refused.message);
+  }
+
+  /** An earlier start of the batch that has found no place yet and may stand for a newer one. */
+  function waitingFor(batch: Batch): Execution | null {
+    const [id, ...others] = openOf.get(batch.name) ?? [];
+    const execution = id === undefined || others.length > 0 ? undefined : history.find(id);
+    return execution !== undefined && standsIn(batch, execution) ? execution : null;
+  }
+
+  /** The one that waits stands for the latest due time from now on; one row tells of all that it missed. */
+  function merge(waiting: Execution, start: EpochMs, count: number): void {
+    const earlier = gaps.get(waiting.id);
+    const from = Date.parse(earlier?.missed?.from ?? waiting.trigger.dueAt);
+    const row = missedRow(waiting.batch, { from, to: start, count: (earlier?.missed?.count ?? 1) + count });
+    const told = earlier === undefined ? row : { ...row, id: earlier.id, run: earlier.run, createdAt: earlier.createdAt };
+    gaps.set(waiting.id, told);
+    const { notBefore: _past, ...rest } = waiting;
+    history.show({ ...rest, trigger: { ...waiting.trigger, dueAt: new Date(start).toISOString() } });
+    record(told);
   }
 
   async function manual(name: string): Promise<TriggerAnswer> {
@@ -101,22 +126,22 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   function take(execution: Execution): void {
     const { batch, id } = execution;
     const open = [...(openOf.get(batch) ?? [])];
-    const verdict = admit(deps.definition(batch)?.batch ?? null, open.length, held.has(batch));
-    if (verdict.kind === "abort") return void finish(abort(execution, verdict.reason, verdict.message));
+    const verdict = admit(batchOf(batch), open.length, queue.held(batch) !== undefined);
+    if (verdict.kind === "abort") return void refuse(execution, verdict.reason, verdict.message);
     if (verdict.kind === "replace") open.forEach(replace);
     enter(execution);
     history.show(execution);
     if (verdict.kind === "start" || openOf.get(batch)?.size === 1) enqueue(id);
-    else held.set(batch, id);
+    else queue.hold(execution);
     // One that started, or was refused, at once is recorded by that; a waiting one must not be lost with the agent.
     if (history.find(id) === execution) record(execution);
   }
 
   function replace(id: ExecutionId): void {
     const entry = running.get(id);
-    if (entry !== undefined) return entry.attempt.stop("replaced", killAfterMs);
+    if (entry !== undefined) return entry.attempt.stop("replaced");
     const waiting = history.find(id);
-    if (waiting?.status === "queued") void finish(abort(waiting, "replaced", "a newer start took its place"));
+    if (waiting?.status === "queued") void refuse(waiting, "replaced", "a newer start took its place");
   }
 
   function fresh(name: BatchName, trigger: { kind: TriggerKind; dueAt: EpochMs; by: ExecutionId | null }, run?: RunId): Execution {
@@ -143,7 +168,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
 
   function expired(execution: Execution): ExecutionId[] {
     const document = history.document(execution.batch);
-    const keep = deps.definition(execution.batch)?.batch.keep ?? defaultKeep;
+    const keep = batchOf(execution.batch)?.keep ?? defaultKeep;
     if (document === undefined || (document.executions.length <= keep.executions && keep.ageMs === null)) return [];
     return selectExpired(document, keep, openRuns(), clock.now()).filter((id) => id !== execution.id);
   }
@@ -158,32 +183,28 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   }
 
   /** Out of whatever it waited in; what waited for it may go on. */
-  function leave({ batch, id }: Execution): void {
+  function leave(execution: Execution): void {
+    const { batch, id } = execution;
     const open = openOf.get(batch);
     open?.delete(id);
     if (open?.size === 0) openOf.delete(batch);
-    delayed.get(id)?.();
-    delayed.delete(id);
-    const at = queue.indexOf(id);
-    if (at >= 0) queue.splice(at, 1);
-    if (held.get(batch) === id) held.delete(batch);
-    const waiting = held.get(batch);
-    if (waiting === undefined || open?.size !== 1) return;
-    held.delete(batch);
-    const execution = history.find(waiting);
-    if (execution === undefined) return;
+    queue.leave(execution);
+    gaps.delete(id);
+    const next = history.find(queue.held(batch) ?? "");
+    if (next === undefined || open?.size !== 1) return;
+    queue.leave(next);
     // It was asked to wait: how late it is counts from now.
-    history.show({ ...execution, notBefore: new Date(clock.now()).toISOString() });
-    enqueue(waiting);
+    history.show({ ...next, notBefore: new Date(clock.now()).toISOString() });
+    enqueue(next.id);
   }
 
   /** A final execution: recorded, followed by its next attempt if it has one, else by what comes after it in its run. */
   async function finish(execution: Execution): Promise<void> {
     const now = clock.now();
-    const definition = deps.definition(execution.batch);
-    const retry = definition?.batch.enabled === true ? definition.batch.retry : null;
+    const batch = batchOf(execution.batch);
+    const retry = batch?.enabled === true ? batch.retry : null;
     const next = nextAttempt(execution, retry, { id: newId(now) as ExecutionId, now });
-    const followed = next === null && hasFollowUps(execution);
+    const followed = next === null && followUps.isDue(execution);
     const final: Execution = followed ? { ...execution, followUpsDue: true } : execution;
     // Whatever writes the document from here on writes the end and the next attempt: no crash comes between the two.
     history.show(final);
@@ -202,53 +223,14 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const saved = history.save(final, expired(final)).catch(() => undefined);
     // In the same breath, so that nobody sees a run that looks over and is not. Should the agent die before either is on
     // disk, this one is still `running` there, and is taken over, or its follow-ups are due.
-    if (followed && !stopping) await followUp(final);
+    if (followed && !stopping) await followUps.carryOut(final);
     await saved;
-  }
-
-  function hasFollowUps({ batch, status }: Execution): boolean {
-    if ((deps.graph().followers.get(batch)?.length ?? 0) > 0) return true;
-    return status === "failed" && (deps.definition(batch)?.batch.onFailure ?? null) !== null;
-  }
-
-  /** Starts, or refuses, what comes next in the run. Done again after a crash, it does what is left. */
-  async function followUp(finished: Execution): Promise<void> {
-    const enabled = (name: string) => {
-      const batch = deps.definition(name as BatchName)?.batch ?? null;
-      return batch?.enabled === true ? batch : null;
-    };
-    const plans = planFollowUps(finished, history.run(finished.run), deps.graph(), enabled);
-    const dueAt = Date.parse(finished.trigger.dueAt);
-    const rows = plans.map(({ batch, kind, refused, previous }) => {
-      const execution = { ...fresh(batch, { kind, dueAt, by: finished.id }, finished.run), previous };
-      return { execution, refused };
-    });
-    // All are seen before the first moves on: a chain that joins again must not take a branch for missing.
-    for (const { execution } of rows) history.show(execution);
-    const refusals: Promise<void>[] = [];
-    for (const { execution, refused } of rows) {
-      if (refused === null) take(execution);
-      else refusals.push(finish(abort(execution, refused.reason, refused.message)));
-    }
-    await Promise.all(refusals);
-    await Promise.all(rows.map(({ execution }) => history.save(history.find(execution.id) ?? execution).catch(() => undefined)));
-    const current = history.find(finished.id);
-    if (current === undefined) return;
-    const { followUpsDue: _done, ...settled } = current;
-    await history.save(settled).catch(() => undefined);
   }
 
   function delay({ id, notBefore }: Execution): void {
     const leftMs = Date.parse(notBefore ?? "") - clock.now();
-    if (!(leftMs > 0)) {
-      delayed.delete(id);
-      return enqueue(id);
-    }
-    const again = () => {
-      const execution = history.find(id);
-      if (execution?.status === "queued") delay(execution);
-    };
-    delayed.set(id, clock.after(leftMs, again)); // timers reach a day at most
+    if (leftMs > 0) queue.delay(id, leftMs, () => enqueue(id));
+    else enqueue(id);
   }
 
   function enqueue(id: ExecutionId): void {
@@ -257,7 +239,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   }
 
   function pump(): void {
-    while (!stopping && !paused && running.size < deps.maxParallel) {
+    while (!stopping && running.size < deps.maxParallel) {
       const id = queue.shift();
       if (id === undefined) return;
       const execution = history.find(id);
@@ -274,14 +256,14 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const verdict = admitQueued(definition?.batch ?? null, startsAt, now);
     if (definition === null || verdict.kind === "abort") {
       const [reason, message] = verdict.kind === "abort" ? [verdict.reason, verdict.message] : (["disabled", ""] as const);
-      void finish(abort(queued, reason, message));
+      void refuse(queued, reason, message);
       return;
     }
     const { revision, commit, batch } = definition;
     const execution = transition(queued, { kind: "start", at: now, revision, commit, boot: runner.boot });
     // Recorded before the process exists: whatever happens now, this due time is never started again.
     const recorded = history.save(execution);
-    follow(execution, batch, recorded, queued, () => launch(execution, batch));
+    follow(execution, { recorded, launch: () => launch(execution, batch), timeoutMs: batch.timeoutMs, onUnrecorded: () => backOff(queued) });
   }
 
   function launch(execution: Execution, batch: Batch): Process {
@@ -294,14 +276,14 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     return runner.start({ execution, cwd: paths.revision(execution.revision as Revision), baseEnv, ownEnv, envFiles: batch.envFiles, stdin });
   }
 
-  function follow(execution: Execution, batch: Batch | null, recorded: Promise<void>, queued: Execution | null, start: () => Process): void {
-    const timeoutMs = batch?.timeoutMs ?? null;
-    const timeout = timeoutMs === null ? null : { at: Date.parse(execution.startedAt ?? "") + timeoutMs, killAfterMs };
-    const attempt = createAttempt(execution, { clock, log, recorded, launch: start, onPid: history.show, timeout });
+  function follow(
+    execution: Execution,
+    how: { recorded: Promise<void>; launch(): Process; timeoutMs: number | null; onUnrecorded(): void },
+  ): void {
+    const { recorded, launch, timeoutMs } = how;
+    const attempt = createAttempt(execution, { clock, log, recorded, launch, timeoutMs, onPid: history.show, trimLogs: () => deps.trimLogs(execution) });
     const done = attempt.ended
-      .then(finish, () => {
-        if (queued !== null) backOff(queued);
-      })
+      .then(finish, how.onUnrecorded)
       .catch((error: unknown) => log.error("an execution could not be ended in order", { batch: execution.batch, id: execution.id, error: String(error) }))
       .finally(() => {
         running.delete(execution.id);
@@ -310,14 +292,11 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     running.set(execution.id, { attempt, done });
   }
 
-  /** It could not be recorded, so it must not run: back to the queue, and a pause. */
+  /** It could not be recorded, so it must not run: it waits until its history can be written. Others go on. */
   function backOff(queued: Execution): void {
     history.show(queued);
-    queue.unshift(queued.id);
-    paused = true;
-    clock.after(pauseMs, () => {
-      paused = false;
-      pump();
+    void history.written(queued.batch).then(() => {
+      if (history.find(queued.id)?.status === "queued") enqueue(queued.id);
     });
   }
 
@@ -326,27 +305,29 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     open.forEach(enter);
     for (const execution of open.filter(({ status }) => status === "running")) {
       log.info("taking over an execution", { batch: execution.batch, id: execution.id });
-      const batch = deps.definition(execution.batch)?.batch ?? null;
-      follow(execution, batch, Promise.resolve(), null, () => runner.adopt(execution));
+      const timeoutMs = batchOf(execution.batch)?.timeoutMs ?? null;
+      const ranMs = Math.max(0, clock.now() - Date.parse(execution.startedAt ?? ""));
+      const launch = () => runner.adopt(execution);
+      follow(execution, { recorded: Promise.resolve(), launch, timeoutMs: timeoutMs === null ? null : timeoutMs - ranMs, onUnrecorded: () => undefined });
     }
     const queued = open.filter(({ status }) => status === "queued").sort((a, b) => (a.id < b.id ? -1 : 1));
     for (const execution of queued) {
-      const concurrency = deps.definition(execution.batch)?.batch.concurrency;
+      const concurrency = batchOf(execution.batch)?.concurrency;
       const alone = openOf.get(execution.batch)?.size === 1;
       if (execution.notBefore !== undefined) delay(execution);
-      else if (alone || concurrency === "allow" || held.has(execution.batch)) enqueue(execution.id);
-      else held.set(execution.batch, execution.id);
+      else if (alone || concurrency === "allow" || queue.held(execution.batch) !== undefined) enqueue(execution.id);
+      else queue.hold(execution);
     }
     pump();
     // What an earlier agent did not get round to: the run goes on from there.
     for (const name of history.names()) {
-      for (const execution of history.document(name)?.executions ?? []) if (execution.followUpsDue === true) void followUp(execution);
+      for (const execution of history.document(name)?.executions ?? []) if (execution.followUpsDue === true) void followUps.carryOut(execution);
     }
   }
 
   async function stop(graceMs: number): Promise<void> {
     stopping = true;
-    for (const cancel of delayed.values()) cancel();
+    queue.stopDelays();
     const all = () => Promise.all([...running.values()].map((entry) => entry.done));
     if (await within(all(), graceMs)) return;
     for (const entry of running.values()) entry.attempt.stop("shutdown", killAtShutdownMs);
@@ -368,7 +349,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     due,
     manual,
     resume,
-    counts: () => ({ running: running.size, queued: queue.length + held.size + delayed.size }),
+    counts: () => ({ running: running.size, queued: queue.size() }),
     openRuns,
     revisionsInUse: () => new Set([...running.values()].flatMap(({ attempt }) => attempt.execution().revision ?? [])),
     stop,

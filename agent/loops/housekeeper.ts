@@ -4,6 +4,7 @@ import { isForgotten, selectExpired } from "../core/retention.ts";
 import type { Clock, History, Logger, Revisions } from "../ports.ts";
 
 const sweepMs = 60_000;
+const probeMs = 5_000;
 
 export interface Housekeeper {
   start(): void;
@@ -17,6 +18,8 @@ export function createHousekeeper(deps: {
   /** Time between the end of one resync and the start of the next. */
   resyncMs(): number;
   resync(): Promise<void>;
+  /** Finds out whether the data folder takes writes. */
+  probe(): Promise<void>;
   history: History;
   revisions: Revisions;
   inUse(): ReadonlySet<Revision>;
@@ -27,9 +30,11 @@ export function createHousekeeper(deps: {
   const { clock, log, history } = deps;
   let cancelResync: () => void = () => undefined;
   let cancelSweep: () => void = () => undefined;
+  let cancelProbe: () => void = () => undefined;
   let current: Promise<void> = Promise.resolve();
   let sweeping: Promise<void> = Promise.resolve();
   let stopped = false;
+  let strayed = false;
 
   async function resync(): Promise<void> {
     const began = clock.now();
@@ -45,6 +50,11 @@ export function createHousekeeper(deps: {
     return current;
   }
 
+  async function probe(): Promise<void> {
+    await deps.probe();
+    if (!stopped) cancelProbe = clock.after(probeMs, () => void probe());
+  }
+
   async function sweep(): Promise<void> {
     try {
       await sweepOnce();
@@ -56,6 +66,8 @@ export function createHousekeeper(deps: {
 
   async function sweepOnce(): Promise<void> {
     const now = clock.now();
+    if (!strayed) for (const name of history.names()) await history.dropStrays(name);
+    strayed = true; // only a crash leaves them: once a start is enough
     for (const name of history.names()) {
       const document = history.document(name);
       if (document === undefined) continue;
@@ -86,11 +98,13 @@ export function createHousekeeper(deps: {
     start() {
       cancelResync = clock.after(deps.resyncMs(), () => void resyncNow());
       cancelSweep = clock.after(sweepMs, () => void (sweeping = sweep()));
+      void probe();
     },
     async stop() {
       stopped = true;
       cancelResync();
       cancelSweep();
+      cancelProbe();
       await Promise.all([current, sweeping]);
     },
     resyncNow,

@@ -311,7 +311,12 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     } catch (error) {
       // Not carried out, so the next look must judge it anew.
       entry.judged = null;
-      log.error("cannot apply", { batch: action.name, error: error instanceof Error ? error.message : String(error) });
+      const message = error instanceof Error ? error.message : String(error);
+      if (action.kind === "apply" && entry.problems[0]?.message !== message) {
+        const hint = "what was in force stays in force; the agent tries again every second";
+        entry.problems = [{ batch: action.name, file: action.folder.location, line: null, column: null, path: null, code: "not-stored", message, hint }];
+        log.error("cannot apply", { batch: action.name, error: message });
+      }
       clock.after(1_000, () => dirty(action.name));
     } finally {
       if (taken !== null) applying.delete(taken);

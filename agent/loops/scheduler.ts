@@ -1,5 +1,5 @@
 // Turns due times into starts: a heap of what comes next and one timer. Decides nothing itself (see core/catchup.ts).
-import { decideDue, type DueDecision } from "../core/catchup.ts";
+import { decideDue, trustedMark, type DueDecision } from "../core/catchup.ts";
 import type { Batch, BatchName, EpochMs } from "../core/model.ts";
 import { nextDue } from "../core/schedule.ts";
 import type { Clock } from "../ports.ts";
@@ -32,10 +32,12 @@ export function createScheduler(deps: { clock: Clock; onDue: (batch: Batch, deci
   const heap = createHeap<{ at: EpochMs; slot: Slot }>((a, b) => a.at - b.at);
   let cancel: (() => void) | null = null;
   let going = false;
+  let lastTick = clock.now();
 
-  function set(batch: Batch, coveredUntil: EpochMs): void {
+  function set(batch: Batch, mark: EpochMs): void {
     const { schedule } = batch;
     if (schedule === null) return remove(batch.name);
+    const coveredUntil = trustedMark(mark, clock.now());
     const known = slots.get(batch.name);
     if (known?.batch.schedule?.key === schedule.key && known.coveredUntil === coveredUntil) {
       known.batch = batch; // the same schedule: its place in the heap stands
@@ -67,6 +69,8 @@ export function createScheduler(deps: { clock: Clock; onDue: (batch: Batch, deci
   function tick(): void {
     cancel = null;
     const now = clock.now();
+    if (now < lastTick) clockWentBack();
+    lastTick = now;
     for (let i = 0; i < slice; i++) {
       const first = heap.peek();
       if (first === undefined || first.at > now) break;
@@ -80,6 +84,11 @@ export function createScheduler(deps: { clock: Clock; onDue: (batch: Batch, deci
       if (decision.start !== null || decision.missed !== null) onDue(slot.batch, decision);
     }
     arm();
+  }
+
+  /** What counted on a time that is no longer near counts anew. */
+  function clockWentBack(): void {
+    for (const slot of slots.values()) if (trustedMark(slot.coveredUntil, clock.now()) !== slot.coveredUntil) set(slot.batch, slot.coveredUntil);
   }
 
   return {

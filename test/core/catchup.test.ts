@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { decideDue } from "../../agent/core/catchup.ts";
+import { decideDue, trustedMark } from "../../agent/core/catchup.ts";
 import { schedule, t0 } from "../helpers/make.ts";
 
 const minute = 60_000;
@@ -27,4 +27,13 @@ const rows: { name: string; now: number; covered?: number; cron?: string; deadli
 
 test.each(rows)("$name", ({ now, covered = t0, cron, deadlineMs = deadline, offsetMs = 0, want }) => {
   expect(decideDue(schedule(cron, "UTC", offsetMs), covered, deadlineMs, now)).toMatchObject(want);
+});
+
+test.each([
+  { name: "behind", mark: at(-60), want: at(-60) },
+  { name: "an hour ahead: those times have run", mark: at(60), want: at(60) },
+  { name: "a day ahead", mark: at(24 * 60), want: at(24 * 60) },
+  { name: "years ahead: left by a clock that stood wrong", mark: at(5 * 365 * 24 * 60), want: t0 },
+])("a mark $name", ({ mark, want }) => {
+  expect(trustedMark(mark, t0)).toBe(want);
 });

@@ -12,6 +12,9 @@ export const codesOfReading: readonly ProblemCode[] = ["two-sources", "too-many-
 /** Codes that only show over all batches. */
 export const codesOfChains: readonly ProblemCode[] = ["unknown-batch", "cycle", "no-common-root", "no-start"];
 
+/** Codes of the agent's own trouble, not of a folder: test/faults shows them. */
+export const codesOfTrouble: readonly ProblemCode[] = ["not-stored", "data-folder", "history-corrupt", "no-bash"];
+
 export interface InvalidFixture {
   /** `<code>` or `<code>-<number>`; also the batch's name, unless make.sh says otherwise. */
   name: string;

@@ -1,4 +1,4 @@
-import { chmod, mkdir, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { BatchName, Execution } from "../../agent/core/model.ts";
@@ -70,6 +70,9 @@ describe("history", () => {
     { name: "truncated", damage: (path) => truncate(path, 50) },
     { name: "NUL bytes", damage: (path) => writeFile(path, Buffer.alloc(300)) },
     { name: "another shape", damage: (path) => writeFile(path, "[]") },
+    { name: "a folder", damage: async (path) => (await rm(path), void (await mkdir(path))) },
+    { name: "a row without its run", damage: async (path) => writeFile(path, (await readFile(path, "utf8")).replace('"run"', '"ran"')) },
+    { name: "a row with a time that is none", damage: async (path) => writeFile(path, (await readFile(path, "utf8")).replace(/"dueAt":"[^"]*"/, '"dueAt":"soon"')) },
     { name: "another batch's", damage: (path) => writeFile(path, '{"name":"other","firstSeenAt":"x","executions":[]}') },
   ];
   test.each(torn)("a document that is $name is set aside, said, and the rest goes on", async ({ damage }) => {
@@ -85,7 +88,10 @@ describe("history", () => {
     expect(again.find(other.id)).toBeDefined();
     expect(await readdir(join(data, "batches/report"))).toEqual([expect.stringMatching(/^history\.json\.corrupt-2/)]);
     expect(log.said).toContainEqual(expect.objectContaining({ level: "error" }));
+    expect(again.problems()).toMatchObject([{ batch: "report", code: "history-corrupt", file: expect.stringContaining("history.json.corrupt-") as string }]);
     await again.save(execution());
+    for (const { file } of again.problems()) await rm(file ?? "", { recursive: true });
+    expect(again.problems()).toEqual([]);
   });
 
   test("a leftover of a write that was cut short is no harm", async () => {
@@ -106,11 +112,32 @@ describe("history", () => {
     await mkdir(join(blocked, "in-the-way"), { recursive: true });
     const row = execution();
     await expect(history.save(row)).rejects.toThrow(/cannot write .*history\.json/);
-    expect(history.trouble()).toMatch(/cannot write/);
+    expect(history.trouble()?.message).toMatch(/cannot write/);
     expect(history.find(row.id)).toEqual(row);
     await rm(blocked, { recursive: true });
     await eventually(() => history.trouble() === null);
     expect((await open(data)).history.find(row.id)).toEqual(row);
+  });
+
+  test("folders that no record names are cleared away, unless somebody may want to look at them", async () => {
+    const data = temporaryFolder();
+    const { history } = await open(data);
+    const kept = await history.save(execution()).then(() => history.document("report")?.executions[0]?.id ?? "");
+    for (const id of [kept, "01JSTRAY"]) await mkdir(join(data, "batches/report/executions", id), { recursive: true });
+    await writeFile(join(data, "batches/report/history.json.corrupt-2026"), "");
+    expect(await history.dropStrays("report" as BatchName)).toBe(0);
+    await rm(join(data, "batches/report/history.json.corrupt-2026"));
+    expect(await history.dropStrays("report" as BatchName)).toBe(1);
+    expect(await readdir(join(data, "batches/report/executions"))).toEqual([kept]);
+  });
+
+  test("a batch that was being forgotten when the agent died stays forgotten", async () => {
+    const data = temporaryFolder();
+    const { history } = await open(data);
+    await history.save(execution());
+    await rename(join(data, "batches/report"), join(data, "batches/.trash-report"));
+    expect((await open(data)).history.names()).toEqual([]);
+    expect(await readdir(join(data, "batches"))).toEqual([]);
   });
 
   test("pages neither skip nor repeat while rows are added and dropped", async () => {

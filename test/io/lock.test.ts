@@ -53,6 +53,16 @@ test("a torn lock is taken over", async () => {
   expect(JSON.parse(await readFile(join(data, "agent.lock"), "utf8"))).toMatchObject({ pid: process.pid });
 });
 
+test("a takeover that was cut short is no obstacle", async () => {
+  const data = temporaryFolder();
+  const child = spawn("true");
+  await once(child, "exit");
+  const gone = { pid: child.pid, host: hostname(), boot, startTicks: "1" };
+  await hold(data, gone);
+  await writeFile(join(data, "agent.lock.takeover"), JSON.stringify(gone));
+  await (await takeLock(data, boot, Date.now))();
+});
+
 test("of ten at once, one gets it", async () => {
   const data = temporaryFolder();
   await hold(data, { pid: 1, host: hostname(), boot: "before", startTicks: "1" });

@@ -1,3 +1,5 @@
+import { mkdir, rm } from "node:fs/promises";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Batch, BatchName, Execution, Revision } from "../../agent/core/model.ts";
 import { createIds } from "../../agent/io/clock.ts";
@@ -12,10 +14,12 @@ import { eventually, temporaryFolder } from "../helpers/tmp.ts";
 const minute = 60_000;
 const iso = (at: number) => new Date(at).toISOString();
 
-async function setUp(options: { maxParallel?: number; batches?: Batch[]; before?: Execution[] } = {}) {
+async function setUp(options: { maxParallel?: number; batches?: Batch[]; before?: Execution[]; logsCut?: () => boolean } = {}) {
+  const logsCut = options.logsCut ?? (() => false);
   const clock = fakeClock(t0);
   const log = quietLog();
-  const history = await openHistory(temporaryFolder(), { clock, log });
+  const data = temporaryFolder();
+  const history = await openHistory(data, { clock, log });
   const runner = fakeRunner(clock);
   const known = new Map((options.batches ?? [batch()]).map((one) => [one.name, one]));
   for (const name of known.keys()) await history.amend(name, { schedule: { key: "k", coveredUntil: iso(t0) } }, t0);
@@ -30,6 +34,7 @@ async function setUp(options: { maxParallel?: number; batches?: Batch[]; before?
     definition: (name) => ((one) => (one === undefined ? null : { batch: one, revision: "aaaaaaaaaaaa" as Revision, commit: null }))(known.get(name)),
     paths: { revision: (revision) => `/revisions/${revision}`, state: (name) => `/state/${name}`, execution: (name, id) => `/executions/${name}/${id}` },
     graph: () => buildGraph([...known.values()], new Set(known.keys())),
+    trimLogs: () => Promise.resolve({ stdoutBytes: 1, stderrBytes: 2, cut: logsCut() }),
     baseEnv: { PATH: "/bin" },
   });
   function due(at: number, one = batch(), missed: { from: number; to: number; count: number } | null = null, start: number | null = at): void {
@@ -38,7 +43,7 @@ async function setUp(options: { maxParallel?: number; batches?: Batch[]; before?
   const rows = (name = "report") => history.document(name)?.executions ?? [];
   const started = (count: number) => eventually(() => runner.orders.length >= count);
   const status = (index: number, want: string, name = "report") => eventually(() => rows(name)[index]?.status === want);
-  return { clock, history, runner, executor, known, due, rows, started, status };
+  return { clock, data, history, runner, executor, known, due, rows, started, status };
 }
 
 describe("executor", () => {
@@ -354,10 +359,125 @@ describe("executor", () => {
     test("counts from the true start for one that was taken over", async () => {
       const { executor, clock, runner } = await setUp({ batches: [batch({ timeoutMs: 30_000 })], before: [execution({ status: "running", at: t0 - 20_000 })] });
       executor.resume();
+      await clock.advance(0);
       await clock.advance(9_999);
       expect(runner.signals).toEqual([]);
       await clock.advance(1);
       expect(runner.signals).toEqual(["SIGTERM"]);
     });
+
+    test.each([-3_600_000, 3_600_000])("is time that passes: a clock set by %d ms in between changes nothing", async (ms) => {
+      const one = batch({ timeoutMs: 30_000, retry: { limit: 1, delayMs: 5_000, factor: 1, maxDelayMs: 5_000 } });
+      const { due, started, clock, runner, status } = await setUp({ batches: [one] });
+      due(t0, one);
+      await started(1);
+      await clock.advance(10_000);
+      clock.jump(clock.now() + ms);
+      await clock.advance(19_999);
+      expect(runner.signals).toEqual([]);
+      await clock.advance(1);
+      expect(runner.signals).toEqual(["SIGTERM"]);
+      runner.end(0, { kind: "signal", signal: "SIGTERM" });
+      await status(0, "failed");
+      clock.jump(clock.now() - ms);
+      await clock.advance(4_999);
+      expect(runner.orders).toHaveLength(1);
+      await clock.advance(1);
+      await started(2);
+    });
+  });
+
+  describe("a log that grows beyond its limit", () => {
+    test("ends the execution as soon as it is seen, and is cut again while it ends", async () => {
+      let cut = false;
+      const { due, started, clock, runner, status, rows } = await setUp({ logsCut: () => cut });
+      due(t0);
+      await started(1);
+      await clock.advance(1_000);
+      expect(runner.signals).toEqual([]);
+      cut = true;
+      await clock.advance(1_000);
+      expect(runner.signals).toEqual(["SIGTERM"]);
+      await clock.advance(10_000);
+      expect(runner.signals).toEqual(["SIGTERM", "SIGKILL"]);
+      runner.end(0, { kind: "signal", signal: "SIGKILL" });
+      await status(0, "failed");
+      expect(rows()[0]).toMatchObject({ reason: "log-limit", signal: "SIGKILL" });
+    });
+
+    test("is a failure too when the script ended before anybody saw it", async () => {
+      const { due, started, runner, status, rows } = await setUp({ logsCut: () => true });
+      due(t0);
+      await started(1);
+      runner.end(0);
+      await status(0, "failed");
+      expect(rows()[0]).toMatchObject({ reason: "log-limit", stdoutBytes: 1 });
+    });
+  });
+
+  describe("while no place is free", () => {
+    const hog = batch({ name: "hog" as BatchName });
+
+    test("the start that waits stands for the latest due time, and one row tells of the gap", async () => {
+      const { due, started, runner, rows, clock } = await setUp({ maxParallel: 1, batches: [hog, batch()] });
+      due(t0, hog);
+      await started(1);
+      for (let i = 0; i < 4; i++) {
+        due(t0 + i * minute);
+        await clock.advance(minute);
+      }
+      due(t0 + 6 * minute, batch(), { from: t0 + 4 * minute, to: t0 + 6 * minute, count: 3 });
+      runner.end(0);
+      await started(2);
+      expect(rows()).toMatchObject([
+        { status: "running", trigger: { dueAt: iso(t0 + 6 * minute) } },
+        { status: "aborted", reason: "missed", missed: { from: iso(t0), to: iso(t0 + 6 * minute), count: 7 } },
+      ]);
+      expect(runner.orders[1]?.ownEnv["BATCH_DUE_AT"]).toBe(iso(t0 + 6 * minute));
+    });
+
+    test("one start after the other is `queue`'s way, and a manual start is not merged", async () => {
+      const one = batch({ concurrency: "queue" });
+      const { due, started, rows, executor } = await setUp({ maxParallel: 1, batches: [hog, one, batch({ name: "other" as BatchName })] });
+      due(t0, hog);
+      await started(1);
+      for (let i = 0; i < 3; i++) due(t0 + i * minute, one);
+      expect(rows().map(({ status, reason }) => reason ?? status)).toEqual(["queued", "queued", "overlap"]);
+      due(t0, batch({ name: "other" as BatchName }));
+      await executor.manual("other");
+      expect(rows("other").map(({ status, reason }) => reason ?? status)).toEqual(["queued", "overlap"]);
+    });
+  });
+
+  test("a due time that has its row is not started again, however the clock was set", async () => {
+    const { due, rows, started, runner, status } = await setUp();
+    due(t0 + minute);
+    await started(1);
+    runner.end(0);
+    await status(0, "succeeded");
+    due(t0 + minute);
+    due(t0 + 2 * minute);
+    await started(2);
+    expect(rows().map((row) => row.trigger.dueAt)).toEqual([iso(t0 + minute), iso(t0 + 2 * minute)]);
+  });
+
+  test("a start that cannot be recorded waits, others go on, and it runs once it can be", async () => {
+    const other = batch({ name: "other" as BatchName });
+    const { due, data, started, runner, rows, clock, history } = await setUp({ batches: [batch(), other] });
+    const blocked = join(data, "batches/report/history.json.tmp");
+    await mkdir(join(blocked, "in-the-way"), { recursive: true });
+    due(t0);
+    await eventually(() => history.trouble() !== null && rows()[0]?.status === "queued");
+    due(t0, other);
+    await started(1);
+    expect(runner.orders[0]?.execution.batch).toBe("other");
+    await clock.advance(5_000);
+    expect(runner.orders).toHaveLength(1);
+    await rm(blocked, { recursive: true });
+    await eventually(async () => {
+      await clock.advance(1_000);
+      return runner.orders.length === 2;
+    });
+    expect(rows()).toMatchObject([{ status: "running", trigger: { dueAt: iso(t0) } }]);
   });
 });

@@ -40,6 +40,17 @@ describe("scheduler", () => {
     expect(decisions).toHaveLength(1_000);
   });
 
+  test("a clock that stood years ahead and is put right does not hold a batch back", async () => {
+    const { clock, scheduler, starts } = setUp();
+    scheduler.set(batch(), t0);
+    clock.jump(t0 + 5 * 365 * 86_400_000);
+    await clock.advance(1_000);
+    expect(starts()).toHaveLength(1);
+    clock.jump(t0 + minute / 2);
+    await clock.advance(minute);
+    expect(starts().slice(1)).toEqual([t0 + minute]);
+  });
+
   test("an unchanged batch keeps its next due time", async () => {
     const { clock, scheduler, starts } = setUp();
     scheduler.set(batch(), t0);

@@ -1,0 +1,34 @@
+// Whether the data folder takes writes: asked of the folder itself, so that it is known before a start depends on it.
+import { writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { StoreError } from "../errors.ts";
+
+export interface Probe {
+  /** Tries again; one try at a time. */
+  look(): Promise<void>;
+  /** Why the last try failed; null when it did not. */
+  trouble(): StoreError | null;
+}
+
+/** A page: a disk that takes no more than a byte is full. */
+const bytes = Buffer.alloc(4_096, ".");
+
+export function createProbe(dataDir: string): Probe {
+  const path = join(dataDir, ".probe");
+  let trouble: StoreError | null = null;
+  let trying: Promise<void> | null = null;
+
+  async function attempt(): Promise<void> {
+    try {
+      await writeFile(path, bytes);
+      trouble = null;
+    } catch (error) {
+      trouble = new StoreError("write", path, error, "is there room in the data folder, and may the agent write there?");
+    }
+  }
+
+  return {
+    look: () => (trying ??= attempt().finally(() => (trying = null))),
+    trouble: () => trouble,
+  };
+}
