@@ -65,10 +65,24 @@ export function workplace() {
   };
 }
 
-export async function startAgent(place: { home: string; batches: string; data: string }, args: string[] = []): Promise<RunningAgent> {
-  const child = spawn(process.execPath, [main, "run", place.batches, "--data", place.data, "--port", "0", ...args], {
+/** How else than plainly the agent is started: a command that execs it, variables of its own, another user. */
+export interface StartedBy {
+  before?: readonly string[];
+  env?: Readonly<Record<string, string>>;
+  uid?: number;
+}
+
+export async function startAgent(
+  place: { home: string; batches: string; data: string },
+  args: string[] = [],
+  by: StartedBy = {},
+): Promise<RunningAgent> {
+  const [command = "", ...words] = [...(by.before ?? []), process.execPath, main, "run", place.batches, "--data", place.data, "--port", "0", ...args];
+  const child = spawn(command, words, {
     cwd: place.home,
+    env: { ...process.env, ...by.env },
     stdio: ["ignore", "pipe", "pipe"],
+    ...(by.uid === undefined ? {} : { uid: by.uid, gid: by.uid }),
   });
   started.push(child);
   let said = "";

@@ -1,0 +1,92 @@
+// What a restarted agent does with the executions that its predecessor left running.
+import { spawn } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import type { BatchDocument, Execution } from "../../agent/core/model.ts";
+import { isAlive, startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
+import { eventually } from "../helpers/tmp.ts";
+
+const everySecond = 'cron: "* * * * * *"\n';
+
+async function running(agent: RunningAgent, batch: string): Promise<Execution> {
+  return eventually(async () => (await agent.executions(`?batch=${batch}&status=running`)).find((row) => row.pid !== null));
+}
+const one = (agent: RunningAgent, id: string) => agent.json<Execution>(`/api/executions/${id}`);
+
+test("timeout and replace work on what was taken over, and its signal is told", async () => {
+  const place = workplace();
+  place.put("slow", `${everySecond}timeout: 4s\n`, "sleep 300\n");
+  place.put("newest", 'cron: "*/5 * * * * *"\nconcurrency: replace\n', "sleep 300\n");
+  let agent = await startAgent(place);
+  const [slow, newest] = [await running(agent, "slow"), await running(agent, "newest")];
+  await agent.exit("SIGKILL");
+  agent = await startAgent(place);
+  await eventually(async () => (await one(agent, slow.id)).status === "failed");
+  expect(await one(agent, slow.id)).toMatchObject({ reason: "timeout", signal: "SIGTERM", pid: slow.pid });
+  expect((await one(agent, slow.id)).durationMs).toBeLessThan(8_000);
+  await eventually(async () => (await one(agent, newest.id)).status === "aborted");
+  expect(await one(agent, newest.id)).toMatchObject({ reason: "replaced" });
+  for (const { pid } of [slow, newest]) expect(isAlive(pid ?? 0)).toBe(false);
+});
+
+test("shutdown ends what was taken over, as it ends its own", async () => {
+  const place = workplace();
+  place.put("long", everySecond, "sleep 300\n");
+  let agent = await startAgent(place);
+  const { id, pid } = await running(agent, "long");
+  await agent.exit("SIGKILL");
+  agent = await startAgent(place, ["--grace", "0s"]);
+  expect(await agent.exit("SIGTERM")).toEqual({ code: 0, signal: null });
+  expect(isAlive(pid ?? 0)).toBe(false);
+  const document = JSON.parse(readFileSync(join(place.data, "batches/long/history.json"), "utf8")) as BatchDocument;
+  expect(document.executions.find((row) => row.id === id)).toMatchObject({ status: "aborted", reason: "shutdown" });
+});
+
+test("a pid that is another process by now is neither taken over nor signalled; the run goes on", async () => {
+  const place = workplace();
+  place.put("gone", `${everySecond}timeout: 2s\nonFailure: alarm\n`, "sleep 300\n");
+  place.put("then", "after: gone\nindependent: true\n", "true\n");
+  place.put("alarm", "tags: [answer]\n", "true\n");
+  let agent = await startAgent(place);
+  const { id, pid, run } = await running(agent, "gone");
+  await agent.exit("SIGKILL");
+  process.kill(-(pid ?? 0), "SIGKILL");
+  const stranger = spawn("sleep", ["300"], { detached: true });
+  const path = join(place.data, "batches/gone/history.json");
+  const text = readFileSync(path, "utf8");
+  // As if the number had been given to another process meanwhile, whatever had been written where.
+  writeFileSync(path, text.replaceAll(`"pid":${pid}`, `"pid":${stranger.pid}`).replaceAll('"pid":null', `"pid":${stranger.pid}`));
+  writeFileSync(join(place.data, "batches/gone/executions", id, "pid"), `${stranger.pid}\n`);
+  place.drop("gone");
+  place.put("gone", `cron: "0 0 1 1 *"\nonFailure: alarm\n`, "sleep 300\n");
+
+  agent = await startAgent(place);
+  await eventually(async () => (await one(agent, id)).status === "failed");
+  expect(await one(agent, id)).toMatchObject({ reason: "lost", exitCode: null, signal: null });
+  const chain = await eventually(async () => {
+    const { state, items } = await agent.json<{ state: string; items: Execution[] }>(`/api/runs/${run}`);
+    return state !== "running" && items.length === 3 && items;
+  });
+  expect(chain.map(({ batch, status }) => [batch, status]).sort()).toEqual([["alarm", "succeeded"], ["gone", "failed"], ["then", "succeeded"]]);
+  expect(await agent.exit("SIGTERM")).toEqual({ code: 0, signal: null });
+  expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
+  expect(isAlive(stranger.pid ?? 0)).toBe(true);
+  stranger.kill("SIGKILL");
+});
+
+test("after a reboot nothing is taken over, and the retry of what was lost goes on", async () => {
+  const place = workplace();
+  place.put("report", `${everySecond}retry: {limit: 1, delay: 1s}\n`, "[ $BATCH_ATTEMPT = 2 ] || sleep 300\n");
+  let agent = await startAgent(place);
+  const { id, pid } = await running(agent, "report");
+  await agent.exit("SIGKILL");
+  const path = join(place.data, "batches/report/history.json");
+  writeFileSync(path, readFileSync(path, "utf8").replace(/"boot":"[^"]*"/, '"boot":"another"'));
+  agent = await startAgent(place);
+  await eventually(async () => (await one(agent, id)).reason === "lost");
+  const retry = await eventually(async () => (await agent.executions("?status=succeeded")).find((row) => row.trigger.by === id));
+  expect(retry).toMatchObject({ attempt: 2, trigger: { kind: "retry" } });
+  expect(isAlive(pid ?? 0)).toBe(true); // not known to be ours: not signalled
+  process.kill(-(pid ?? 0), "SIGKILL");
+});
