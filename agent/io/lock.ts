@@ -35,7 +35,11 @@ export async function takeLock(dataDir: string, boot: string | null, now: () => 
   };
   const mine = `${path}.${process.pid}.${mineCount++}`;
   try {
-    await mkdir(dataDir, { recursive: true });
+    await mkdir(dataDir).catch(async (error: unknown) => {
+      // Only then, as `recursive` calls a read-only disk ENOENT.
+      if (errorCode(error) === "ENOENT") await mkdir(dataDir, { recursive: true });
+      else if (errorCode(error) !== "EEXIST") throw error;
+    });
     // Written whole beside it first: whoever sees the lock sees all of it.
     await writeFile(mine, `${JSON.stringify(self)}\n`, { flush: true });
     for (let attempt = 0; !(await create(mine, path)); attempt++) {

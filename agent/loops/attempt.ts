@@ -102,7 +102,9 @@ export function createAttempt(running: Execution, deps: AttemptDeps): Attempt {
     cancelKill();
     const sizes = await trim();
     if (cut) reason ??= "log-limit";
-    return transition(execution, endingEvent({ ...ending, ...sizes }, reason));
+    // One that was taken over leaves no word when its whole group is killed, its shell included; but it is known who did it.
+    const how = ending.kind === "lost" && killed ? ({ ...ending, kind: "signal", signal: "SIGKILL" } as const) : ending;
+    return transition(execution, endingEvent({ ...how, ...sizes }, reason));
   }
 
   /** What was ended is over when its grandchildren are gone too, those that shrug off SIGTERM at its SIGKILL. */

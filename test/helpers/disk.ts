@@ -1,0 +1,31 @@
+// A small disk of its own, to fill and to make read-only. Needs root, as mounting does.
+import { execFileSync } from "node:child_process";
+import { mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach } from "vitest";
+import { temporaryFolder } from "./tmp.ts";
+
+export const canMount = process.getuid?.() === 0;
+const mounted: string[] = [];
+
+afterEach(() => {
+  for (const path of mounted.splice(0)) execFileSync("umount", ["--lazy", path]);
+});
+
+export function smallDisk(size = "8m") {
+  const path = join(temporaryFolder(), "disk");
+  mkdirSync(path);
+  execFileSync("mount", ["-t", "tmpfs", "-o", `size=${size}`, "tmpfs", path]);
+  mounted.push(path);
+  const filler = join(path, "filler");
+  return {
+    path,
+    /** Leaves not a page free. */
+    fill() {
+      const { bfree, bsize } = statfsSync(path);
+      writeFileSync(filler, Buffer.alloc(bfree * bsize));
+    },
+    empty: () => rmSync(filler, { force: true }),
+    remount: (mode: "ro" | "rw") => execFileSync("mount", ["-o", `remount,${mode}`, path]),
+  };
+}
