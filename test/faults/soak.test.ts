@@ -1,7 +1,6 @@
 // SOAK_SECONDS=600 npx vitest run test/faults/soak.test.ts: many starts a second for long; nothing may grow.
 import { execFileSync } from "node:child_process";
 import { readdirSync } from "node:fs";
-import { join } from "node:path";
 import { expect, test } from "vitest";
 import { startAgent, usage, workplace } from "../helpers/agent.ts";
 import { eventually } from "../helpers/tmp.ts";
