@@ -1,14 +1,8 @@
 // The composition root: builds the adapters, wires the loops, starts in order, stops in reverse order.
-import { mkdtemp, rm } from "node:fs/promises";
-import { tmpdir } from "node:os";
 import { resolve, join } from "node:path";
 import type { Config } from "./config.ts";
-import { parseBatch } from "./core/batch.ts";
-import { runState } from "./core/chain.ts";
 import { baseEnvironment } from "./core/environment.ts";
-import { buildGraph, emptyGraph } from "./core/graph.ts";
-import type { Batch, BatchName, BatchStatus, Execution, ExecutionId, Folder, Problem, ProblemCode, Revision } from "./core/model.ts";
-import { ConfigError } from "./errors.ts";
+import type { Batch, BatchName, BatchStatus, Problem, ProblemCode } from "./core/model.ts";
 import { createApp } from "./http/app.ts";
 import { listen } from "./http/server.ts";
 import { createIds, systemClock } from "./io/clock.ts";
@@ -44,13 +38,22 @@ export interface Agent {
 export async function startAgent(
   dir: string,
   config: Config,
-  deps: { log: Logger; env: Readonly<Record<string, string | undefined>>; version: string },
+  deps: {
+    log: Logger;
+    env: Readonly<Record<string, string | undefined>>;
+    version: string;
+    /** Called when another agent has taken the data folder over: this one must end at once and leave all as it is. */
+    onLockLost(): void;
+  },
 ): Promise<Agent> {
   const clock = systemClock;
   const { log, version } = deps;
   const dataDir = resolve(config.data);
   const runner = createRunner(dataDir, clock);
-  const unlock = await takeLock(dataDir, runner.boot, clock.now);
+  const unlock = await takeLock(dataDir, runner.boot, clock.now, (holder) => {
+    log.error(`the agent with ${holder} has taken over the data folder; this one ends and leaves all to it`);
+    deps.onLockLost();
+  });
   const undo: (() => Promise<void>)[] = [unlock];
   const stopAll = async () => {
     let well = true;
@@ -197,90 +200,4 @@ function definitionOf(status: BatchStatus | undefined) {
 
 function ownProblem(code: ProblemCode, file: string | null, message: string, hint: string | null): Problem {
   return { batch: "", file, line: null, column: null, path: null, code, message, hint };
-}
-
-export interface ForegroundRun {
-  executions(): readonly Execution[];
-  /** Absolute path of an execution's folder. */
-  folder(execution: Execution): string;
-  /** Resolves when the run is over. */
-  ended: Promise<void>;
-  stop(): Promise<void>;
-  /** Deletes all it made. */
-  clean(): Promise<void>;
-}
-
-const lookMs = 20;
-const quiet: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
-
-/**
- * Runs one batch of the folder `dir` at once, and with `chain` what follows it, on a data folder that is thrown away.
- * Without `chain` there is one attempt only. Throws ConfigError when there is no such batch or it has problems.
- */
-export async function runInForeground(
-  name: string,
-  dir: string,
-  options: { chain: boolean },
-  deps: { env: Readonly<Record<string, string | undefined>>; timeZone: string },
-): Promise<ForegroundRun> {
-  const clock = systemClock;
-  const dataDir = await mkdtemp(join(tmpdir(), "batch-agent-exec-"));
-  const revisions = createRevisions(dataDir, dir, createSource);
-  const clean = async () => {
-    await revisions.collect(() => new Set()); // read-only folders hold on to their files
-    await rm(dataDir, { recursive: true, force: true });
-  };
-  try {
-    const history = await openHistory(dataDir, { clock, log: quiet });
-    const source = createSource(dir);
-    const looks = new Map<string, { folder: Folder; batch: Batch | null; problems: readonly Problem[] }>();
-    for (const entry of options.chain ? await source.list() : [name]) {
-      const loaded = await source.load(entry);
-      if (loaded.kind === "found") looks.set(entry, { folder: loaded.folder, ...parseBatch(loaded.folder, { timeZone: deps.timeZone }) });
-    }
-    const root = looks.get(name);
-    if (root === undefined) throw new ConfigError(`there is no batch ${name} in ${dir}`, "batches are named by their folders");
-    if (root.batch === null) throw new ConfigError(`${name} has problems: ${root.problems[0]?.message ?? ""}`, `batch-agent validate ${dir}`);
-    const graph = options.chain ? buildGraph([...looks.values()].flatMap(({ batch }) => batch ?? []), new Set(looks.keys())) : emptyGraph;
-    const definitions = new Map<string, { batch: Batch; revision: Revision; commit: null }>();
-    for (const { folder, batch } of looks.values()) {
-      if (batch === null || graph.problems.has(batch.name) || !(await revisions.store(folder))) continue;
-      const asked = batch.name === name ? { ...batch, enabled: true } : batch;
-      definitions.set(batch.name, { batch: options.chain ? asked : { ...asked, retry: null, onFailure: null }, revision: folder.digest, commit: null });
-    }
-    const logs = createLogStore(dataDir);
-    const folderOf = (batch: BatchName, id: ExecutionId) => join(dataDir, "batches", batch, "executions", id);
-    const executor = createExecutor({
-      clock,
-      newId: createIds(null),
-      history,
-      runner: createRunner(dataDir, clock),
-      log: quiet,
-      maxParallel: 4,
-      definition: (of) => definitions.get(of) ?? null,
-      graph: () => graph,
-      paths: { revision: revisions.path, state: (of) => join(dataDir, "batches", of, "state"), execution: folderOf },
-      trimLogs: ({ batch, id }) => logs.trim(batch, id, Infinity),
-      baseEnv: baseEnvironment(deps.env),
-    });
-    const answer = await executor.manual(name);
-    if ("error" in answer) throw new ConfigError(answer.error);
-    const run = history.find(answer.id)?.run ?? "";
-    const over = async () => {
-      while (runState(history.run(run)) === "running") await new Promise<void>((done) => void clock.after(lookMs, done));
-    };
-    return {
-      executions: () => history.run(run),
-      folder: ({ batch, id }) => folderOf(batch, id),
-      ended: over(),
-      stop: () => executor.stop(0),
-      async clean() {
-        await history.flush();
-        await clean();
-      },
-    };
-  } catch (error) {
-    await clean();
-    throw error;
-  }
 }

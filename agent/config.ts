@@ -16,6 +16,20 @@ export interface Config {
   /** Bytes a log. */
   logLimitBytes: number;
   keepRemovedMs: number;
+  /** Most entries of an archive, and most bytes it may unpack to. */
+  archiveEntries: number;
+  archiveBytes: number;
+  /** Path of the file that holds the token all requests must bear; null: none. */
+  tokenFile: string | null;
+  /** Where people reach the agent, for links in messages; null: where it listens. No `/` at its end. */
+  baseUrl: string | null;
+  /** SMTP server as a URL; null: no mail. */
+  smtpUrl: string | null;
+  mailFrom: string | null;
+  /** Path of the file that holds the secret webhooks are signed with; null: unsigned. */
+  webhookSecretFile: string | null;
+  /** Remote repository to follow; null: the folder is followed as it is. */
+  git: { url: string; ref: string | null; path: string; intervalMs: number } | null;
   logLevel: string;
 }
 
@@ -47,6 +61,17 @@ export function runOptions(machine: Machine): readonly Option[] {
     { name: "time-zone", value: "name", description: "zone of batches that name none", fallback: machine.timeZone },
     { name: "log-limit", value: "size", description: "how long each log of an execution may be; one that writes more is ended", fallback: "1GiB" },
     { name: "keep-removed", value: "duration", description: "how long the data of a removed batch is kept", fallback: "30d" },
+    { name: "archive-entries", value: "number", description: "how many entries an archive may have", fallback: "10000" },
+    { name: "archive-bytes", value: "size", description: "how much an archive may unpack to", fallback: "256MiB" },
+    { name: "token-file", value: "file", description: "holds the token that every request must bear; none without it", fallback: "" },
+    { name: "base-url", value: "url", description: "where people reach the dashboard, for links in messages; where it listens without it", fallback: "" },
+    { name: "smtp-url", value: "url", description: "SMTP server for mail, smtp:// or smtps://; no mail without it", fallback: "" },
+    { name: "mail-from", value: "address", description: "sender of mails", fallback: "" },
+    { name: "webhook-secret-file", value: "file", description: "holds the secret that webhooks are signed with; unsigned without it", fallback: "" },
+    { name: "git-url", value: "url", description: "repository to follow instead of a folder", fallback: "" },
+    { name: "git-ref", value: "ref", description: "branch or tag of it; its default branch without it", fallback: "" },
+    { name: "git-path", value: "path", description: "folder of batches in it", fallback: "" },
+    { name: "git-interval", value: "duration", description: "how often it is asked for news", fallback: "60s" },
     { name: "log-level", value: "level", description: "debug, info, warn or error", fallback: "info" },
   ];
 }
@@ -115,6 +140,29 @@ export function readConfig(
     return value;
   }
 
+  function optional(name: string): string | null {
+    const { value } = text(name);
+    return value === "" ? null : value;
+  }
+
+  function url(name: string, protocols: readonly string[]): string | null {
+    const { value, from } = text(name);
+    if (value === "") return null;
+    // The value may hold a password: it is not repeated.
+    if (!URL.canParse(value) || !protocols.includes(new URL(value).protocol)) {
+      throw new ConfigError(`${from}: this is not a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`);
+    }
+    return value.replace(/\/+$/, "");
+  }
+
+  function git(): Config["git"] {
+    const gitUrl = optional("git-url");
+    const [ref, path, intervalMs] = [optional("git-ref"), text("git-path").value, duration("git-interval", 1_000)];
+    if (gitUrl !== null) return { url: gitUrl, ref, path, intervalMs };
+    if (ref !== null || path !== "") throw new ConfigError("--git-ref and --git-path need --git-url");
+    return null;
+  }
+
   return {
     data: text("data").value,
     host: text("host").value,
@@ -126,6 +174,14 @@ export function readConfig(
     timeZone: zone("time-zone"),
     logLimitBytes: size("log-limit", 1),
     keepRemovedMs: duration("keep-removed", 0),
+    archiveEntries: integer("archive-entries", 1, 1_000_000),
+    archiveBytes: size("archive-bytes", 1),
+    tokenFile: optional("token-file"),
+    baseUrl: url("base-url", ["http:", "https:"]),
+    smtpUrl: url("smtp-url", ["smtp:", "smtps:"]),
+    mailFrom: optional("mail-from"),
+    webhookSecretFile: optional("webhook-secret-file"),
+    git: git(),
     logLevel: word("log-level", ["debug", "info", "warn", "error"]),
   };
 }

@@ -49,12 +49,12 @@ Each option is also an environment variable, --max-parallel is ${environmentName
 working directory is read first. Signals: SIGTERM or SIGINT ends in order, a second one at once; SIGHUP looks over the folder now.`,
     );
   for (const { name, value, description, fallback } of runOptions(thisMachine())) {
-    const option = new Option(value === null ? `--${name}` : `--${name} <${value}>`, `${description} (default: ${fallback})`);
+    const option = new Option(value === null ? `--${name}` : `--${name} <${value}>`, fallback === "" ? description : `${description} (default: ${fallback})`);
     command.addOption(option);
   }
   command.action(async (dir: string, options: Record<string, string | boolean | undefined>) => {
     const flags = Object.fromEntries(Object.entries(options).map(([key, value]) => [dashed(key), value]));
-    const { agent, config } = await run(dir, flags, { env: process.env, people: process.stdout.isTTY, version });
+    const { agent, config } = await run(dir, flags, { env: process.env, people: process.stdout.isTTY, version, onLockLost: () => process.exit(1) });
     process.on("SIGHUP", () => void agent.resync());
     let asked = false;
     const stop = (signal: "SIGTERM" | "SIGINT") => {

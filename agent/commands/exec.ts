@@ -1,7 +1,7 @@
 // `batch-agent exec`: one batch here and now, in the foreground, its output live. Needs no agent and leaves no history.
 import { closeSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
-import { runInForeground, type ForegroundRun } from "../agent.ts";
+import { runInForeground, type ForegroundRun } from "../foreground.ts";
 import type { Execution } from "../core/model.ts";
 
 const copyMs = 100;

@@ -15,7 +15,7 @@ export function thisMachine(): Machine {
 export async function run(
   dir: string,
   flags: Readonly<Record<string, string | boolean | undefined>>,
-  deps: { env: Readonly<Record<string, string | undefined>>; people: boolean; version: string },
+  deps: { env: Readonly<Record<string, string | undefined>>; people: boolean; version: string; onLockLost(): void },
 ): Promise<{ agent: Agent; config: Config }> {
   const config = readConfig(flags, deps.env, thisMachine());
   const info = await stat(dir).catch(() => null);
@@ -23,7 +23,7 @@ export async function run(
     throw new ConfigError(`there is no folder of batches at ${dir}`, "name it as in `batch-agent run path/to/batches.d`, or make it");
   }
   const log = createLogger({ level: config.logLevel, people: deps.people });
-  const agent = await startAgent(dir, config, { log, env: deps.env, version: deps.version });
+  const agent = await startAgent(dir, config, { log, env: deps.env, version: deps.version, onLockLost: deps.onLockLost });
   log.info(`batch-agent ${deps.version} runs ${dir}; dashboard: ${agent.url}`, { url: agent.url });
   return { agent, config };
 }

@@ -37,8 +37,16 @@ export interface OpenHistory extends History {
 }
 
 /** Opens data/batches. A document that cannot be read is set aside as `history.json.corrupt-<time>`, and said. */
-export async function openHistory(dataDir: string, deps: { clock: Clock; log: Logger }): Promise<OpenHistory> {
-  const { clock, log } = deps;
+export async function openHistory(
+  dataDir: string,
+  deps: {
+    clock: Clock;
+    log: Logger;
+    /** Hears of each execution that is new or another than before, once it can be seen here; it may not be on disk yet. */
+    onChange?: (execution: Execution, before: Execution | undefined) => void;
+  },
+): Promise<OpenHistory> {
+  const { clock, log, onChange } = deps;
   const home = join(dataDir, "batches");
   const keepers = new Map<string, Keeper>();
   const byId = new Map<string, Execution>();
@@ -176,11 +184,13 @@ export async function openHistory(dataDir: string, deps: { clock: Clock; log: Lo
   function place(execution: Execution): Keeper {
     const keeper = keeperOf(execution.batch, clock.now());
     const list = keeper.db.data.executions;
+    const before = byId.get(execution.id);
     const at = list.findLastIndex((other) => other.id === execution.id);
     if (at >= 0) list[at] = execution;
     else list.push(execution);
-    if (byId.has(execution.id)) byId.set(execution.id, execution);
+    if (before !== undefined) byId.set(execution.id, execution);
     else index(execution); // ids only grow, so the order stays sorted
+    if (before !== execution) onChange?.(execution, before);
     return keeper;
   }
 

@@ -22,9 +22,14 @@ let mineCount = 0;
 
 /**
  * Takes the lock of a data folder, made if need be. Throws ConfigError naming the holder's pid and host.
- * The result gives it back.
+ * The result gives it back. `onLost`: another agent holds it by now, as this one seemed gone (asleep, cut off) to it.
  */
-export async function takeLock(dataDir: string, boot: string | null, now: () => number): Promise<() => Promise<void>> {
+export async function takeLock(
+  dataDir: string,
+  boot: string | null,
+  now: () => number,
+  onLost: (holder: string) => void = () => undefined,
+): Promise<() => Promise<void>> {
   const path = join(dataDir, "agent.lock");
   const self: Holder = {
     pid: process.pid,
@@ -59,15 +64,23 @@ export async function takeLock(dataDir: string, boot: string | null, now: () => 
   } finally {
     await unlink(mine).catch(() => undefined);
   }
-  const touching = setInterval(() => {
+  const isMine = (holder: Holder | null) => holder?.pid === self.pid && holder.host === self.host && holder.since === self.since;
+  async function touch(): Promise<void> {
+    const holder = await read(path);
+    if (holder !== null && !isMine(holder)) {
+      clearInterval(touching);
+      return onLost(`pid ${holder.pid} on host ${holder.host}`);
+    }
+    // Somebody deleted it: it is still ours.
+    if (holder === null) await writeFile(path, `${JSON.stringify(self)}\n`, { flag: "wx" });
     const at = new Date(now());
-    utimes(path, at, at).catch(() => undefined);
-  }, touchMs);
+    await utimes(path, at, at);
+  }
+  const touching = setInterval(() => void touch().catch(() => undefined), touchMs); // a disk that is full is told of elsewhere
   touching.unref();
   return async () => {
     clearInterval(touching);
-    const holder = await read(path);
-    if (holder?.pid === self.pid && holder.host === self.host) await unlink(path).catch(() => undefined);
+    if (isMine(await read(path))) await unlink(path).catch(() => undefined);
   };
 }
 

@@ -1,6 +1,8 @@
 // Every due time leaves a row: over restarts, sleeps of the agent, disabling, edits, and a full queue.
+import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import { startAgent, workplace } from "../helpers/agent.ts";
+import { isAlive, startAgent, workplace } from "../helpers/agent.ts";
 import { doubled, ownDueTimes, uncovered } from "../helpers/ledger.ts";
 import { eventually } from "../helpers/tmp.ts";
 
@@ -32,6 +34,30 @@ test("restarts, kills and a stopped agent leave no due time without a row and no
   expect(uncovered(rows, "beat", own[0] ?? 0, own.at(-1) ?? 0)).toEqual([]);
   const gaps = rows.filter((row) => row.reason === "missed");
   expect(gaps.every((row) => ownDueTimes(rows, "beat").includes(Date.parse(row.missed?.to ?? "")))).toBe(true); // the latest of each ran
+});
+
+test("an agent that slept while another took its data folder over ends by itself and touches nothing", async () => {
+  const place = workplace();
+  place.put("long", everySecond, "sleep 300\n");
+  const agent = await startAgent(place);
+  const { pid } = await eventually(async () => (await agent.executions("?status=running")).find((row) => row.pid !== null));
+  agent.child.kill("SIGSTOP");
+  // As an agent on another host would, once the lock has not been touched for long.
+  writeFileSync(join(place.data, "agent.lock"), JSON.stringify({ pid: 7, host: "elsewhere", boot: null, startTicks: null, since: new Date().toISOString() }));
+  agent.child.kill("SIGCONT");
+  expect(await agent.exit()).toEqual({ code: 1, signal: null });
+  expect(agent.log()).toMatch(/pid 7 on host elsewhere has taken over/);
+  expect(isAlive(pid ?? 0)).toBe(true);
+  expect(readFileSync(join(place.data, "agent.lock"), "utf8")).toContain("elsewhere");
+  process.kill(-(pid ?? 0), "SIGKILL");
+});
+
+test("a lock that somebody deleted is made again", async () => {
+  const place = workplace();
+  const agent = await startAgent(place);
+  rmSync(join(place.data, "agent.lock"));
+  await eventually(() => existsSync(join(place.data, "agent.lock")));
+  await expect(startAgent(place)).rejects.toThrow(new RegExp(`pid ${agent.child.pid} on host`));
 });
 
 test("nothing is owed for the time in which a batch rested, and an edit of the script costs no due time", async () => {

@@ -1,0 +1,50 @@
+// The routes for programs: health, and everything below /api, as JSON and plain text.
+import type { Context, Hono } from "hono";
+import { graphView, problemView, runView } from "../core/views.ts";
+import type { AppDeps } from "./app.ts";
+import { archiveResponse, logResponse } from "./logs.ts";
+import { HttpProblem } from "./problem.ts";
+import { batchQuery, executionQuery } from "./query.ts";
+import { createReader } from "./read.ts";
+
+export function addApiRoutes(app: Hono, deps: AppDeps): void {
+  const { catalog, history, logs } = deps;
+  const { live, viewOf, executionOf, batchOf } = createReader(deps);
+  const json = (c: Context, body: unknown, status: 200 | 503 = 200) => {
+    c.header("Cache-Control", "no-store");
+    return c.json(body as object, status);
+  };
+
+  app.get("/healthz", (c) => json(c, { status: "ok" }));
+  app.get("/readyz", (c) => {
+    const reasons = catalog.notReady();
+    return json(c, { ready: reasons.length === 0, reasons, details: catalog.details() }, reasons.length === 0 ? 200 : 503);
+  });
+
+  app.get("/api/batches", async (c) => {
+    const { tag, state } = batchQuery(c);
+    const items = catalog
+      .batches()
+      .filter((batch) => state === undefined || batch.state === state)
+      .filter((batch) => tag === undefined || batch.batch?.file.tags.includes(tag));
+    return json(c, { items: await Promise.all(items.map(viewOf)) });
+  });
+  app.get("/api/batches/:name", async (c) => json(c, await viewOf(batchOf(c))));
+  app.get("/api/problems", (c) => json(c, { items: catalog.problems().map(problemView) }));
+
+  app.get("/api/executions", async (c) => {
+    const { items, more } = history.page(executionQuery(c));
+    return json(c, { items: await Promise.all(items.map(live)), nextCursor: more ? (items.at(-1)?.id ?? null) : null });
+  });
+  app.get("/api/executions/:id", async (c) => json(c, await live(executionOf(c))));
+  app.get("/api/executions/:id/stdout", (c) => logResponse(c, logs, executionOf(c), "stdout"));
+  app.get("/api/executions/:id/stderr", (c) => logResponse(c, logs, executionOf(c), "stderr"));
+  app.get("/api/executions/:id/logs", (c) => archiveResponse(c, logs, executionOf(c)));
+
+  app.get("/api/runs/:run", async (c) => {
+    const executions = history.run(c.req.param("run"));
+    if (executions.length === 0) throw new HttpProblem(404, `there is no run ${c.req.param("run")}`);
+    return json(c, { ...runView(c.req.param("run"), executions), items: await Promise.all(executions.map(live)) });
+  });
+  app.get("/api/graph", (c) => json(c, graphView(catalog.batches(), catalog.edges())));
+}

@@ -1,0 +1,45 @@
+// What the API and the pages both show: views of batches and executions with what is live about them.
+import type { Context } from "hono";
+import type { BatchStatus, Execution } from "../core/model.ts";
+import { batchView, executionView, type ExecutionView } from "../core/views.ts";
+import type { AppDeps } from "./app.ts";
+import { HttpProblem } from "./problem.ts";
+
+const nextShown = 5;
+
+export type Reader = ReturnType<typeof createReader>;
+
+export function createReader({ catalog, history, logs }: Pick<AppDeps, "catalog" | "history" | "logs">) {
+  /** A running one's logs grow; its record does not know. */
+  async function live(execution: Execution): Promise<ExecutionView> {
+    if (execution.status !== "running") return executionView(execution);
+    const [out, err] = await Promise.all((["stdout", "stderr"] as const).map((stream) => logs.stat(execution.batch, execution.id, stream)));
+    return executionView(execution, { stdoutBytes: out?.size ?? 0, stderrBytes: err?.size ?? 0 });
+  }
+
+  async function viewOf(status: BatchStatus) {
+    const document = history.document(status.name);
+    const view = batchView(status, document, catalog.next(status.name, nextShown));
+    const last = document?.executions.at(-1);
+    return last?.status === "running" ? { ...view, lastExecution: await live(last) } : view;
+  }
+
+  return {
+    live,
+    viewOf,
+    /** The one the path names; throws a 404. */
+    executionOf(c: Context): Execution {
+      const id = c.req.param("id") ?? "";
+      const execution = history.find(id);
+      if (execution === undefined) throw new HttpProblem(404, `there is no execution ${id}`);
+      return execution;
+    },
+    /** The one the path names; throws a 404. */
+    batchOf(c: Context): BatchStatus {
+      const name = c.req.param("name") ?? "";
+      const status = catalog.batch(name);
+      if (status === undefined) throw new HttpProblem(404, `there is no batch ${name}`);
+      return status;
+    },
+  };
+}
