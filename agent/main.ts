@@ -54,17 +54,21 @@ working directory is read first. Signals: SIGTERM or SIGINT ends in order, a sec
   }
   command.action(async (dir: string, options: Record<string, string | boolean | undefined>) => {
     const flags = Object.fromEntries(Object.entries(options).map(([key, value]) => [dashed(key), value]));
-    const { agent, config } = await run(dir, flags, { env: process.env, people: process.stdout.isTTY, version, onLockLost: () => process.exit(1) });
-    process.on("SIGHUP", () => void agent.resync());
+    const started = run(dir, flags, { env: process.env, people: process.stdout.isTTY, version, onLockLost: () => process.exit(1) });
+    // Heard from the first moment on: as process 1 of a container the agent would else be deaf to them while it starts.
     let asked = false;
     const stop = (signal: "SIGTERM" | "SIGINT") => {
       if (asked) process.exit(signal === "SIGTERM" ? 143 : 130);
       asked = true;
-      if (process.stdout.isTTY) console.log(`ending; running executions get ${config.graceMs / 1000} s, a second signal leaves at once`);
-      void agent.stop().then((well) => process.exit(well ? 0 : 1));
+      void started.then(async ({ agent, config }) => {
+        if (process.stdout.isTTY) console.log(`ending; running executions get ${config.graceMs / 1000} s, a second signal leaves at once`);
+        process.exit((await agent.stop()) ? 0 : 1);
+      }, () => undefined);
     };
     process.on("SIGTERM", stop);
     process.on("SIGINT", stop);
+    process.on("SIGHUP", () => void started.then(({ agent }) => agent.resync(), () => undefined));
+    await started;
   });
 }
 

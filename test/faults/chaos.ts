@@ -97,7 +97,7 @@ export async function chaos(options: { home: string; kills: number; seed: number
     let said = "";
     child.stderr?.on("data", (chunk: Buffer) => (said += chunk.toString()));
     const ended = once(child, "exit").then(([code, signal]) => {
-      if (signal === "SIGKILL" || code === 0) return;
+      if (signal === "SIGKILL" || signal === "SIGTERM" || code === 0) return; // SIGTERM: before it was there to hear it
       crashes += 1;
       console.error(`the agent ended by itself: ${code ?? signal}\n${said}`);
     });

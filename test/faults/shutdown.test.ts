@@ -1,4 +1,6 @@
 // The end of the agent: with a thousand waiting, with scripts that shrug off signals, at once by a second signal.
+import { spawn } from "node:child_process";
+import { once } from "node:events";
 import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -45,4 +47,16 @@ test("a second signal leaves at once, and what ran is taken over by the next age
   expect(await agent.json(`/api/executions/${id}`)).toMatchObject({ status: "running", pid });
   await agent.exit("SIGINT");
   expect(isAlive(pid ?? 0)).toBe(false);
+});
+
+test("a signal that comes while the agent starts ends it in order, its lock given back", async () => {
+  const place = workplace();
+  for (let i = 0; i < 300; i++) place.put(`b-${i}`, "cron: '@yearly'\n", "true\n");
+  const main = join(import.meta.dirname, "../../dist/main.js");
+  const child = spawn(process.execPath, [main, "run", place.batches, "--data", place.data, "--port", "0"], { cwd: place.home, stdio: "ignore" });
+  const ended = once(child, "exit");
+  await eventually(() => existsSync(join(place.data, "agent.lock")));
+  child.kill("SIGTERM");
+  expect(await ended).toEqual([0, null]);
+  expect(existsSync(join(place.data, "agent.lock"))).toBe(false);
 });
