@@ -15,6 +15,7 @@ import { createRunner, hasBash } from "./io/runner.ts";
 import { createSource } from "./io/source.ts";
 import { createTriggerBox } from "./io/triggers.ts";
 import { createWatch } from "./io/watch.ts";
+import { createWorkTree } from "./io/worktree.ts";
 import { createExecutor } from "./loops/executor.ts";
 import { createReconciler, type Reconciler } from "./loops/reconciler.ts";
 import { createScheduler } from "./loops/scheduler.ts";
@@ -96,6 +97,7 @@ export async function startAgent(
     const watch = createWatch(dir, { poll: config.poll, log, onDirty: (name) => reconciler.dirty(name) });
     const reconciler: Reconciler = createReconciler({
       source,
+      workTree: createWorkTree(dir),
       revisions,
       history,
       clock,

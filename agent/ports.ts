@@ -52,6 +52,19 @@ export interface BatchSource {
   load(name: string): Promise<Loaded>;
 }
 
+/** What is known of the git work tree that the folder of batches lies in. */
+export interface WorkTreeState {
+  /** Its HEAD, 40 hex; null outside of a work tree and before the first commit. */
+  commit: string | null;
+  /** Since when git holds its index locked, as it does while it rewrites the files; null when it does not. */
+  lockedAt: EpochMs | null;
+}
+
+export interface WorkTree {
+  /** Never throws. */
+  look(): Promise<WorkTreeState>;
+}
+
 /** Immutable copies of batch folders by digest. */
 export interface Revisions {
   /** Copies the batch's files as they are now; false when they are no longer what `folder` says. Throws StoreError. */

@@ -137,7 +137,9 @@ export async function walkTree(root: string, folder: string): Promise<Tree> {
     }
   }
 
-  await visit(folder, "", 0);
+  const start = await realpath(folder); // a folder that is a link itself, as in a volume with `items`
+  if (isWithin(root, start)) await visit(start, "", 0);
+  else faults.push({ code: "link-outside", path: "", message: "it is a symbolic link that leaves the watched folder" });
   if (bytes > treeLimits.bytes) {
     faults.push({ code: "too-large", path: "", message: `holds ${bytes} bytes, more than ${treeLimits.bytes}` });
   }

@@ -26,7 +26,8 @@ export function createRevisions(dataDir: string, root: string, sourceOf: (root: 
     const staging = join(home, `.staging-${process.pid}-${staged++}`);
     try {
       await mkdir(staging, { recursive: true });
-      const { files, faults } = await walkTree(await realpath(root), join(root, folder.name));
+      const real = await realpath(root);
+      const { files, faults } = await walkTree(real, join(real, folder.name));
       if (faults.length > 0 || (await copy(files, staging)) !== folder.digest) {
         await remove(staging);
         return false;

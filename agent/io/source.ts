@@ -1,6 +1,6 @@
 // Reads batch folders into facts. What they mean is decided in core.
 import { createHash } from "node:crypto";
-import { lstat, readdir, realpath, stat } from "node:fs/promises";
+import { readdir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import type { Folder, Problem, ProblemCode, Revision } from "../core/model.ts";
 import { StoreError } from "../errors.ts";
@@ -36,11 +36,11 @@ export function createSource(root: string): BatchSource {
 
   async function load(name: string): Promise<Loaded> {
     try {
-      const path = join(root, name);
-      const link = await lstat(path);
-      const info = link.isSymbolicLink() ? await stat(path) : link;
+      const real = await realpath(root); // once, so that all of a batch comes from the same tree when a link at the root is swapped
+      const path = join(real, name);
+      const info = await stat(path);
       if (!info.isDirectory()) return archive.test(name) ? loadArchive(name, info.mtimeMs) : { kind: "absent" };
-      return await loadFolder(name, path);
+      return await loadFolder(name, real, path);
     } catch (error) {
       const code = errorCode(error);
       // A missing entry is absence only while its root is there.
@@ -71,12 +71,12 @@ export function createSource(root: string): BatchSource {
     return { name, location: `${shown}/${name}`, digest, settings: [], script: null, problems };
   }
 
-  async function loadFolder(name: string, path: string): Promise<Loaded> {
-    const { files, faults, changedMs: changedAt } = await walkTree(await realpath(root), path);
+  async function loadFolder(name: string, real: string, path: string): Promise<Loaded> {
+    const { files, faults, changedMs: changedAt } = await walkTree(real, path);
     const problems = faults.map((fault) => problem(name, fault.code, fault.message, hints[fault.code], fault.path));
     const settingsFiles = files.filter((file) => settingsNames.includes(file.path));
     const scriptFile = files.find((file) => file.path === "script.sh");
-    const special = faults.some((fault) => [...settingsNames, "script.sh"].includes(fault.path));
+    const special = faults.some((fault) => ["", ...settingsNames, "script.sh"].includes(fault.path) && fault.code !== "too-large");
     const whole = !faults.some((fault) => fault.code === "too-many-files");
     if (settingsFiles.length === 0 && scriptFile === undefined && !special && whole) return { kind: "absent" };
 

@@ -3,7 +3,7 @@ import { parseBatch } from "../core/batch.ts";
 import type { Batch, BatchName, BatchStatus, Problem, Revision } from "../core/model.ts";
 import { buildGraph, emptyGraph, stateOf, type Graph } from "../core/graph.ts";
 import { isSettled, planReconcile, type Action, type Desired, type InForce } from "../core/plan.ts";
-import type { BatchSource, Clock, History, Loaded, Logger, Revisions, WatchHealth } from "../ports.ts";
+import type { BatchSource, Clock, History, Loaded, Logger, Revisions, WatchHealth, WorkTree } from "../ports.ts";
 
 const debounceMs = 100;
 const settleMs = 100;
@@ -11,6 +11,8 @@ const parallelLoads = 8;
 /** After so many looks that each saw something else it is a problem, and looked at less often. */
 const unsettledAfter = 50;
 const restlessMs = 5_000;
+/** A lock of git's that is older than this was left behind, or guards an editor: it is not waited for. */
+const gitPatienceMs = 20_000;
 
 interface Entry {
   name: string;
@@ -43,6 +45,7 @@ export interface Reconciler {
 
 export interface ReconcilerDeps {
   source: BatchSource;
+  workTree: WorkTree;
   revisions: Revisions;
   history: History;
   clock: Clock;
@@ -119,7 +122,17 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     }
   }
 
+  /** HEAD, once git has done with the work tree: what a checkout has half written is not looked at. */
+  async function settledHead(): Promise<string | null> {
+    for (;;) {
+      const { commit, lockedAt } = await deps.workTree.look();
+      if (stopped || lockedAt === null || Math.abs(clock.now() - lockedAt) > gitPatienceMs) return commit;
+      await new Promise<void>((done) => void clock.after(settleMs, done));
+    }
+  }
+
   async function pass(): Promise<void> {
+    const head = await settledHead();
     const all = dirtyAll;
     const hinted = new Set(dirtyNames);
     dirtyAll = false;
@@ -144,12 +157,24 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       const news = look === null ? entries.get(name)?.waiting?.looks === 1 : look.kind !== "unreadable";
       if (all && news && !hinted.has(name) && lastVerifiedAt !== null && deps.watching()) suspects.add(name);
     });
+    if (desired.length > 0 && (await deps.workTree.look()).commit !== head) {
+      // Another commit came meanwhile, and what was read may be of either.
+      for (const name of names) forgetLook(name);
+      dirtyAll ||= all;
+      return;
+    }
     const actions = planReconcile(desired, current(desired), clock.now());
-    await eachLimited(actions, apply);
+    await eachLimited(actions, (action) => apply(action, head));
     connect();
     if (!all) return;
     if (lastVerifiedAt === null) log.info("folder read", { entries: present.size, problems: [...entries.values()].filter((entry) => entry.problems.length > 0).length });
     lastVerifiedAt = new Date(clock.now()).toISOString();
+  }
+
+  function forgetLook(name: string): void {
+    const entry = entries.get(name);
+    if (entry !== undefined) entry.judged = null;
+    dirtyNames.add(name);
   }
 
   async function list(): Promise<string[] | null> {
@@ -263,7 +288,8 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     );
   }
 
-  async function apply(action: Action): Promise<void> {
+  /** @param head the commit that what is applied was read at */
+  async function apply(action: Action, head: string | null): Promise<void> {
     const entry = entries.get(action.name) ?? open(action.name);
     const now = clock.now();
     const taken = action.kind === "apply" ? action.folder.digest : null;
@@ -272,17 +298,19 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       switch (action.kind) {
         case "apply": {
           if (!(await revisions.store(action.folder))) {
-            entry.judged = null;
-            dirtyNames.add(action.name);
+            forgetLook(action.name);
             return;
           }
           const { batch, folder, schedule } = action;
           const document = history.document(batch.name);
-          const record = { removedAt: null, revision: folder.digest, commit: entry.commit, schedule };
+          // What is in force already keeps the commit that brought it.
+          const known = document?.revision === folder.digest && document.removedAt === null ? document.commit : null;
+          const commit = known ?? head;
+          const record = { removedAt: null, revision: folder.digest, commit, schedule };
           const recorded = document !== undefined && Object.entries(record).every(([key, value]) => document[key as keyof typeof record] === value);
           if (!recorded) await history.amend(batch.name, record, now);
           const first = entry.batch === null;
-          Object.assign(entry, { batch, revision: folder.digest, problems: [] });
+          Object.assign(entry, { batch, revision: folder.digest, commit, problems: [] });
           // At start one line for all is enough.
           log[lastVerifiedAt === null ? "debug" : "info"](first ? "batch in force" : "batch changed", { batch: batch.name, revision: folder.digest });
           touched.add(batch.name);

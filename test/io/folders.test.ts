@@ -77,6 +77,16 @@ describe("source", () => {
     expect(await codes(root, "a")).toEqual(["link-outside", "link-outside", "link-outside"]);
   });
 
+  test("a batch's folder may be a link within the root, not one that leaves it", async () => {
+    const home = temporaryFolder();
+    const root = write(join(home, "batches.d"), { "_versions/1/batch.yaml": "x: 1", "_versions/1/script.sh": "true" });
+    write(join(home, "elsewhere"), plain);
+    symlinkSync("_versions/1", join(root, "a"));
+    symlinkSync("../elsewhere", join(root, "b"));
+    expect(await folderOf(root, "a")).toMatchObject({ problems: [], script: { size: 4 } });
+    expect(await codes(root, "b")).toEqual(["link-outside"]);
+  });
+
   test("a link that goes round in circles ends", async () => {
     const root = write(temporaryFolder(), { "a/batch.yaml": "", "a/script.sh": "" });
     symlinkSync("..", join(root, "a/up"));

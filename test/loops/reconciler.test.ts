@@ -7,12 +7,17 @@ import { systemClock } from "../../agent/io/clock.ts";
 import { openHistory } from "../../agent/io/history.ts";
 import { createRevisions } from "../../agent/io/revision.ts";
 import { createSource } from "../../agent/io/source.ts";
+import { createWorkTree } from "../../agent/io/worktree.ts";
 import { createReconciler } from "../../agent/loops/reconciler.ts";
-import type { BatchSource } from "../../agent/ports.ts";
+import type { BatchSource, WorkTree } from "../../agent/ports.ts";
 import { quietLog } from "../helpers/quiet.ts";
 import { eventually, temporaryFolder } from "../helpers/tmp.ts";
 
-async function setUp(home = temporaryFolder(), wrap: (source: BatchSource) => BatchSource = (source) => source) {
+async function setUp(
+  home = temporaryFolder(),
+  wrap: (source: BatchSource) => BatchSource = (source) => source,
+  workTree: WorkTree = createWorkTree(join(home, "batches.d")),
+) {
   const root = join(home, "batches.d");
   const data = join(home, "data");
   mkdirSync(root, { recursive: true });
@@ -27,6 +32,7 @@ async function setUp(home = temporaryFolder(), wrap: (source: BatchSource) => Ba
   const revisions = createRevisions(data, root, createSource);
   const reconciler = createReconciler({
     source,
+    workTree,
     revisions,
     history,
     clock,
@@ -104,6 +110,36 @@ describe("reconciler", () => {
     await again.reconciler.resync();
     await eventually(() => again.reconciler.entry("a")?.state === "removed");
     expect(again.history.document("a")?.removedAt).not.toBeNull();
+  });
+
+  test("what git is still writing is not looked at; a lock that was left behind holds nothing up", async () => {
+    let lockedAt: number | null = Date.now();
+    const { reconciler, put, loads, applied } = await setUp(undefined, undefined, { look: () => Promise.resolve({ commit: null, lockedAt }) });
+    put("a", daily);
+    const looking = reconciler.resync();
+    await new Promise((done) => setTimeout(done, 500));
+    expect(loads).toEqual([]);
+    lockedAt = null;
+    await looking;
+    await eventually(() => applied.length === 1);
+    lockedAt = Date.now() - 60_000;
+    put("b", daily);
+    reconciler.dirty("b");
+    await eventually(() => applied.length === 2);
+  });
+
+  test("a commit that comes in the middle of a look makes it look again, and is the one that is recorded", async () => {
+    let looks = 0;
+    const [one, two] = ["1".repeat(40), "2".repeat(40)];
+    const { reconciler, put, applied, history, loads } = await setUp(undefined, undefined, {
+      look: () => Promise.resolve({ commit: ++looks === 1 ? one : two, lockedAt: null }),
+    });
+    put("a", daily);
+    await new Promise((done) => setTimeout(done, 200)); // settled at the first look
+    await reconciler.resync();
+    await eventually(() => applied.length > 0);
+    expect(loads).toEqual(["a", "a"]);
+    expect(history.document("a")?.commit).toBe(two);
   });
 
   test("a folder that is gone for a blink is never unscheduled", async () => {
