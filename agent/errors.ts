@@ -1,4 +1,4 @@
-// The three errors that are thrown. What is expected (a bad batch, a failed script, a refused start) is a value instead.
+// The four errors that are thrown. What is expected (a bad batch, a failed script, a refused start) is a value instead.
 
 /** A setting of the agent itself cannot be used; the command ends with exit code 2. */
 export class ConfigError extends Error {
@@ -27,4 +27,16 @@ export class StoreError extends Error {
 /** The program contradicts itself: a bug, never a user's mistake. */
 export class InvariantError extends Error {
   override name = "InvariantError";
+}
+
+/** A running agent could not be asked over HTTP: nobody answers (`status` null), or it refuses. */
+export class AgentError extends Error {
+  override name = "AgentError";
+  readonly status: number | null;
+  readonly hint: string | null;
+  constructor(message: string, options: { status?: number; hint?: string; cause?: unknown } = {}) {
+    super(message, { cause: options.cause });
+    this.status = options.status ?? null;
+    this.hint = options.hint ?? null;
+  }
 }

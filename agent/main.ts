@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 // argv → command. The only place for process.exit, process.env and process.on.
+import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { environmentName, runOptions } from "./config.ts";
-import { ConfigError, StoreError } from "./errors.ts";
+import { thisMachine } from "./commands/machine.ts";
+import { environmentName, readConfig, runOptions } from "./config.ts";
+import { AgentError, ConfigError, StoreError } from "./errors.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
 
@@ -26,18 +28,23 @@ A batch is a folder with script.sh and batch.yaml:
   batch-agent validate          what is wrong, with file, line and column
   batch-agent next              what will start when
   batch-agent exec hello        try it, here and now
-  batch-agent run               run it; edits are followed without a restart`,
+  batch-agent run               run it; edits are followed without a restart
+  batch-agent status            how it is doing
+  batch-agent logs -f hello     what its latest execution writes
+
+Exit codes: 0 done; 1 problems found, or it could not be done; 2 wrong use; exec and logs -f give the script's.`,
     );
-  await addRun(program);
+  addRun(program);
   addValidate(program);
   addNext(program);
   addExec(program);
   addTrigger(program);
+  addStatus(program);
+  addLogs(program);
   await program.parseAsync();
 }
 
-async function addRun(program: Command): Promise<void> {
-  const { run, thisMachine } = await import("./commands/run.ts");
+function addRun(program: Command): void {
   const command = program
     .command("run")
     .description("run the batches of a folder, until stopped")
@@ -53,6 +60,7 @@ working directory is read first. Signals: SIGTERM or SIGINT ends in order, a sec
     command.addOption(option);
   }
   command.action(async (dir: string, options: Record<string, string | boolean | undefined>) => {
+    const { run } = await import("./commands/run.ts"); // all of the agent; the other commands need little of it
     const flags = Object.fromEntries(Object.entries(options).map(([key, value]) => [dashed(key), value]));
     const started = run(dir, flags, { env: process.env, people: process.stdout.isTTY, version, onLockLost: () => process.exit(1) });
     // Heard from the first moment on: as process 1 of a container the agent would else be deaf to them while it starts.
@@ -82,7 +90,7 @@ function addValidate(program: Command): void {
     .action(async (dir: string, options: { format: "text" | "json" | "github"; timeZone?: string }) => {
       const { validate } = await import("./commands/validate.ts");
       const deps = await folderDeps(dir);
-      process.exitCode = await validate(dir, { format: options.format, timeZone: await zone(options.timeZone) }, deps);
+      process.exitCode = await validate(dir, { format: options.format, timeZone: zone(options.timeZone) }, deps);
     });
 }
 
@@ -97,7 +105,7 @@ function addNext(program: Command): void {
     .action(async (dir: string, options: { count: number; json?: boolean; timeZone?: string }) => {
       const { next } = await import("./commands/next.ts");
       const deps = await folderDeps(dir);
-      const settings = { count: options.count, json: options.json ?? false, timeZone: await zone(options.timeZone) };
+      const settings = { count: options.count, json: options.json ?? false, timeZone: zone(options.timeZone) };
       process.exitCode = await next(dir, settings, deps);
     });
 }
@@ -115,7 +123,7 @@ function addExec(program: Command): void {
       const { exec } = await import("./commands/exec.ts");
       process.exitCode = await exec(batch, dir, { chain: options.chain ?? false }, {
         env: process.env,
-        timeZone: await zone(options.timeZone),
+        timeZone: zone(options.timeZone),
         stdout: (bytes) => void process.stdout.write(bytes),
         stderr: (bytes) => void process.stderr.write(bytes),
         onStart(stop) {
@@ -142,14 +150,86 @@ function addTrigger(program: Command): void {
     });
 }
 
+function addStatus(program: Command): void {
+  const command = program
+    .command("status")
+    .description("show how a running agent and its batches are")
+    .argument("[batch...]", "only these batches")
+    .option("--tag <tag>", "only batches with this tag")
+    .addOption(new Option("--state <state>", "only batches in this state").choices(["scheduled", "chained", "disabled", "invalid", "removed"]))
+    .option("--failed", "only batches whose last execution failed")
+    .option("--all", "all of them on a terminal too, where 30 are shown, those that need you first")
+    .option("--check", "exit code 1 also when the agent is not ready, there is a problem, or a batch's last execution failed")
+    .option("--json", "the API's answers in one document: {url, ready, batches, problems}");
+  askingOptions(command).action(async (names: string[], options: AskingOptions & { tag?: string; state?: string; failed?: boolean; all?: boolean; check?: boolean; json?: boolean }) => {
+    const { connect } = await import("./commands/connect.ts");
+    const { status } = await import("./commands/status.ts");
+    const { failed = false, all = false, check = false, json = false } = options;
+    process.exitCode = await status(await connect(options, process.env), { names, tag: options.tag, state: options.state, failed, all, check, json }, {
+      now: Date.now(),
+      terminal: process.stdout.isTTY,
+      colours: coloured(),
+      write: (text) => void process.stdout.write(text),
+    });
+  });
+}
+
+function addLogs(program: Command): void {
+  const command = program
+    .command("logs")
+    .description("print what an execution wrote, its stdout to stdout and its stderr to stderr")
+    .argument("<id>", "id of an execution, or name of a batch for its latest one")
+    .option("-f, --follow", "go on until it ends; the exit code is then the script's, as for exec")
+    .addOption(new Option("--stream <stream>", "only one of the two").choices(["stdout", "stderr"]))
+    .option("--tail <number>", "only the last so many lines of each", positive)
+    .option("--raw", "control characters as they are, on a terminal too")
+    .addHelpText("after", "\nOn a terminal, colours pass and other control characters are shown as ^[ and the like. Anywhere else every byte passes.");
+  askingOptions(command).action(async (target: string, options: AskingOptions & { follow?: boolean; stream?: "stdout" | "stderr"; tail?: number; raw?: boolean }) => {
+    const { connect } = await import("./commands/connect.ts");
+    const { logs } = await import("./commands/logs.ts");
+    const { follow = false, stream = null, tail = null, raw = false } = options;
+    process.exitCode = await logs(await connect(options, process.env), target, { follow, stream, tail, raw }, {
+      stdout: outputOf(process.stdout),
+      stderr: outputOf(process.stderr),
+      complain: (text) => void process.stderr.write(text),
+      wait: (ms) => new Promise((done) => setTimeout(done, ms)),
+      now: Date.now,
+    });
+  });
+}
+
+interface AskingOptions {
+  url?: string;
+  tokenFile?: string;
+}
+
+/** What every command takes that asks a running agent. */
+function askingOptions(command: Command): Command {
+  return command
+    .option("--url <url>", "where the agent serves (default: $BATCH_AGENT_URL, else $BATCH_AGENT_HOST and $BATCH_AGENT_PORT, else http://127.0.0.1:8080)")
+    .option("--token-file <file>", "holds the agent's token (default: $BATCH_AGENT_TOKEN_FILE)");
+}
+
+function coloured(): boolean {
+  return process.stdout.isTTY && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb";
+}
+
+/** Takes more only as fast as whoever reads it. */
+function outputOf(stream: NodeJS.WriteStream) {
+  return {
+    terminal: stream.isTTY,
+    async write(bytes: Uint8Array) {
+      if (!stream.write(bytes)) await once(stream, "drain");
+    },
+  };
+}
+
 async function folderDeps(dir: string) {
   const { createSource } = await import("./io/source.ts");
   return { source: createSource(dir), now: Date.now(), write: (text: string) => void process.stdout.write(text) };
 }
 
-async function zone(flag: string | undefined): Promise<string> {
-  const { readConfig } = await import("./config.ts");
-  const { thisMachine } = await import("./commands/run.ts");
+function zone(flag: string | undefined): string {
   return readConfig(flag === undefined ? {} : { "time-zone": flag }, process.env, thisMachine()).timeZone;
 }
 
@@ -171,8 +251,17 @@ function loadDotEnv(): void {
   }
 }
 
+// `batch-agent … | head`: who has read enough is no error. The agent itself goes on without its terminal.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on("error", (error) => {
+    if (process.argv[2] === "run") return;
+    if (!("code" in error && error.code === "EPIPE")) throw error;
+    process.exit();
+  });
+}
+
 main().catch((error: unknown) => {
-  if (error instanceof ConfigError || error instanceof StoreError) {
+  if (error instanceof ConfigError || error instanceof StoreError || error instanceof AgentError) {
     console.error(`batch-agent: ${error.message}`);
     if (error.hint !== null) console.error(`hint: ${error.hint}`);
     // A lock that is held or a folder that is not there is the user's to mend, not a bug: no stack.

@@ -1,6 +1,7 @@
 // `batch-agent exec`: one batch here and now, in the foreground, its output live. Needs no agent and leaves no history.
 import { closeSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
+import { signalExitCode } from "../core/exit-code.ts";
 import { runInForeground, type ForegroundRun } from "../foreground.ts";
 import type { Execution } from "../core/model.ts";
 
@@ -46,12 +47,10 @@ export async function exec(batch: string, dir: string, options: { chain: boolean
 
 function exitCode(batch: string, executions: readonly Execution[]): number {
   const own = executions.findLast((execution) => execution.batch === batch);
-  if (own?.status !== "succeeded") return own?.exitCode ?? (own?.signal == null ? 1 : 128 + (signalNumbers[own.signal] ?? 0));
+  if (own?.status !== "succeeded") return own?.exitCode ?? signalExitCode(own?.signal ?? null);
   const last = new Map(executions.map((execution) => [execution.batch, execution.status]));
   return [...last.values()].every((status) => status === "succeeded") ? 0 : 1;
 }
-
-const signalNumbers: Record<string, number> = { SIGHUP: 1, SIGINT: 2, SIGQUIT: 3, SIGABRT: 6, SIGKILL: 9, SIGSEGV: 11, SIGPIPE: 13, SIGTERM: 15 };
 
 /** Passes on what has been added to both logs since it was last called. */
 function copyOf(run: ForegroundRun, execution: Execution, deps: ExecDeps): () => void {

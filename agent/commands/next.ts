@@ -3,6 +3,8 @@ import { formatDuration } from "../core/duration.ts";
 import type { Batch, EpochMs, Note, Schedule } from "../core/model.ts";
 import { count, noteLines } from "../core/report.ts";
 import { clockChanges, nextDue } from "../core/schedule.ts";
+import { tableLines } from "../core/table.ts";
+import { inWords } from "../core/relative.ts";
 import { lookAtAll, type FolderDeps } from "./validate.ts";
 
 /** One coming start; `startsAt` is `dueAt` and the batch's jitter. */
@@ -74,12 +76,10 @@ function table(starts: readonly Start[], now: EpochMs): string[] {
     iso(startsAt),
     `${localTime(startsAt, schedule.timeZone)} ${schedule.timeZone}`,
     batch.name,
-    relative(startsAt - now),
+    `in ${inWords(startsAt - now)}`,
     ...(jitter ? [schedule.jitterMs > 0 ? `+${formatDuration(schedule.jitterMs)}` : ""] : []),
   ]);
-  const all = [["UTC", "LOCAL", "BATCH", "STARTS", ...(jitter ? ["JITTER"] : [])], ...rows];
-  const widths = all[0]?.map((_, column) => all.reduce((widest, row) => Math.max(widest, row[column]?.length ?? 0), 0)) ?? [];
-  return all.map((row) => row.map((cell, column) => cell.padEnd(widths[column] ?? 0)).join("  ").trimEnd());
+  return tableLines([["UTC", "LOCAL", "BATCH", "STARTS", ...(jitter ? ["JITTER"] : [])], ...rows]);
 }
 
 function changesOf({ name, schedule }: Batch, now: EpochMs): Note[] {
@@ -94,17 +94,6 @@ function localTime(at: EpochMs, timeZone: string): string {
   const format = formats.get(timeZone) ?? new Intl.DateTimeFormat("sv-SE", { timeZone, dateStyle: "short", timeStyle: "medium" });
   formats.set(timeZone, format);
   return format.format(at);
-}
-
-/** `in 5 min`, `in 3 h 20 min`, `in 4 d 2 h`. */
-function relative(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1_000));
-  const minutes = Math.round(seconds / 60);
-  const hours = Math.floor(minutes / 60);
-  if (seconds < 60) return `in ${seconds} s`;
-  if (minutes < 60) return `in ${minutes} min`;
-  if (hours < 24) return `in ${hours} h${minutes % 60 === 0 ? "" : ` ${minutes % 60} min`}`;
-  return `in ${Math.floor(hours / 24)} d${hours % 24 === 0 ? "" : ` ${hours % 24} h`}`;
 }
 
 function iso(at: EpochMs): string {

@@ -1,15 +1,10 @@
 // `batch-agent run`: the agent in the foreground, until it is told to stop.
 import { stat } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { startAgent, type Agent } from "../agent.ts";
-import { readConfig, type Config, type Machine } from "../config.ts";
+import { readConfig, type Config } from "../config.ts";
 import { ConfigError } from "../errors.ts";
 import { createLogger } from "../io/log.ts";
-
-/** What the machine brings to the defaults. */
-export function thisMachine(): Machine {
-  return { cores: availableParallelism(), timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone };
-}
+import { thisMachine } from "./machine.ts";
 
 /** Starts the agent and says where its dashboard is. Throws ConfigError or StoreError. */
 export async function run(

@@ -1,4 +1,5 @@
 // Problems and notes as text for people, JSON for programs, or annotations for a GitHub workflow. Judges nothing.
+import { harmless, widthOf } from "./glyphs.ts";
 import type { Note, Problem } from "./model.ts";
 
 export interface Report {
@@ -64,7 +65,8 @@ function problemText(problem: Problem, sources: Report["sources"]): string {
   return lines.join("\n");
 }
 
-function placeText({ batch, file, line, column }: Note): string {
+/** `file:line:column`, as far as there is one. */
+export function placeText({ batch, file, line, column }: Note): string {
   return [harmless(file ?? batch), line, column].filter((part) => part !== null).join(":");
 }
 
@@ -86,21 +88,6 @@ function plainSource(text: string, start = 0): string {
     plain += glyph === "\t" ? " ".repeat(tabWidth - ((start + widthOf(plain)) % tabWidth)) : harmless(glyph);
   }
   return plain;
-}
-
-/** Columns of a terminal: two for wide letters and emoji, none for what joins the letter before it. */
-function widthOf(text: string): number {
-  let width = 0;
-  for (const glyph of text) {
-    if (/\p{M}/u.test(glyph)) continue;
-    width += /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6]|\p{Emoji_Presentation}/u.test(glyph) ? 2 : 1;
-  }
-  return width;
-}
-
-/** Control characters, escapes and marks that turn the direction of writing become `�`. */
-function harmless(text: string): string {
-  return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, "\ufffd");
 }
 
 function problemCommand({ batch, file, line, column, code, message, hint }: Problem): string {

@@ -19,6 +19,8 @@ export function executionView(execution: Execution, live: Partial<Pick<Execution
   return { ...shown, ...(execution.missed === undefined ? {} : { missed: execution.missed }), ...live };
 }
 
+export type BatchView = ReturnType<typeof batchView>;
+
 /** A batch as the API shows it. `next`: coming starts, ISO. */
 export function batchView(status: BatchStatus, document: Readonly<BatchDocument> | undefined, next: readonly string[]) {
   const executions = document?.executions ?? [];

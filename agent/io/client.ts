@@ -1,0 +1,106 @@
+// Asks a running agent over HTTP: documents whole, logs as streams that are read no faster than they are taken. No policy.
+import { AgentError } from "../errors.ts";
+
+export interface AgentClient {
+  /** Where it asks, `http://127.0.0.1:8080`. */
+  readonly url: string;
+  /** A JSON document; an answer with one of the statuses `also` counts too. Throws AgentError. */
+  json<T>(path: string, also?: readonly number[]): Promise<T>;
+  /** Bytes of a log from offset `from` on; null when it has none there (yet). Throws AgentError, while it is read too. */
+  bytes(path: string, from: number): Promise<AsyncIterable<Uint8Array> | null>;
+  /** How long a log is now. Throws AgentError. */
+  size(path: string): Promise<number>;
+}
+
+const answerMs = 30_000;
+
+/** `url` without `/` at its end; `token`: null for none. */
+export function createClient(url: string, token: string | null): AgentClient {
+  async function ask(path: string, headers: Record<string, string>, method: "GET" | "HEAD" = "GET"): Promise<Response> {
+    const aborter = new AbortController();
+    const late = setTimeout(() => aborter.abort(new Error(`no answer within ${answerMs / 1000} s`)), answerMs);
+    try {
+      const bearer: Record<string, string> = token === null ? {} : { Authorization: `Bearer ${token}` };
+      return await fetch(url + path, { method, headers: { ...headers, ...bearer }, signal: aborter.signal });
+    } catch (error) {
+      throw unreachable(url, error);
+    } finally {
+      clearTimeout(late);
+    }
+  }
+
+  async function refused(response: Response): Promise<AgentError> {
+    const { status } = response;
+    if (status === 401) {
+      const hint = "name the file that holds it with --token-file or BATCH_AGENT_TOKEN_FILE";
+      return token === null
+        ? new AgentError(`the agent at ${url} asks for a token`, { status, hint })
+        : new AgentError(`the agent at ${url} does not take this token`, { status, hint: "is it the file of this agent, and its present content?" });
+    }
+    const body = (await response.json().catch(() => null)) as { detail?: unknown } | null;
+    if (typeof body?.detail === "string") return new AgentError(body.detail, { status });
+    if (status >= 502 && status <= 504) return unreachable(url, new Error(`whatever stands in front of it says ${status}`));
+    return new AgentError(`what answers at ${url} is no batch-agent (status ${status})`, { status, hint: "check the address: --url or BATCH_AGENT_URL" });
+  }
+
+  return {
+    url,
+    async json<T>(path: string, also: readonly number[] = []) {
+      const response = await ask(path, { Accept: "application/json" });
+      if (!response.ok && !also.includes(response.status)) throw await refused(response);
+      const text = await response.text().catch((error: unknown) => {
+        throw unreachable(url, error);
+      });
+      try {
+        return JSON.parse(text) as T;
+      } catch {
+        throw new AgentError(`what answers at ${url} is no batch-agent`, { status: response.status, hint: "check the address: --url or BATCH_AGENT_URL" });
+      }
+    },
+    async bytes(path, from) {
+      const response = await ask(path, { Accept: "text/plain", ...(from > 0 ? { Range: `bytes=${from}-` } : {}) });
+      if (response.status === 416) {
+        await response.body?.cancel();
+        return null;
+      }
+      if (!response.ok) throw await refused(response);
+      // An answer that is not a part begins at the start.
+      return chunks(url, response, response.status === 206 ? 0 : from);
+    },
+    async size(path) {
+      const response = await ask(path, {}, "HEAD");
+      if (!response.ok) throw await refused(response);
+      return Number(response.headers.get("Content-Length") ?? 0);
+    },
+  };
+}
+
+/** The body without its first `skip` bytes. */
+async function* chunks(url: string, response: Response, skip: number): AsyncGenerator<Uint8Array> {
+  if (response.body === null) return;
+  let left = skip;
+  try {
+    for await (const chunk of response.body) {
+      if (chunk.length > left) yield chunk.subarray(left);
+      left -= Math.min(left, chunk.length);
+    }
+  } catch (error) {
+    throw unreachable(url, error);
+  }
+}
+
+function unreachable(url: string, error: unknown): AgentError {
+  const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
+  const reason = reasons[code] ?? (cause instanceof Error ? cause.message || code : String(cause));
+  return new AgentError(`no agent answers at ${url}: ${reason}`, { hint: "is one running (batch-agent run), and there? Another address: --url or BATCH_AGENT_URL", cause: error });
+}
+
+const reasons: Record<string, string> = {
+  ECONNREFUSED: "connection refused",
+  ENOTFOUND: "there is no host of that name",
+  EAI_AGAIN: "the name of the host could not be looked up",
+  ECONNRESET: "connection lost",
+  UND_ERR_SOCKET: "connection lost",
+  UND_ERR_BODY_TIMEOUT: "it has gone silent",
+};
