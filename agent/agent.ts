@@ -4,6 +4,7 @@ import type { Config } from "./config.ts";
 import { baseEnvironment } from "./core/environment.ts";
 import type { Batch, BatchName, BatchStatus, Problem, ProblemCode } from "./core/model.ts";
 import { createApp } from "./http/app.ts";
+import { createMetrics } from "./http/metrics.ts";
 import { listen } from "./http/server.ts";
 import { createIds, systemClock } from "./io/clock.ts";
 import { openHistory } from "./io/history.ts";
@@ -67,7 +68,8 @@ export async function startAgent(
     return well;
   };
   try {
-    const history = await openHistory(dataDir, { clock, log });
+    const metrics = createMetrics({ version, catalog: () => catalog, history: () => history });
+    const history = await openHistory(dataDir, { clock, log, onChange: metrics.changed });
     undo.push(() => history.flush());
     const source = createSource(dir);
     const revisions = createRevisions(dataDir, dir, createSource);
@@ -105,6 +107,7 @@ export async function startAgent(
       timeZone: config.timeZone,
       watching: () => watch.mode() === "inotify",
       onApplied: (name, batch) => reschedule(name, batch),
+      onPass: metrics.reconciled,
     });
 
     function reschedule(name: BatchName, batch: Batch | null): void {
@@ -131,6 +134,7 @@ export async function startAgent(
       batches: reconciler.entries,
       batch: reconciler.entry,
       next: (name, count) => scheduler.next(name, count).map((at) => new Date(at).toISOString()),
+      nextDueAt: scheduler.first,
       problems,
       edges: () => reconciler.graph().edges,
       notReady: () => [
@@ -146,7 +150,7 @@ export async function startAgent(
         problems: problems().length,
       }),
     };
-    const app = createApp({ catalog, history, logs, clock, log, version });
+    const app = createApp({ catalog, history, logs, metrics, clock, log, version });
     const server = await listen(app, {
       host: config.host,
       port: config.port,

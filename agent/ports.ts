@@ -182,6 +182,8 @@ export interface Catalog {
   batch(name: string): BatchStatus | undefined;
   /** The coming `count` starts, ISO, nothing for what is not scheduled. */
   next(name: string, count: number): string[];
+  /** The first of these, had at once; null when there is none. */
+  nextDueAt(name: string): EpochMs | null;
   problems(): readonly Problem[];
   edges(): readonly Edge[];
   /** Why the agent is not ready; empty when it is. */

@@ -8,7 +8,7 @@ import { batchQuery, executionQuery } from "./query.ts";
 import { createReader } from "./read.ts";
 
 export function addApiRoutes(app: Hono, deps: AppDeps): void {
-  const { catalog, history, logs } = deps;
+  const { catalog, history, logs, metrics } = deps;
   const { live, viewOf, executionOf, batchOf } = createReader(deps);
   const json = (c: Context, body: unknown, status: 200 | 503 = 200) => {
     c.header("Cache-Control", "no-store");
@@ -20,6 +20,8 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
     const reasons = catalog.notReady();
     return json(c, { ready: reasons.length === 0, reasons, details: catalog.details() }, reasons.length === 0 ? 200 : 503);
   });
+
+  app.get("/metrics", async (c) => c.body(await metrics.text(), 200, { "Content-Type": metrics.contentType, "Cache-Control": "no-store" }));
 
   app.get("/api/batches", async (c) => {
     const { tag, state } = batchQuery(c);

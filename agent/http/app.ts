@@ -3,6 +3,7 @@ import { Hono } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import type { Catalog, Clock, History, Logger, LogStore } from "../ports.ts";
 import { addApiRoutes } from "./api.ts";
+import type { Metrics } from "./metrics.ts";
 import { addPageRoutes } from "./pages.ts";
 import { HttpProblem, problemResponse } from "./problem.ts";
 
@@ -10,6 +11,7 @@ export interface AppDeps {
   catalog: Catalog;
   history: History;
   logs: LogStore;
+  metrics: Metrics;
   clock: Clock;
   log: Logger;
   version: string;

@@ -53,6 +53,8 @@ export interface ReconcilerDeps {
   timeZone: string;
   /** Called after what is in force for a batch has changed; null: it is gone, or has no sound place in its chain. */
   onApplied(name: BatchName, batch: Batch | null): void;
+  /** Called after each pass: how long it took and whether it failed. */
+  onPass?(ms: number, failed: boolean): void;
   /** Whether events are expected to tell of every change. */
   watching(): boolean;
 }
@@ -93,9 +95,15 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
 
   /** Single flight: what becomes dirty meanwhile is looked at right after. */
   function flight(): Promise<void> {
+    const began = performance.now();
+    let failed = false;
     running ??= pass()
-      .catch((error: unknown) => log.error("reconcile failed", { error: error instanceof Error ? error.message : String(error) }))
+      .catch((error: unknown) => {
+        failed = true;
+        log.error("reconcile failed", { error: error instanceof Error ? error.message : String(error) });
+      })
       .finally(() => {
+        deps.onPass?.(performance.now() - began, failed || root !== null);
         running = null;
         if (dirtyAll || dirtyNames.size > 0) schedule(debounceMs);
         else if ([...entries.values()].some((entry) => entry.waiting !== null)) lookAgain();

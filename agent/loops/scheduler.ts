@@ -16,6 +16,8 @@ export interface Scheduler {
   remove(name: BatchName): void;
   /** The coming `count` due times of a batch; none when it is not on the schedule. */
   next(name: string, count: number): EpochMs[];
+  /** The first of these, without working it out anew; null when there is none. */
+  first(name: string): EpochMs | null;
   start(): void;
   stop(): void;
 }
@@ -23,6 +25,8 @@ export interface Scheduler {
 interface Slot {
   batch: Batch;
   coveredUntil: EpochMs;
+  /** The due time it stands in the heap for. */
+  next: EpochMs | null;
 }
 
 /** `onDue` gets each decision that has something to start or to tell; it must record it before it comes back next time. */
@@ -43,7 +47,7 @@ export function createScheduler(deps: { clock: Clock; onDue: (batch: Batch, deci
       known.batch = batch; // the same schedule: its place in the heap stands
       return;
     }
-    const slot: Slot = { batch, coveredUntil };
+    const slot: Slot = { batch, coveredUntil, next: null };
     slots.set(batch.name, slot);
     enqueue(slot, nextDue(schedule, coveredUntil));
     arm();
@@ -55,6 +59,7 @@ export function createScheduler(deps: { clock: Clock; onDue: (batch: Batch, deci
   }
 
   function enqueue(slot: Slot, due: EpochMs | null): void {
+    slot.next = due;
     if (due !== null) heap.push({ at: due + (slot.batch.schedule?.jitterMs ?? 0), slot });
   }
 
@@ -102,6 +107,7 @@ export function createScheduler(deps: { clock: Clock; onDue: (batch: Batch, deci
       while (times.length < count && (at = nextDue(slot.batch.schedule, at)) !== null) times.push(at);
       return times;
     },
+    first: (name) => slots.get(name)?.next ?? null,
     start() {
       going = true;
       arm();

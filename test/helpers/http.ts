@@ -3,8 +3,10 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { BatchStatus, Execution, Problem } from "../../agent/core/model.ts";
 import { createApp } from "../../agent/http/app.ts";
+import { createMetrics } from "../../agent/http/metrics.ts";
 import { openHistory } from "../../agent/io/history.ts";
 import { createLogStore } from "../../agent/io/logs.ts";
+import type { Catalog } from "../../agent/ports.ts";
 import { fakeClock } from "./fakes.ts";
 import { t0 } from "./make.ts";
 import { quietLog } from "./quiet.ts";
@@ -14,19 +16,23 @@ export async function serve(options: { batches?: BatchStatus[]; problems?: Probl
   const data = temporaryFolder();
   const clock = fakeClock(t0);
   const log = quietLog();
-  const history = await openHistory(data, { clock, log });
+  const metrics = createMetrics({ version: "test", catalog: () => catalog, history: () => history });
+  const history = await openHistory(data, { clock, log, onChange: metrics.changed });
   const batches = options.batches ?? [];
+  const catalog: Catalog = {
+    batches: () => batches,
+    batch: (name) => batches.find((batch) => batch.name === name),
+    next: (_name, count) => Array.from({ length: count }, (_, i) => new Date(t0 + (i + 1) * 60_000).toISOString()),
+    nextDueAt: () => t0 + 60_000,
+    problems: () => options.problems ?? [],
+    edges: () => [],
+    notReady: () => options.notReady ?? [],
+    details: () => ({ watch: { mode: "inotify", lastVerifiedAt: null, missedEvents: 0 }, running: 0, queued: 0, batches: 0, problems: 0, version: "test" }),
+  };
   const app = createApp({
-    catalog: {
-      batches: () => batches,
-      batch: (name) => batches.find((batch) => batch.name === name),
-      next: (_name, count) => Array.from({ length: count }, (_, i) => new Date(t0 + (i + 1) * 60_000).toISOString()),
-      problems: () => options.problems ?? [],
-      edges: () => [],
-      notReady: () => options.notReady ?? [],
-      details: () => ({ watch: { mode: "inotify", lastVerifiedAt: null, missedEvents: 0 }, running: 0, queued: 0, batches: 0, problems: 0, version: "test" }),
-    },
+    catalog,
     history,
+    metrics,
     logs: createLogStore(data),
     clock,
     log,
