@@ -19,5 +19,11 @@ export default tseslint.config(
       ],
     },
   },
+  {
+    files: ["bench/**/*.mjs"],
+    extends: [tseslint.configs.recommended],
+    languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
+    rules: { "@typescript-eslint/no-floating-promises": "error", "@typescript-eslint/await-thenable": "error" },
+  },
   { files: ["agent/main.ts"], rules: { "no-restricted-properties": "off" } },
 );

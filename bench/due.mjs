@@ -1,0 +1,58 @@
+// Many batches that are due at the same moment, by the agent and by xargs: what `throughput` and `lateness` share.
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { batchName, launch, makeBatches, remove, sleep, startAgent, temporaryFolder, until } from "./world.mjs";
+import { once } from "node:events";
+
+/** What a script was first able to say: the time. */
+const script = 'printf "%s" "$EPOCHREALTIME"\n';
+
+/**
+ * `count` batches that are due in one moment, on a fresh agent. Each script's lateness in ms, and how many ended a second.
+ * @param {number} count @param {number} parallel @param {(url: string) => (() => void)} [meanwhile]  called just before; what it gives, once all are done
+ */
+export async function dueByAgent(count, parallel, meanwhile) {
+  const home = temporaryFolder();
+  const [batches, data] = [join(home, "batches.d"), join(home, "data")];
+  const dueAt = Math.ceil((Date.now() + 4_000 + count * 6) / 1000) * 1000;
+  makeBatches(batches, count, () => `cron: "${new Date(dueAt).toISOString()}"\n`, () => script);
+  const agent = await startAgent(batches, data, ["--max-parallel", String(parallel)]);
+  if (Date.now() > dueAt - 500) throw new Error("the agent was not ready in time: let the machine rest, or measure fewer");
+  await sleep(dueAt - Date.now() - 300);
+  const done = meanwhile?.(agent.url);
+  await until(async () => {
+    const { running, queued } = (await agent.json("/readyz")).details;
+    return Date.now() > dueAt + 200 && running + queued === 0;
+  }, { everyMs: 100 });
+  done?.();
+  const finished = [];
+  const late = [];
+  for (let i = 0; i < count; i++) {
+    const { executions } = JSON.parse(readFileSync(join(data, "batches", batchName(i), "history.json"), "utf8"));
+    if (executions.length !== 1 || executions[0].status !== "succeeded") throw new Error(`${batchName(i)} has ${executions.length} rows, one good one was due`);
+    finished.push(Date.parse(executions[0].finishedAt));
+    late.push(lateness(join(data, "batches", batchName(i), "executions", executions[0].id, "stdout.log"), dueAt));
+  }
+  await agent.stop();
+  remove(home);
+  return { late, perSecond: count / ((Math.max(...finished) - dueAt) / 1000) };
+}
+
+/** The same by `xargs -P`. @param {number} count @param {number} parallel */
+export async function dueByXargs(count, parallel) {
+  const home = temporaryFolder();
+  writeFileSync(join(home, "script.sh"), script);
+  for (let i = 0; i < count; i++) mkdirSync(join(home, batchName(i)));
+  const began = Date.now();
+  const each = 'bash script.sh >"$0/out" 2>"$0/err"';
+  const xargs = launch("xargs", ["-P", String(parallel), "-n", "1", "sh", "-c", each], { cwd: home, stdio: ["pipe", "ignore", "inherit"] });
+  xargs.stdin?.end(Array.from({ length: count }, (_, i) => batchName(i)).join("\n"));
+  await once(xargs, "exit");
+  const seconds = (Date.now() - began) / 1000;
+  const late = Array.from({ length: count }, (_, i) => lateness(join(home, batchName(i), "out"), began));
+  remove(home);
+  return { late, perSecond: count / seconds };
+}
+
+/** @param {string} path @param {number} dueAt */
+const lateness = (path, dueAt) => Number(readFileSync(path, "utf8").replace(",", ".")) * 1000 - dueAt;

@@ -1,0 +1,40 @@
+// What it costs to keep the output of a script: 1 GiB in lines of 100 bytes.
+import { statSync } from "node:fs";
+import { join } from "node:path";
+import { makeBatches, remove, startAgent, temporaryFolder, timed, until } from "../world.mjs";
+
+const bytes = 2 ** 30;
+export const gibibyte = `yes "${"x".repeat(99)}" | head -c ${bytes}\n`;
+
+/** @type {import("../main.mjs").Measure} */
+export async function measure({ rounds }) {
+  const home = temporaryFolder();
+  const [batches, data] = [join(home, "batches.d"), join(home, "data")];
+  makeBatches(batches, 1, () => 'cron: "@yearly"\nkeep: {executions: 1}\n', () => gibibyte);
+  const agent = await startAgent(batches, data, ["--log-limit", "2GiB"]);
+  const mibPerSecond = (/** @type {number} */ seconds) => bytes / 2 ** 20 / seconds;
+  /** @type {number[]} */ const ours = [];
+  /** @type {number[]} */ const plain = [];
+  /** @type {number[]} */ const cpu = [];
+  for (let round = 0; round < rounds; round++) {
+    const id = await agent.trigger("b00000");
+    const before = agent.usage().cpuSeconds;
+    const execution = await until(async () => {
+      const it = await agent.json(`/api/executions/${id}`);
+      return it.finishedAt === null ? null : it;
+    }, { everyMs: 500 });
+    if (execution.status !== "succeeded" || execution.stdoutBytes !== bytes) throw new Error(`not a good round: ${JSON.stringify(execution)}`);
+    ours.push(mibPerSecond(execution.durationMs / 1000));
+    cpu.push(agent.usage().cpuSeconds - before);
+    const out = join(home, "out");
+    plain.push(mibPerSecond(await timed("bash", ["-c", `bash "${batches}/b00000/script.sh" >"${out}"`])));
+    if (statSync(out).size !== bytes) throw new Error("the plain run wrote something else");
+    remove(out);
+  }
+  await agent.stop();
+  remove(home);
+  return [
+    { what: "log capture, 1 GiB", unit: "MiB/s", ours, plain, alternative: "bash script.sh > file", goal: "≥ 0.97", met: (_, ratio) => ratio >= 0.97 },
+    { what: "the agent's CPU for it, two looks a second included", unit: "s", ours: cpu, goal: "< 0.05 s", met: (seconds) => seconds < 0.05 },
+  ];
+}
