@@ -182,7 +182,10 @@ export async function startAgent(
         await watch.verify();
         await reconciler.resync();
       },
-      probe: probe.look,
+      async probe() {
+        await probe.look();
+        await reconciler.checkHead();
+      },
       history,
       revisions,
       inUse: () => new Set([...executor.revisionsInUse(), ...reconciler.applying()]),

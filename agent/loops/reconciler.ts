@@ -31,6 +31,8 @@ export interface Reconciler {
   dirty(name: string | null): void;
   /** Looks over everything now; resolves when that is done. */
   resync(): Promise<void>;
+  /** Looks over everything soon if git has another commit than at the last such look: what it holds may be there already. */
+  checkHead(): Promise<void>;
   entries(): readonly BatchStatus[];
   entry(name: string): BatchStatus | undefined;
   /** Why the root cannot be read; null when it can. */
@@ -76,6 +78,8 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   /** Entries whose definition in force has changed since the graph was built. */
   const touched = new Set<string>();
   let graph: Graph = emptyGraph;
+  /** HEAD at the last look over everything. */
+  let lastHead: string | null = null;
 
   function dirty(name: string | null): void {
     if (name === null) dirtyAll = true;
@@ -142,6 +146,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   async function pass(): Promise<void> {
     const head = await settledHead();
     const all = dirtyAll;
+    if (all) lastHead = head;
     const hinted = new Set(dirtyNames);
     dirtyAll = false;
     dirtyNames.clear();
@@ -160,7 +165,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
 
     const desired: Desired[] = [];
     await eachLimited([...names], async (name) => {
-      const look = await judge(name, await source.load(name));
+      const look = await judge(name, await source.load(name), head);
       if (look !== null) desired.push(look);
       const news = look === null ? entries.get(name)?.waiting?.looks === 1 : look.kind !== "unreadable";
       if (all && news && !hinted.has(name) && lastVerifiedAt !== null && deps.watching()) suspects.add(name);
@@ -177,6 +182,10 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     if (!all) return;
     if (lastVerifiedAt === null) log.info("folder read", { entries: present.size, problems: [...entries.values()].filter((entry) => entry.problems.length > 0).length });
     lastVerifiedAt = new Date(clock.now()).toISOString();
+  }
+
+  async function checkHead(): Promise<void> {
+    if (running === null && !dirtyAll && (await deps.workTree.look()).commit !== lastHead) dirty(null);
   }
 
   function forgetLook(name: string): void {
@@ -203,7 +212,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   }
 
   /** A settled look at something new, or null when there is nothing to do about it. */
-  async function judge(name: string, loaded: Loaded): Promise<Desired | null> {
+  async function judge(name: string, loaded: Loaded, head: string | null): Promise<Desired | null> {
     const known = entries.get(name);
     if (loaded.kind === "unreadable") {
       await hydrate(name);
@@ -214,6 +223,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     const look = loaded.kind === "absent" ? { digest: "absent", changedAt: now } : { digest: loaded.folder.digest, changedAt: loaded.changedAt };
     if (known?.judged === look.digest) {
       known.waiting = null;
+      if (known.revision === look.digest) known.commit = head;
       return null;
     }
     if (loaded.kind === "absent" && isGone(name)) return null;
@@ -311,14 +321,12 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
           }
           const { batch, folder, schedule } = action;
           const document = history.document(batch.name);
-          // What is in force already keeps the commit that brought it.
-          const known = document?.revision === folder.digest && document.removedAt === null ? document.commit : null;
-          const commit = known ?? head;
-          const record = { removedAt: null, revision: folder.digest, commit, schedule };
+          const record = { removedAt: null, revision: folder.digest, schedule };
           const recorded = document !== undefined && Object.entries(record).every(([key, value]) => document[key as keyof typeof record] === value);
-          if (!recorded) await history.amend(batch.name, record, now);
+          // A commit alone is no reason to write: one commit would write every document there is.
+          if (!recorded) await history.amend(batch.name, { ...record, commit: head }, now);
           const first = entry.batch === null;
-          Object.assign(entry, { batch, revision: folder.digest, commit, problems: [] });
+          Object.assign(entry, { batch, revision: folder.digest, commit: head, problems: [] });
           // At start one line for all is enough.
           log[lastVerifiedAt === null ? "debug" : "info"](first ? "batch in force" : "batch changed", { batch: batch.name, revision: folder.digest });
           touched.add(batch.name);
@@ -387,6 +395,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   return {
     dirty,
     resync,
+    checkHead,
     entries: () => [...new Set([...entries.keys(), ...history.names()])].sort().flatMap((name) => status(name) ?? []),
     entry: status,
     rootProblem: () => root,

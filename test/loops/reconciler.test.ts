@@ -1,5 +1,5 @@
 // The reconciler on real folders, with a source that counts its loads.
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Batch } from "../../agent/core/model.ts";
@@ -140,6 +140,21 @@ describe("reconciler", () => {
     await eventually(() => applied.length > 0);
     expect(loads).toEqual(["a", "a"]);
     expect(history.document("a")?.commit).toBe(two);
+  });
+
+  test("an edit that is committed after it came into force gets that commit, and nothing is written or applied for it", async () => {
+    let commit = "1".repeat(40);
+    const { reconciler, put, applied, home } = await setUp(undefined, undefined, { look: () => Promise.resolve({ commit, lockedAt: null }) });
+    put("a", daily);
+    await reconciler.resync();
+    await eventually(() => applied.length === 1);
+    const document = join(home, "data/batches/a/history.json");
+    const written = statSync(document).mtimeMs;
+    commit = "2".repeat(40);
+    await reconciler.checkHead();
+    await eventually(() => reconciler.entry("a")?.commit === commit);
+    expect(applied).toHaveLength(1);
+    expect(statSync(document).mtimeMs).toBe(written);
   });
 
   test("a folder that is gone for a blink is never unscheduled", async () => {
