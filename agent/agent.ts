@@ -2,18 +2,22 @@
 import { resolve, join } from "node:path";
 import type { Config } from "./config.ts";
 import { baseEnvironment } from "./core/environment.ts";
-import type { Batch, BatchName, BatchStatus, Problem, ProblemCode } from "./core/model.ts";
+import type { Batch, BatchName, BatchStatus, Execution, Problem, ProblemCode } from "./core/model.ts";
 import { createApp } from "./http/app.ts";
 import { createMetrics } from "./http/metrics.ts";
+import { createFeed } from "./http/feed.ts";
 import { listen } from "./http/server.ts";
+import { createStreams } from "./http/streams.ts";
 import { createIds, systemClock } from "./io/clock.ts";
 import { openHistory } from "./io/history.ts";
 import { takeLock } from "./io/lock.ts";
 import { createLogStore } from "./io/logs.ts";
+import { readProgress } from "./io/progress.ts";
 import { createRevisions } from "./io/revision.ts";
 import { createProbe } from "./io/probe.ts";
 import { createRunner, hasBash } from "./io/runner.ts";
 import { createSource } from "./io/source.ts";
+import { createLogTaps } from "./io/taps.ts";
 import { createTriggerBox } from "./io/triggers.ts";
 import { createWatch } from "./io/watch.ts";
 import { createWorkTree } from "./io/worktree.ts";
@@ -69,7 +73,12 @@ export async function startAgent(
   };
   try {
     const metrics = createMetrics({ version, catalog: () => catalog, history: () => history });
-    const history = await openHistory(dataDir, { clock, log, onChange: metrics.changed });
+    const feed = createFeed(clock);
+    const onChange = (execution: Execution, before: Execution | undefined) => {
+      metrics.changed(execution, before);
+      feed.execution(execution, before);
+    };
+    const history = await openHistory(dataDir, { clock, log, onChange });
     undo.push(() => history.flush());
     const source = createSource(dir);
     const revisions = createRevisions(dataDir, dir, createSource);
@@ -93,6 +102,7 @@ export async function startAgent(
         execution: (name, id) => join(dataDir, "batches", name, "executions", id),
       },
       trimLogs: ({ batch, id }) => logs.trim(batch, id, config.logLimitBytes),
+      readProgress: ({ batch, id }) => readProgress(dataDir, batch, id),
       baseEnv,
     });
     const scheduler = createScheduler({ clock, onDue: executor.due });
@@ -108,6 +118,7 @@ export async function startAgent(
       watching: () => watch.mode() === "inotify",
       onApplied: (name, batch) => reschedule(name, batch),
       onPass: metrics.reconciled,
+      onStatus: feed.batch,
     });
 
     function reschedule(name: BatchName, batch: Batch | null): void {
@@ -150,13 +161,16 @@ export async function startAgent(
         problems: problems().length,
       }),
     };
-    const app = createApp({ catalog, history, logs, metrics, clock, log, version });
+    const streams = createStreams();
+    const taps = createLogTaps(dataDir, clock);
+    const app = createApp({ catalog, history, logs, metrics, taps, revisions, feed, streams, logLimitBytes: config.logLimitBytes, clock, log, version });
     const server = await listen(app, {
       host: config.host,
       port: config.port,
       onError: (error) => log.error("a connection could not be taken", { error: error.message }),
     });
     undo.push(() => server.close());
+    undo.push(() => Promise.resolve(streams.close()));
 
     // Watching begins before the first look, so that nothing changes unseen between the two.
     undo.push(() => watch.close());

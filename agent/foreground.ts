@@ -79,6 +79,7 @@ export async function runInForeground(
       graph: () => graph,
       paths: { revision: revisions.path, state: (of) => join(dataDir, "batches", of, "state"), execution: folderOf },
       trimLogs: ({ batch, id }) => logs.trim(batch, id, Infinity),
+      readProgress: () => Promise.resolve(null),
       baseEnv: baseEnvironment(deps.env),
     });
     const answer = await executor.manual(name);

@@ -72,8 +72,21 @@ export interface Revisions {
   /** A stored revision as a folder, for the batch `name`; null when it is not there. */
   load(revision: Revision, name: BatchName): Promise<Folder | null>;
   path(revision: Revision): string;
+  /** Every file of a stored revision, by path; null when it is not there. */
+  files(revision: Revision): Promise<RevisionFile[] | null>;
   /** Deletes every revision that is not in `inUse`, asked anew before each one goes; how many went. */
   collect(inUse: () => ReadonlySet<Revision>): Promise<number>;
+}
+
+export interface RevisionFile {
+  /** Relative to the batch's folder, with `/`. */
+  path: string;
+  size: number;
+  executable: boolean;
+  /** All its bytes. */
+  read(): Promise<Uint8Array>;
+  /** SHA-256 of its bytes, in hex. */
+  digest(): Promise<string>;
 }
 
 export interface ExecutionQuery {
@@ -134,6 +147,25 @@ export interface LogStore {
   trim(batch: BatchName, id: ExecutionId, limit: number): Promise<LogSizes & { cut: boolean }>;
   /** Offset at which the last `lines` lines before `end` begin; an unfinished last line counts. */
   tailStart(batch: BatchName, id: ExecutionId, stream: LogStream, lines: number, end: number): Promise<number>;
+}
+
+/** A log that is being followed. Its bytes stay in the file until they are asked for. */
+export interface LogTap {
+  /** Its length as last seen; 0 while there is no such file. */
+  size(): number;
+  /** Its length now. */
+  measure(): Promise<number>;
+  /** `length` bytes from `start`, fewer where it is shorter. Whoever asks for the same gets the same array: not to be changed. */
+  read(start: number, length: number): Promise<Uint8Array>;
+  /** Resolves a moment later, once the size has been looked at again. */
+  beat(): Promise<void>;
+  /** Gives it back; its file is closed with the last one that follows it. */
+  close(): void;
+}
+
+/** Logs to follow, each open once however many follow it. */
+export interface LogTaps {
+  open(batch: BatchName, id: ExecutionId, stream: LogStream): Promise<LogTap>;
 }
 
 export interface StartOrder {

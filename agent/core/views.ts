@@ -14,12 +14,17 @@ const shownKeys = [
 export type ExecutionView = Pick<Execution, (typeof shownKeys)[number] | "missed">;
 
 /** An execution as the API shows it. `live` overrides what a running one's record does not hold yet. */
-export function executionView(execution: Execution, live: Partial<Pick<Execution, "stdoutBytes" | "stderrBytes">> = {}): ExecutionView {
+export function executionView(execution: Execution, live: Partial<Pick<Execution, "stdoutBytes" | "stderrBytes" | "estimatedEndAt">> = {}): ExecutionView {
   const shown = Object.fromEntries(shownKeys.map((key) => [key, execution[key]])) as unknown as ExecutionView;
   return { ...shown, ...(execution.missed === undefined ? {} : { missed: execution.missed }), ...live };
 }
 
 export type BatchView = ReturnType<typeof batchView>;
+
+/** Whether two states of an execution are shown alike. */
+export function looksSame(a: Execution, b: Execution): boolean {
+  return a.missed === b.missed && shownKeys.every((key) => a[key] === b[key]);
+}
 
 /** A batch as the API shows it. `next`: coming starts, ISO. */
 export function batchView(status: BatchStatus, document: Readonly<BatchDocument> | undefined, next: readonly string[]) {

@@ -2,19 +2,32 @@
 import type { Context, Hono } from "hono";
 import { graphView, problemView, runView } from "../core/views.ts";
 import type { AppDeps } from "./app.ts";
+import type { LogStream } from "../ports.ts";
+import { changesOf } from "./changes.ts";
+import { createEvents } from "./events.ts";
+import { followResponse } from "./follow.ts";
 import { archiveResponse, logResponse } from "./logs.ts";
+import { openApi } from "./openapi.ts";
 import { HttpProblem } from "./problem.ts";
-import { batchQuery, executionQuery } from "./query.ts";
+import { batchQuery, executionQuery, flag } from "./query.ts";
 import { createReader } from "./read.ts";
 
 export function addApiRoutes(app: Hono, deps: AppDeps): void {
-  const { catalog, history, logs, metrics } = deps;
-  const { live, viewOf, executionOf, batchOf } = createReader(deps);
+  const { catalog, history, logs, metrics, clock } = deps;
+  const reader = createReader(deps);
+  const { live, viewOf, executionOf, batchOf } = reader;
+  const following = { ...deps, live, now: clock.now };
+  const log = (c: Context, stream: LogStream) => {
+    const execution = executionOf(c);
+    return flag(c, "follow") ? followResponse(c, following, execution, stream) : logResponse(c, logs, execution, stream);
+  };
   const json = (c: Context, body: unknown, status: 200 | 503 = 200) => {
     c.header("Cache-Control", "no-store");
     return c.json(body as object, status);
   };
 
+  const description = openApi(deps.version);
+  app.get("/openapi.json", (c) => json(c, description));
   app.get("/healthz", (c) => json(c, { status: "ok" }));
   app.get("/readyz", (c) => {
     const reasons = catalog.notReady();
@@ -39,8 +52,9 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
     return json(c, { items: await Promise.all(items.map(live)), nextCursor: more ? (items.at(-1)?.id ?? null) : null });
   });
   app.get("/api/executions/:id", async (c) => json(c, await live(executionOf(c))));
-  app.get("/api/executions/:id/stdout", (c) => logResponse(c, logs, executionOf(c), "stdout"));
-  app.get("/api/executions/:id/stderr", (c) => logResponse(c, logs, executionOf(c), "stderr"));
+  app.get("/api/executions/:id/changes", async (c) => json(c, await changesOf(executionOf(c), { ...deps, now: clock.now })));
+  app.get("/api/executions/:id/stdout", (c) => log(c, "stdout"));
+  app.get("/api/executions/:id/stderr", (c) => log(c, "stderr"));
   app.get("/api/executions/:id/logs", (c) => archiveResponse(c, logs, executionOf(c)));
 
   app.get("/api/runs/:run", async (c) => {
@@ -48,5 +62,6 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
     if (executions.length === 0) throw new HttpProblem(404, `there is no run ${c.req.param("run")}`);
     return json(c, { ...runView(c.req.param("run"), executions), items: await Promise.all(executions.map(live)) });
   });
+  app.get("/api/events", createEvents({ ...deps, reader }));
   app.get("/api/graph", (c) => json(c, graphView(catalog.batches(), catalog.edges())));
 }

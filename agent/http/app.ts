@@ -1,17 +1,25 @@
 // The app: what holds for every request, and the groups of routes. Decides nothing.
 import { Hono } from "hono";
 import { secureHeaders } from "hono/secure-headers";
-import type { Catalog, Clock, History, Logger, LogStore } from "../ports.ts";
+import type { Catalog, Clock, History, Logger, LogStore, LogTaps, Revisions } from "../ports.ts";
 import { addApiRoutes } from "./api.ts";
 import type { Metrics } from "./metrics.ts";
+import type { Feed } from "./feed.ts";
 import { addPageRoutes } from "./pages.ts";
 import { HttpProblem, problemResponse } from "./problem.ts";
+import type { Streams } from "./streams.ts";
 
 export interface AppDeps {
   catalog: Catalog;
   history: History;
   logs: LogStore;
   metrics: Metrics;
+  taps: LogTaps;
+  revisions: Pick<Revisions, "files">;
+  feed: Feed;
+  streams: Streams;
+  /** No log grows beyond this many bytes. */
+  logLimitBytes: number;
   clock: Clock;
   log: Logger;
   version: string;
@@ -35,7 +43,7 @@ export function createApp(deps: AppDeps): Hono {
   });
   app.notFound((c) => problemResponse(c, 404, `there is nothing at ${c.req.path}`));
   app.onError((error, c) => {
-    if (error instanceof HttpProblem) return problemResponse(c, error.status, error.message);
+    if (error instanceof HttpProblem) return problemResponse(c, error.status, error.message, error.headers);
     log.error("request failed", { path: c.req.path, error: error.stack ?? error.message });
     return problemResponse(c, 500, "the agent could not answer; its log says why");
   });

@@ -7,14 +7,17 @@ const titles: Record<number, string> = {
   405: "Method Not Allowed",
   416: "Range Not Satisfiable",
   500: "Internal Server Error",
+  503: "Service Unavailable",
 };
 
 /** Thrown by handlers; becomes a problem+json answer. */
 export class HttpProblem extends Error {
   readonly status: number;
-  constructor(status: number, detail: string) {
+  readonly headers: Record<string, string>;
+  constructor(status: number, detail: string, headers: Record<string, string> = {}) {
     super(detail);
     this.status = status;
+    this.headers = headers;
   }
 }
 

@@ -32,6 +32,12 @@ export function integer(c: Context, name: string, least: number, most: number): 
   return number;
 }
 
+/** `1` or `true`, else false. */
+export function flag(c: Context, name: string): boolean {
+  const value = matching(c, name, /^(1|true|0|false)$/, "1 or 0");
+  return value === "1" || value === "true";
+}
+
 /** An ISO 8601 date or date-time as epoch ms; UTC where it names no zone. */
 function instant(c: Context, name: string): number | undefined {
   const what = "an ISO 8601 date-time such as 2026-11-24T02:00:00Z";

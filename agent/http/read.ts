@@ -1,6 +1,7 @@
 // What the API and the pages both show: views of batches and executions with what is live about them.
 import type { Context } from "hono";
 import type { BatchStatus, Execution } from "../core/model.ts";
+import { estimatedEnd } from "../core/usual.ts";
 import { batchView, executionView, type ExecutionView } from "../core/views.ts";
 import type { AppDeps } from "./app.ts";
 import { HttpProblem } from "./problem.ts";
@@ -10,11 +11,12 @@ const nextShown = 5;
 export type Reader = ReturnType<typeof createReader>;
 
 export function createReader({ catalog, history, logs }: Pick<AppDeps, "catalog" | "history" | "logs">) {
-  /** A running one's logs grow; its record does not know. */
+  /** A running one's logs grow, and its end is foreseen; its record does not know. */
   async function live(execution: Execution): Promise<ExecutionView> {
     if (execution.status !== "running") return executionView(execution);
     const [out, err] = await Promise.all((["stdout", "stderr"] as const).map((stream) => logs.stat(execution.batch, execution.id, stream)));
-    return executionView(execution, { stdoutBytes: out?.size ?? 0, stderrBytes: err?.size ?? 0 });
+    const estimatedEndAt = estimatedEnd(execution, history.document(execution.batch)?.executions ?? []);
+    return executionView(execution, { estimatedEndAt, stdoutBytes: out?.size ?? 0, stderrBytes: err?.size ?? 0 });
   }
 
   async function viewOf(status: BatchStatus) {
@@ -27,6 +29,11 @@ export function createReader({ catalog, history, logs }: Pick<AppDeps, "catalog"
   return {
     live,
     viewOf,
+    /** One of which nothing is kept any more is shown as removed. */
+    batchNamed(name: string) {
+      const gone = { name, state: "removed", batch: null, revision: null, commit: null, problems: [], blockedBy: [] } as const;
+      return viewOf(catalog.batch(name) ?? gone);
+    },
     /** The one the path names; throws a 404. */
     executionOf(c: Context): Execution {
       const id = c.req.param("id") ?? "";

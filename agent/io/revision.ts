@@ -1,10 +1,11 @@
 // Immutable copies of batch folders under data/revisions/<digest>/, shared by equal content.
-import { renameSync } from "node:fs";
-import { chmod, mkdir, open, readdir, realpath, rename, rm, stat } from "node:fs/promises";
+import { createHash } from "node:crypto";
+import { createReadStream, renameSync } from "node:fs";
+import { chmod, mkdir, open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { BatchName, Folder, Revision } from "../core/model.ts";
 import { StoreError } from "../errors.ts";
-import type { BatchSource, Revisions } from "../ports.ts";
+import type { BatchSource, RevisionFile, Revisions } from "../ports.ts";
 import { errorCode, hashTree, syncFolder, walkTree, type TreeFile } from "./files.ts";
 
 /**
@@ -57,6 +58,23 @@ export function createRevisions(dataDir: string, root: string, sourceOf: (root: 
     return { ...loaded.folder, name };
   }
 
+  async function files(revision: Revision): Promise<RevisionFile[] | null> {
+    const folder = join(home, revision);
+    try {
+      const tree = await walkTree(await realpath(folder), folder);
+      return tree.files.map(({ path, size, executable, realPath }) => ({
+        path,
+        size,
+        executable,
+        read: () => readFile(realPath),
+        digest: () => digest(realPath),
+      }));
+    } catch (error) {
+      if (errorCode(error) === "ENOENT") return null;
+      throw error;
+    }
+  }
+
   async function collect(inUse: () => ReadonlySet<Revision>): Promise<number> {
     const wanted = inUse();
     const candidates = (await readdir(home).catch(() => [])).filter((entry) => !wanted.has(entry as Revision));
@@ -78,7 +96,13 @@ export function createRevisions(dataDir: string, root: string, sourceOf: (root: 
     return gone;
   }
 
-  return { store, load, collect, path: (revision) => join(home, revision) };
+  return { store, load, files, collect, path: (revision) => join(home, revision) };
+}
+
+async function digest(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 })) hash.update(chunk as Uint8Array);
+  return hash.digest("hex");
 }
 
 /** Copies and hashes in one pass, so that the digest is that of the copy. */

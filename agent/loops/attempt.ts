@@ -1,14 +1,15 @@
 // One execution from its start, or its adoption, to its recorded end. Ends it when told to; the first reason wins.
 import type { FinishedBy } from "../core/execution.ts";
 import { endingEvent, transition } from "../core/execution.ts";
-import type { Execution } from "../core/model.ts";
+import type { EpochMs, Execution } from "../core/model.ts";
+import { parseProgress, saysTheSame } from "../core/progress.ts";
 import type { Clock, Logger, LogSizes, Process } from "../ports.ts";
 import { countdown } from "./countdown.ts";
 
 const lingerPollMs = 50;
 /** How long what is left of a group may take to be gone after its SIGKILL. */
 const lastWaitMs = 1_000;
-const logPollMs = 1_000;
+const lookMs = 1_000;
 /** Between a group's SIGTERM and its SIGKILL. */
 const killAfterMs = 10_000;
 
@@ -27,12 +28,14 @@ export interface AttemptDeps {
   /** Resolves when the start is recorded. */
   recorded: Promise<void>;
   launch(): Process;
-  /** Called when the pid is known. */
-  onPid(execution: Execution): void;
+  /** Called when its pid or its progress is known, or another than before. */
+  onSeen(execution: Execution): void;
   /** Time it has from now on; null for all it wants. */
   timeoutMs: number | null;
   /** Cuts its logs to their limit; how long they are now and whether there was something to cut. */
   trimLogs(): Promise<LogSizes & { cut: boolean }>;
+  /** What its script has last said of its progress; null where it said nothing. */
+  readProgress(): Promise<{ text: string; changedAt: EpochMs } | null>;
 }
 
 /** Follows a process to its end. It is launched once its start is recorded, unless it was stopped before. */
@@ -46,7 +49,7 @@ export function createAttempt(running: Execution, deps: AttemptDeps): Attempt {
   let killed = false;
   let cancelKill: () => void = () => undefined;
   let cancelTimeout: () => void = () => undefined;
-  let cancelLogLook: () => void = () => undefined;
+  let cancelLook: () => void = () => undefined;
 
   function stop(why: FinishedBy, patienceMs = killAfterMs): void {
     if (reason !== null) return;
@@ -59,14 +62,26 @@ export function createAttempt(running: Execution, deps: AttemptDeps): Attempt {
     });
   }
 
-  function watchLogs(): void {
-    cancelLogLook = clock.after(logPollMs, () => {
-      void trim().then(() => {
+  /** Its logs and its progress, at intervals until it is gone, so that what it still writes is cut too. */
+  function watch(): void {
+    cancelLook = clock.after(lookMs, () => {
+      void Promise.all([trim(), progress()]).then(() => {
         if (over) return;
         if (cut) stop("log-limit");
-        watchLogs(); // until it is gone, so that what it still writes is cut too
+        watch();
       });
     });
+  }
+
+  async function progress(): Promise<void> {
+    const said = await deps.readProgress().catch(() => null); // a script's own affair: it may be half written, or no file at all
+    if (said === null) return;
+    // A file's time may be set to anything.
+    const at = Math.min(clock.now(), Math.max(said.changedAt, Date.parse(execution.startedAt ?? "")));
+    const seen = parseProgress(said.text, new Date(at).toISOString());
+    if (seen === null || saysTheSame(seen, execution.progress)) return;
+    execution = { ...execution, progress: seen };
+    if (!over) deps.onSeen(execution);
   }
 
   async function trim(): Promise<LogSizes | null> {
@@ -90,17 +105,17 @@ export function createAttempt(running: Execution, deps: AttemptDeps): Attempt {
     process = deps.launch();
     if (process.pid !== null && process.pid !== execution.pid) {
       execution = { ...execution, pid: process.pid };
-      deps.onPid(execution);
+      deps.onSeen(execution);
     }
     if (deps.timeoutMs !== null) cancelTimeout = countdown(clock, deps.timeoutMs, () => stop("timeout"));
-    watchLogs();
+    watch();
     const ending = await process.ended;
     over = true;
     cancelTimeout();
-    cancelLogLook();
+    cancelLook();
     if (reason !== null) await groupGone(process);
     cancelKill();
-    const sizes = await trim();
+    const [sizes] = await Promise.all([trim(), progress()]);
     if (cut) reason ??= "log-limit";
     // One that was taken over leaves no word when its whole group is killed, its shell included; but it is known who did it.
     const how = ending.kind === "lost" && killed ? ({ ...ending, kind: "signal", signal: "SIGKILL" } as const) : ending;

@@ -8,6 +8,7 @@ import type { Graph } from "../core/graph.ts";
 import type { AbortedReason, Batch, BatchName, EpochMs, Execution, ExecutionId, Revision, RunId, TriggerKind } from "../core/model.ts";
 import { selectExpired } from "../core/retention.ts";
 import type { Clock, History, Logger, LogSizes, NewId, Process, Runner, TriggerAnswer } from "../ports.ts";
+import { judgeUnusual } from "../core/usual.ts";
 import { createAttempt, type Attempt } from "./attempt.ts";
 import { createFollowUps } from "./follow-ups.ts";
 import { createQueue } from "./queue.ts";
@@ -38,6 +39,8 @@ export interface ExecutorDeps {
   paths: { revision(revision: Revision): string; state(name: BatchName): string; execution(name: BatchName, id: ExecutionId): string };
   /** Cuts an execution's logs to their limit. */
   trimLogs(execution: Execution): Promise<LogSizes & { cut: boolean }>;
+  /** What an execution's script has last said of its progress; null where it said nothing. */
+  readProgress(execution: Execution): Promise<{ text: string; changedAt: EpochMs } | null>;
   /** The agent's share of a script's environment. */
   baseEnv: Readonly<Record<string, string>>;
 }
@@ -199,8 +202,9 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   }
 
   /** A final execution: recorded, followed by its next attempt if it has one, else by what comes after it in its run. */
-  async function finish(execution: Execution): Promise<void> {
+  async function finish(ended: Execution): Promise<void> {
     const now = clock.now();
+    const execution = { ...ended, unusual: judgeUnusual(ended, history.document(ended.batch)?.executions ?? []) };
     const batch = batchOf(execution.batch);
     const retry = batch?.enabled === true ? batch.retry : null;
     const next = nextAttempt(execution, retry, { id: newId(now) as ExecutionId, now });
@@ -281,7 +285,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     how: { recorded: Promise<void>; launch(): Process; timeoutMs: number | null; onUnrecorded(): void },
   ): void {
     const { recorded, launch, timeoutMs } = how;
-    const attempt = createAttempt(execution, { clock, log, recorded, launch, timeoutMs, onPid: history.show, trimLogs: () => deps.trimLogs(execution) });
+    const attempt = createAttempt(execution, { clock, log, recorded, launch, timeoutMs, onSeen: history.show, trimLogs: () => deps.trimLogs(execution), readProgress: () => deps.readProgress(execution) });
     const done = attempt.ended
       .then(finish, how.onUnrecorded)
       .catch((error: unknown) => log.error("an execution could not be ended in order", { batch: execution.batch, id: execution.id, error: String(error) }))

@@ -57,6 +57,8 @@ export interface ReconcilerDeps {
   onApplied(name: BatchName, batch: Batch | null): void;
   /** Called after each pass: how long it took and whether it failed. */
   onPass?(ms: number, failed: boolean): void;
+  /** Called after what is known of a batch (its state, its problems, what blocks it) may have changed. */
+  onStatus(name: string): void;
   /** Whether events are expected to tell of every change. */
   watching(): boolean;
 }
@@ -283,6 +285,10 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     graph = buildGraph(batches, new Set(entries.keys()));
     const names = new Set([...touched, ...before.problems.keys(), ...graph.problems.keys()]);
     touched.clear();
+    for (const name of new Set([...names, ...before.blockedBy.keys(), ...graph.blockedBy.keys()])) {
+      const after = graph.blockedBy.get(name) ?? [];
+      if (names.has(name) || String(before.blockedBy.get(name) ?? []) !== String(after)) deps.onStatus(name);
+    }
     for (const name of names) {
       const batch = entries.get(name)?.batch ?? null;
       const document = history.document(name);
@@ -335,6 +341,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
         case "hold":
           if (entry.batch === null) touched.add(entry.name); // its name may be one that others wait for
           entry.problems = action.problems;
+          deps.onStatus(entry.name);
           for (const problem of action.problems.slice(0, 5)) tell(problem);
           break;
         case "remove": {
@@ -359,6 +366,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       if (action.kind === "apply" && entry.problems[0]?.message !== message) {
         const hint = "what was in force stays in force; the agent tries again every second";
         entry.problems = [{ batch: action.name, file: action.folder.location, line: null, column: null, path: null, code: "not-stored", message, hint }];
+        deps.onStatus(action.name);
         log.error("cannot apply", { batch: action.name, error: message });
       }
       clock.after(1_000, () => dirty(action.name));

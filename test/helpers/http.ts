@@ -4,20 +4,45 @@ import { join } from "node:path";
 import type { BatchStatus, Execution, Problem } from "../../agent/core/model.ts";
 import { createApp } from "../../agent/http/app.ts";
 import { createMetrics } from "../../agent/http/metrics.ts";
+import { createFeed } from "../../agent/http/feed.ts";
+import { createStreams } from "../../agent/http/streams.ts";
 import { openHistory } from "../../agent/io/history.ts";
 import { createLogStore } from "../../agent/io/logs.ts";
-import type { Catalog } from "../../agent/ports.ts";
+import { createRevisions } from "../../agent/io/revision.ts";
+import { createSource } from "../../agent/io/source.ts";
+import { createLogTaps } from "../../agent/io/taps.ts";
+import type { Catalog, Clock } from "../../agent/ports.ts";
 import { fakeClock } from "./fakes.ts";
 import { t0 } from "./make.ts";
 import { quietLog } from "./quiet.ts";
 import { temporaryFolder } from "./tmp.ts";
 
-export async function serve(options: { batches?: BatchStatus[]; problems?: Problem[]; notReady?: string[] } = {}) {
+export interface ServeOptions {
+  batches?: BatchStatus[];
+  problems?: Problem[];
+  notReady?: string[];
+  /** A fake one at t0 unless given. */
+  clock?: Clock;
+  logLimitBytes?: number;
+  mostStreams?: number;
+}
+
+export async function serve(options: ServeOptions = {}) {
   const data = temporaryFolder();
-  const clock = fakeClock(t0);
+  const clock = options.clock ?? fakeClock(t0);
   const log = quietLog();
   const metrics = createMetrics({ version: "test", catalog: () => catalog, history: () => history });
-  const history = await openHistory(data, { clock, log, onChange: metrics.changed });
+  const feed = createFeed(clock);
+  const history = await openHistory(data, {
+    clock,
+    log,
+    onChange(execution, before) {
+      metrics.changed(execution, before);
+      feed.execution(execution, before);
+    },
+  });
+  const streams = createStreams(options.mostStreams);
+  const revisions = createRevisions(data, join(data, "batches.d"), createSource);
   const batches = options.batches ?? [];
   const catalog: Catalog = {
     batches: () => batches,
@@ -34,6 +59,11 @@ export async function serve(options: { batches?: BatchStatus[]; problems?: Probl
     history,
     metrics,
     logs: createLogStore(data),
+    taps: createLogTaps(data, clock),
+    revisions,
+    feed,
+    streams,
+    logLimitBytes: options.logLimitBytes ?? 1024 ** 3,
     clock,
     log,
     version: "test",
@@ -42,6 +72,9 @@ export async function serve(options: { batches?: BatchStatus[]; problems?: Probl
     app,
     data,
     history,
+    feed,
+    streams,
+    revisions,
     log,
     /** Saves an execution with logs. */
     async add(execution: Execution, logs: { stdout?: string | Uint8Array; stderr?: string | Uint8Array } = {}): Promise<Execution> {

@@ -16,6 +16,7 @@ const iso = (at: number) => new Date(at).toISOString();
 
 async function setUp(options: { maxParallel?: number; batches?: Batch[]; before?: Execution[]; logsCut?: () => boolean } = {}) {
   const logsCut = options.logsCut ?? (() => false);
+  const progress: { text: string | null } = { text: null };
   const clock = fakeClock(t0);
   const log = quietLog();
   const data = temporaryFolder();
@@ -35,6 +36,7 @@ async function setUp(options: { maxParallel?: number; batches?: Batch[]; before?
     paths: { revision: (revision) => `/revisions/${revision}`, state: (name) => `/state/${name}`, execution: (name, id) => `/executions/${name}/${id}` },
     graph: () => buildGraph([...known.values()], new Set(known.keys())),
     trimLogs: () => Promise.resolve({ stdoutBytes: 1, stderrBytes: 2, cut: logsCut() }),
+    readProgress: () => Promise.resolve(progress.text === null ? null : { text: progress.text, changedAt: clock.now() }),
     baseEnv: { PATH: "/bin" },
   });
   function due(at: number, one = batch(), missed: { from: number; to: number; count: number } | null = null, start: number | null = at): void {
@@ -43,7 +45,7 @@ async function setUp(options: { maxParallel?: number; batches?: Batch[]; before?
   const rows = (name = "report") => history.document(name)?.executions ?? [];
   const started = (count: number) => eventually(() => runner.orders.length >= count);
   const status = (index: number, want: string, name = "report") => eventually(() => rows(name)[index]?.status === want);
-  return { clock, data, history, runner, executor, known, due, rows, started, status };
+  return { clock, data, history, runner, executor, known, due, rows, started, status, progress };
 }
 
 describe("executor", () => {
