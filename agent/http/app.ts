@@ -1,11 +1,11 @@
 // The app: what holds for every request, and the groups of routes. Decides nothing.
-import { Hono } from "hono";
+import { Hono, type Context } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import type { Catalog, Clock, History, Logger, LogStore, LogTaps, Revisions } from "../ports.ts";
 import { addApiRoutes } from "./api.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Feed } from "./feed.ts";
-import { addPageRoutes } from "./pages.ts";
+import { addPageRoutes, trouble, wantsPage } from "./pages.ts";
 import { HttpProblem, problemResponse } from "./problem.ts";
 import type { Streams } from "./streams.ts";
 
@@ -30,7 +30,19 @@ export function createApp(deps: AppDeps): Hono {
   const app = new Hono();
   app.use(
     secureHeaders({
-      contentSecurityPolicy: { defaultSrc: ["'none'"], styleSrc: ["'self'"], frameAncestors: ["'none'"], formAction: ["'none'"], baseUri: ["'none'"] },
+      contentSecurityPolicy: {
+        defaultSrc: ["'none'"],
+        scriptSrc: ["'self'"],
+        styleSrc: ["'self'"],
+        connectSrc: ["'self'"],
+        imgSrc: ["'self'", "data:"],
+        formAction: ["'self'"],
+        frameAncestors: ["'none'"],
+        baseUri: ["'none'"],
+        // No script may turn text into markup, but for the one place that takes in the agent's own pages (client/swap.ts).
+        requireTrustedTypesFor: ["'script'"],
+        trustedTypes: ["batch-agent"],
+      },
       xFrameOptions: "DENY",
       strictTransportSecurity: false, // that is for whoever ends TLS in front of it
     }),
@@ -41,11 +53,12 @@ export function createApp(deps: AppDeps): Hono {
     }
     return next();
   });
-  app.notFound((c) => problemResponse(c, 404, `there is nothing at ${c.req.path}`));
+  const refuse = (c: Context, status: number, detail: string, headers: Record<string, string> = {}) => (wantsPage(c) ? trouble(c, deps, status, detail) : problemResponse(c, status, detail, headers));
+  app.notFound((c) => refuse(c, 404, `there is nothing at ${c.req.path}`));
   app.onError((error, c) => {
-    if (error instanceof HttpProblem) return problemResponse(c, error.status, error.message, error.headers);
+    if (error instanceof HttpProblem) return refuse(c, error.status, error.message, error.headers);
     log.error("request failed", { path: c.req.path, error: error.stack ?? error.message });
-    return problemResponse(c, 500, "the agent could not answer; its log says why");
+    return refuse(c, 500, "the agent could not answer; its log says why");
   });
   addApiRoutes(app, deps);
   addPageRoutes(app, deps);

@@ -1,6 +1,7 @@
 // Query parameters, checked: what is malformed is a 400 that names the parameter and what it takes.
 import type { Context } from "hono";
 import type { BatchState, ExecutionStatus } from "../core/model.ts";
+import { lastFilters, sorts, type ListQuery } from "../core/listing.ts";
 import type { ExecutionQuery } from "../ports.ts";
 import { HttpProblem } from "./problem.ts";
 
@@ -73,4 +74,27 @@ export function batchQuery(c: Context): { tag?: string; state?: string } {
   const state = single(c, "state");
   if (state !== undefined && !states.includes(state)) throw new HttpProblem(400, `state must be one of ${states.join(", ")}`);
   return { ...(tag === undefined ? {} : { tag }), ...(state === undefined ? {} : { state }) };
+}
+
+/** A choice of a form: null where it is not made. */
+function choice<T extends string>(c: Context, name: string, all: readonly T[]): T | null {
+  const value = single(c, name) ?? "";
+  if (value === "") return null;
+  const found = all.find((one) => one === value);
+  if (found === undefined) throw new HttpProblem(400, `${name} must be one of ${all.join(", ")}`);
+  return found;
+}
+
+/** What the list of batches is asked for. `only`: just these lines, whatever the rest says. */
+export function overviewQuery(c: Context): ListQuery & { page: number; only: readonly string[] | null } {
+  const tag = single(c, "tag") ?? "";
+  return {
+    text: (single(c, "q") ?? "").slice(0, 200),
+    tag: tag === "" ? null : tag,
+    state: choice(c, "state", states as readonly BatchState[]),
+    last: choice(c, "last", lastFilters),
+    sort: choice(c, "sort", sorts) ?? "attention",
+    page: integer(c, "page", 1, 1_000_000) ?? 1,
+    only: single(c, "only")?.split(",").slice(0, 500) ?? null,
+  };
 }

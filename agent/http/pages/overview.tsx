@@ -1,154 +1,242 @@
-// The page at /: all batches, the latest executions, the problems. Rendered on the server; text never becomes markup.
-import type { Problem } from "../../core/model.ts";
-import type { batchView, ExecutionView } from "../../core/views.ts";
-
-type BatchView = ReturnType<typeof batchView>;
+// The page at /: all batches with their last results, strips and next starts, to search, filter and sort.
+import { lastFilters, sorts, standingOf, type Counts, type Listed, type ListQuery } from "../../core/listing.ts";
+import type { BatchState } from "../../core/model.ts";
+import type { ExecutionView } from "../../core/views.ts";
+import { Absolute, BatchLink, executionPath, Progress, Relative, Status, Strip, ToneMark, Took } from "./parts.tsx";
+import { Shell, type AgentState } from "./shell.tsx";
 
 export interface Overview {
-  version: string;
-  now: number;
-  batches: readonly BatchView[];
-  executions: readonly ExecutionView[];
-  problems: readonly Problem[];
-  /** How many more there are than are shown. */
-  hidden: { batches: number; problems: number };
+  agent: AgentState;
+  counts: Counts;
+  tags: readonly string[];
+  query: ListQuery;
+  /** Page of the list, from 1, of how many. */
+  page: { at: number; of: number };
+  found: number;
+  rows: readonly (Listed & { next: string | null; live: ExecutionView | null })[];
 }
 
-const refreshSeconds = 5;
+const stateNames: readonly BatchState[] = ["scheduled", "chained", "disabled", "invalid", "removed"];
+const sortNames = { attention: "needs attention", name: "name", last: "latest execution", next: "next start", duration: "longest" };
 
-/** A whole HTML document. */
-export function overviewPage({ version, now, batches, executions, problems, hidden }: Overview) {
+export function overviewPage(view: Overview) {
+  const { agent, counts, query, rows } = view;
   return (
-    <html lang="en">
-      <head>
-        <meta charset="utf-8" />
-        <meta name="viewport" content="width=device-width, initial-scale=1" />
-        <meta http-equiv="refresh" content={String(refreshSeconds)} />
-        <title>batch-agent</title>
-        <link rel="stylesheet" href="/style.css" />
-      </head>
-      <body>
-        <h1>
-          batch-agent <span class="dim">{version}</span>
-        </h1>
-        {problems.length > 0 && <Problems problems={problems} hidden={hidden.problems} />}
-        <h2>Batches</h2>
-        <div class="scroll">
-          <table>
-            <tr>
-              <th>name</th>
-              <th>state</th>
-              <th>last execution</th>
-              <th>next start</th>
-              <th>problems</th>
-              <th>description</th>
-            </tr>
-            {batches.map((batch) => (
-              <BatchRow batch={batch} now={now} />
-            ))}
-          </table>
+    <Shell title="Batches" agent={agent} place="batches" refresh="list">
+      <div class="head">
+        <h1>Batches</h1>
+        <CountLinks counts={counts} query={query} problems={agent.details.problems} />
+      </div>
+      {counts.all === 0 && query.state === null && query.text === "" ? (
+        <div class="empty">
+          <p>There are no batches yet.</p>
+          <p>
+            Put a folder with a <code>script.sh</code> and a <code>batch.yaml</code> into the folder of batches; it appears here within a moment.
+          </p>
         </div>
-        <Hidden count={hidden.batches} />
-        <h2>Latest executions</h2>
-        <div class="scroll">
-          <table>
-            <tr>
-              <th>batch</th>
-              <th>status</th>
-              <th>due</th>
-              <th>took</th>
-              <th>logs</th>
-              <th>message</th>
-            </tr>
-            {executions.map((execution) => (
-              <ExecutionRow execution={execution} now={now} />
-            ))}
-          </table>
-        </div>
-      </body>
-    </html>
+      ) : (
+        <>
+          <Filters query={query} tags={view.tags} />
+          <div id="list" data-live aria-live="off">
+            <p class="found" role="status">
+              {view.found} {view.found === 1 ? "batch" : "batches"}
+              {view.page.of > 1 && `, page ${view.page.at} of ${view.page.of}`}
+            </p>
+            {rows.length === 0 ? (
+              <div class="empty">
+                <p>Nothing fits.</p>
+                <p>
+                  <a href="/">Show all batches</a>
+                </p>
+              </div>
+            ) : (
+              <table class="batches">
+                <caption class="hidden">Batches with their last result and next start</caption>
+                <thead>
+                  <tr>
+                    <th scope="col">Batch</th>
+                    <th scope="col">Last result</th>
+                    <th scope="col" class="wide">
+                      Last 30
+                    </th>
+                    <th scope="col">Next start</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {rows.map((row) => (
+                    <Row row={row} now={agent.now} />
+                  ))}
+                </tbody>
+              </table>
+            )}
+            <Pages query={query} page={view.page} />
+          </div>
+        </>
+      )}
+    </Shell>
   );
 }
 
-function BatchRow({ batch, now }: { batch: BatchView; now: number }) {
-  const last = batch.lastExecution;
+function Row({ row, now }: { row: Overview["rows"][number]; now: number }) {
+  const { status, executions, next, live } = row;
+  const { result } = standingOf(executions);
+  const file = status.batch?.file;
   return (
-    <tr>
+    <tr id={`b-${status.name}`}>
+      <th scope="row">
+        <BatchLink name={status.name} />
+        {status.state !== "scheduled" && status.state !== "chained" && <span class={`badge ${status.state}`}>{status.state}</span>}
+        {status.problems.length > 0 && status.state !== "invalid" && <span class="badge invalid">last edit has problems</span>}
+        {file?.tags.slice(0, 4).map((tag) => (
+          <a class="tag" href={`/?tag=${encodeURIComponent(tag)}`}>
+            {tag}
+          </a>
+        ))}
+        {file?.description !== undefined && <span class="about">{file.description.slice(0, 200)}</span>}
+      </th>
       <td>
-        <a href={`/api/batches/${encodeURIComponent(batch.name)}`}>{batch.name}</a>
+        {live !== null && (
+          <a class="line" href={executionPath(live.id)}>
+            <Status of={live} /> {live.status === "running" && <Took execution={live} now={now} />}
+            <Progress execution={live} now={now} />
+          </a>
+        )}
+        {result !== null && (
+          <a class="line" href={executionPath(result.id)}>
+            <Status of={result} /> <Relative at={result.finishedAt ?? result.createdAt} now={now} />
+            {result.status === "succeeded" && result.durationMs !== null && (
+              <span class="dim">
+                , took <Took execution={result} now={now} />
+              </span>
+            )}
+            {result.status !== "succeeded" && <span class="why">{result.reason === "exit" ? result.message : (result.reason ?? result.message)}</span>}
+          </a>
+        )}
+        {live === null && result === null && <ToneMark tone="none" word="never ran" />}
       </td>
-      <td class={batch.state}>{batch.state}</td>
-      <td>{last === null ? <span class="dim">never</span> : <Ending execution={last} now={now} />}</td>
-      <td>{batch.next[0] === undefined ? <span class="dim">none</span> : <Moment at={batch.next[0]} now={now} />}</td>
-      <td class={batch.problems.length > 0 ? "failed" : "dim"}>{batch.problems.length}</td>
-      <td class="wide dim">{batch.definition?.description ?? ""}</td>
+      <td class="wide">
+        <Strip executions={executions} now={now} />
+      </td>
+      <td>
+        <NextStart row={row} next={next} now={now} />
+      </td>
     </tr>
   );
 }
 
-function ExecutionRow({ execution, now }: { execution: ExecutionView; now: number }) {
-  const path = `/api/executions/${execution.id}`;
+function NextStart({ row, next, now }: { row: Listed; next: string | null; now: number }) {
+  const { state, batch, blockedBy } = row.status;
+  if (blockedBy.length > 0) return <span class="dim">blocked by {blockedBy.slice(0, 3).join(", ")}</span>;
+  if (next !== null) {
+    return (
+      <>
+        <Relative at={next} now={now} />
+        <span class="about">
+          <Absolute at={next} />
+        </span>
+      </>
+    );
+  }
+  if (state === "chained" && batch !== null) {
+    return <span class="dim">{batch.after.length > 0 ? `after ${batch.after.slice(0, 3).join(", ")}` : "when another fails"}</span>;
+  }
+  return <span class="dim">none</span>;
+}
+
+/** The query with `changes`, as the address of its page. */
+function linkTo(query: ListQuery, changes: Partial<ListQuery> & { page?: number }): string {
+  const { text, tag, state, last, sort, page } = { page: 1, ...query, ...changes };
+  const pairs: [string, string | null][] = [["q", text], ["tag", tag], ["state", state], ["last", last], ["sort", sort === "attention" ? null : sort], ["page", page === 1 ? null : String(page)]];
+  const search = new URLSearchParams(pairs.flatMap(([key, value]): [string, string][] => (value === null || value === "" ? [] : [[key, value]])));
+  return search.size === 0 ? "/" : `/?${search.toString()}`;
+}
+
+const cleared: ListQuery = { text: "", tag: null, state: null, last: null, sort: "attention" };
+
+function CountLinks({ counts, query, problems }: { counts: Counts; query: ListQuery; problems: number }) {
+  const last = (name: NonNullable<ListQuery["last"]>, tone: string, count: number, word: string) =>
+    (count > 0 || tone === "failed") && (
+      <a class={`tile ${count > 0 ? tone : "quiet"}`} href={linkTo(cleared, { last: name })} {...(query.last === name ? { "aria-current": "true" as const } : {})}>
+        <b>{count}</b> {word}
+      </a>
+    );
   return (
-    <tr>
-      <td>
-        <a href={path}>{execution.batch}</a>
-      </td>
-      <td class={execution.status}>{execution.status}</td>
-      <td>
-        <Moment at={execution.trigger.dueAt} now={now} />
-      </td>
-      <td>{execution.durationMs === null ? "" : span(execution.durationMs)}</td>
-      <td>
-        <a href={`${path}/stdout`}>stdout</a> <a href={`${path}/stderr`}>stderr</a>
-      </td>
-      <td class="wide dim">{execution.message ?? ""}</td>
-    </tr>
+    <div class="tiles" id="counts" data-live>
+      {last("failed", "failed", counts.failed, "failing")}
+      {last("unusual", "unusual", counts.unusual, "unusual")}
+      {last("running", "running", counts.running, "running")}
+      {last("queued", "queued", counts.queued, "queued")}
+      {counts.invalid > 0 && (
+        <a class="tile failed" href={linkTo(cleared, { state: "invalid" })}>
+          <b>{counts.invalid}</b> invalid
+        </a>
+      )}
+      {problems > 0 && (
+        <a class="tile failed" href="/problems">
+          <b>{problems}</b> {problems === 1 ? "problem" : "problems"}
+        </a>
+      )}
+      <a class="tile quiet" href="/">
+        <b>{counts.all}</b> in all
+      </a>
+      {counts.disabled > 0 && (
+        <a class="tile quiet" href={linkTo(cleared, { state: "disabled" })}>
+          <b>{counts.disabled}</b> disabled
+        </a>
+      )}
+    </div>
   );
 }
 
-function Problems({ problems, hidden }: { problems: readonly Problem[]; hidden: number }) {
+function Filters({ query, tags }: { query: ListQuery; tags: readonly string[] }) {
   return (
-    <section>
-      <h2>Problems</h2>
-      {problems.map((problem) => (
-        <p>
-          <span class="failed">{problem.code}</span>{" "}
-          <code>{[problem.file, problem.line, problem.column].filter((part) => part !== null).join(":")}</code> {problem.message}
-          {problem.hint !== null && <span class="dim"> — {problem.hint}</span>}
-        </p>
-      ))}
-      <Hidden count={hidden} />
-    </section>
+    <form class="filters" method="get" action="/" role="search" data-filters>
+      <label class="grow">
+        <span>Search</span>
+        <input type="search" name="q" value={query.text} placeholder="name, description or tag" autocomplete="off" />
+      </label>
+      <Choice label="Tag" name="tag" chosen={query.tag} all={tags.map((tag) => [tag, tag])} none="any" />
+      <Choice label="State" name="state" chosen={query.state} all={stateNames.map((state) => [state, state])} none="any" />
+      <Choice label="Last result" name="last" chosen={query.last} all={lastFilters.map((last) => [last, last])} none="any" />
+      <Choice label="Order" name="sort" chosen={query.sort} all={sorts.map((sort) => [sort, sortNames[sort]])} none={null} />
+      <button type="submit">Apply</button>
+    </form>
   );
 }
 
-function Hidden({ count }: { count: number }) {
-  return count > 0 ? <p class="dim">and {count} more</p> : null;
-}
-
-function Ending({ execution, now }: { execution: Pick<ExecutionView, "status" | "createdAt" | "finishedAt">; now: number }) {
+function Choice({ label, name, chosen, all, none }: { label: string; name: string; chosen: string | null; all: readonly (readonly [string, string])[]; none: string | null }) {
   return (
-    <>
-      <span class={execution.status}>{execution.status}</span> <Moment at={execution.finishedAt ?? execution.createdAt} now={now} />
-    </>
+    <label>
+      <span>{label}</span>
+      <select name={name}>
+        {none !== null && <option value="">{none}</option>}
+        {all.map(([value, word]) => (
+          <option value={value} selected={value === chosen}>
+            {word}
+          </option>
+        ))}
+      </select>
+    </label>
   );
 }
 
-function Moment({ at, now }: { at: string; now: number }) {
-  const ms = Date.parse(at) - now;
+function Pages({ query, page }: { query: ListQuery; page: Overview["page"] }) {
+  if (page.of <= 1) return null;
   return (
-    <time datetime={at} title={at}>
-      {ms >= 0 ? `in ${span(ms)}` : `${span(-ms)} ago`}
-    </time>
+    <nav class="pages" aria-label="Pages of the list">
+      {page.at > 1 && (
+        <a rel="prev" href={linkTo(query, { page: page.at - 1 })}>
+          ← previous
+        </a>
+      )}
+      <span>
+        page {page.at} of {page.of}
+      </span>
+      {page.at < page.of && (
+        <a rel="next" href={linkTo(query, { page: page.at + 1 })}>
+          next →
+        </a>
+      )}
+    </nav>
   );
-}
-
-function span(ms: number): string {
-  if (ms < 1_000) return `${Math.round(ms)} ms`;
-  const seconds = ms / 1000;
-  if (seconds < 10) return `${seconds.toFixed(1)} s`;
-  if (seconds < 120) return `${Math.round(seconds)} s`;
-  if (seconds < 7_200) return `${Math.round(seconds / 60)} min`;
-  if (seconds < 172_800) return `${Math.round(seconds / 3600)} h`;
-  return `${Math.round(seconds / 86_400)} days`;
 }

@@ -1,0 +1,90 @@
+// The pages as they leave the server: text stays text, forms are checked, everything bounded. How they behave in a browser: test/browser.
+import { describe, expect, test } from "vitest";
+import type { BatchFile, BatchStatus } from "../../agent/core/model.ts";
+import { serve } from "../helpers/http.ts";
+import { batch, execution } from "../helpers/make.ts";
+
+const hostile = `"><script>alert(1)</script><img src=x onerror=alert(2)>`;
+const status = (fields: Partial<BatchStatus> = {}): BatchStatus => ({ name: "report", state: "scheduled", batch: batch({ file: { tags: [], env: {} } as unknown as BatchFile }), revision: null, commit: null, problems: [], blockedBy: [], ...fields });
+const page = async (app: Awaited<ReturnType<typeof serve>>["app"], path: string) => {
+  const response = await app.request(path, { headers: { Accept: "text/html" } });
+  return { response, text: await response.text() };
+};
+
+test("a page is whole HTML, kept by nobody, under a policy that allows the agent's own scripts and styles only", async () => {
+  const { app } = await serve({ batches: [status()] });
+  const { response, text } = await page(app, "/");
+  expect(text).toMatch(/^<!doctype html><html lang="en">/);
+  expect(text).not.toMatch(/\sstyle=|<style|\son[a-z]+=|<script>|javascript:/);
+  expect(response.headers.get("cache-control")).toBe("no-store");
+  expect(response.headers.get("content-security-policy")).toBe(
+    "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types batch-agent",
+  );
+});
+
+test("texts of others are text", async () => {
+  const file = { tags: [hostile], description: hostile, env: {} } as unknown as BatchFile;
+  const { app, add } = await serve({ batches: [status({ batch: batch({ file }) }), status({ name: hostile, state: "invalid", batch: null })] });
+  await add({ ...execution({ status: "failed" }), message: hostile });
+  const { text } = await page(app, `/?q=${encodeURIComponent(hostile)}`);
+  expect((await page(app, "/")).text).toContain("&lt;img src=x");
+  for (const html of [text, (await page(app, "/")).text]) expect(html).not.toMatch(/<img|<script>|onerror=alert\(2\)>[^&]*</);
+});
+
+describe("the list", () => {
+  const many = Array.from({ length: 600 }, (_, i) => status({ name: `job-${String(i).padStart(3, "0")}` }));
+
+  test("comes in pages, and is searched whole", async () => {
+    const { app } = await serve({ batches: many });
+    const first = (await page(app, "/")).text;
+    expect(first.match(/<tr id="b-/g)).toHaveLength(250);
+    expect(first).toContain("page 1 of 3");
+    expect((await page(app, "/?page=3")).text).toContain("b-job-599");
+    expect((await page(app, "/?page=99")).text).toContain("b-job-599");
+    expect((await page(app, "/?q=job-599")).text.match(/<tr id="b-/g)).toHaveLength(1);
+  });
+
+  test("gives single lines when asked for them", async () => {
+    const { app } = await serve({ batches: many });
+    expect((await page(app, "/?page=2&only=job-001,job-400,nothing")).text.match(/<tr id="b-[^"]+/g)).toEqual(['<tr id="b-job-001', '<tr id="b-job-400']);
+  });
+
+  test.each(["?state=nonsense", "?last=nonsense", "?sort=nonsense", "?page=0", "?page=x", "?q=a&q=b"])("%s is not understood, and says so on a page", async (query) => {
+    const { app } = await serve();
+    const { response, text } = await page(app, `/${query}`);
+    expect(response.status).toBe(400);
+    expect(text).toMatch(/<h1>Not understood<\/h1>/);
+  });
+
+  test("choices left open in a form are none", async () => {
+    const { app } = await serve({ batches: many });
+    expect((await page(app, "/?q=&tag=&state=&last=&sort=")).response.status).toBe(200);
+  });
+
+  test("an empty folder says what to do", async () => {
+    const { app } = await serve();
+    expect((await page(app, "/")).text).toContain("There are no batches yet.");
+  });
+});
+
+test.each([
+  ["/batches/none", "text/html,*/*;q=0.8", "text/html"],
+  ["/no/such/page", "text/html", "text/html"],
+  ["/batches/none", "*/*", "application/problem+json"],
+  ["/api/batches/none", "text/html", "application/problem+json"],
+])("what is not there: %s for %s is %s", async (path, accept, type) => {
+  const { app } = await serve();
+  const response = await app.request(path, { headers: { Accept: accept } });
+  expect(response.status).toBe(404);
+  expect(response.headers.get("content-type")).toContain(type);
+});
+
+test("styles come with an ETag and are answered with 304 once known", async () => {
+  const { app } = await serve();
+  const response = await app.request("/style.css");
+  expect(response.headers.get("content-type")).toBe("text/css; charset=utf-8");
+  const again = await app.request("/style.css", { headers: { "If-None-Match": response.headers.get("etag") ?? "" } });
+  expect([again.status, await again.text()]).toEqual([304, ""]);
+  expect((await app.request("/assets/../main.js")).status).toBe(404);
+  expect((await app.request("/assets/http/app.js")).status).toBe(404);
+});
