@@ -27,6 +27,7 @@ A batch is a folder with script.sh and batch.yaml:
 
   batch-agent validate          what is wrong, with file, line and column
   batch-agent next              what will start when
+  batch-agent plan              what would change in the agent that runs
   batch-agent exec hello        try it, here and now
   batch-agent run               run it; edits are followed without a restart
   batch-agent status            how it is doing
@@ -37,6 +38,7 @@ Exit codes: 0 done; 1 problems found, or it could not be done; 2 wrong use; exec
   addRun(program);
   addValidate(program);
   addNext(program);
+  addPlan(program);
   addExec(program);
   addTrigger(program);
   addStatus(program);
@@ -107,6 +109,30 @@ function addNext(program: Command): void {
       const deps = await folderDeps(dir);
       const settings = { count: options.count, json: options.json ?? false, timeZone: zone(options.timeZone) };
       process.exitCode = await next(dir, settings, deps);
+    });
+}
+
+function addPlan(program: Command): void {
+  program
+    .command("plan")
+    .description("say what a folder would change: batches added, removed and changed, their next starts, broken chains; exit code 1 if it has problems")
+    .argument("[dir]", "folder of batches", "batches.d")
+    .option("--against <url-or-folder>", "a running agent, or another folder such as a checkout of the base branch (default: the agent that status asks; if none answers, all is new)")
+    .addOption(new Option("--format <format>", "text, json, or markdown for a comment on a pull request").choices(["text", "json", "markdown"]).default("text"))
+    .option("--time-zone <name>", "zone of batches that name none (default: the agent's, else this machine's)")
+    .option("--token-file <file>", "holds the agent's token (default: $BATCH_AGENT_TOKEN_FILE)")
+    .action(async (dir: string, options: { against?: string; format: "text" | "json" | "markdown"; timeZone?: string; tokenFile?: string }) => {
+      const { connect } = await import("./commands/connect.ts");
+      const { plan } = await import("./commands/plan.ts");
+      const { createSource } = await import("./io/source.ts");
+      const { against: base, format, tokenFile } = options;
+      const folder = base !== undefined && !/^https?:/.test(base);
+      const against = folder
+        ? ({ kind: "folder", dir: base, source: createSource(base) } as const)
+        : ({ kind: "agent", client: await connect({ url: base, tokenFile }, process.env), optional: base === undefined } as const);
+      const agentZone = options.timeZone === undefined && !process.env["BATCH_AGENT_TIME_ZONE"];
+      const deps = { ...(await folderDeps(dir)), complain: (text: string) => void process.stderr.write(text) };
+      process.exitCode = await plan(dir, against, { format, timeZone: zone(options.timeZone), agentZone, colours: coloured() }, deps);
     });
 }
 

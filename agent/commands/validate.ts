@@ -1,7 +1,7 @@
 // `batch-agent validate`: every problem of a folder, with its place. Needs no agent.
 import { parseBatch, type ParsedBatch } from "../core/batch.ts";
 import { buildGraph } from "../core/graph.ts";
-import type { EpochMs, Folder, Problem } from "../core/model.ts";
+import type { Batch, EpochMs, Folder, Problem, Revision } from "../core/model.ts";
 import { notesOf } from "../core/notes.ts";
 import { formatReport } from "../core/report.ts";
 import { mapLimit } from "../io/files.ts";
@@ -31,6 +31,10 @@ export interface Look {
   name: string;
   /** null when it could not be read. */
   parsed: ParsedBatch | null;
+  /** Its definition, even where its place in a chain keeps it from starting (`parsed.batch` is null then). */
+  definition: Batch | null;
+  /** Digest of its files; null when it could not be read. */
+  revision: Revision | null;
   problems: readonly Problem[];
   /** Texts of its files. */
   sources: readonly (readonly [string, string])[];
@@ -42,10 +46,10 @@ export async function lookAtAll(source: BatchSource, timeZone: string): Promise<
   const looks = await mapLimit(names, parallelLoads, async (name): Promise<Look | null> => {
     const loaded = await source.load(name);
     if (loaded.kind === "absent") return null;
-    if (loaded.kind === "unreadable") return { name, parsed: null, problems: [loaded.problem], sources: [] };
+    if (loaded.kind === "unreadable") return { name, parsed: null, definition: null, revision: null, problems: [loaded.problem], sources: [] };
     const parsed = parseBatch(loaded.folder, { timeZone });
     const { problems } = parsed;
-    return { name, parsed, problems, sources: sourcesOf(loaded.folder) };
+    return { name, parsed, definition: parsed.batch, revision: loaded.folder.digest, problems, sources: sourcesOf(loaded.folder) };
   });
   return withChains(looks.filter((look) => look !== null));
 }
