@@ -2,6 +2,7 @@
 // argv → command. The only place for process.exit, process.env and process.on.
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { thisMachine } from "./commands/machine.ts";
 import { environmentName, readConfig, runOptions } from "./config.ts";
@@ -150,6 +151,7 @@ function addExec(program: Command): void {
       process.exitCode = await exec(batch, dir, { chain: options.chain ?? false }, {
         env: process.env,
         timeZone: zone(options.timeZone),
+        archives: archiveLimits(),
         stdout: (bytes) => void process.stdout.write(bytes),
         stderr: (bytes) => void process.stderr.write(bytes),
         onStart(stop) {
@@ -252,7 +254,14 @@ function outputOf(stream: NodeJS.WriteStream) {
 
 async function folderDeps(dir: string) {
   const { createSource } = await import("./io/source.ts");
-  return { source: createSource(dir), now: Date.now(), write: (text: string) => void process.stdout.write(text) };
+  const { createUnpacker } = await import("./io/archive.ts");
+  return { source: createSource(dir, { unpack: createUnpacker(tmpdir(), archiveLimits()) }), now: Date.now(), write: (text: string) => void process.stdout.write(text) };
+}
+
+/** As `run` takes them from the environment. */
+function archiveLimits() {
+  const { archiveEntries, archiveBytes } = readConfig({}, process.env, thisMachine());
+  return { entries: archiveEntries, bytes: archiveBytes };
 }
 
 function zone(flag: string | undefined): string {
