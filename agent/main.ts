@@ -44,6 +44,7 @@ Exit codes: 0 done; 1 problems found, or it could not be done; 2 wrong use; exec
   addTrigger(program);
   addStatus(program);
   addLogs(program);
+  addImport(program);
   await program.parseAsync();
 }
 
@@ -224,6 +225,32 @@ function addLogs(program: Command): void {
       now: Date.now,
     });
   });
+}
+
+function addImport(program: Command): void {
+  program
+    .command("import-crontab")
+    .description("turn a crontab into batch folders; exit code 1 if something of it could not be taken over, which is said with its line")
+    .argument("<file>", "the crontab, as written by crontab -l, or /etc/crontab; - for stdin")
+    .option("--out <folder>", "folder of batches to write to", "batches.d")
+    .addOption(new Option("--system", "each line names a user before the command, as in /etc/crontab (default: found out)").conflicts("user"))
+    .option("--user", "no line does")
+    .option("--dry-run", "show what would be written")
+    .addHelpText("after", "\nOverwrites nothing: if a folder of one of the names is there already, none is written. Look at the result with validate and next.")
+    .action(async (file: string, options: { out: string; system?: boolean; user?: boolean; dryRun?: boolean }) => {
+      const { runImport } = await import("./commands/import-crontab.ts");
+      const form = options.system ? "system" : options.user ? "user" : null;
+      let text: string;
+      try {
+        text = readFileSync(file === "-" ? 0 : file, "utf8");
+      } catch (error) {
+        throw new StoreError("read", file, error);
+      }
+      process.exitCode = await runImport(file, text, { out: options.out, form, dryRun: options.dryRun ?? false }, {
+        write: (words) => void process.stdout.write(words),
+        complain: (words) => void process.stderr.write(words),
+      });
+    });
 }
 
 interface AskingOptions {
