@@ -1,0 +1,1 @@
+echo "hello from $BATCH_NAME, due at $BATCH_DUE_AT"

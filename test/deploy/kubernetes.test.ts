@@ -1,0 +1,118 @@
+// What kustomize makes of deploy/kubernetes, against the JSON Schemas of Kubernetes and the Prometheus operator (values
+// and what must be there) and their TypeScript types (keys that do not exist). No cluster is asked, so no admission rules.
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { ServiceMonitor } from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor";
+import { Deployment } from "kubernetes-models/apps/v1/Deployment";
+import { NetworkPolicy } from "kubernetes-models/networking.k8s.io/v1/NetworkPolicy";
+import { ConfigMap } from "kubernetes-models/v1/ConfigMap";
+import { PersistentVolumeClaim } from "kubernetes-models/v1/PersistentVolumeClaim";
+import { Service } from "kubernetes-models/v1/Service";
+import ts from "typescript";
+import { describe, expect, test } from "vitest";
+import { parseAllDocuments } from "yaml";
+import { main } from "../helpers/cli.ts";
+import { temporaryFolder } from "../helpers/tmp.ts";
+import { isMissing } from "../helpers/tools.ts";
+
+interface Manifest {
+  apiVersion: string;
+  kind: string;
+  metadata: { name: string };
+  data?: Record<string, string>;
+  spec?: { template?: { spec: { volumes: { name: string; configMap?: { items: { key: string; path: string }[] } }[] } } };
+}
+
+const models = { ConfigMap, Deployment, NetworkPolicy, PersistentVolumeClaim, Service, ServiceMonitor };
+const homes: Record<string, string> = {
+  ConfigMap: "kubernetes-models/v1/ConfigMap",
+  Deployment: "kubernetes-models/apps/v1/Deployment",
+  NetworkPolicy: "kubernetes-models/networking.k8s.io/v1/NetworkPolicy",
+  PersistentVolumeClaim: "kubernetes-models/v1/PersistentVolumeClaim",
+  Service: "kubernetes-models/v1/Service",
+  ServiceMonitor: "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor",
+};
+
+function manifestsOf(yaml: string): Manifest[] {
+  return parseAllDocuments(yaml).map((document) => document.toJS() as Manifest);
+}
+
+function kustomize(folder: string): Manifest[] {
+  return manifestsOf(execFileSync("kubectl", ["kustomize", folder], { encoding: "utf8" }));
+}
+
+/** What is wrong with these; nothing if all is well. */
+function faultsOf(manifests: readonly Manifest[]): string[] {
+  const faults = manifests.flatMap((manifest) => {
+    const Model = models[manifest.kind as keyof typeof models];
+    if (Model === undefined) return [`no schema for ${manifest.kind}`];
+    try {
+      new Model(manifest as never).validate();
+      return [];
+    } catch (error) {
+      return [`${manifest.kind}: ${String(error)}`];
+    }
+  });
+  return [...faults, ...unknownKeys(manifests)];
+}
+
+/** TypeScript takes no key in a literal that its type does not have. */
+function unknownKeys(manifests: readonly Manifest[]): string[] {
+  const file = join(import.meta.dirname, "manifests.ts"); // never written
+  const text = manifests
+    .map((manifest, i) => `import type { I${manifest.kind} as T${i} } from "${homes[manifest.kind]}";\nexport const v${i}: T${i} = ${JSON.stringify(manifest, null, 1)};\n`)
+    .join("");
+  const options = { strict: true, skipLibCheck: true, noEmit: true, module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext, types: [] };
+  const host = ts.createCompilerHost(options);
+  const { getSourceFile, fileExists } = host;
+  host.fileExists = (path) => path === file || fileExists(path);
+  host.getSourceFile = (path, target) => (path === file ? ts.createSourceFile(file, text, target) : getSourceFile(path, target));
+  return ts.getPreEmitDiagnostics(ts.createProgram([file], options, host)).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, "\n"));
+}
+
+describe.skipIf(isMissing("kubectl"))("kustomize", { timeout: 120_000 }, () => {
+  test.each([
+    ["base", ["ConfigMap", "Deployment", "NetworkPolicy", "PersistentVolumeClaim", "Service"]],
+    ["git", ["Deployment", "NetworkPolicy", "PersistentVolumeClaim", "Service"]],
+  ])("%s is valid", (folder, kinds) => {
+    const manifests = kustomize(`deploy/kubernetes/${folder}`);
+    expect(manifests.map(({ kind }) => kind).sort()).toEqual(kinds);
+    expect(faultsOf(manifests)).toEqual([]);
+  });
+
+  test("with a token and monitoring it is valid", () => {
+    const folder = temporaryFolder();
+    execFileSync("cp", ["-r", "deploy/kubernetes", folder]);
+    const mine = join(folder, "kubernetes/mine");
+    mkdirSync(mine);
+    writeFileSync(join(mine, "kustomization.yaml"), "resources: [../base]\ncomponents: [../components/token, ../components/monitoring]\n");
+    const manifests = kustomize(mine);
+    expect(manifests.map(({ kind }) => kind)).toContain("ServiceMonitor");
+    expect(JSON.stringify(manifests)).toContain('"BATCH_AGENT_TOKEN_FILE"');
+    expect(faultsOf(manifests)).toEqual([]);
+  });
+
+  test("faults are found", () => {
+    const yaml = execFileSync("kubectl", ["kustomize", "deploy/kubernetes/base"], { encoding: "utf8" });
+    expect(faultsOf(manifestsOf(yaml.replace("livenessProbe", "livenesProbe")))).toEqual([expect.stringContaining("livenesProbe")]);
+    expect(faultsOf(manifestsOf(yaml.replace("replicas: 1", "replicas: one"))).join()).toContain("replicas");
+    expect(faultsOf(manifestsOf(yaml.replace("name: agent\n", "nam: agent\n"))).join()).toContain("name");
+  });
+
+  test("the ConfigMap, as the kubelet lays it out, is a folder of valid batches", () => {
+    const root = temporaryFolder();
+    const manifests = kustomize("deploy/kubernetes/base");
+    const data = manifests.find(({ kind }) => kind === "ConfigMap")?.data ?? {};
+    const items = manifests.flatMap(({ spec }) => spec?.template?.spec.volumes.flatMap(({ configMap }) => configMap?.items ?? []) ?? []);
+    expect(items.map(({ key }) => key).sort()).toEqual(Object.keys(data).sort());
+    for (const { key, path } of items) {
+      mkdirSync(join(root, "..2026_11_25_10_00_00.1", dirname(path)), { recursive: true });
+      writeFileSync(join(root, "..2026_11_25_10_00_00.1", path), data[key] ?? "");
+    }
+    symlinkSync("..2026_11_25_10_00_00.1", join(root, "..data"));
+    for (const name of new Set(items.map(({ path }) => dirname(path)))) symlinkSync(`..data/${name}`, join(root, name));
+    const { status, stdout } = spawnSync(process.execPath, [main, "validate", root], { encoding: "utf8" });
+    expect({ status, stdout }).toMatchObject({ status: 0, stdout: expect.stringContaining("2 batches") as string });
+  });
+});
