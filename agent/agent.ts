@@ -3,14 +3,13 @@ import { resolve, join } from "node:path";
 import type { Config } from "./config.ts";
 import { baseEnvironment } from "./core/environment.ts";
 import type { Batch, BatchName, BatchStatus, Execution, Problem, ProblemCode } from "./core/model.ts";
+import { isLoopback } from "./http/access.ts";
 import { createApp } from "./http/app.ts";
 import { createMetrics } from "./http/metrics.ts";
 import { createFeed } from "./http/feed.ts";
 import { listen } from "./http/server.ts";
 import { createStreams } from "./http/streams.ts";
-import { createUnpacker } from "./io/archive.ts";
 import { createIds, systemClock } from "./io/clock.ts";
-import { unlimited } from "./io/files.ts";
 import { openHistory } from "./io/history.ts";
 import { takeLock } from "./io/lock.ts";
 import { createLogStore } from "./io/logs.ts";
@@ -20,6 +19,7 @@ import { createProbe } from "./io/probe.ts";
 import { createRunner, hasBash } from "./io/runner.ts";
 import { createSource } from "./io/source.ts";
 import { createLogTaps } from "./io/taps.ts";
+import { openTokenFile } from "./io/token.ts";
 import { createTriggerBox } from "./io/triggers.ts";
 import { createWatch } from "./io/watch.ts";
 import { createWorkTree } from "./io/worktree.ts";
@@ -32,9 +32,6 @@ import type { Catalog, Logger } from "./ports.ts";
 
 /** While events cannot be had, the folder is looked over this often, or ten times as long as one look takes. */
 const pollMs = 2_000;
-
-/** An archive that grew within this time is not unpacked yet. */
-const archiveQuietMs = 100;
 
 export interface Agent {
   /** Where it serves, `http://127.0.0.1:8080`. */
@@ -85,10 +82,8 @@ export async function startAgent(
     };
     const history = await openHistory(dataDir, { clock, log, onChange });
     undo.push(() => history.flush());
-    const unpack = createUnpacker(join(dataDir, "revisions"), { entries: config.archiveEntries, bytes: config.archiveBytes });
-    const source = createSource(dir, { unpack, quietMs: archiveQuietMs });
-    const stored = (home: string) => createSource(home, { limits: unlimited });
-    const revisions = createRevisions(dataDir, dir, stored, unpack);
+    const source = createSource(dir);
+    const revisions = createRevisions(dataDir, dir, createSource);
     const logs = createLogStore(dataDir);
     const probe = createProbe(dataDir);
     const baseEnv = baseEnvironment(deps.env);
@@ -168,9 +163,13 @@ export async function startAgent(
         problems: problems().length,
       }),
     };
+    const access = { token: config.tokenFile === null ? null : await openTokenFile(config.tokenFile, log), baseUrl: config.baseUrl };
     const streams = createStreams();
     const taps = createLogTaps(dataDir, clock);
-    const app = createApp({ catalog, history, logs, metrics, taps, revisions, feed, streams, logLimitBytes: config.logLimitBytes, clock, log, version });
+    const app = createApp({ catalog, history, logs, metrics, access, taps, revisions, feed, streams, logLimitBytes: config.logLimitBytes, clock, log, version });
+    if (config.tokenFile === null && !isLoopback(config.host)) {
+      log.warn(`ANYBODY who reaches ${config.host}:${config.port} can read every log and definition: there is no token`, { hint: "give it one with --token-file, or serve on 127.0.0.1" });
+    }
     const server = await listen(app, {
       host: config.host,
       port: config.port,

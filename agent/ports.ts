@@ -191,6 +191,12 @@ export interface Process {
   lingers(): boolean;
 }
 
+/** The token that requests must bear. */
+export interface TokenSource {
+  /** As it is now; null while it cannot be had, and then nobody has it. */
+  current(): Promise<string | null>;
+}
+
 /** Runs scripts. A second one (Kubernetes Jobs) will come. */
 export interface Runner {
   /** Never throws: a start that fails is an ending of kind `spawn`. */

@@ -2,6 +2,7 @@
 import { Hono, type Context } from "hono";
 import { secureHeaders } from "hono/secure-headers";
 import type { Catalog, Clock, History, Logger, LogStore, LogTaps, Revisions } from "../ports.ts";
+import { addAccess, hostGuard, methodGuard, type Access } from "./access.ts";
 import { addApiRoutes } from "./api.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Feed } from "./feed.ts";
@@ -14,6 +15,7 @@ export interface AppDeps {
   history: History;
   logs: LogStore;
   metrics: Metrics;
+  access: Access;
   taps: LogTaps;
   revisions: Pick<Revisions, "files">;
   feed: Feed;
@@ -44,15 +46,12 @@ export function createApp(deps: AppDeps): Hono {
         trustedTypes: ["batch-agent"],
       },
       xFrameOptions: "DENY",
+      referrerPolicy: "same-origin", // with none, a form's Origin would be "null"
       strictTransportSecurity: false, // that is for whoever ends TLS in front of it
     }),
   );
-  app.use(async (c, next) => {
-    if (c.req.method !== "GET" && c.req.method !== "HEAD") {
-      return problemResponse(c, 405, "this API is read-only: the folder of batches is the way to change something", { Allow: "GET, HEAD" });
-    }
-    return next();
-  });
+  app.use(hostGuard(deps.access));
+  app.use(methodGuard(deps.access));
   const refuse = (c: Context, status: number, detail: string, headers: Record<string, string> = {}) => (wantsPage(c) ? trouble(c, deps, status, detail) : problemResponse(c, status, detail, headers));
   app.notFound((c) => refuse(c, 404, `there is nothing at ${c.req.path}`));
   app.onError((error, c) => {
@@ -60,6 +59,7 @@ export function createApp(deps: AppDeps): Hono {
     log.error("request failed", { path: c.req.path, error: error.stack ?? error.message });
     return refuse(c, 500, "the agent could not answer; its log says why");
   });
+  addAccess(app, deps);
   addApiRoutes(app, deps);
   addPageRoutes(app, deps);
   return app;

@@ -2,6 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { BatchStatus, Execution, Problem } from "../../agent/core/model.ts";
+import type { Access } from "../../agent/http/access.ts";
 import { createApp } from "../../agent/http/app.ts";
 import { createMetrics } from "../../agent/http/metrics.ts";
 import { createFeed } from "../../agent/http/feed.ts";
@@ -25,6 +26,7 @@ export interface ServeOptions {
   clock?: Clock;
   logLimitBytes?: number;
   mostStreams?: number;
+  access?: Partial<Access>;
 }
 
 export async function serve(options: ServeOptions = {}) {
@@ -58,6 +60,7 @@ export async function serve(options: ServeOptions = {}) {
     catalog,
     history,
     metrics,
+    access: { token: null, baseUrl: null, ...options.access },
     logs: createLogStore(data),
     taps: createLogTaps(data, clock),
     revisions,
