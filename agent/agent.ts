@@ -9,7 +9,9 @@ import { createMetrics } from "./http/metrics.ts";
 import { createFeed } from "./http/feed.ts";
 import { listen } from "./http/server.ts";
 import { createStreams } from "./http/streams.ts";
+import { createUnpacker } from "./io/archive.ts";
 import { createIds, systemClock } from "./io/clock.ts";
+import { unlimited } from "./io/files.ts";
 import { openHistory } from "./io/history.ts";
 import { takeLock } from "./io/lock.ts";
 import { createLogStore } from "./io/logs.ts";
@@ -32,6 +34,9 @@ import type { Catalog, Logger } from "./ports.ts";
 
 /** While events cannot be had, the folder is looked over this often, or ten times as long as one look takes. */
 const pollMs = 2_000;
+
+/** An archive that grew within this time is not unpacked yet. */
+const archiveQuietMs = 100;
 
 export interface Agent {
   /** Where it serves, `http://127.0.0.1:8080`. */
@@ -82,8 +87,10 @@ export async function startAgent(
     };
     const history = await openHistory(dataDir, { clock, log, onChange });
     undo.push(() => history.flush());
-    const source = createSource(dir);
-    const revisions = createRevisions(dataDir, dir, createSource);
+    const unpack = createUnpacker(join(dataDir, "revisions"), { entries: config.archiveEntries, bytes: config.archiveBytes });
+    const source = createSource(dir, { unpack, quietMs: archiveQuietMs });
+    const stored = (home: string) => createSource(home, { limits: unlimited });
+    const revisions = createRevisions(dataDir, dir, stored, unpack);
     const logs = createLogStore(dataDir);
     const probe = createProbe(dataDir);
     const baseEnv = baseEnvironment(deps.env);

@@ -2,12 +2,14 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import type { ArchiveLimits } from "./core/archive.ts";
 import { parseBatch } from "./core/batch.ts";
 import { runState } from "./core/chain.ts";
 import { baseEnvironment } from "./core/environment.ts";
 import { buildGraph, emptyGraph } from "./core/graph.ts";
 import type { Batch, BatchName, Execution, ExecutionId, Folder, Problem, Revision } from "./core/model.ts";
 import { ConfigError } from "./errors.ts";
+import { createUnpacker } from "./io/archive.ts";
 import { createIds, systemClock } from "./io/clock.ts";
 import { openHistory } from "./io/history.ts";
 import { createLogStore } from "./io/logs.ts";
@@ -39,18 +41,19 @@ export async function runInForeground(
   name: string,
   dir: string,
   options: { chain: boolean },
-  deps: { env: Readonly<Record<string, string | undefined>>; timeZone: string },
+  deps: { env: Readonly<Record<string, string | undefined>>; timeZone: string; archives: ArchiveLimits },
 ): Promise<ForegroundRun> {
   const clock = systemClock;
   const dataDir = await mkdtemp(join(tmpdir(), "batch-agent-exec-"));
-  const revisions = createRevisions(dataDir, dir, createSource);
+  const unpack = createUnpacker(join(dataDir, "revisions"), deps.archives);
+  const revisions = createRevisions(dataDir, dir, createSource, unpack);
   const clean = async () => {
     await revisions.collect(() => new Set()); // read-only folders hold on to their files
     await rm(dataDir, { recursive: true, force: true });
   };
   try {
     const history = await openHistory(dataDir, { clock, log: quiet });
-    const source = createSource(dir);
+    const source = createSource(dir, { unpack });
     const looks = new Map<string, { folder: Folder; batch: Batch | null; problems: readonly Problem[] }>();
     for (const entry of options.chain ? await source.list() : [name]) {
       const loaded = await source.load(entry);

@@ -2,6 +2,7 @@
 // argv → command. The only place for process.exit, process.env and process.on.
 import { once } from "node:events";
 import { readFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { thisMachine } from "./commands/machine.ts";
 import { environmentName, readConfig, runOptions } from "./config.ts";
@@ -43,6 +44,7 @@ Exit codes: 0 done; 1 problems found, or it could not be done; 2 wrong use; exec
   addTrigger(program);
   addStatus(program);
   addLogs(program);
+  addImport(program);
   await program.parseAsync();
 }
 
@@ -150,6 +152,7 @@ function addExec(program: Command): void {
       process.exitCode = await exec(batch, dir, { chain: options.chain ?? false }, {
         env: process.env,
         timeZone: zone(options.timeZone),
+        archives: archiveLimits(),
         stdout: (bytes) => void process.stdout.write(bytes),
         stderr: (bytes) => void process.stderr.write(bytes),
         onStart(stop) {
@@ -224,6 +227,32 @@ function addLogs(program: Command): void {
   });
 }
 
+function addImport(program: Command): void {
+  program
+    .command("import-crontab")
+    .description("turn a crontab into batch folders; exit code 1 if something of it could not be taken over, which is said with its line")
+    .argument("<file>", "the crontab, as written by crontab -l, or /etc/crontab; - for stdin")
+    .option("--out <folder>", "folder of batches to write to", "batches.d")
+    .addOption(new Option("--system", "each line names a user before the command, as in /etc/crontab (default: found out)").conflicts("user"))
+    .option("--user", "no line does")
+    .option("--dry-run", "show what would be written")
+    .addHelpText("after", "\nOverwrites nothing: if a folder of one of the names is there already, none is written. Look at the result with validate and next.")
+    .action(async (file: string, options: { out: string; system?: boolean; user?: boolean; dryRun?: boolean }) => {
+      const { runImport } = await import("./commands/import-crontab.ts");
+      const form = options.system ? "system" : options.user ? "user" : null;
+      let text: string;
+      try {
+        text = readFileSync(file === "-" ? 0 : file, "utf8");
+      } catch (error) {
+        throw new StoreError("read", file, error);
+      }
+      process.exitCode = await runImport(file, text, { out: options.out, form, dryRun: options.dryRun ?? false }, {
+        write: (words) => void process.stdout.write(words),
+        complain: (words) => void process.stderr.write(words),
+      });
+    });
+}
+
 interface AskingOptions {
   url?: string;
   tokenFile?: string;
@@ -252,7 +281,14 @@ function outputOf(stream: NodeJS.WriteStream) {
 
 async function folderDeps(dir: string) {
   const { createSource } = await import("./io/source.ts");
-  return { source: createSource(dir), now: Date.now(), write: (text: string) => void process.stdout.write(text) };
+  const { createUnpacker } = await import("./io/archive.ts");
+  return { source: createSource(dir, { unpack: createUnpacker(tmpdir(), archiveLimits()) }), now: Date.now(), write: (text: string) => void process.stdout.write(text) };
+}
+
+/** As `run` takes them from the environment. */
+function archiveLimits() {
+  const { archiveEntries, archiveBytes } = readConfig({}, process.env, thisMachine());
+  return { entries: archiveEntries, bytes: archiveBytes };
 }
 
 function zone(flag: string | undefined): string {

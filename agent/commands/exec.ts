@@ -3,6 +3,7 @@ import { closeSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import { signalExitCode } from "../core/exit-code.ts";
 import { runInForeground, type ForegroundRun } from "../foreground.ts";
+import type { ArchiveLimits } from "../core/archive.ts";
 import type { Execution } from "../core/model.ts";
 
 const copyMs = 100;
@@ -10,6 +11,7 @@ const copyMs = 100;
 export interface ExecDeps {
   env: Readonly<Record<string, string | undefined>>;
   timeZone: string;
+  archives: ArchiveLimits;
   stdout: (bytes: Uint8Array) => void;
   stderr: (bytes: Uint8Array) => void;
   /** Gets what ends the run early. */

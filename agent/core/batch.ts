@@ -11,7 +11,6 @@ import { isTimeZone } from "./zone.ts";
 const maxSettingsBytes = 256 * 1024;
 const maxProblems = 50;
 const namePattern = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
-const archive = /\.(zip|tar|tar\.gz|tgz)$/;
 
 /** Keys whose behaviour is still to come, and which of their values ask for it. */
 const notYet: Readonly<Record<string, (value: unknown) => boolean>> = {
@@ -32,7 +31,7 @@ export function parseBatch(folder: Folder, options: { timeZone: string }): Parse
   const tell = (file: string | null, fault: Omit<Fault, "path" | "place"> & Partial<Fault>) => {
     const { code, message, hint, path = [], place = null } = fault;
     const at = file === null ? folder.location : `${folder.location}/${file}`;
-    problems.push({ batch: folder.name, file: at, line: place?.line ?? null, column: place?.column ?? null, path: path.length === 0 ? null : pathText(path), code, message, hint });
+    problems.push({ batch: folder.entry, file: at, line: place?.line ?? null, column: place?.column ?? null, path: path.length === 0 ? null : pathText(path), code, message, hint });
   };
 
   for (const fault of folderFaults(folder)) tell(null, fault);
@@ -50,20 +49,19 @@ export function parseBatch(folder: Folder, options: { timeZone: string }): Parse
   if (sorted.length > 0 || judged === null || file === null) return { batch: null, problems: sorted, patternPlaces: [] };
   const where = `${folder.location}/${settings?.file ?? ""}`;
   const places = judged.patterns.map(({ place }) => ({ file: where, ...place }));
-  const batch = toBatch(folder.name as BatchName, file, judged, { file: where, timeZone: options.timeZone });
+  const batch = toBatch(folder, file, judged, { file: where, timeZone: options.timeZone });
   return { batch, problems: [], patternPlaces: places };
 }
 
 type Simple = Omit<Fault, "path" | "place">;
 
 /** What the names alone tell. */
-function folderFaults({ name, settings, script, problems }: Folder): Simple[] {
+function folderFaults({ name, entry, settings, script, problems }: Folder): Simple[] {
   const faults: Simple[] = [];
-  const bare = settings.length === 0 && script === null;
-  if (!namePattern.test(bare ? name.replace(archive, "") : name)) {
-    const near = name.toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 63).replace(/^-+|-+$/g, "");
+  if (!namePattern.test(name)) {
+    const near = name.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase().replace(/[^a-z0-9]+/g, "-").slice(0, 63).replace(/^-+|-+$/g, "");
     const rules = "lower-case letters, digits and - only, no - at either end, at most 63 characters";
-    faults.push({ code: "bad-name", message: `${JSON.stringify(name.slice(0, 100))} cannot be the name of a batch`, hint: near === "" ? rules : `${rules}; such as ${near}` });
+    faults.push({ code: "bad-name", message: `${JSON.stringify(entry.slice(0, 100))} cannot be the name of a batch`, hint: near === "" ? rules : `${rules}; such as ${near}` });
   }
   // With problems from reading, what is missing here may only not have been read.
   if (problems.length === 0) {
@@ -158,12 +156,13 @@ function zoneHint(name: string, fallback: string): string {
   return whole === null || whole === undefined ? `an IANA name, such as Europe/Paris or UTC; without one it is ${fallback}` : `did you mean \`${whole}\`?`;
 }
 
-function toBatch(name: BatchName, file: BatchFile, { patterns, chain }: Judged, of: { file: string; timeZone: string }): Batch {
+function toBatch({ name, entry }: Folder, file: BatchFile, { patterns, chain }: Judged, of: { file: string; timeZone: string }): Batch {
   const age = file.keep.age;
   const jitterMs = jitterOffset(name, parseDuration(file.jitter) ?? 0);
   const parsed = patterns.map(({ pattern }) => pattern);
   return {
-    name,
+    name: name as BatchName,
+    entry,
     file,
     enabled: file.enabled,
     schedule: parsed.length === 0 ? null : createSchedule(parsed, file.timeZone ?? of.timeZone, jitterMs),

@@ -29,7 +29,7 @@ export function buildGraph(batches: readonly Batch[], present: ReadonlySet<strin
   const problems = new Map<string, Problem[]>();
   const tell = (batch: Batch, place: Place, path: string, code: ProblemCode, message: string, hint: string | null) => {
     const list = problems.get(batch.name) ?? [];
-    list.push({ batch: batch.name, file: batch.places.file, line: place.line, column: place.column, path, code, message, hint });
+    list.push({ batch: batch.entry, file: batch.places.file, line: place.line, column: place.column, path, code, message, hint });
     problems.set(batch.name, list);
   };
 

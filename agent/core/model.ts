@@ -73,6 +73,8 @@ export type ProcessEnding = { finishedAt: EpochMs; stdoutBytes: number; stderrBy
 /** A valid batch, ready to use. Durations in ms. */
 export interface Batch {
   name: BatchName;
+  /** Name of the entry it was read from, as found: `report` or `report.zip`. */
+  entry: string;
   /** As written, with defaults. */
   file: BatchFile;
   enabled: boolean;
@@ -118,8 +120,9 @@ export const problemCodes = [
   "not-text", // batch.yaml or script.sh is binary
   "too-large", // a file, or the batch as a whole, is over its limit
   "too-many-files",
-  "special-file", // FIFO, socket, device; or script.sh is a folder
-  "link-outside", // a symbolic link leaves the watched root, or leads nowhere
+  "special-file", // FIFO, socket, device, hard link in an archive; or script.sh is a folder
+  "link-outside", // a symbolic link leaves the watched root (or its archive), or leads nowhere
+  "bad-archive", // an archive is damaged, cut off, encrypted, of another kind than its name says, or holds names that are not allowed
   "unreadable", // the folder or a file cannot be read (permissions, I/O)
   "unsettled", // the files keep changing
   "yaml-syntax",
@@ -235,8 +238,10 @@ export interface BatchStatus {
 
 /** What was read of one batch folder: facts only, judged by `parseBatch`. */
 export interface Folder {
-  /** The entry's name as found. */
+  /** What its batch is called: the entry's name, an archive's without its extension. */
   name: string;
+  /** The entry's name as found; problems name it. */
+  entry: string;
   /** Its path as people write it, `batches.d/extract`; problems name files below it. */
   location: string;
   /** Digest over sorted paths, run bits and bytes of all files. */
@@ -245,7 +250,7 @@ export interface Folder {
   settings: readonly { file: string; bytes: Uint8Array; size: number }[];
   /** script.sh; `bytes` holds no more than the first 1 MiB. */
   script: { bytes: Uint8Array; size: number } | null;
-  /** What stood in the way of reading it as a batch: links that leave, special files, limits, an archive. */
+  /** What stood in the way of reading it as a batch: links that leave, special files, limits, a broken archive. */
   problems: readonly Problem[];
 }
 

@@ -71,6 +71,11 @@ function accountedSchedule(batch: Batch, current: InForce | undefined, now: Epoc
   return { key, coveredUntil: new Date(now).toISOString() };
 }
 
+/** How long a look must have been quiet, in ms. What cannot be unpacked may be a copy that has come to a halt for a moment. */
+export function settleTime(folder: Folder | null): number {
+  return folder?.problems.some(({ code }) => code === "bad-archive") === true ? 2_000 : 100;
+}
+
 /** Whether a look may be acted on: its files have been quiet for long enough, or an earlier look saw the very same. */
 export function isSettled(
   look: { digest: string; changedAt: EpochMs },

@@ -4,16 +4,17 @@ import { createReadStream, renameSync } from "node:fs";
 import { chmod, mkdir, open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { BatchName, Folder, Revision } from "../core/model.ts";
-import { StoreError } from "../errors.ts";
+import { InvariantError, StoreError } from "../errors.ts";
 import type { BatchSource, RevisionFile, Revisions } from "../ports.ts";
-import { errorCode, hashTree, syncFolder, walkTree, type TreeFile } from "./files.ts";
+import { errorCode, hashTree, syncFolder, unlimited, walkTree, type OpenArchive, type Tree, type TreeFile } from "./files.ts";
 
 /**
  * @param dataDir  the agent's data folder
  * @param root     the folder of batches to copy from
  * @param sourceOf reads a stored revision back, as a source of folders below the given path
+ * @param unpack   opens batches that are archives
  */
-export function createRevisions(dataDir: string, root: string, sourceOf: (root: string) => BatchSource): Revisions {
+export function createRevisions(dataDir: string, root: string, sourceOf: (root: string) => BatchSource, unpack?: OpenArchive): Revisions {
   const home = join(dataDir, "revisions");
   const stored = sourceOf(home);
   let staged = 0;
@@ -27,9 +28,7 @@ export function createRevisions(dataDir: string, root: string, sourceOf: (root: 
     const staging = join(home, `.staging-${process.pid}-${staged++}`);
     try {
       await mkdir(staging, { recursive: true });
-      const real = await realpath(root);
-      const { files, faults } = await walkTree(real, join(real, folder.name));
-      if (faults.length > 0 || (await copy(files, staging)) !== folder.digest) {
+      if ((await opened(folder, ({ files, faults }) => (faults.length > 0 ? Promise.resolve(null) : copy(files, staging)))) !== folder.digest) {
         await remove(staging);
         return false;
       }
@@ -52,16 +51,24 @@ export function createRevisions(dataDir: string, root: string, sourceOf: (root: 
     }
   }
 
+  /** Opens a batch's files where they lie, in a folder or an archive. */
+  async function opened<T>({ name, entry }: Folder, work: (tree: Tree) => Promise<T>): Promise<T> {
+    const real = await realpath(root);
+    if (entry === name) return work(await walkTree(real, join(real, entry)));
+    if (unpack === undefined) throw new InvariantError(`nothing was given to open ${entry} with`);
+    return unpack(join(real, entry), work);
+  }
+
   async function load(revision: Revision, name: BatchName): Promise<Folder | null> {
     const loaded = await stored.load(revision);
     if (loaded.kind !== "found" || loaded.folder.digest !== revision) return null; // gone or damaged
-    return { ...loaded.folder, name };
+    return { ...loaded.folder, name, entry: name };
   }
 
   async function files(revision: Revision): Promise<RevisionFile[] | null> {
     const folder = join(home, revision);
     try {
-      const tree = await walkTree(await realpath(folder), folder);
+      const tree = await walkTree(await realpath(folder), folder, unlimited);
       return tree.files.map(({ path, size, executable, realPath }) => ({
         path,
         size,

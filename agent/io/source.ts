@@ -1,52 +1,74 @@
-// Reads batch folders into facts. What they mean is decided in core.
+// Reads batch folders, and archives as folders, into facts. What they mean is decided in core.
 import { createHash } from "node:crypto";
-import { readdir, realpath, stat } from "node:fs/promises";
+import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
+import { archiveExtensions, batchNameOf, isArchiveName } from "../core/archive.ts";
 import type { Folder, Problem, ProblemCode, Revision } from "../core/model.ts";
 import { StoreError } from "../errors.ts";
 import type { BatchSource, Loaded } from "../ports.ts";
-import { errorCode, hashTree, walkTree, type TreeFile } from "./files.ts";
+import { errorCode, hashTree, isWithin, walkTree, type OpenArchive, type Tree, type TreeFile, type TreeLimits } from "./files.ts";
 
-const archive = /\.(zip|tar|tar\.gz|tgz)$/;
 const settingsNames = ["batch.yaml", "batch.yml"];
 const keptBytes = 1024 * 1024;
+/** What changed more recently may change again with the same times: some file systems count in whole seconds. */
+const surelyOlderMs = 2_000;
 
-/** Source of the folders below `root`, a path as people gave it (problems show it so). */
-export function createSource(root: string): BatchSource {
+export interface SourceOptions {
+  /** Opens archives; without it there are none. */
+  unpack?: OpenArchive;
+  /** An archive that was written to within so many ms is told as still being written, unread. None by default. */
+  quietMs?: number;
+  limits?: TreeLimits;
+}
+
+/** Source of the folders and archives below `root`, a path as people gave it (problems show it so). */
+export function createSource(root: string, options: SourceOptions = {}): BatchSource {
+  const { unpack, quietMs = 0, limits } = options;
   const shown = root.replace(/\/+$/, "") || "/";
-  let archives = new Set<string>();
+  /** What was last listed: the archives of each batch, and all entries; null before. */
+  let listed: { archives: ReadonlyMap<string, readonly string[]>; names: ReadonlySet<string> } | null = null;
+  /** Archives as they were last read, so that an unchanged one is not unpacked at every look. */
+  const remembered = new Map<string, { stamp: string; loaded: Loaded }>();
 
-  function problem(name: string, code: ProblemCode, message: string, hint: string | null, file?: string): Problem {
-    const at = file === undefined || file === "" ? `${shown}/${name}` : `${shown}/${name}/${file}`;
-    return { batch: name, file: at, line: null, column: null, path: null, code, message, hint };
+  function problem(entry: string, code: ProblemCode, message: string, hint: string | null, file?: string): Problem {
+    const at = file === undefined || file === "" ? `${shown}/${entry}` : `${shown}/${entry}/${file}`;
+    return { batch: entry, file: at, line: null, column: null, path: null, code, message, hint };
   }
 
   async function list(): Promise<string[]> {
     try {
-      const entries = await readdir(root, { withFileTypes: true });
-      archives = new Set(entries.filter((entry) => archive.test(entry.name)).map((entry) => entry.name));
-      return entries
-        .filter((entry) => !/^[._]/.test(entry.name) && entry.name !== "README.md")
-        .filter((entry) => !entry.isFile() || archive.test(entry.name))
-        .map((entry) => entry.name);
+      const entries = (await readdir(root, { withFileTypes: true })).filter((entry) => !/^[._]/.test(entry.name) && entry.name !== "README.md");
+      const packed = entries.filter((entry) => unpack !== undefined && isArchiveName(entry.name) && !entry.isDirectory());
+      const archives = new Map<string, string[]>();
+      for (const { name } of packed) archives.set(batchNameOf(name), [...(archives.get(batchNameOf(name)) ?? []), name]);
+      const names = new Set([...entries.filter((entry) => !entry.isFile() && !packed.includes(entry)).map((entry) => entry.name), ...archives.keys()]);
+      listed = { archives, names };
+      const there = new Set(packed.map((entry) => entry.name));
+      for (const entry of remembered.keys()) if (!there.has(entry)) remembered.delete(entry);
+      return [...names];
     } catch (error) {
       throw new StoreError("read", root, error, "is the folder of batches there, and may the agent read it?");
     }
   }
 
   async function load(name: string): Promise<Loaded> {
+    let entry = name;
     try {
       const real = await realpath(root); // once, so that all of a batch comes from the same tree when a link at the root is swapped
-      const path = join(real, name);
-      const info = await stat(path);
-      if (!info.isDirectory()) return archive.test(name) ? loadArchive(name, info.mtimeMs) : { kind: "absent" };
-      return await loadFolder(name, real, path);
+      const archives = await archivesOf(real, name);
+      const beside = archives.length > 0 && (await isThere(join(real, name)));
+      if (archives.length > (beside ? 0 : 1)) return await tellTwo(real, name, [...(beside ? [name] : []), ...archives]);
+      entry = archives[0] ?? name;
+      const path = join(real, entry);
+      if (entry !== name) return await loadArchive(real, name, entry);
+      if (!(await stat(path)).isDirectory()) return { kind: "absent" };
+      return await readTree(name, entry, await walkTree(real, path, limits));
     } catch (error) {
       const code = errorCode(error);
       // A missing entry is absence only while its root is there.
-      if ((code === "ENOENT" || code === "ENOTDIR") && (await rootIsThere())) return { kind: "absent" };
+      if ((code === "ENOENT" || code === "ENOTDIR") && (await rootIsThere())) return (await tellAstray(entry)) ?? { kind: "absent" };
       const reason = error instanceof Error ? error.message : String(error);
-      return { kind: "unreadable", problem: problem(name, "unreadable", reason, unreadableHint(code)) };
+      return { kind: "unreadable", problem: problem(entry, "unreadable", reason, unreadableHint(code)) };
     }
   }
 
@@ -57,38 +79,78 @@ export function createSource(root: string): BatchSource {
     );
   }
 
-  async function loadArchive(name: string, changedAt: number): Promise<Loaded> {
-    const folderName = name.replace(archive, "");
-    const twin = await stat(join(root, folderName)).then((info) => info.isDirectory(), () => false);
-    const found = twin
-      ? problem(name, "two-sources", `both ${folderName}/ and ${name} are here`, "keep one of them")
-      : problem(name, "not-supported-yet", "archives are not supported yet", "unpack it into a folder of that name");
-    return { kind: "found", changedAt, folder: empty(name, [found], `${name} ${twin}`) };
+  function isThere(path: string): Promise<boolean> {
+    return lstat(path).then(() => true, () => false);
   }
 
-  function empty(name: string, problems: Problem[], content: string): Folder {
+  /** The archives of a batch that are there now. */
+  async function archivesOf(real: string, name: string): Promise<string[]> {
+    if (unpack === undefined) return [];
+    const candidates = listed === null ? archiveExtensions.map((extension) => name + extension) : (listed.archives.get(name) ?? []);
+    const there = await Promise.all(candidates.map((entry) => lstat(join(real, entry)).then((info) => !info.isDirectory(), () => false)));
+    return candidates.filter((_, index) => there[index]);
+  }
+
+  /** What is listed but cannot be found: a link that leads nowhere, and a name whose bytes are no UTF-8. */
+  async function tellAstray(entry: string): Promise<Loaded | null> {
+    const link = await lstat(join(root, entry)).catch(() => null);
+    if (link?.isSymbolicLink() === true) return astray(entry, "leads nowhere", link.ctimeMs);
+    if (!entry.includes("\uFFFD") || listed?.names.has(entry) !== true) return null;
+    const hint = "lower-case letters, digits and - only, no - at either end, at most 63 characters";
+    return { kind: "unreadable", problem: problem(entry, "bad-name", `${JSON.stringify(entry)} cannot be the name of a batch: it is not UTF-8`, hint) };
+  }
+
+  function astray(entry: string, why: string, changedAt: number): Loaded {
+    const found = problem(entry, "link-outside", `it is a symbolic link that ${why}`, hints["link-outside"]);
+    return { kind: "found", changedAt, folder: empty(batchNameOf(entry), entry, [found], why) };
+  }
+
+  async function tellTwo(real: string, name: string, found: readonly string[]): Promise<Loaded> {
+    const shownNames = found.map((entry) => (entry === name ? `${entry}/` : entry)).join(" and ");
+    const problems = found.map((entry) => problem(entry, "two-sources", `${found.length > 2 ? "all of" : "both"} ${shownNames} are here`, "keep one of them"));
+    const infos = await Promise.all(found.map((entry) => lstat(join(real, entry))));
+    const changedAt = Math.max(...infos.map((info) => info.ctimeMs));
+    return { kind: "found", changedAt, folder: empty(name, found[0] ?? name, problems, JSON.stringify(found)) };
+  }
+
+  async function loadArchive(real: string, name: string, entry: string): Promise<Loaded> {
+    const path = join(real, entry);
+    if (!isWithin(real, await realpath(path))) return astray(entry, "leaves the watched folder", (await lstat(path)).ctimeMs);
+    const before = await stampOf(path);
+    const known = remembered.get(entry);
+    if (known?.stamp === before.stamp) return known.loaded;
+    const ageMs = Date.now() - before.changedAt;
+    if (ageMs >= 0 && ageMs < quietMs) {
+      const growing = problem(entry, "bad-archive", "it is still being written", null);
+      return { kind: "found", changedAt: before.changedAt, folder: empty(name, entry, [growing], before.stamp) };
+    }
+    const loaded = await (unpack as OpenArchive)(path, (tree) => readTree(name, entry, tree));
+    const after = await stampOf(path);
+    if (after.stamp !== before.stamp) return loaded.kind === "found" ? { ...loaded, changedAt: Date.now() } : loaded;
+    if (ageMs > surelyOlderMs) remembered.set(entry, { stamp: before.stamp, loaded });
+    return loaded;
+  }
+
+  function empty(name: string, entry: string, problems: Problem[], content: string): Folder {
     const digest = createHash("sha256").update(content).digest("hex").slice(0, 12) as Revision;
-    return { name, location: `${shown}/${name}`, digest, settings: [], script: null, problems };
+    return { name, entry, location: `${shown}/${entry}`, digest, settings: [], script: null, problems };
   }
 
-  async function loadFolder(name: string, real: string, path: string): Promise<Loaded> {
-    const { files, faults, changedMs: changedAt } = await walkTree(real, path);
-    const problems = faults.map((fault) => problem(name, fault.code, fault.message, hints[fault.code], fault.path));
+  async function readTree(name: string, entry: string, { files, faults, changedMs: changedAt }: Tree): Promise<Loaded> {
+    const packed = entry !== name;
+    const hintOf = (code: keyof typeof hints) => (packed ? (packedHints[code] ?? hints[code]) : hints[code]);
+    const problems = faults.map((fault) => problem(entry, fault.code, fault.message, hintOf(fault.code), fault.path));
     const settingsFiles = files.filter((file) => settingsNames.includes(file.path));
     const scriptFile = files.find((file) => file.path === "script.sh");
     const special = faults.some((fault) => ["", ...settingsNames, "script.sh"].includes(fault.path) && fault.code !== "too-large");
     const whole = !faults.some((fault) => fault.code === "too-many-files");
-    if (settingsFiles.length === 0 && scriptFile === undefined && !special && whole) return { kind: "absent" };
+    if (settingsFiles.length === 0 && scriptFile === undefined && !special && whole && !packed) return { kind: "absent" };
 
     const scriptFolder = files.some((file) => file.path.startsWith("script.sh/"));
-    if (scriptFolder) problems.push(problem(name, "special-file", "script.sh is a folder", "it must be a file", "script.sh"));
-    const twin = [...archives].find((entry) => entry.replace(archive, "") === name);
-    if (twin !== undefined) {
-      problems.push(problem(name, "two-sources", `both ${name}/ and ${twin} are here`, "keep one of them"));
-    }
+    if (scriptFolder) problems.push(problem(entry, "special-file", "script.sh is a folder", "it must be a file", "script.sh"));
     if (problems.length > 0) {
-      const content = JSON.stringify([problems, files.map((file) => [file.path, file.size]), changedAt]);
-      return { kind: "found", changedAt, folder: { ...empty(name, problems, content) } };
+      const content = JSON.stringify([problems, whole ? files.map((file) => [file.path, file.size]) : null, changedAt]);
+      return { kind: "found", changedAt, folder: empty(name, entry, problems, content) };
     }
 
     const kept = new Map<string, Uint8Array[]>();
@@ -104,7 +166,8 @@ export function createSource(root: string): BatchSource {
       changedAt,
       folder: {
         name,
-        location: `${shown}/${name}`,
+        entry,
+        location: `${shown}/${entry}`,
         digest,
         settings: settingsFiles.map((file) => ({ file: file.path, bytes: bytesOf(file), size: file.size })),
         script: scriptFile === undefined ? null : { bytes: bytesOf(scriptFile), size: scriptFile.size },
@@ -116,12 +179,26 @@ export function createSource(root: string): BatchSource {
   return { list, load };
 }
 
+/** Whether a file is still the one it was, as far as can be told without reading it. */
+async function stampOf(path: string): Promise<{ stamp: string; changedAt: number }> {
+  const { dev, ino, size, mtimeMs, ctimeMs } = await stat(path);
+  return { stamp: [dev, ino, size, mtimeMs, ctimeMs].join(":"), changedAt: Math.max(mtimeMs, ctimeMs) };
+}
+
 const hints = {
   "special-file": "a batch holds files and folders only; take it out",
   "link-outside": "links must stay within the folder of batches; copy the file instead",
   "too-many-files": "a batch is a script and a few files beside it; keep data elsewhere",
   "too-large": "a batch is a script and a few files beside it; keep data elsewhere",
+  "bad-archive": "pack it again: batch.yaml, script.sh and what they need, plain files and folders",
 } as const;
+
+const packedHints: Partial<Record<keyof typeof hints, string>> = {
+  "link-outside": "links must stay within the archive; pack the file itself instead",
+  "special-file": "pack plain files and folders only",
+  "too-many-files": "a batch is a script and a few files beside it; --archive-entries sets the limit",
+  "too-large": "a batch is a script and a few files beside it; --archive-bytes sets the limit",
+};
 
 function unreadableHint(code: string): string {
   if (code === "EACCES" || code === "EPERM") return "give the agent's user read permission; what was in force stays in force";

@@ -1,8 +1,9 @@
 // Keeps what is in force equal to the folder of batches: looks at names that may have changed, settles, plans, applies.
+import { batchNameOf } from "../core/archive.ts";
 import { parseBatch } from "../core/batch.ts";
 import type { Batch, BatchName, BatchStatus, Problem, Revision } from "../core/model.ts";
 import { buildGraph, emptyGraph, stateOf, type Graph } from "../core/graph.ts";
-import { isSettled, planReconcile, type Action, type Desired, type InForce } from "../core/plan.ts";
+import { isSettled, planReconcile, settleTime, type Action, type Desired, type InForce } from "../core/plan.ts";
 import type { BatchSource, Clock, History, Loaded, Logger, Revisions, WatchHealth, WorkTree } from "../ports.ts";
 
 const debounceMs = 100;
@@ -13,6 +14,8 @@ const unsettledAfter = 50;
 const restlessMs = 5_000;
 /** A lock of git's that is older than this was left behind, or guards an editor: it is not waited for. */
 const gitPatienceMs = 20_000;
+/** An archive is given so long to be copied. */
+const copyMs = 10 * 60_000;
 
 interface Entry {
   name: string;
@@ -23,7 +26,7 @@ interface Entry {
   /** Digest of the content that was last judged. */
   judged: string | null;
   /** A look that is not settled yet. */
-  waiting: { digest: string; at: number; looks: number } | null;
+  waiting: { digest: string; at: number; looks: number; since: number } | null;
 }
 
 export interface Reconciler {
@@ -84,10 +87,16 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   let lastHead: string | null = null;
 
   function dirty(name: string | null): void {
-    if (name === null) dirtyAll = true;
-    else dirtyNames.add(name);
-    if (name === null) suspects.clear();
-    else suspects.delete(name);
+    if (name === null) {
+      dirtyAll = true;
+      suspects.clear();
+    } else {
+      // x.zip is the batch x, or a folder of that name.
+      for (const candidate of [name, batchNameOf(name)]) {
+        dirtyNames.add(candidate);
+        suspects.delete(candidate);
+      }
+    }
     schedule(debounceMs);
   }
 
@@ -230,14 +239,16 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     }
     if (loaded.kind === "absent" && isGone(name)) return null;
     const entry = known ?? open(name);
-    if (!isSettled(look, entry.waiting, settleMs, now)) {
+    const settle = settleTime(loaded.kind === "found" ? loaded.folder : null);
+    if (!isSettled(look, entry.waiting, settle, now)) {
       const looks = (entry.waiting?.looks ?? 0) + 1;
       const same = entry.waiting?.digest === look.digest;
-      entry.waiting = { digest: look.digest, at: same ? (entry.waiting?.at ?? now) : now, looks };
-      if (looks !== unsettledAfter) return null;
+      const since = entry.waiting?.since ?? now;
+      entry.waiting = { digest: look.digest, at: same ? (entry.waiting?.at ?? now) : now, looks, since };
+      if (settle > settleMs ? now - since < copyMs : looks !== unsettledAfter) return null;
       await hydrate(name);
       entry.judged = null;
-      return { name, kind: "unreadable", problem: unsettled(name) };
+      return { name, kind: "unreadable", problem: unsettled(loaded.kind === "found" ? loaded.folder.entry : name) };
     }
     entry.waiting = null;
     entry.judged = look.digest;
@@ -365,7 +376,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       const message = error instanceof Error ? error.message : String(error);
       if (action.kind === "apply" && entry.problems[0]?.message !== message) {
         const hint = "what was in force stays in force; the agent tries again every second";
-        entry.problems = [{ batch: action.name, file: action.folder.location, line: null, column: null, path: null, code: "not-stored", message, hint }];
+        entry.problems = [{ batch: action.folder.entry, file: action.folder.location, line: null, column: null, path: null, code: "not-stored", message, hint }];
         deps.onStatus(action.name);
         log.error("cannot apply", { batch: action.name, error: message });
       }

@@ -7,7 +7,7 @@ import { problemCodes, type Folder, type Problem, type ProblemCode, type Revisio
 const invalid = join(import.meta.dirname, "../fixtures/invalid");
 
 /** Codes that are found while reading a folder; `parseBatch` only passes them on. */
-export const codesOfReading: readonly ProblemCode[] = ["two-sources", "too-many-files", "special-file", "link-outside", "unreadable", "unsettled"];
+export const codesOfReading: readonly ProblemCode[] = ["two-sources", "bad-archive", "too-many-files", "special-file", "link-outside", "unreadable", "unsettled"];
 
 /** Codes that only show over all batches. */
 export const codesOfChains: readonly ProblemCode[] = ["unknown-batch", "cycle", "no-common-root", "no-start"];
@@ -62,5 +62,5 @@ export function folderOf(settings: string | Uint8Array | null, script: string | 
 }
 
 function textFolder(name: string, settings: Folder["settings"], script: Folder["script"]): Folder {
-  return { name, location: `batches.d/${name}`, digest: "aaaaaaaaaaaa" as Revision, settings, script, problems: [] };
+  return { name, entry: name, location: `batches.d/${name}`, digest: "aaaaaaaaaaaa" as Revision, settings, script, problems: [] };
 }

@@ -15,6 +15,7 @@ export function batch(fields: Partial<Batch> & { cron?: string } = {}): Batch {
   const { cron = "* * * * *", ...rest } = fields;
   return {
     name: "report" as BatchName,
+    entry: rest.name ?? "report",
     file: { cron, enabled: true } as BatchFile,
     enabled: true,
     schedule: schedule(cron),
@@ -35,7 +36,7 @@ export function batch(fields: Partial<Batch> & { cron?: string } = {}): Batch {
 }
 
 export function folder(fields: Partial<Folder> = {}): Folder {
-  return { name: "report", location: "batches.d/report", digest: "aaaaaaaaaaaa" as Revision, settings: [], script: null, problems: [], ...fields };
+  return { name: "report", entry: fields.name ?? "report", location: "batches.d/report", digest: "aaaaaaaaaaaa" as Revision, settings: [], script: null, problems: [], ...fields };
 }
 
 let counter = 0;

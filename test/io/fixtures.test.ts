@@ -4,12 +4,13 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import { lookAtAll } from "../../agent/commands/validate.ts";
 import type { Problem } from "../../agent/core/model.ts";
+import { createUnpacker } from "../../agent/io/archive.ts";
 import { createSource } from "../../agent/io/source.ts";
 import { atHome, codesOfChains, codesOfReading, invalidFixtures, layOut } from "../helpers/folder.ts";
 import { temporaryFolder } from "../helpers/tmp.ts";
 
 async function problemsIn(root: string): Promise<Problem[]> {
-  const looks = await lookAtAll(createSource(root), "UTC");
+  const looks = await lookAtAll(createSource(root, { unpack: createUnpacker(temporaryFolder(), { entries: 100, bytes: 1_000_000 }) }), "UTC");
   return atHome(looks.flatMap(({ problems }) => problems), root);
 }
 

@@ -1,0 +1,28 @@
+// Makes batch folders where there are none yet. Overwrites nothing.
+import { lstat, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { StoreError } from "../errors.ts";
+
+/** Those of `names` that something in `dir` has already: a folder, a file, an archive. */
+export async function existing(dir: string, names: readonly string[]): Promise<string[]> {
+  const found: string[] = [];
+  for (const name of names) {
+    const paths = ["", ".zip", ".tar", ".tar.gz", ".tgz"].map((ending) => join(dir, name + ending));
+    const there = await Promise.all(paths.map((path) => lstat(path).then(() => true, () => false)));
+    if (there.includes(true)) found.push(name);
+  }
+  return found;
+}
+
+/** Writes one folder, seen by others only once it is whole. Throws StoreError, also when the name is taken. */
+export async function writeFolder(dir: string, name: string, files: Readonly<Record<string, string>>): Promise<void> {
+  const staging = join(dir, `.${name}.new-${process.pid}`);
+  try {
+    await mkdir(staging, { recursive: true });
+    for (const [file, text] of Object.entries(files)) await writeFile(join(staging, file), text);
+    await rename(staging, join(dir, name));
+  } catch (error) {
+    await rm(staging, { recursive: true, force: true });
+    throw new StoreError("write", join(dir, name), error);
+  }
+}
