@@ -1,4 +1,5 @@
 // The composition root: builds the adapters, wires the loops, starts in order, stops in reverse order.
+import { hostname } from "node:os";
 import { resolve, join } from "node:path";
 import type { Config } from "./config.ts";
 import { baseEnvironment } from "./core/environment.ts";
@@ -16,6 +17,8 @@ import { openHistory } from "./io/history.ts";
 import { takeLock } from "./io/lock.ts";
 import { createLogStore } from "./io/logs.ts";
 import { readProgress } from "./io/progress.ts";
+import { createMailer } from "./io/mail.ts";
+import { createOutbox } from "./io/outbox.ts";
 import { createRevisions } from "./io/revision.ts";
 import { createProbe } from "./io/probe.ts";
 import { createRunner, hasBash } from "./io/runner.ts";
@@ -25,7 +28,10 @@ import { openTokenFile } from "./io/token.ts";
 import { createTriggerBox } from "./io/triggers.ts";
 import { createWatch } from "./io/watch.ts";
 import { createWorkTree } from "./io/worktree.ts";
+import { openWebhookCaller } from "./io/webhook.ts";
+import { createDeliveries } from "./loops/deliveries.ts";
 import { createExecutor } from "./loops/executor.ts";
+import { createNotifier } from "./loops/notifier.ts";
 import { createReconciler, type Reconciler } from "./loops/reconciler.ts";
 import { createScheduler } from "./loops/scheduler.ts";
 import { createTriggerLoop } from "./loops/triggers.ts";
@@ -95,7 +101,24 @@ export async function startAgent(
     const probe = createProbe(dataDir);
     const baseEnv = baseEnvironment(deps.env);
     let ready = false;
+    let saidNoMail = false;
 
+    const mailer = config.smtpUrl === null ? null : createMailer(config.smtpUrl, { from: config.mailFrom, hostname: hostname() });
+    const webhooks = await openWebhookCaller({ clock, secretFile: config.webhookSecretFile, userAgent: `batch-agent/${version}` });
+    const outbox = createOutbox(dataDir, { clock, log });
+    const deliveries = createDeliveries({ clock, log, outbox, couriers: { mail: mailer, webhook: webhooks } });
+    const notifier = createNotifier({
+      clock,
+      log,
+      history,
+      logs,
+      outbox,
+      deliveries,
+      batchOf: (name) => definitionOf(reconciler.entry(name))?.batch ?? null,
+      mails: mailer !== null,
+      linkTo: ({ id }) => `${config.baseUrl ?? server.url}/executions/${id}`,
+      changedSince: () => Promise.resolve(null),
+    });
     const executor = createExecutor({
       clock,
       newId: createIds(history.newestId()),
@@ -113,6 +136,7 @@ export async function startAgent(
       trimLogs: ({ batch, id }) => logs.trim(batch, id, config.logLimitBytes),
       readProgress: ({ batch, id }) => readProgress(dataDir, batch, id),
       baseEnv,
+      notifier,
     });
     const scheduler = createScheduler({ clock, onDue: executor.due });
     const watch = createWatch(dir, { poll: config.poll, log, onDirty: (name) => reconciler.dirty(name) });
@@ -131,6 +155,10 @@ export async function startAgent(
     });
 
     function reschedule(name: BatchName, batch: Batch | null): void {
+      if (mailer === null && !saidNoMail && asksForMail(batch)) {
+        saidNoMail = true;
+        log.warn("a batch asks for mail, and the agent has no --smtp-url: no mail is sent", { batch: name });
+      }
       const covered = history.document(name)?.schedule?.coveredUntil;
       if (batch === null || !batch.enabled || batch.schedule === null || covered === undefined) scheduler.remove(name);
       else scheduler.set(batch, Date.parse(covered));
@@ -144,10 +172,20 @@ export async function startAgent(
         ...(hasBash(baseEnv) ? [] : [ownProblem("no-bash", null, "bash is not on the agent's PATH: no script can start", "install bash, or set the agent's PATH")]),
       ];
     }
+    /** What keeps people from hearing of ends. */
+    function tellingTrouble(): Problem[] {
+      const asking = mailer === null ? reconciler.entries().filter(({ batch }) => asksForMail(batch)) : [];
+      const names = asking.slice(0, 5).map(({ name }) => name).join(", ");
+      const others = asking.length > 5 ? ` and ${asking.length - 5} more` : "";
+      return [
+        ...(asking.length === 0 ? [] : [ownProblem("no-mail", null, `the agent has no --smtp-url: no mail is sent for ${names}${others}`, "set --smtp-url, or take notify.mail out")]),
+        ...deliveries.trouble().map(({ place, why, waiting }) => ownProblem("not-delivered", null, `${place}: ${waiting} waiting, ${why}`, "they are tried again, for 3 days")),
+      ];
+    }
     function problems(): Problem[] {
       const root = reconciler.rootProblem();
       const ofBatches = reconciler.entries().flatMap((entry) => entry.problems);
-      return [...ownTrouble(), ...(root === null ? [] : [root]), ...history.problems(), ...ofBatches];
+      return [...ownTrouble(), ...tellingTrouble(), ...(root === null ? [] : [root]), ...history.problems(), ...ofBatches];
     }
 
     const catalog: Catalog = {
@@ -190,6 +228,8 @@ export async function startAgent(
     await watch.start();
     undo.push(() => reconciler.stop());
     await reconciler.resync();
+    undo.push(() => notifier.stop());
+    await notifier.start();
     executor.resume();
     undo.push(() => executor.stop(config.graceMs));
     scheduler.start();
@@ -232,6 +272,10 @@ export async function startAgent(
 function definitionOf(status: BatchStatus | undefined) {
   if (status === undefined || status.state === "invalid" || status.batch === null || status.revision === null) return null;
   return { batch: status.batch, revision: status.revision, commit: status.commit };
+}
+
+function asksForMail(batch: Batch | null): boolean {
+  return batch !== null && batch.enabled && (batch.notify?.mail.length ?? 0) > 0;
 }
 
 function ownProblem(code: ProblemCode, file: string | null, message: string, hint: string | null): Problem {

@@ -10,10 +10,13 @@ import type {
   ExecutionStatus,
   Folder,
   Iso,
+  NotifyDue,
+  NotifyEvent,
   ProcessEnding,
   Problem,
   Revision,
   RunId,
+  Told,
 } from "./core/model.ts";
 
 export interface Clock {
@@ -116,6 +119,8 @@ export interface History {
   save(execution: Execution, drop?: readonly ExecutionId[]): Promise<void>;
   /** Moves the time up to which a batch's due times are accounted for; in memory only, the next write carries it. */
   cover(name: BatchName, until: Iso): void;
+  /** Puts down what was told of a batch; in memory only, the next write carries it. */
+  tell(name: BatchName, told: Told): void;
   /** Resolves once a batch's document is on disk as it stands, however long its disk is full or its folder locked. */
   written(name: BatchName): Promise<void>;
   /** Replaces one execution in memory only, for what the next write may carry (its pid). */
@@ -246,4 +251,59 @@ export interface TriggerBox {
   open(): Promise<void>;
   /** Takes all that wait; each is taken once. */
   take(): Promise<{ batch: string; answer(answer: TriggerAnswer): Promise<void> }[]>;
+}
+
+/** Tells people of ends. Never holds up an execution. */
+export interface Notifier {
+  /** What people are to be told of a final execution: its record is to carry it, in the same write as its end. */
+  decide(final: Execution): NotifyDue | null;
+  /** Sees to what a recorded end carries. Returns at once. */
+  take(final: Execution): void;
+}
+
+/** What one receiver is told of one end, rendered. */
+export interface Message {
+  /** The same for the same end and receiver, whenever it is made; `[0-9A-Za-z-]`. */
+  id: string;
+  batch: BatchName;
+  execution: ExecutionId;
+  event: NotifyEvent;
+  createdAt: Iso;
+  /** A mail address, or a webhook's URL, which may hold a secret. */
+  to: string;
+  content: { kind: "mail"; subject: string; text: string; html: string } | { kind: "webhook"; body: string };
+}
+
+/** Messages that wait to be delivered, on disk. */
+export interface Outbox {
+  /** All that wait. One that cannot be read is set aside, and said. Throws StoreError. */
+  open(): Promise<Message[]>;
+  /** Durable when the promise resolves; in place of one with the same id. Throws StoreError. */
+  put(message: Omit<Message, "id">): Promise<Message>;
+  /** null when it is gone. Throws StoreError. */
+  read(id: string): Promise<Message | null>;
+  /** Throws StoreError. */
+  remove(id: string): Promise<void>;
+}
+
+/** What became of a message. `why` is for people and holds no secret. */
+export type Delivery =
+  | { kind: "accepted" }
+  /** It will never be taken. */
+  | { kind: "refused"; why: string }
+  | {
+      kind: "later";
+      why: string;
+      /** What the receiver asked to wait, in ms. */
+      waitMs: number | null;
+      /** Whether nothing else will get through there either: nobody answers. */
+      down: boolean;
+    };
+
+/** Delivers messages of one kind. */
+export interface Courier {
+  /** Takes a bounded time. Never throws. */
+  send(message: Message): Promise<Delivery>;
+  /** Breaks off what is under way. */
+  close(): void;
 }

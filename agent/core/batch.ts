@@ -1,6 +1,6 @@
 // A folder as it was read → a batch ready to use, or everything that is wrong with it, with line and column.
 import { parseDuration } from "./duration.ts";
-import type { Batch, BatchFile, BatchName, Folder, Pattern, Place, Problem, ProblemCode, Retry } from "./model.ts";
+import type { Batch, BatchFile, BatchName, Folder, Notify, Pattern, Place, Problem, ProblemCode, Retry } from "./model.ts";
 import { createSchedule, jitterOffset, parsePattern } from "./schedule.ts";
 import { checkSettings, pathText } from "./settings.ts";
 import { closest } from "./suggest.ts";
@@ -11,11 +11,6 @@ import { isTimeZone } from "./zone.ts";
 const maxSettingsBytes = 256 * 1024;
 const maxProblems = 50;
 const namePattern = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
-
-/** Keys whose behaviour is still to come, and which of their values ask for it. */
-const notYet: Readonly<Record<string, (value: unknown) => boolean>> = {
-  notify: () => true,
-};
 
 export interface ParsedBatch {
   /** null when there is any problem. */
@@ -133,9 +128,9 @@ function judgeMeaning(file: Partial<BatchFile>, yaml: YamlFile, timeZone: string
     if (name.startsWith("BATCH_")) tell("schema", ["env", name], "key", `env.${name}: names that begin with BATCH_ are the agent's own`, "choose another name");
     if (typeof value === "string" && value.includes("\0")) tell("schema", ["env", name], "value", `env.${name} holds a NUL character, which no environment can carry`, null);
   }
-  for (const [key, asks] of Object.entries(notYet)) {
-    const value = file[key as keyof BatchFile];
-    if (value !== undefined && asks(value)) tell("not-supported-yet", [key], "key", `${key} is not supported yet`, "take it out until it is");
+  for (const [index, url] of (file.notify?.webhook ?? []).entries()) {
+    // What is wrong with it is not repeated: an address may hold a secret.
+    if (!URL.canParse(url)) tell("schema", ["notify", "webhook", index], "value", `notify.webhook[${index}] is no address that can be called`, "such as https://chat.example.org/hooks/batch");
   }
   return { patterns, faults };
 }
@@ -177,6 +172,7 @@ function toBatch({ name, entry }: Folder, file: BatchFile, { patterns, chain }: 
     concurrency: file.concurrency,
     env: file.env,
     envFiles: entriesOf(file.envFile, "envFile").map(({ text }) => text),
+    notify: toNotify(file.notify),
     keep: { executions: file.keep.executions, ageMs: age === undefined ? null : parseDuration(age) },
   };
 }
@@ -185,6 +181,11 @@ function toRetry(retry: BatchFile["retry"]): Retry | null {
   if (retry === undefined || retry.limit === 0) return null;
   const { limit, delay, factor, maxDelay } = retry;
   return { limit, delayMs: parseDuration(delay) ?? 0, factor, maxDelayMs: parseDuration(maxDelay) ?? 0 };
+}
+
+function toNotify(notify: BatchFile["notify"]): Notify | null {
+  if (notify === undefined || notify.on.length === 0 || notify.mail.length + notify.webhook.length === 0) return null;
+  return { on: notify.on, mail: [...new Set(notify.mail)], webhook: [...new Set(notify.webhook)] };
 }
 
 function byPlace(a: Problem, b: Problem): number {

@@ -70,6 +70,36 @@ export type ProcessEnding = { finishedAt: EpochMs; stdoutBytes: number; stderrBy
   | { kind: "lost" }
 );
 
+export type NotifyEvent = "failure" | "recovery" | "success" | "unusual";
+
+/** Who hears of which ends. */
+export interface Notify {
+  on: readonly NotifyEvent[];
+  mail: readonly string[];
+  webhook: readonly string[];
+}
+
+/** What an end asks to be told, until it waits in the outbox. */
+export interface NotifyDue {
+  event: NotifyEvent;
+  /** Ends of this kind since the last one that was told, this one included; for a recovery, the failures before it. */
+  count: number;
+  /** When the last one was told; null for the first, and for a recovery. */
+  since: Iso | null;
+}
+
+/** What was told of a batch's ends, and what was held back. */
+export interface Told {
+  /** Final failures since the last success; 0: it is well. */
+  failures: number;
+  /** Whether these failures were told, so that their end is worth telling. */
+  heard: boolean;
+  /** When the first failures after a success were told, in the last hour. */
+  streaks: readonly Iso[];
+  /** When each was last told, and how many there were since. */
+  last: Partial<Record<Exclude<NotifyEvent, "recovery">, { at: Iso; held: number }>>;
+}
+
 /** A valid batch, ready to use. Durations in ms. */
 export interface Batch {
   name: BatchName;
@@ -93,6 +123,8 @@ export interface Batch {
   concurrency: BatchFile["concurrency"];
   env: Readonly<Record<string, string>>;
   envFiles: readonly string[];
+  /** null when nobody is to hear of it. */
+  notify: Notify | null;
   keep: { executions: number; ageMs: number | null };
 }
 
@@ -141,12 +173,13 @@ export const problemCodes = [
   "unknown-batch", // after or onFailure names a batch that is not there
   "cycle",
   "no-common-root", // after: [a, b] that are never in the same run
-  "not-supported-yet",
   // Trouble of the agent's own, not of a folder:
   "not-stored", // no copy of the batch could be made in the data folder; the last revision stays in force
   "data-folder", // the data folder takes no writes
   "history-corrupt", // a history could not be read and was set aside
   "no-bash", // bash is not on the agent's PATH
+  "no-mail", // batches ask for mail, and the agent has no --smtp-url
+  "not-delivered", // mails or webhooks wait because nobody takes them
 ] as const;
 export type ProblemCode = (typeof problemCodes)[number];
 
@@ -201,6 +234,8 @@ export interface Execution {
   previous?: readonly ExecutionId[];
   /** Set while what follows in its run is not yet recorded. Not shown. */
   followUpsDue?: true;
+  /** Set while what people are to be told of it does not wait in the outbox yet. Not shown. */
+  notifyDue?: NotifyDue;
   /** When a retry's delay is over, or the wait for an earlier execution was. Not shown. */
   notBefore?: Iso;
   /** Boot id of the machine that started it; a pid means nothing after a reboot. Not shown. */
@@ -218,6 +253,8 @@ export interface BatchDocument {
   commit: string | null;
   /** The schedule in force, and up to when its due times are accounted for: none at or before is ever started again. */
   schedule: { key: string; coveredUntil: Iso } | null;
+  /** Missing while nothing was ever to be told. */
+  told?: Told;
   executions: Execution[];
 }
 

@@ -2,7 +2,7 @@
 import { isOpen } from "./execution.ts";
 import type { BatchDocument, EpochMs, ExecutionId, RunId } from "./model.ts";
 
-/** Ids of the executions beyond `keep`, oldest first; never one that is queued or running, or whose run goes on. */
+/** Ids of the executions beyond `keep`, oldest first; never one that is queued or running, whose run goes on, or that is still to be told of. */
 export function selectExpired(
   document: Pick<BatchDocument, "executions">,
   keep: { executions: number; ageMs: number | null },
@@ -12,7 +12,7 @@ export function selectExpired(
   const tooMany = document.executions.length - keep.executions;
   return document.executions
     .filter((execution, index) => {
-      if (isOpen(execution) || openRuns.has(execution.run)) return false;
+      if (isOpen(execution) || openRuns.has(execution.run) || execution.notifyDue !== undefined) return false;
       if (index < tooMany) return true;
       return keep.ageMs !== null && now - Date.parse(execution.createdAt) > keep.ageMs;
     })

@@ -68,7 +68,9 @@ function reword(error: ErrorObject): SettingFault | null {
     case "required":
       return fault(`needs \`${String(params.missingProperty)}\``, path[0] === "retry" ? "how many attempts follow the first one, as in limit: 3" : null);
     case "pattern":
-      return path[1] === "webhook" ? fault("must begin with http:// or https://") : fault("must be a mail address, such as ops@example.org");
+      if (path[1] === "webhook") return fault("must be an http:// or https:// address", "such as https://chat.example.org/hooks/batch");
+      if (typeof value === "string" && /[,;]/.test(value)) return fault("must be one mail address", "one an entry");
+      return fault("must be a mail address", typeof value === "string" && /<[^<>]+>/.test(value) ? "the bare address, without a name around it" : "such as ops@example.org");
     case "minLength":
       return fault("is empty", "give it a value, or take it out");
     case "maxLength":

@@ -59,11 +59,18 @@ export function problemView(problem: Problem): Problem {
   return { batch, file, line, column, path, code, message, hint };
 }
 
-/** As written, with defaults; values of `env` are nobody's business. */
+/** As written, with defaults; values of `env`, and what webhooks have after the host, are nobody's business. */
 function definitionView({ batch }: BatchStatus) {
   if (batch === null) return null;
-  const env = Object.fromEntries(Object.keys(batch.file.env).map((name) => [name, "***"]));
-  return { ...batch.file, env };
+  const { notify, ...file } = batch.file;
+  const env = Object.fromEntries(Object.keys(file.env).map((name) => [name, "***"]));
+  const shown = notify === undefined ? {} : { notify: { ...notify, webhook: notify.webhook.map(shownAddress) } };
+  return { ...file, env, ...shown };
+}
+
+function shownAddress(url: string): string {
+  const origin = URL.canParse(url) ? new URL(url).origin : "";
+  return url === origin || url === `${origin}/` ? url : `${origin}/***`;
 }
 
 /** Counts over all that is kept; durations in ms over the last 50 that ran to an end, null where there is none. */

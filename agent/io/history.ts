@@ -225,6 +225,10 @@ export async function openHistory(
       const schedule = keepers.get(name)?.db.data.schedule;
       if (schedule != null) schedule.coveredUntil = until;
     },
+    tell(name, told) {
+      const document = keepers.get(name)?.db.data;
+      if (document !== undefined) document.told = told;
+    },
     async written(name) {
       const keeper = keepers.get(name);
       if (keeper !== undefined && keeper.failure !== null) await new Promise<void>((done) => keeper.waiters.push(done));
@@ -319,8 +323,15 @@ function isDocument(value: unknown, name: string): value is BatchDocument {
     typeof document.firstSeenAt === "string" &&
     Array.isArray(document.executions) &&
     (document.schedule === null || isTime(document.schedule?.coveredUntil)) &&
+    (document.told === undefined || isTold(document.told)) &&
     document.executions.every((row) => isExecution(row, name))
   );
+}
+
+function isTold(told: Partial<BatchDocument["told"]> | null): boolean {
+  if (typeof told !== "object" || told === null) return false;
+  const { failures, streaks, last } = told;
+  return typeof failures === "number" && Array.isArray(streaks) && typeof last === "object" && last !== null;
 }
 
 function isExecution(row: Partial<Execution> | null, name: string): boolean {

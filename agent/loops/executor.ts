@@ -7,8 +7,8 @@ import { createExecution, isOpen, nextAttempt, transition } from "../core/execut
 import type { Graph } from "../core/graph.ts";
 import type { AbortedReason, Batch, BatchName, EpochMs, Execution, ExecutionId, Revision, RunId, TriggerKind } from "../core/model.ts";
 import { selectExpired } from "../core/retention.ts";
-import type { Clock, History, Logger, LogSizes, NewId, Process, Runner, TriggerAnswer } from "../ports.ts";
 import { judgeUnusual } from "../core/usual.ts";
+import type { Clock, History, Logger, LogSizes, NewId, Notifier, Process, Runner, TriggerAnswer } from "../ports.ts";
 import { createAttempt, type Attempt } from "./attempt.ts";
 import { createFollowUps } from "./follow-ups.ts";
 import { createQueue } from "./queue.ts";
@@ -43,6 +43,8 @@ export interface ExecutorDeps {
   readProgress(execution: Execution): Promise<{ text: string; changedAt: EpochMs } | null>;
   /** The agent's share of a script's environment. */
   baseEnv: Readonly<Record<string, string>>;
+  /** Tells people of ends; without one nobody is told. */
+  notifier?: Notifier;
 }
 
 export interface Executor {
@@ -209,7 +211,8 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const retry = batch?.enabled === true ? batch.retry : null;
     const next = nextAttempt(execution, retry, { id: newId(now) as ExecutionId, now });
     const followed = next === null && followUps.isDue(execution);
-    const final: Execution = followed ? { ...execution, followUpsDue: true } : execution;
+    const notifyDue = next === null ? (deps.notifier?.decide(execution) ?? null) : null;
+    const final: Execution = { ...execution, ...(followed ? { followUpsDue: true } : {}), ...(notifyDue === null ? {} : { notifyDue }) };
     // Whatever writes the document from here on writes the end and the next attempt: no crash comes between the two.
     history.show(final);
     if (next !== null) {
@@ -224,7 +227,9 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       ...(execution.reason === null ? {} : { reason: execution.reason, detail: execution.message }),
       durationMs: execution.durationMs,
     });
-    const saved = history.save(final, expired(final)).catch(() => undefined);
+    const recorded = history.save(final, expired(final));
+    const saved = recorded.catch(() => undefined);
+    if (notifyDue !== null) void recorded.catch(() => history.written(final.batch)).then(() => deps.notifier?.take(final));
     // In the same breath, so that nobody sees a run that looks over and is not. Should the agent die before either is on
     // disk, this one is still `running` there, and is taken over, or its follow-ups are due.
     if (followed && !stopping) await followUps.carryOut(final);

@@ -26,6 +26,7 @@ describe("valid batches", () => {
       startDeadlineMs: 600_000,
       env: {},
       envFiles: [],
+      notify: null,
       keep: { executions: 100, ageMs: null },
     });
     expect(batch?.file).toEqual({ cron: "30 2 * * *", tags: [], enabled: true, independent: false, input: "none", concurrency: "forbid", startDeadline: "10m", jitter: "0s", env: {}, keep: { executions: 100 } });
@@ -41,6 +42,7 @@ startDeadline: 1h
 jitter: 5m
 env: { REGION: eu-west, PORT: "8080" }
 envFile: /run/secrets/a.env
+notify: { mail: [ops@example.org, ops@example.org], webhook: ["https://chat.example.org/hooks/1?key=2"] }
 keep: { executions: 30, age: 90d }
 `;
     const { batch, patternPlaces } = judge(text);
@@ -50,6 +52,7 @@ keep: { executions: 30, age: 90d }
       startDeadlineMs: 3_600_000,
       env: { REGION: "eu-west", PORT: "8080" },
       envFiles: ["/run/secrets/a.env"],
+      notify: { on: ["failure", "recovery"], mail: ["ops@example.org"], webhook: ["https://chat.example.org/hooks/1?key=2"] },
       keep: { executions: 30, ageMs: 7_776_000_000 },
     });
     expect(batch?.schedule?.jitterMs).toBeGreaterThan(0);
@@ -167,6 +170,16 @@ describe("problems and their places", () => {
     expect(parseBatch(folderOf(due, "echo\n", name), options).problems).toEqual([]);
   });
 
+});
+
+test("addresses that nobody can be reached at are told with their place, webhooks without what may be a secret", () => {
+  const on = `${due}notify:\n  `;
+  expect(short(`${on}webhook: [https://a.example/x, "http://[half/secret"]\n`)).toEqual(["3:34 schema notify.webhook[1]"]);
+  expect(JSON.stringify(judge(`${on}webhook: ["http://[half/secret"]\n`).problems)).not.toContain("secret");
+  for (const bad of ["ops", "@example.org", "ops@", "a@b@c", '"a b@c"', '"a@b.c\\nBcc: x@y.z"', '"a@b.c\\0"', '"<a@b.c>"']) expect(short(`${on}mail: [${bad}]\n`), bad).toEqual(["3:10 schema notify.mail[0]"]);
+  for (const bad of ["file:///etc/passwd", "//a.example", '"https://a.example/\\nx"', "javascript:x"]) expect(short(`${on}webhook: [${bad}]\n`), bad).toEqual(["3:13 schema notify.webhook[0]"]);
+  expect(judge(`${on}mail: [börse@exämple.org]\n`).batch?.notify?.mail).toEqual(["börse@exämple.org"]);
+  expect(judge(`${due}notify: {on: [failure]}\n`).batch?.notify).toBeNull();
 });
 
 describe("hostile input", () => {

@@ -30,6 +30,7 @@ export function batch(fields: Partial<Batch> & { cron?: string } = {}): Batch {
     concurrency: "forbid",
     env: {},
     envFiles: [],
+    notify: null,
     keep: { executions: 100, ageMs: null },
     ...rest,
   };

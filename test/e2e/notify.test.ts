@@ -1,0 +1,142 @@
+// The built agent tells people: real scripts, a real mail server, a real webhook's server, a real kill -9.
+import { createHmac } from "node:crypto";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import type { Execution } from "../../agent/core/model.ts";
+import { askForStart } from "../../agent/io/triggers.ts";
+import { startAgent, workplace } from "../helpers/agent.ts";
+import { mailServer, partsOf, webhookServer } from "../helpers/receivers.ts";
+import { eventually } from "../helpers/tmp.ts";
+
+const subjects = (mails: { headers: Record<string, string> }[]) => mails.map(({ headers }) => headers.subject);
+const waiting = (data: string) => readdirSync(join(data, "outbox"));
+
+test("a batch that fails every second: one mail at once, and one when it recovers", async () => {
+  const place = workplace();
+  const smtp = await mailServer();
+  const fixed = join(place.home, "fixed");
+  place.put(
+    "report",
+    `cron: "* * * * * *"\ndescription: Nightly <report>\nenv: { PASSWORD: hunter2 }\nnotify: { mail: [ops@example.org, dev@example.org] }\n`,
+    `[ -e ${fixed} ] && exit 0\nfor i in $(seq 60); do echo "row $i"; done\nprintf '\\033[31mno such table\\033[0m\\n' >&2\nexit 3\n`,
+  );
+  const agent = await startAgent(place, ["--smtp-url", `smtp://127.0.0.1:${smtp.port}`, "--mail-from", "Batches <batch@example.org>", "--base-url", "https://batches.example.org/"]);
+  await eventually(async () => (await agent.executions("?status=failed")).length >= 4);
+  writeFileSync(fixed, "");
+  await eventually(() => smtp.mails.length >= 4);
+  await eventually(async () => (await agent.executions("?status=succeeded")).length >= 2);
+  expect(subjects(smtp.mails).sort()).toEqual(["failed", "failed", "recovered", "recovered"].map((word) => `[batch-agent] report ${word}`));
+  expect(smtp.mails.map(({ to }) => to.join()).sort()).toEqual(["dev@example.org", "dev@example.org", "ops@example.org", "ops@example.org"]);
+  expect(new Set(smtp.mails.map(({ headers }) => headers["message-id"])).size).toBe(4);
+  expect(await eventually(() => waiting(place.data).length === 0)).toBe(true);
+
+  const first = (await agent.executions("?status=failed")).at(-1) as Execution;
+  const failed = smtp.mails.find(({ headers, to }) => headers.subject?.endsWith("failed") && to[0] === "ops@example.org");
+  const { plain, html } = partsOf(failed as NonNullable<typeof failed>);
+  for (const fact of [first.id, first.run, "exit code 3", "Nightly <report>", "cron, due", first.revision, "  no such table\n", "row 60", "row 11", `https://batches.example.org/executions/${first.id}`]) expect(plain).toContain(fact);
+  expect(plain).not.toContain("row 10\n");
+  expect(html).toContain("Nightly &lt;report&gt;");
+  expect(failed?.from).toBe("batch@example.org");
+  expect(smtp.mails.map(({ raw }) => raw).join()).not.toContain("hunter2");
+  const recovered = smtp.mails.find(({ headers }) => headers.subject?.endsWith("recovered"));
+  expect(partsOf(recovered as NonNullable<typeof recovered>).plain).toMatch(/having failed ([4-9]|\d\d) times/);
+});
+
+test("a webhook is called with event, text and the execution, and signed", async () => {
+  const place = workplace();
+  const hook = await webhookServer();
+  const secretFile = join(place.home, "secret");
+  writeFileSync(secretFile, "s3cret\n");
+  const yaml = (on: string) => `cron: "* * * * * *"\nnotify: { on: [${on}], webhook: ["${hook.url}/hooks/T0P?key=S3KEY"] }\n`;
+  place.put("load", yaml("failure, recovery"), "exit 1\n");
+  const agent = await startAgent(place, ["--webhook-secret-file", secretFile]);
+  const failure = await eventually(() => hook.calls[0]);
+  const id = (JSON.parse(failure.body) as { execution: Execution }).execution.id;
+  const shown = await agent.json(`/api/executions/${id}`);
+  expect(JSON.parse(failure.body)).toEqual({ event: "failure", text: expect.stringMatching(/^load failed after .*: exit code 1\n/) as string, execution: shown });
+  expect(failure).toMatchObject({ method: "POST", path: "/hooks/T0P?key=S3KEY", headers: { "content-type": "application/json" } });
+  const signed = (body: string, secret: string) => `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
+  expect(failure.headers["x-batch-agent-signature"]).toBe(signed(failure.body, "s3cret"));
+
+  writeFileSync(secretFile, "another");
+  place.put("load", null, "exit 0\n");
+  const recovery = await eventually(() => hook.calls[1]);
+  expect(JSON.parse(recovery.body)).toMatchObject({ event: "recovery", execution: { status: "succeeded" } });
+  expect(recovery.headers["x-batch-agent-signature"]).toBe(signed(recovery.body, "another"));
+  expect(recovery.headers["x-batch-agent-delivery"]).not.toBe(failure.headers["x-batch-agent-delivery"]);
+
+  place.put("load", yaml("success"), null);
+  expect(JSON.parse((await eventually(() => hook.calls[2])).body)).toMatchObject({ event: "success" });
+  expect(agent.log()).not.toMatch(/T0P|S3KEY|s3cret/);
+  expect(JSON.stringify(await agent.json("/api/batches"))).not.toMatch(/T0P|S3KEY/);
+});
+
+test("only the last attempt's failure is told", async () => {
+  const place = workplace();
+  const hook = await webhookServer();
+  place.put("flaky", `cron: "@yearly"\nretry: { limit: 1, delay: 1s }\nnotify: { on: [failure, success], webhook: ["${hook.url}/"] }\n`, "exit 1\n");
+  const agent = await startAgent(place);
+  await askForStart(place.data, "flaky", 5_000);
+  const call = await eventually(() => hook.calls[0]);
+  expect(JSON.parse(call.body)).toMatchObject({ event: "failure", execution: { attempt: 2 } });
+  expect(await agent.executions()).toHaveLength(2);
+  expect(hook.calls).toHaveLength(1);
+});
+
+test("kill -9 between the end and the mail, twice: one mail, and what was told is remembered", async () => {
+  const place = workplace();
+  const down = await mailServer();
+  const { port } = down;
+  await down.stop();
+  place.put("nightly", `cron: "* * * * * *"\nnotify: { mail: [ops@example.org] }\n`, "echo broken >&2\nexit 1\n");
+  const args = ["--smtp-url", `smtp://127.0.0.1:${port}`];
+  let agent = await startAgent(place, args);
+  await eventually(() => waiting(place.data).some((name) => name.endsWith(".json")));
+  await eventually(async () => (await agent.executions("?status=failed")).length >= 2);
+  const problems = await eventually(async () => ((items) => items.length > 0 && items)((await agent.json<{ items: { code: string; message: string }[] }>("/api/problems")).items));
+  expect(problems).toMatchObject([{ code: "not-delivered", message: expect.stringMatching(/^mail: 1 waiting, .*ECONNREFUSED/) as string }]);
+  await agent.exit("SIGKILL");
+  agent = await startAgent(place, args);
+  await eventually(async () => (await agent.executions("?status=failed")).length >= 4);
+  await agent.exit("SIGKILL");
+  expect(waiting(place.data)).toHaveLength(1);
+
+  const smtp = await mailServer({}, port);
+  agent = await startAgent(place, args);
+  await eventually(() => smtp.mails.length > 0);
+  await eventually(async () => (await agent.executions("?status=failed")).length >= 7);
+  expect(subjects(smtp.mails)).toEqual(["[batch-agent] nightly failed"]);
+  await eventually(() => waiting(place.data).length === 0);
+  expect(await agent.exit("SIGTERM")).toEqual({ code: 0, signal: null });
+  expect(subjects(smtp.mails)).toHaveLength(1);
+});
+
+test("the mark of an end that was not told when the agent died is carried out by the next one, and its messages are made anew", async () => {
+  const place = workplace();
+  const smtp = await mailServer();
+  place.put("once", `cron: "@yearly"\nnotify: { mail: [ops@example.org] }\n`, "exit 1\n");
+  let agent = await startAgent(place);
+  await askForStart(place.data, "once", 5_000);
+  await eventually(async () => (await agent.executions("?status=failed")).length === 1);
+  expect((await agent.json<{ items: object[] }>("/api/problems")).items).toMatchObject([{ code: "no-mail", message: expect.stringContaining("for once") as string }]);
+  expect(agent.log().match(/no --smtp-url/g)).toHaveLength(1);
+  await agent.exit("SIGTERM");
+  // As a death right after the end leaves it: the mark in the record, and one half of its messages in the outbox.
+  const path = join(place.data, "batches/once/history.json");
+  const document = JSON.parse(readFileSync(path, "utf8")) as { told: object; executions: (Execution & { notifyDue?: object })[] };
+  const [row] = document.executions as [Execution & { notifyDue?: object }];
+  row.notifyDue = { event: "failure", count: 1, since: null };
+  writeFileSync(path, JSON.stringify(document));
+  const stray = { id: `${row.id}-failure-x`, batch: "once", execution: row.id, event: "failure", createdAt: row.finishedAt, to: "old@example.org", content: { kind: "mail", subject: "s", text: "t", html: "h" } };
+  writeFileSync(join(place.data, `outbox/${stray.id}.json`), JSON.stringify(stray));
+  writeFileSync(join(place.data, "outbox/bad.json"), "{");
+
+  agent = await startAgent(place, ["--smtp-url", `smtp://localhost:${smtp.port}`]);
+  await eventually(() => smtp.mails.length > 0);
+  await eventually(() => waiting(place.data).length === 1);
+  expect(smtp.mails.map(({ to }) => to)).toEqual([["ops@example.org"]]);
+  expect(waiting(place.data)[0]).toMatch(/^bad\.json\.corrupt-/);
+  expect(agent.log()).toContain("a waiting message cannot be read");
+  expect(readFileSync(path, "utf8")).not.toContain("notifyDue");
+});
