@@ -7,6 +7,7 @@ import type { Batch, BatchName, BatchStatus, Execution, Problem, ProblemCode } f
 import { isLoopback } from "./http/access.ts";
 import { createApp } from "./http/app.ts";
 import { createMetrics } from "./http/metrics.ts";
+import { changesOf } from "./http/changes.ts";
 import { createFeed } from "./http/feed.ts";
 import { listen } from "./http/server.ts";
 import { createStreams } from "./http/streams.ts";
@@ -117,7 +118,11 @@ export async function startAgent(
       batchOf: (name) => definitionOf(reconciler.entry(name))?.batch ?? null,
       mails: mailer !== null,
       linkTo: ({ id }) => `${config.baseUrl ?? server.url}/executions/${id}`,
-      changedSince: () => Promise.resolve(null),
+      async changedSince(execution) {
+        const { from, files } = await changesOf(execution, { history, revisions, now: clock.now });
+        const since = from === null ? null : (history.find(from.execution)?.finishedAt ?? null);
+        return since === null || files === null ? null : { since, files: files.map(({ path }) => path) };
+      },
     });
     const executor = createExecutor({
       clock,
