@@ -13,8 +13,8 @@ afterEach(async () => {
   await Promise.all(servers.splice(0).map((server) => server.close()));
 });
 
-async function start(options: { headersTimeoutMs?: number } = {}) {
-  const served = await serve();
+async function start({ token, ...options }: { headersTimeoutMs?: number; token?: string } = {}) {
+  const served = await serve(token === undefined ? {} : { access: { token: { current: () => Promise.resolve(token) } } });
   const server = await listen(served.app, { host: "127.0.0.1", port: 0, ...options });
   servers.push(server);
   return { ...served, server };
@@ -60,6 +60,52 @@ test("who sends headers too slowly is cut off", async () => {
   socket.write("GET / HTTP/1.1\r\nHos");
   socket.resume();
   await once(socket, "close");
+});
+
+test("on a connection that is kept the next request has no more time than the first", async () => {
+  const { server } = await start({ headersTimeoutMs: 300 });
+  const socket = connect(server.port, "127.0.0.1");
+  socket.on("error", () => undefined);
+  let said = "";
+  socket.on("data", (chunk: Buffer) => {
+    if (said === "") socket.write("GET /healthz HTTP/1.1\r\nHos");
+    said += chunk.toString();
+  });
+  socket.write("GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n");
+  await once(socket, "close");
+  expect(said.match(/HTTP\/1\.1 200/g)).toHaveLength(1);
+});
+
+test("a form that trickles in is cut off", async () => {
+  const { server } = await start({ headersTimeoutMs: 300, token: "secret" });
+  const socket = connect(server.port, "127.0.0.1");
+  socket.on("error", () => undefined);
+  socket.resume();
+  socket.write("POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ntok");
+  await once(socket, "close");
+});
+
+test("headers beyond 16 KiB are refused", async () => {
+  const { server } = await start();
+  const socket = connect(server.port, "127.0.0.1");
+  socket.on("error", () => undefined);
+  let said = "";
+  socket.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  socket.write(`GET /healthz HTTP/1.1\r\nHost: x\r\nX: ${"x".repeat(20_000)}\r\n\r\n`);
+  await once(socket, "close");
+  expect(said).not.toContain("200");
+});
+
+test("an answer that goes on is not cut off by the time a request may take", async () => {
+  const { server, add } = await start({ headersTimeoutMs: 300 });
+  const { id } = await add(execution({ status: "running" }), { stdout: "begun\n" });
+  const response = await fetch(`${server.url}/api/executions/${id}/stdout?follow=1`);
+  const reader = response.body?.getReader();
+  expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe("begun\n");
+  const next = reader?.read();
+  await new Promise((done) => setTimeout(done, 1_500)); // five times what a request's head may take, checks included
+  expect(await Promise.race([next, "still open"])).toBe("still open");
+  await reader?.cancel();
 });
 
 test("a port that is taken is said with a hint", async () => {
