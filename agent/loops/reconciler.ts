@@ -234,7 +234,10 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     const look = loaded.kind === "absent" ? { digest: "absent", changedAt: now } : { digest: loaded.folder.digest, changedAt: loaded.changedAt };
     if (known?.judged === look.digest) {
       known.waiting = null;
-      if (known.revision === look.digest) known.commit = head;
+      if (known.revision === look.digest && known.commit !== head) {
+        known.commit = head;
+        deps.onStatus(name);
+      }
       return null;
     }
     if (loaded.kind === "absent" && isGone(name)) return null;

@@ -1,4 +1,5 @@
-// The app over a real history and real log files on a temporary folder; only the catalog is literal.
+// The app over a real history and real log files on a temporary folder; only the catalog is literal. Each answer is held
+// against the API's description.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { BatchStatus, Execution, Problem } from "../../agent/core/model.ts";
@@ -13,6 +14,7 @@ import { createRevisions } from "../../agent/io/revision.ts";
 import { createSource } from "../../agent/io/source.ts";
 import { createLogTaps } from "../../agent/io/taps.ts";
 import type { Catalog, Clock } from "../../agent/ports.ts";
+import { checkAnswer } from "./contract.ts";
 import { fakeClock } from "./fakes.ts";
 import { t0 } from "./make.ts";
 import { quietLog } from "./quiet.ts";
@@ -71,6 +73,12 @@ export async function serve(options: ServeOptions = {}) {
     log,
     version: "test",
   });
+  const answer = app.request;
+  app.request = async (input, init, ...rest) => {
+    const response = await answer(input, init, ...rest);
+    await checkAnswer(init?.method ?? "GET", String(input), response);
+    return response;
+  };
   return {
     app,
     data,
