@@ -214,7 +214,7 @@ export async function startAgent(
       }),
     };
     const access = { token: config.tokenFile === null ? null : await openTokenFile(config.tokenFile, log), baseUrl: config.baseUrl };
-    const streams = createStreams();
+    const streams = createStreams((error) => log.error("a reader could not be told more", { error: String(error) }));
     const taps = createLogTaps(dataDir, clock);
     const app = createApp({ catalog, history, logs, metrics, access, taps, revisions, feed, streams, logLimitBytes: config.logLimitBytes, clock, log, version });
     if (config.tokenFile === null && !isLoopback(config.host)) {

@@ -34,7 +34,7 @@ export function encode(text: string): Uint8Array {
 export function lastEventId(c: Context): number | undefined {
   const value = c.req.header("Last-Event-ID");
   if (value === undefined || value === "") return undefined;
-  if (!/^\d{1,15}$/.test(value)) throw new HttpProblem(400, "Last-Event-ID must be an id that was given");
+  if (!/^\d{1,16}$/.test(value) || !Number.isSafeInteger(Number(value))) throw new HttpProblem(400, "Last-Event-ID must be an id that was given");
   return Number(value);
 }
 

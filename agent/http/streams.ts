@@ -13,7 +13,8 @@ export interface Streams {
   close(): void;
 }
 
-export function createStreams(most = mostStreams): Streams {
+/** `onError` hears why a body could not go on; its reader is cut off and may come again. */
+export function createStreams(onError: (error: unknown) => void, most = mostStreams): Streams {
   const ends = new Set<() => void>();
   let closing = false;
 
@@ -47,6 +48,7 @@ export function createStreams(most = mostStreams): Streams {
             if (over) return;
             finish();
             controller.error(error);
+            onError(error);
           }
         },
         cancel: finish,

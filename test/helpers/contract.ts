@@ -35,17 +35,21 @@ export async function checkAnswer(method: string, url: string, response: Respons
   const content = described.value.content?.[type];
   if (content === undefined) throw new Error(`${where} is ${type}, which schemas/openapi.yaml does not say`);
   if (method === "HEAD" || !/json$/.test(type)) return;
-  const ref = `openapi${described.at}/content/${escape(type)}/schema`;
-  const validate = compiled.get(ref) ?? ajv.compile({ $ref: ref });
-  compiled.set(ref, validate);
+  const validate = validator(`openapi${described.at}/content/${escape(type)}/schema`);
   const body: unknown = await response.clone().json();
   if (!validate(body)) throw new Error(`${where} is not as schemas/openapi.yaml says: ${ajv.errorsText(validate.errors)}\n${JSON.stringify(body).slice(0, 2000)}`);
 }
 
 /** One of components.schemas. */
 export function isShaped(name: string, value: unknown): boolean | string {
-  const validate = ajv.compile({ $ref: `openapi#/components/schemas/${name}` });
+  const validate = validator(`openapi#/components/schemas/${name}`);
   return validate(value) || ajv.errorsText(validate.errors);
+}
+
+function validator(ref: string): ValidateFunction {
+  const validate = compiled.get(ref) ?? ajv.compile({ $ref: ref });
+  compiled.set(ref, validate);
+  return validate;
 }
 
 function resolve(at: string): { at: string; value: Described } | undefined {

@@ -45,7 +45,7 @@ export async function serve(options: ServeOptions = {}) {
       feed.execution(execution, before);
     },
   });
-  const streams = createStreams(options.mostStreams);
+  const streams = createStreams((error) => log.error("a reader could not be told more", { error: String(error) }), options.mostStreams);
   const revisions = createRevisions(data, join(data, "batches.d"), createSource);
   const batches = options.batches ?? [];
   const catalog: Catalog = {
