@@ -126,11 +126,10 @@ function addPlan(program: Command): void {
     .action(async (dir: string, options: { against?: string; format: "text" | "json" | "markdown"; timeZone?: string; tokenFile?: string }) => {
       const { connect } = await import("./commands/connect.ts");
       const { plan } = await import("./commands/plan.ts");
-      const { createSource } = await import("./io/source.ts");
       const { against: base, format, tokenFile } = options;
       const folder = base !== undefined && !/^https?:/.test(base);
       const against = folder
-        ? ({ kind: "folder", dir: base, source: createSource(base) } as const)
+        ? ({ kind: "folder", dir: base, source: (await folderDeps(base)).source } as const)
         : ({ kind: "agent", client: await connect({ url: base, tokenFile }, process.env), optional: base === undefined } as const);
       const agentZone = options.timeZone === undefined && !process.env["BATCH_AGENT_TIME_ZONE"];
       const deps = { ...(await folderDeps(dir)), complain: (text: string) => void process.stderr.write(text) };

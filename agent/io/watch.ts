@@ -1,10 +1,13 @@
 // Tells which names below the root may have changed. Only hints: chokidar loses events (paulmillr/chokidar#1471), so
 // whoever listens reads the truth for itself and looks over everything now and then.
+import type { Stats } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import { basename, dirname, relative, resolve, sep } from "node:path";
 import { watch as chokidarWatch, type FSWatcher } from "chokidar";
 import type { Logger, Watch } from "../ports.ts";
 
+const mostFiles = 1_000;
+const alwaysWatched = ["batch.yaml", "batch.yml", "script.sh"];
 const burst = { events: 50, withinMs: 1000 };
 
 /**
@@ -57,13 +60,24 @@ export function createWatch(
     identity = await identify();
     if (identity === "") return; // the parent's watch, or the next look, brings it back
     const real = identity.slice(0, identity.lastIndexOf(" "));
-    const ignored = (p: string) => {
+    const watched = new Map<string, Set<string>>();
+    /** Files of a batch beyond so many are left to the resync: each one watched costs memory, and one of the system's watches. */
+    const isOneTooMany = (p: string, kind: Stats | undefined) => {
+      const folder = dirname(p);
+      if (kind?.isFile() !== true || folder === real || alwaysWatched.includes(basename(p))) return false;
+      const files = watched.get(folder) ?? new Set();
+      watched.set(folder, files);
+      if (files.size < mostFiles) files.add(basename(p));
+      return !files.has(basename(p));
+    };
+    const ignored = (p: string, kind?: Stats) => {
       const below = relative(real, p);
-      return below !== "" && below.split(sep).some((part) => part.startsWith("..") || part === ".git");
+      return (below !== "" && below.split(sep).some((part) => part.startsWith("..") || part === ".git")) || isOneTooMany(p, kind);
     };
     const watcher = chokidarWatch(real, { ignoreInitial: true, followSymlinks: true, depth: 2, atomic: true, ignored });
     inner = watcher;
     watcher.on("all", (_event, changedPath) => changed(real, changedPath)).on("error", degrade);
+    watcher.on("unlink", (gone) => watched.get(dirname(gone))?.delete(basename(gone)));
     await new Promise<void>((done) => {
       watcher.once("ready", done);
       watcher.once("error", () => done());

@@ -234,6 +234,33 @@ describe("watch", () => {
     await watch.close();
   });
 
+  test("of very many files in a batch only some are watched, batch.yaml and script.sh always", async () => {
+    const watches = () => readdirSync("/proc/self/fdinfo").reduce((sum, fd) => {
+      const info = existsSync(`/proc/self/fdinfo/${fd}`) ? readFileSync(`/proc/self/fdinfo/${fd}`, "utf8") : "";
+      return sum + (info.match(/^inotify wd:/gm)?.length ?? 0);
+    }, 0);
+    const root = write(temporaryFolder(), { "a/x": "" });
+    execFileSync("bash", ["-c", "seq 3000 | xargs touch"], { cwd: join(root, "a") });
+    write(root, { "a/script.sh": "1", "b/script.sh": "1" });
+    const before = watches();
+    const { watch, dirty } = await watching(root);
+    expect(watches() - before).toBeLessThan(1_100);
+    for (const name of ["a", "b"]) {
+      dirty.length = 0;
+      writeFileSync(join(root, name, "script.sh"), "2");
+      await eventually(() => dirty.includes(name));
+    }
+    await watch.close();
+  });
+
+  test("a walk of a folder of very many files ends at the limit", async () => {
+    const root = write(temporaryFolder(), { "a/batch.yaml": "", "a/script.sh": "", "a/out/x": "" });
+    execFileSync("bash", ["-c", "seq 20000 | xargs touch"], { cwd: join(root, "a/out") });
+    const folder = await folderOf(root, "a");
+    expect(folder.problems).toMatchObject([{ code: "too-many-files", message: "holds more than 10000 files" }]);
+    expect((await folderOf(root, "a")).digest).toBe(folder.digest);
+  });
+
   test("--poll watches nothing", async () => {
     const root = write(temporaryFolder(), { "a/script.sh": "1" });
     const { watch, dirty } = await watching(root, true);
