@@ -23,6 +23,7 @@ import { createOutbox } from "./io/outbox.ts";
 import { createRevisions } from "./io/revision.ts";
 import { createProbe } from "./io/probe.ts";
 import { createRunner, hasBash } from "./io/runner.ts";
+import { createSettingsFiles } from "./io/settings.ts";
 import { createSource } from "./io/source.ts";
 import { createLogTaps } from "./io/taps.ts";
 import { openTokenFile } from "./io/token.ts";
@@ -216,7 +217,7 @@ export async function startAgent(
     const access = { token: config.tokenFile === null ? null : await openTokenFile(config.tokenFile, log), baseUrl: config.baseUrl };
     const streams = createStreams((error) => log.error("a reader could not be told more", { error: String(error) }));
     const taps = createLogTaps(dataDir, clock);
-    const app = createApp({ catalog, history, logs, metrics, access, taps, revisions, feed, streams, logLimitBytes: config.logLimitBytes, clock, log, version });
+    const app = createApp({ catalog, history, logs, metrics, access, taps, revisions, settings: createSettingsFiles(dir), feed, streams, logLimitBytes: config.logLimitBytes, clock, log, version });
     if (config.tokenFile === null && !isLoopback(config.host)) {
       log.warn(`ANYBODY who reaches ${config.host}:${config.port} can read every log and definition: there is no token`, { hint: "give it one with --token-file, or serve on 127.0.0.1" });
     }

@@ -307,3 +307,9 @@ export interface Courier {
   /** Breaks off what is under way. */
   close(): void;
 }
+
+/** Settings files as they lie in the folder of batches now. */
+export interface SettingsFiles {
+  /** Text of `file`, named as problems of `batch` name it; null when it is none of its settings files or cannot be read. */
+  read(batch: string, file: string): Promise<string | null>;
+}

@@ -1,12 +1,13 @@
 // The app: what holds for every request, and the groups of routes. Decides nothing.
 import { Hono, type Context } from "hono";
 import { secureHeaders } from "hono/secure-headers";
-import type { Catalog, Clock, History, Logger, LogStore, LogTaps, Revisions } from "../ports.ts";
+import type { Catalog, Clock, History, Logger, LogStore, LogTaps, Revisions, SettingsFiles } from "../ports.ts";
 import { addAccess, hostGuard, methodGuard, type Access } from "./access.ts";
 import { addApiRoutes } from "./api.ts";
 import type { Metrics } from "./metrics.ts";
 import type { Feed } from "./feed.ts";
-import { addPageRoutes, trouble, wantsPage } from "./pages.ts";
+import { trouble, wantsPage } from "./page.ts";
+import { addPageRoutes } from "./pages.ts";
 import { HttpProblem, problemResponse } from "./problem.ts";
 import type { Streams } from "./streams.ts";
 
@@ -22,6 +23,7 @@ export interface AppDeps {
   streams: Streams;
   /** No log grows beyond this many bytes. */
   logLimitBytes: number;
+  settings: SettingsFiles;
   clock: Clock;
   log: Logger;
   version: string;

@@ -2,6 +2,7 @@
 import { createHash } from "node:crypto";
 import { readFile } from "node:fs/promises";
 import type { Context, Hono } from "hono";
+import { colourRules } from "../core/ansi.ts";
 import { HttpProblem } from "./problem.ts";
 
 const styleParts = ["client/base.css", "client/pages.css", "client/log.css"];
@@ -12,7 +13,7 @@ const served: Record<string, { files: readonly string[]; type: keyof typeof type
   "/style.css": { files: styleParts, type: "css" },
   "/assets/icon.svg": { files: ["client/icon.svg"], type: "svg" },
   ...Object.fromEntries(
-    ["http/client/main.js", "http/client/swap.js", "core/moments.js"].map((file) => [
+    ["http/client/main.js", "http/client/swap.js", "http/client/log.js", "http/client/log-view.js", "http/client/log-stream.js", "core/moments.js", "core/ansi.js"].map((file) => [
       `/assets/${file}`,
       { files: [`../${file}`], type: "js" as const },
     ]),
@@ -36,7 +37,7 @@ export function addAssetRoutes(app: Hono): void {
 
 async function load(files: readonly string[]): Promise<{ body: string; etag: string }> {
   const texts = await Promise.all(files.map((file) => readFile(new URL(file, import.meta.url), "utf8")));
-  const body = texts.join("\n");
+  const body = [...texts, ...(files === styleParts ? [colourRules()] : [])].join("\n");
   return { body, etag: `"${createHash("sha256").update(body).digest("hex").slice(0, 16)}"` };
 }
 

@@ -2,7 +2,7 @@
 import type { Context } from "hono";
 import type { BatchState, ExecutionStatus } from "../core/model.ts";
 import { lastFilters, sorts, type ListQuery } from "../core/listing.ts";
-import type { ExecutionQuery } from "../ports.ts";
+import type { ExecutionQuery, LogStream } from "../ports.ts";
 import { HttpProblem } from "./problem.ts";
 
 const statuses: readonly string[] = ["queued", "running", "succeeded", "failed", "aborted"] satisfies ExecutionStatus[];
@@ -97,4 +97,16 @@ export function overviewQuery(c: Context): ListQuery & { page: number; only: rea
     page: integer(c, "page", 1, 1_000_000) ?? 1,
     only: single(c, "only")?.split(",").slice(0, 500) ?? null,
   };
+}
+
+/** Which batches the timeline shows. */
+export function timelineQuery(c: Context): { text: string; tag: string | null } {
+  const tag = single(c, "tag") ?? "";
+  return { text: (single(c, "q") ?? "").slice(0, 200), tag: tag === "" ? null : tag };
+}
+
+/** Which log of an execution a page shows, and where it ends: at its end, or before a byte. */
+export function logQuery(c: Context): { log: LogStream | null; before: number | null } {
+  const before = matching(c, "before", /^\d{1,15}$/, "a number of bytes");
+  return { log: choice(c, "log", ["stdout", "stderr"] as const), before: before === undefined ? null : Number(before) };
 }

@@ -11,6 +11,7 @@ import { createStreams } from "../../agent/http/streams.ts";
 import { openHistory } from "../../agent/io/history.ts";
 import { createLogStore } from "../../agent/io/logs.ts";
 import { createRevisions } from "../../agent/io/revision.ts";
+import { createSettingsFiles } from "../../agent/io/settings.ts";
 import { createSource } from "../../agent/io/source.ts";
 import { createLogTaps } from "../../agent/io/taps.ts";
 import type { Catalog, Clock } from "../../agent/ports.ts";
@@ -59,6 +60,7 @@ export async function serve(options: ServeOptions = {}) {
     details: () => ({ watch: { mode: "inotify", lastVerifiedAt: null, missedEvents: 0 }, running: 0, queued: 0, batches: 0, problems: 0, version: "test" }),
   };
   const app = createApp({
+    settings: createSettingsFiles(join(data, "batches.d")),
     catalog,
     history,
     metrics,

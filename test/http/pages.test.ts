@@ -88,3 +88,62 @@ test("styles come with an ETag and are answered with 304 once known", async () =
   expect((await app.request("/assets/../main.js")).status).toBe(404);
   expect((await app.request("/assets/http/app.js")).status).toBe(404);
 });
+
+describe("the page of an execution", () => {
+  const hostileLog = `<script>alert(1)</script>\n\u001b[31m<img src=x onerror=alert(2)>\u001b[0m\n\u202egnp.exe\nhalf \u00e9: `;
+
+  test("its log is text whatever it holds", async () => {
+    const { app, add } = await serve({ batches: [status()] });
+    const row = await add(execution({ status: "failed" }), { stdout: Buffer.concat([Buffer.from(hostileLog), Buffer.from([0xc3, 0x0a, 0x00, 0xff])]), stderr: "" });
+    const { response, text } = await page(app, `/executions/${row.id}`);
+    expect(response.status).toBe(200);
+    expect(text).toContain('<div><span class="fg1">&lt;img src=x onerror=alert(2)&gt;</span></div>');
+    expect(text).toContain("<div>&lt;script&gt;alert(1)&lt;/script&gt;</div>");
+    expect(text).toContain("<div>\ufffdgnp.exe</div>");
+    expect(text).not.toMatch(/<img|<script>|\u0000|\u202e/);
+  });
+
+  test("a large log comes as its tail, and backwards from there without a gap or a repeat", async () => {
+    const { app, add } = await serve({ batches: [status()] });
+    const lines = Array.from({ length: 30_000 }, (_, i) => `line ${i}`);
+    const row = await add(execution({ status: "succeeded" }), { stdout: `${lines.join("\n")}\n` });
+    const seen: string[] = [];
+    let path: string | undefined = `/executions/${row.id}`;
+    for (let i = 0; i < 100 && path !== undefined; i++) {
+      const { text } = await page(app, path);
+      expect(text.length).toBeLessThan(200_000);
+      seen.unshift(...[...text.matchAll(/<div>(line \d+)<\/div>/g)].map((match) => match[1] as string));
+      path = /class="earlier" href="([^"]+)#log"(?! hidden)/.exec(text)?.[1]?.replaceAll("&amp;", "&");
+    }
+    expect(seen).toEqual(lines);
+  });
+
+  test.each([
+    ["one endless line", "x".repeat(200_000)],
+    ["nothing but line breaks", "\n".repeat(200_000)],
+    ["wide characters without an end", "\u20ac".repeat(60_000)],
+  ])("%s is shown within bounds", async (_name, stdout) => {
+    const { app, add } = await serve({ batches: [status()] });
+    const row = await add(execution({ status: "succeeded" }), { stdout });
+    const { response, text } = await page(app, `/executions/${row.id}`);
+    expect(response.status).toBe(200);
+    expect(text.length).toBeLessThan(300_000);
+    expect(text).not.toContain("\ufffd");
+  });
+
+  test.each(["?log=nonsense", "?before=-1", "?before=x"])("%s is not understood", async (query) => {
+    const { app, add } = await serve({ batches: [status()] });
+    const row = await add(execution({ status: "succeeded" }));
+    expect((await page(app, `/executions/${row.id}${query}`)).response.status).toBe(400);
+  });
+});
+
+test("every other page is there, in HTML", async () => {
+  const { app, add } = await serve({ batches: [status()], problems: [{ batch: "x", file: "batches.d/x/batch.yaml", line: 1, column: 1, path: null, code: "yaml-syntax", message: hostile, hint: hostile }] });
+  const row = await add({ ...execution({ status: "failed" }), message: hostile });
+  for (const path of ["/timeline", "/problems", "/batches/report", `/runs/${row.run}`, `/executions/${row.id}?log=stderr&before=10`]) {
+    const { response, text } = await page(app, path);
+    expect([path, response.status, response.headers.get("content-type")]).toEqual([path, 200, "text/html; charset=utf-8"]);
+    expect(text).not.toMatch(/<img|<script>|\sstyle=/);
+  }
+});

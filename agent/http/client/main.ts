@@ -81,6 +81,7 @@ function connect(): void {
   if (events !== null || document.hidden) return;
   const source = new EventSource("/api/events");
   events = source;
+  source.addEventListener("reset", () => look(null)); // what was missed cannot be told
   for (const kind of ["batch", "execution"]) {
     source.addEventListener(kind, (event) => {
       const about = concerns(kind, JSON.parse((event as MessageEvent<string>).data) as object);

@@ -75,12 +75,19 @@ export function Strip({ executions, now }: { executions: readonly Execution[]; n
 /** What the script says of itself; else, while it runs, how far it should be by its usual time, marked as an estimate. */
 export function Progress({ execution, now }: { execution: ExecutionView; now: number }) {
   if (execution.status !== "running") return null;
-  const { progress, estimatedEndAt, startedAt } = execution;
+  const { progress, estimatedEndAt, startedAt, batch } = execution;
+  const ends = estimatedEndAt !== null && (
+    <>
+      {now > Date.parse(estimatedEndAt) ? "longer than usual, estimated end was " : "estimated end "}
+      <Relative at={estimatedEndAt} now={now} />
+    </>
+  );
   if (progress !== null) {
     return (
       <span class="progress">
-        <progress max="100" value={String(progress.percent)} aria-label={`progress of ${execution.batch}`} />
-        {Math.round(progress.percent)} % {progress.message}
+        <progress max="100" value={String(progress.percent)} aria-label={`progress of ${batch}`} />
+        {` ${Math.round(progress.percent)} % ${progress.message ?? ""} `}
+        {ends && <span class="dim">· {ends}</span>}
       </span>
     );
   }
@@ -89,8 +96,7 @@ export function Progress({ execution, now }: { execution: ExecutionView; now: nu
   const share = Math.min(99, Math.max(0, Math.round(((now - Date.parse(startedAt)) / Math.max(1, whole)) * 100)));
   return (
     <span class="progress estimate">
-      <progress max="100" value={String(share)} aria-label={`estimated progress of ${execution.batch}`} />
-      {now > Date.parse(estimatedEndAt) ? "longer than usual, estimated end was" : "estimated end"} <Relative at={estimatedEndAt} now={now} />
+      <progress max="100" value={String(share)} aria-label={`estimated progress of ${batch}`} /> {ends}
     </span>
   );
 }
