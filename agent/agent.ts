@@ -208,6 +208,7 @@ export async function startAgent(
       ],
       details: () => ({
         version,
+        timeZone: config.timeZone,
         watch: { mode: watch.mode(), ...reconciler.health() },
         ...executor.counts(),
         batches: reconciler.entries().length,

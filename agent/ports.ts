@@ -231,7 +231,7 @@ export interface Catalog {
   edges(): readonly Edge[];
   /** Why the agent is not ready; empty when it is. */
   notReady(): string[];
-  details(): { watch: WatchHealth; running: number; queued: number; batches: number; problems: number; version: string };
+  details(): { watch: WatchHealth; running: number; queued: number; batches: number; problems: number; version: string; timeZone: string };
 }
 
 /** Hints that entries may have changed. */

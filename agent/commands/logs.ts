@@ -83,10 +83,11 @@ async function follow(client: AgentClient, id: string, stream: LogStream, option
   const path = pathOf(id, stream);
   let at = options.tail === null ? 0 : await tailStart(client, path, options.tail);
   let lostAt: number | null = null;
+  let failures = 0;
   let ended: ExecutionView | null = null;
   for (;;) {
     try {
-      for await (const chunk of (await client.bytes(`${path}${ended === null ? "?follow=1" : ""}`, at)) ?? []) {
+      for await (const chunk of (await (ended === null ? client.follow(path, at) : client.bytes(path, at))) ?? []) {
         await output.write(chunk);
         at += chunk.length;
       }
@@ -94,12 +95,15 @@ async function follow(client: AgentClient, id: string, stream: LogStream, option
       if (ended !== null) break;
       const execution = await client.json<ExecutionView>(`/api/executions/${id}`);
       lostAt = null;
+      failures = 0;
       if (execution.finishedAt !== null) ended = execution;
       else await deps.wait(againMs);
     } catch (error) {
-      // Only silence is waited out: a refusal stays one.
-      if (!(error instanceof AgentError) || error.status !== null) throw error;
-      if (lostAt === null && stream === (options.stream ?? "stdout")) deps.complain(`batch-agent: ${error.message}; waiting for it\n`);
+      // Only silence and an agent that is stopped or busy (503) are waited out: any other refusal stays one.
+      if (!(error instanceof AgentError) || (error.status !== null && error.status !== 503)) throw error;
+      failures += 1;
+      // A connection that ends in a long silence is no trouble, only one that cannot be had again.
+      if (failures === 2 && stream === (options.stream ?? "stdout")) deps.complain(`batch-agent: ${error.message}; waiting for it\n`);
       lostAt ??= deps.now();
       if (deps.now() - lostAt > patienceMs) throw error;
       await deps.wait(againMs);

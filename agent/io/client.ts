@@ -6,8 +6,10 @@ export interface AgentClient {
   readonly url: string;
   /** A JSON document; an answer with one of the statuses `also` counts too. Throws AgentError. */
   json<T>(path: string, also?: readonly number[]): Promise<T>;
-  /** Bytes of a log from offset `from` on; null when it has none there (yet). Throws AgentError, while it is read too. */
+  /** Bytes of a log from offset `from` on; null when it has none there. Throws AgentError, while it is read too. */
   bytes(path: string, from: number): Promise<AsyncIterable<Uint8Array> | null>;
+  /** The same, going on until the execution ends or the connection does. */
+  follow(path: string, from: number): Promise<AsyncIterable<Uint8Array>>;
   /** How long a log is now. Throws AgentError. */
   size(path: string): Promise<number>;
 }
@@ -66,6 +68,11 @@ export function createClient(url: string, token: string | null): AgentClient {
       if (!response.ok) throw await refused(response);
       // An answer that is not a part begins at the start.
       return chunks(url, response, response.status === 206 ? 0 : from);
+    },
+    async follow(path, from) {
+      const response = await ask(`${path}?follow=1`, { Accept: "text/plain", ...(from > 0 ? { "Last-Event-ID": String(from) } : {}) });
+      if (!response.ok) throw await refused(response);
+      return chunks(url, response, 0);
     },
     async size(path) {
       const response = await ask(path, {}, "HEAD");

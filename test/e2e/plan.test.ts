@@ -14,11 +14,12 @@ test("what a branch would change in the agent that runs, and nothing once it is 
   place.put("moved", 'cron: "0 2 * * *"\ntimeZone: UTC\nenv: { TOKEN: hunter2 }\n', "true");
   place.put("dropped", 'cron: "@yearly"\n', "true");
   place.put("follower", "after: moved\n", "true");
-  const agent = await startAgent(place);
+  place.put("here", 'cron: "0 5 * * *"\n', "true");
+  const agent = await startAgent(place, ["--time-zone", "Asia/Kathmandu"]);
   const branch = join(place.home, "branch");
   cpSync(place.batches, branch, { recursive: true });
   const say = (...args: string[]) => type(place.home, ["plan", "branch", "--against", agent.url, ...args]);
-  expect(await say()).toMatchObject({ code: 0, stdout: expect.stringContaining("0 added, 0 removed, 0 changed, 4 unchanged; no problems") as string });
+  expect(await say()).toMatchObject({ code: 0, stdout: expect.stringContaining("0 added, 0 removed, 0 changed, 5 unchanged; no problems") as string });
 
   rmSync(join(branch, "dropped"), { recursive: true });
   writeFileSync(join(branch, "moved/batch.yaml"), 'cron: "0 3 * * *"\ntimeZone: UTC\nenabled: false\nenv: { TOKEN: hunter3, OTHER: x }\n');
@@ -33,6 +34,12 @@ test("what a branch would change in the agent that runs, and nothing once it is 
   expect(json["changed"]?.[0]?.settings.map(({ key }) => key)).toEqual(["cron", "enabled", "env.OTHER"]);
   expect(json["changed"]?.[0]?.revision.from).toBe((await agent.batch("moved")).revision);
 
+  // A batch without a zone is due in the agent's, wherever the plan is made.
+  writeFileSync(join(branch, "here/batch.yaml"), 'cron: "0 6 * * *"\n');
+  const here = (JSON.parse((await say("--format", "json")).stdout) as { changed: { name: string; next: { from: string[]; to: string[] } }[] }).changed.find(({ name }) => name === "here");
+  expect([here?.next.from[0]?.slice(11, 16), here?.next.to[0]?.slice(11, 16)]).toEqual(["23:15", "00:15"]);
+  cpSync(join(place.batches, "here"), join(branch, "here"), { recursive: true });
+
   // Against the folder itself it is the same plan, the hidden value apart.
   const twin = JSON.parse((await type(place.home, ["plan", "branch", "--against", "batches.d", "--format", "json"])).stdout) as typeof json;
   expect(twin["changed"]?.[0]?.settings.map(({ key }) => key)).toEqual(["cron", "enabled", "env.OTHER", "env.TOKEN"]);
@@ -42,7 +49,7 @@ test("what a branch would change in the agent that runs, and nothing once it is 
   for (const name of ["moved", "added"]) cpSync(join(branch, name), join(place.batches, name), { recursive: true });
   place.drop("dropped");
   await eventually(async () => (await agent.batch("moved")).revision === json["changed"]?.[0]?.revision.to);
-  await eventually(async () => (await say()).stdout.includes("0 added, 0 removed, 0 changed, 4 unchanged"), 60_000);
+  await eventually(async () => (await say()).stdout.includes("0 added, 0 removed, 0 changed, 5 unchanged"), 60_000);
 
   writeFileSync(join(branch, "follower/batch.yaml"), "after: nobody\n");
   const broken = await say();
