@@ -14,6 +14,7 @@ import { createStreams } from "./http/streams.ts";
 import { createUnpacker } from "./io/archive.ts";
 import { createIds, systemClock } from "./io/clock.ts";
 import { unlimited } from "./io/files.ts";
+import { openRemote } from "./io/git.ts";
 import { openHistory } from "./io/history.ts";
 import { takeLock } from "./io/lock.ts";
 import { createLogStore } from "./io/logs.ts";
@@ -34,6 +35,7 @@ import { openWebhookCaller } from "./io/webhook.ts";
 import { createDeliveries } from "./loops/deliveries.ts";
 import { createExecutor } from "./loops/executor.ts";
 import { createNotifier } from "./loops/notifier.ts";
+import { createFollower, type Follower } from "./loops/follower.ts";
 import { createReconciler, type Reconciler } from "./loops/reconciler.ts";
 import { createScheduler } from "./loops/scheduler.ts";
 import { createTriggerLoop } from "./loops/triggers.ts";
@@ -55,9 +57,9 @@ export interface Agent {
   stop(): Promise<boolean>;
 }
 
-/** Starts the agent on the folder `dir`. Throws ConfigError or StoreError when it cannot serve at all. */
+/** Starts the agent on the folder `given`, which counts for nothing with --git-url. Throws ConfigError or StoreError when it cannot serve at all. */
 export async function startAgent(
-  dir: string,
+  given: string,
   config: Config,
   deps: {
     log: Logger;
@@ -95,8 +97,12 @@ export async function startAgent(
     };
     const history = await openHistory(dataDir, { clock, log, onChange });
     undo.push(() => history.flush());
+    const remote = config.git === null ? null : await openRemote(dataDir, config.git, deps.env);
+    const dir = remote?.folder ?? given;
+    let follower: Follower | null = null;
     const unpack = createUnpacker(join(dataDir, "revisions"), { entries: config.archiveEntries, bytes: config.archiveBytes });
-    const source = createSource(dir, { unpack, quietMs: archiveQuietMs });
+    const shownAs = config.git === null ? {} : { shownAs: config.git.path || "." };
+    const source = createSource(dir, { unpack, quietMs: archiveQuietMs, ...shownAs });
     const stored = (home: string) => createSource(home, { limits: unlimited });
     const revisions = createRevisions(dataDir, dir, stored, unpack);
     const logs = createLogStore(dataDir);
@@ -148,7 +154,7 @@ export async function startAgent(
     const watch = createWatch(dir, { poll: config.poll, log, onDirty: (name) => reconciler.dirty(name) });
     const reconciler: Reconciler = createReconciler({
       source,
-      workTree: createWorkTree(dir),
+      workTree: remote === null ? createWorkTree(dir) : { look: () => Promise.resolve({ commit: remote.commit(), lockedAt: null }) },
       revisions,
       history,
       clock,
@@ -175,6 +181,7 @@ export async function startAgent(
       const data = history.trouble() ?? probe.trouble();
       return [
         ...(data === null ? [] : [ownProblem("data-folder", data.path, data.message, data.hint)]),
+        ...(gitTrouble() === null ? [] : [ownProblem("git-not-followed", null, gitTrouble() ?? "", "the last good commit stays in force; the agent asks again")]),
         ...(hasBash(baseEnv) ? [] : [ownProblem("no-bash", null, "bash is not on the agent's PATH: no script can start", "install bash, or set the agent's PATH")]),
       ];
     }
@@ -188,8 +195,11 @@ export async function startAgent(
         ...deliveries.trouble().map(({ place, why, waiting }) => ownProblem("not-delivered", null, `${place}: ${waiting} waiting, ${why}`, "they are tried again, for 3 days")),
       ];
     }
+    const gitTrouble = () => follower?.health().error ?? null;
+    /** Before the first commit is there, git's trouble says it better. */
+    const rootProblem = () => (follower !== null && follower.health().commit === null ? null : reconciler.rootProblem());
     function problems(): Problem[] {
-      const root = reconciler.rootProblem();
+      const root = rootProblem();
       const ofBatches = reconciler.entries().flatMap((entry) => entry.problems);
       return [...ownTrouble(), ...tellingTrouble(), ...(root === null ? [] : [root]), ...history.problems(), ...ofBatches];
     }
@@ -203,8 +213,9 @@ export async function startAgent(
       edges: () => reconciler.graph().edges,
       notReady: () => [
         ...(ready ? [] : ["the first reconcile is not done yet"]),
-        ...(reconciler.rootProblem() === null ? [] : [reconciler.rootProblem()?.message ?? ""]),
-        ...ownTrouble().map(({ message }) => message),
+        ...(rootProblem() === null ? [] : [rootProblem()?.message ?? ""]),
+        ...(follower === null || follower.health().commit !== null ? [] : [`no commit of ${follower.health().url} could be fetched yet`]),
+        ...ownTrouble().flatMap(({ code, message }) => (code === "git-not-followed" ? [] : [message])),
       ],
       details: () => ({
         version,
@@ -213,6 +224,7 @@ export async function startAgent(
         ...executor.counts(),
         batches: reconciler.entries().length,
         problems: problems().length,
+        git: follower?.health() ?? null,
       }),
     };
     const access = { token: config.tokenFile === null ? null : await openTokenFile(config.tokenFile, log), baseUrl: config.baseUrl };
@@ -269,7 +281,21 @@ export async function startAgent(
     });
     housekeeper.start();
     undo.push(() => housekeeper.stop());
-    return { url: server.url, resync: housekeeper.resyncNow, stop: stopAll };
+    if (remote !== null && config.git !== null) {
+      const { ref, intervalMs } = config.git;
+      const { url } = remote;
+      follower = createFollower({ clock, log, remote, url, ref, intervalMs, random: Math.random, onSwitched: housekeeper.resyncNow });
+      follower.start();
+      undo.push(follower.stop);
+    }
+    return {
+      url: server.url,
+      async resync() {
+        await follower?.lookNow();
+        await housekeeper.resyncNow();
+      },
+      stop: stopAll,
+    };
   } catch (error) {
     await stopAll();
     throw error;

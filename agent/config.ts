@@ -1,4 +1,5 @@
 // Settings of the agent from flags and environment, defaults in one table. Pure: both are passed in.
+import { isGitPath, judgeGitRef, judgeGitUrl } from "./core/remote.ts";
 import { parseDuration } from "./core/duration.ts";
 import { parseSize } from "./core/size.ts";
 import { isTimeZone } from "./core/zone.ts";
@@ -157,8 +158,15 @@ export function readConfig(
 
   function git(): Config["git"] {
     const gitUrl = optional("git-url");
-    const [ref, path, intervalMs] = [optional("git-ref"), text("git-path").value, duration("git-interval", 1_000)];
-    if (gitUrl !== null) return { url: gitUrl, ref, path, intervalMs };
+    const [ref, path, intervalMs] = [optional("git-ref"), text("git-path").value.replace(/\/+$/, ""), duration("git-interval", 1_000)];
+    if (gitUrl !== null) {
+      const wrongUrl = judgeGitUrl(gitUrl); // it may hold a password and is not repeated
+      if (wrongUrl !== null) throw new ConfigError(`${text("git-url").from}: this cannot be followed: ${wrongUrl}`);
+      const wrongRef = ref === null ? null : judgeGitRef(ref);
+      if (wrongRef !== null) throw new ConfigError(`${text("git-ref").from}: "${ref}": ${wrongRef}`);
+      if (!isGitPath(path)) throw new ConfigError(`${text("git-path").from}: "${path}" is not a folder within the repository`, "name it from its top, as in jobs/nightly");
+      return { url: gitUrl, ref, path, intervalMs };
+    }
     if (ref !== null || path !== "") throw new ConfigError("--git-ref and --git-path need --git-url");
     return null;
   }

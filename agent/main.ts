@@ -52,18 +52,19 @@ function addRun(program: Command): void {
   const command = program
     .command("run")
     .description("run the batches of a folder, until stopped")
-    .argument("[dir]", "folder of batches", "batches.d")
+    .argument("[dir]", "folder of batches (default: batches.d); not with --git-url")
     .addHelpText(
       "after",
       `
 Each option is also an environment variable, --max-parallel is ${environmentName("max-parallel")}; a .env file in the
-working directory is read first. Signals: SIGTERM or SIGINT ends in order, a second one at once; SIGHUP looks over the folder now.`,
+working directory is read first. Signals: SIGTERM or SIGINT ends in order, a second one at once; SIGHUP looks over the folder now,
+and asks the repository of --git-url first.`,
     );
   for (const { name, value, description, fallback } of runOptions(thisMachine())) {
     const option = new Option(value === null ? `--${name}` : `--${name} <${value}>`, fallback === "" ? description : `${description} (default: ${fallback})`);
     command.addOption(option);
   }
-  command.action(async (dir: string, options: Record<string, string | boolean | undefined>) => {
+  command.action(async (dir: string | undefined, options: Record<string, string | boolean | undefined>) => {
     const { run } = await import("./commands/run.ts"); // all of the agent; the other commands need little of it
     const flags = Object.fromEntries(Object.entries(options).map(([key, value]) => [dashed(key), value]));
     const started = run(dir, flags, { env: process.env, people: process.stdout.isTTY, version, onLockLost: () => process.exit(1) });

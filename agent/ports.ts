@@ -212,6 +212,33 @@ export interface Runner {
   readonly boot: string | null;
 }
 
+/** A repository that is followed, in the data folder. */
+export interface Remote {
+  /** The folder of batches in the commit that is in force: a link that is swapped; it is not there before the first. */
+  readonly folder: string;
+  /** Its address as it may be shown, without credentials. */
+  readonly url: string;
+  /** The commit that is in force; null before the first. */
+  commit(): string | null;
+  /** What the ref names now: its full name and its commit. Throws StoreError, which holds no credentials. */
+  ask(): Promise<{ name: string; commit: string }>;
+  /** Fetches a ref and puts its commit in force, whole or not at all; `refused` says why it cannot be. Throws StoreError. */
+  take(ref: { name: string }): Promise<{ commit: string; refused: string | null }>;
+  /** Deletes all trees but the one in force. */
+  tidy(): Promise<void>;
+  /** Ends what git is doing. */
+  close(): void;
+}
+
+export interface GitHealth {
+  url: string;
+  ref: string | null;
+  commit: string | null;
+  /** When the remote was last asked with success. */
+  lastFetchedAt: string | null;
+  error: string | null;
+}
+
 export interface WatchHealth {
   mode: "inotify" | "poll";
   lastVerifiedAt: string | null;
@@ -231,7 +258,7 @@ export interface Catalog {
   edges(): readonly Edge[];
   /** Why the agent is not ready; empty when it is. */
   notReady(): string[];
-  details(): { watch: WatchHealth; running: number; queued: number; batches: number; problems: number; version: string; timeZone: string };
+  details(): { watch: WatchHealth; running: number; queued: number; batches: number; problems: number; version: string; timeZone: string; git: GitHealth | null };
 }
 
 /** Hints that entries may have changed. */

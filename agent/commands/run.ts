@@ -8,17 +8,21 @@ import { thisMachine } from "./machine.ts";
 
 /** Starts the agent and says where its dashboard is. Throws ConfigError or StoreError. */
 export async function run(
-  dir: string,
+  dir: string | undefined,
   flags: Readonly<Record<string, string | boolean | undefined>>,
   deps: { env: Readonly<Record<string, string | undefined>>; people: boolean; version: string; onLockLost(): void },
 ): Promise<{ agent: Agent; config: Config }> {
   const config = readConfig(flags, deps.env, thisMachine());
-  const info = await stat(dir).catch(() => null);
-  if (info === null || !info.isDirectory()) {
-    throw new ConfigError(`there is no folder of batches at ${dir}`, "name it as in `batch-agent run path/to/batches.d`, or make it");
+  if (config.git !== null && dir !== undefined) {
+    throw new ConfigError(`it is either the folder ${dir} or --git-url`, "with --git-url, name the folder in the repository with --git-path");
+  }
+  const folder = dir ?? "batches.d";
+  const info = await stat(folder).catch(() => null);
+  if (config.git === null && !info?.isDirectory()) {
+    throw new ConfigError(`there is no folder of batches at ${folder}`, "name it as in `batch-agent run path/to/batches.d`, or make it");
   }
   const log = createLogger({ level: config.logLevel, people: deps.people });
-  const agent = await startAgent(dir, config, { log, env: deps.env, version: deps.version, onLockLost: deps.onLockLost });
-  log.info(`batch-agent ${deps.version} runs ${dir}; dashboard: ${agent.url}`, { url: agent.url });
+  const agent = await startAgent(folder, config, { log, env: deps.env, version: deps.version, onLockLost: deps.onLockLost });
+  log.info(`batch-agent ${deps.version} runs ${config.git === null ? folder : "the repository of --git-url"}; dashboard: ${agent.url}`, { url: agent.url });
   return { agent, config };
 }

@@ -177,6 +177,7 @@ export const problemCodes = [
   "not-stored", // no copy of the batch could be made in the data folder; the last revision stays in force
   "data-folder", // the data folder takes no writes
   "history-corrupt", // a history could not be read and was set aside
+  "git-not-followed", // what --git-url names cannot be asked, fetched or used; the last good commit stays in force
   "no-bash", // bash is not on the agent's PATH
   "no-mail", // batches ask for mail, and the agent has no --smtp-url
   "not-delivered", // mails or webhooks wait because nobody takes them

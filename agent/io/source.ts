@@ -19,12 +19,14 @@ export interface SourceOptions {
   /** An archive that was written to within so many ms is told as still being written, unread. None by default. */
   quietMs?: number;
   limits?: TreeLimits;
+  /** What problems call the root; its path by default. */
+  shownAs?: string;
 }
 
 /** Source of the folders and archives below `root`, a path as people gave it (problems show it so). */
 export function createSource(root: string, options: SourceOptions = {}): BatchSource {
   const { unpack, quietMs = 0, limits } = options;
-  const shown = root.replace(/\/+$/, "") || "/";
+  const shown = (options.shownAs ?? root).replace(/\/+$/, "") || "/";
   /** What was last listed: the archives of each batch, and all entries; null before. */
   let listed: { archives: ReadonlyMap<string, readonly string[]>; names: ReadonlySet<string> } | null = null;
   /** Archives as they were last read, so that an unchanged one is not unpacked at every look. */

@@ -1,6 +1,6 @@
 // Tells which names below the root may have changed. Only hints: chokidar loses events (paulmillr/chokidar#1471), so
 // whoever listens reads the truth for itself and looks over everything now and then.
-import type { Stats } from "node:fs";
+import { watch as watchFolder, type FSWatcher as FolderWatcher, type Stats } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import { basename, dirname, relative, resolve, sep } from "node:path";
 import { watch as chokidarWatch, type FSWatcher } from "chokidar";
@@ -23,6 +23,9 @@ export function createWatch(
   let mode: "inotify" | "poll" = options.poll ? "poll" : "inotify";
   let inner: FSWatcher | null = null;
   let outer: FSWatcher | null = null;
+  /** For a volume's ..data only: chokidar is told to leave it alone, and sees no more of a swap than what that deletes. */
+  let volume: FolderWatcher | null = null;
+  let verifying: Promise<void> | null = null;
   let identity = "";
   let recent = { since: 0, count: 0 };
 
@@ -42,7 +45,8 @@ export function createWatch(
     log.warn("watching failed, going over to polling", { error: error instanceof Error ? error.message : String(error) });
     void inner?.close();
     void outer?.close();
-    inner = outer = null;
+    volume?.close();
+    inner = outer = volume = null;
     onDirty(null);
   }
 
@@ -76,6 +80,7 @@ export function createWatch(
     };
     const watcher = chokidarWatch(real, { ignoreInitial: true, followSymlinks: true, depth: 2, atomic: true, ignored });
     inner = watcher;
+    volume = watchFolder(real, (_event, name) => void (name === "..data" && onDirty(null))).on("error", degrade);
     watcher.on("all", (_event, changedPath) => changed(real, changedPath)).on("error", degrade);
     watcher.on("unlink", (gone) => watched.get(dirname(gone))?.delete(basename(gone)));
     await new Promise<void>((done) => {
@@ -85,10 +90,16 @@ export function createWatch(
   }
 
   /** Builds the watcher anew when the root is another folder than before. */
-  async function verify(): Promise<void> {
+  function verify(): Promise<void> {
+    verifying ??= rebuild().finally(() => (verifying = null));
+    return verifying;
+  }
+
+  async function rebuild(): Promise<void> {
     if (mode === "poll" || (await identify()) === identity) return;
     await inner?.close();
-    inner = null;
+    volume?.close();
+    inner = volume = null;
     await open();
     onDirty(null);
   }
@@ -109,7 +120,8 @@ export function createWatch(
 
   async function close(): Promise<void> {
     await Promise.all([inner?.close(), outer?.close()]);
-    inner = outer = null;
+    volume?.close();
+    inner = outer = volume = null;
   }
 
   return { start, verify, close, mode: () => mode };

@@ -156,8 +156,8 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
 
   async function pass(): Promise<void> {
     const head = await settledHead();
-    const all = dirtyAll;
-    if (all) lastHead = head;
+    const all = dirtyAll || head !== lastHead; // a checkout touches more files at once than events are sure to tell of
+    lastHead = head;
     const hinted = new Set(dirtyNames);
     dirtyAll = false;
     dirtyNames.clear();

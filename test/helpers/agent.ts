@@ -70,6 +70,10 @@ export interface StartedBy {
   before?: readonly string[];
   env?: Readonly<Record<string, string>>;
   uid?: number;
+  /** false: without the folder of batches. */
+  folder?: false;
+  /** How long it may take to serve, for folders with much in them. */
+  patienceMs?: number;
 }
 
 export async function startAgent(
@@ -77,7 +81,7 @@ export async function startAgent(
   args: string[] = [],
   by: StartedBy = {},
 ): Promise<RunningAgent> {
-  const [command = "", ...words] = [...(by.before ?? []), process.execPath, main, "run", place.batches, "--data", place.data, "--port", "0", ...args];
+  const [command = "", ...words] = [...(by.before ?? []), process.execPath, main, "run", ...(by.folder === false ? [] : [place.batches]), "--data", place.data, "--port", "0", ...args];
   const child = spawn(command, words, {
     cwd: place.home,
     env: { ...process.env, ...by.env },
@@ -88,7 +92,7 @@ export async function startAgent(
   let said = "";
   child.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
-  const url = await eventually(() => /"url":"([^"]+)"/.exec(said)?.[1] ?? (child.exitCode === null ? null : "ended"));
+  const url = await eventually(() => /"url":"([^"]+)"/.exec(said)?.[1] ?? (child.exitCode === null ? null : "ended"), by.patienceMs);
   if (url === "ended") throw new Error(`the agent ended:\n${said}`);
   const get = (path: string) => fetch(url + path);
   const json = async <T>(path: string) => (await get(path)).json() as Promise<T>;

@@ -12,8 +12,8 @@ export const codesOfReading: readonly ProblemCode[] = ["two-sources", "bad-archi
 /** Codes that only show over all batches. */
 export const codesOfChains: readonly ProblemCode[] = ["unknown-batch", "cycle", "no-common-root", "no-start"];
 
-/** Codes of the agent's own trouble, not of a folder: test/faults shows them. */
-export const codesOfTrouble: readonly ProblemCode[] = ["not-stored", "data-folder", "history-corrupt", "no-bash", "no-mail", "not-delivered"];
+/** Codes of the agent's own trouble, not of a folder: test/faults and test/e2e/git.test.ts show them. */
+export const codesOfTrouble: readonly ProblemCode[] = ["not-stored", "data-folder", "history-corrupt", "git-not-followed", "no-bash", "no-mail", "not-delivered"];
 
 export interface InvalidFixture {
   /** `<code>` or `<code>-<number>`; also the batch's name, unless make.sh says otherwise. */

@@ -57,7 +57,7 @@ export async function serve(options: ServeOptions = {}) {
     problems: () => options.problems ?? [],
     edges: () => [],
     notReady: () => options.notReady ?? [],
-    details: () => ({ watch: { mode: "inotify", lastVerifiedAt: null, missedEvents: 0 }, running: 0, queued: 0, batches: 0, problems: 0, version: "test", timeZone: "UTC" }),
+    details: () => ({ watch: { mode: "inotify", lastVerifiedAt: null, missedEvents: 0 }, running: 0, queued: 0, batches: 0, problems: 0, version: "test", timeZone: "UTC", git: null }),
   };
   const app = createApp({
     settings: createSettingsFiles(join(data, "batches.d")),
