@@ -100,7 +100,7 @@ test.each([
   const served = await start();
   const reader = served.read(await idOf(served));
   await eventually(() => reader.seen.length > 0);
-  expect(reader.seen[0]).toEqual({ event: "reset", data: "{}", id: String(served.feed.newest()) });
+  expect(reader.seen[0]).toMatchObject({ event: "reset", data: "{}", id: expect.stringMatching(/^\d{16}$/) as string });
   await progressOf(served, 1);
   await eventually(() => executions(reader.seen).length === 1);
   await reader.stop();
