@@ -110,6 +110,7 @@ export async function startAgent(
     const baseEnv = baseEnvironment(deps.env);
     let ready = false;
     let saidNoMail = false;
+    let watching = false;
 
     const mailer = config.smtpUrl === null ? null : createMailer(config.smtpUrl, { from: config.mailFrom, hostname: hostname() });
     const webhooks = await openWebhookCaller({ clock, secretFile: config.webhookSecretFile, userAgent: `batch-agent/${version}` });
@@ -160,7 +161,7 @@ export async function startAgent(
       clock,
       log,
       timeZone: config.timeZone,
-      watching: () => watch.mode() === "inotify",
+      watching: () => watching && watch.mode() === "inotify",
       onApplied: (name, batch) => reschedule(name, batch),
       onPass: metrics.reconciled,
       onStatus: feed.batch,
@@ -242,9 +243,6 @@ export async function startAgent(
     undo.push(() => server.close());
     undo.push(() => Promise.resolve(streams.close()));
 
-    // Watching begins before the first look, so that nothing changes unseen between the two.
-    undo.push(() => watch.close());
-    await watch.start();
     undo.push(() => reconciler.stop());
     await reconciler.resync();
     undo.push(() => notifier.stop());
@@ -288,6 +286,9 @@ export async function startAgent(
       follower.start();
       undo.push(follower.stop);
     }
+    // Watching thousands of folders takes seconds to set up: the first look does not wait for it, a second one sees what changed meanwhile.
+    undo.push(() => watch.close());
+    void watch.start().then(housekeeper.resyncNow).then(() => (watching = true));
     return {
       url: server.url,
       async resync() {

@@ -45,14 +45,22 @@ export type Loaded =
       folder: Folder;
       /** When any of its files last changed, by the file system's clock. */
       changedAt: EpochMs;
+      /** Names this state of the files without their content; null when it cannot be relied on. */
+      signature?: string | null;
     };
+
+/** It is as it was when it bore the signature that was given. */
+export interface Unchanged {
+  kind: "unchanged";
+}
 
 /** Where batches come from: today a folder of folders. */
 export interface BatchSource {
   /** Names of all entries that may be batches. Throws StoreError when the root cannot be read. */
   list(): Promise<string[]>;
-  /** Reads one entry whole. Never throws. */
+  /** Reads one entry whole, unless its files still bear the signature `seen`. Never throws. */
   load(name: string): Promise<Loaded>;
+  load(name: string, seen: string | null): Promise<Loaded | Unchanged>;
 }
 
 /** What is known of the git work tree that the folder of batches lies in. */

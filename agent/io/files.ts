@@ -1,26 +1,30 @@
 // File mechanics that several adapters share: durable writes, and walking and hashing a batch's tree. No policy.
 import { createHash } from "node:crypto";
-import { constants, type Dirent } from "node:fs";
-import { open, opendir, readdir, readFile, realpath, rename, stat, unlink } from "node:fs/promises";
+import { closeSync, constants, fsync, openSync, readdirSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync, type Dirent } from "node:fs";
+import { open, opendir, unlink } from "node:fs/promises";
 import { dirname, join, sep } from "node:path";
+import { promisify } from "node:util";
 
 /** Code of a file system error (`ENOENT`), or "" for anything else. */
 export function errorCode(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }
 
+/** Waits for the disk only: off the event loop, where several at once share a commit of the file system's journal. */
+export const syncFile = promisify(fsync);
+
 /** Replaces a file so that after a crash or power cut it holds the old text or the new, whole. */
 export async function writeDurably(path: string, text: string): Promise<void> {
   const temporary = `${path}.tmp`;
   try {
-    const file = await open(temporary, "w", 0o600);
+    const file = openSync(temporary, "w", 0o600);
     try {
-      await file.writeFile(text);
-      await file.sync();
+      writeFileSync(file, text);
+      await syncFile(file);
     } finally {
-      await file.close();
+      closeSync(file);
     }
-    await rename(temporary, path);
+    renameSync(temporary, path);
   } catch (error) {
     await unlink(temporary).catch(() => undefined);
     throw error;
@@ -30,11 +34,11 @@ export async function writeDurably(path: string, text: string): Promise<void> {
 
 /** Makes renames in a folder survive a power cut. */
 export async function syncFolder(path: string): Promise<void> {
-  const folder = await open(path, "r");
+  const folder = openSync(path, "r");
   try {
-    await folder.sync();
+    await syncFile(folder);
   } finally {
-    await folder.close();
+    closeSync(folder);
   }
 }
 
@@ -53,6 +57,19 @@ export async function mapLimit<T, R>(items: readonly T[], limit: number, work: (
   return results;
 }
 
+const longestTurnMs = 8;
+let turnBegan = 0;
+
+/**
+ * Gives others their turn on the event loop once this work has had it for some milliseconds. Between two calls small files
+ * are read synchronously: a promise for each call of the system costs ten times what the call itself does.
+ */
+export async function breathe(): Promise<void> {
+  if (performance.now() - turnBegan < longestTurnMs) return;
+  await new Promise((done) => setImmediate(done));
+  turnBegan = performance.now();
+}
+
 export interface TreeFile {
   /** Relative to the batch folder, with `/`. */
   path: string;
@@ -67,6 +84,11 @@ export interface Tree {
   faults: TreeFault[];
   /** When any file or folder of it last changed. */
   changedMs: number;
+  /**
+   * The same as long as no file's path, size, time of change, inode or mode is another. null when something changed so
+   * short a time ago that the next change might bear the same time.
+   */
+  signature?: string | null;
 }
 
 interface TreeFault {
@@ -74,6 +96,9 @@ interface TreeFault {
   path: string;
   message: string;
 }
+
+/** Some file systems keep times by 2 s. */
+const coarsestTimeMs = 3_000;
 
 /** Opens an archive for as long as `work` takes, as a tree like that of a folder; `changedMs` is the archive's. */
 export type OpenArchive = <T>(path: string, work: (tree: Tree) => Promise<T>) => Promise<T>;
@@ -98,12 +123,15 @@ export async function walkTree(root: string, folder: string, limits: TreeLimits 
   let bytes = 0;
   let seen = 0;
   let changedMs = 0;
+  const began = Date.now();
+  const identity = createHash("sha1");
 
   async function visit(directory: string, prefix: string, depth: number): Promise<void> {
-    const info = await stat(directory); // a file that was taken out shows here only
+    await breathe();
+    const info = statSync(directory); // a file that was taken out shows here only
     changedMs = Math.max(changedMs, info.mtimeMs, info.ctimeMs);
     // A folder of very many is read bit by bit, no further than the limit; for others one call is several times as fast.
-    const listed = info.size > 64 * 1024 ? await opendir(directory, { bufferSize: 256 }) : await readdir(directory, { withFileTypes: true });
+    const listed = info.size > 64 * 1024 ? await opendir(directory, { bufferSize: 256 }) : readdirSync(directory, { withFileTypes: true });
     const entries: Dirent[] = [];
     for await (const entry of listed) {
       if (entry.name.startsWith("..") || entry.name === ".git" || isEditorLeftover(entry.name)) continue;
@@ -118,11 +146,7 @@ export async function walkTree(root: string, folder: string, limits: TreeLimits 
       const path = prefix + entry.name;
       let real = join(directory, entry.name);
       if (entry.isSymbolicLink()) {
-        const target = await realpath(real).catch((error: unknown) => {
-          const code = errorCode(error);
-          if (code === "ENOENT" || code === "ELOOP" || code === "ENOTDIR") return null;
-          throw error;
-        });
+        const target = resolveLink(real);
         if (target === null || !isWithin(root, target)) {
           const why = target === null ? "leads nowhere" : "leaves the watched folder";
           faults.push({ code: "link-outside", path, message: `the symbolic link ${path} ${why}` });
@@ -130,7 +154,7 @@ export async function walkTree(root: string, folder: string, limits: TreeLimits 
         }
         real = target;
       }
-      const info = await stat(real);
+      const info = statSync(real);
       if (info.isDirectory()) {
         if (depth >= deepest) {
           faults.push({ code: "too-many-files", path, message: `folders are nested more than ${deepest} deep` });
@@ -141,6 +165,7 @@ export async function walkTree(root: string, folder: string, limits: TreeLimits 
       } else if (info.isFile()) {
         bytes += info.size;
         changedMs = Math.max(changedMs, info.mtimeMs, info.ctimeMs);
+        identity.update(`${path}\0${info.size} ${info.mtimeMs} ${info.ctimeMs} ${info.dev} ${info.ino} ${info.mode}\n`);
         files.push({
           path,
           realPath: real,
@@ -153,14 +178,25 @@ export async function walkTree(root: string, folder: string, limits: TreeLimits 
     }
   }
 
-  const start = await realpath(folder); // a folder that is a link itself, as in a volume with `items`
+  const start = realpathSync.native(folder); // a folder that is a link itself, as in a volume with `items`
   if (isWithin(root, start)) await visit(start, "", 0);
   else faults.push({ code: "link-outside", path: "", message: "it is a symbolic link that leaves the watched folder" });
   if (bytes > limits.bytes) {
     faults.push({ code: "too-large", path: "", message: `holds ${bytes} bytes, more than ${limits.bytes}` });
   }
   files.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
-  return { files, faults, changedMs };
+  const quietMs = began - changedMs;
+  return { files, faults, changedMs, signature: faults.length === 0 && quietMs > coarsestTimeMs ? identity.digest("base64") : null };
+}
+
+/** null when it leads nowhere. */
+function resolveLink(path: string): string | null {
+  try {
+    return realpathSync.native(path);
+  } catch (error) {
+    if (["ENOENT", "ELOOP", "ENOTDIR"].includes(errorCode(error))) return null;
+    throw error;
+  }
 }
 
 function isEditorLeftover(name: string): boolean {
@@ -175,6 +211,15 @@ export function isWithin(root: string, path: string): boolean {
 /** A FIFO that took a file's place a moment ago is not waited for. */
 const readFlags = constants.O_RDONLY | constants.O_NONBLOCK;
 
+function readSmall(path: string): Uint8Array {
+  const file = openSync(path, readFlags);
+  try {
+    return readFileSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
 /** Digest of a tree: first 12 hex digits of SHA-256 over sorted paths, run bits, sizes and bytes. */
 export async function hashTree(
   files: readonly TreeFile[],
@@ -184,7 +229,8 @@ export async function hashTree(
   for (const file of files) {
     hash.update(`${file.path}\0${file.executable ? 1 : 0}\0${file.size}\0`);
     if (file.size <= 1024 * 1024) {
-      const bytes = await readFile(file.realPath, { flag: readFlags });
+      await breathe();
+      const bytes = readSmall(file.realPath);
       hash.update(bytes);
       await onBytes(file, bytes);
     } else {

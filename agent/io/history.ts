@@ -1,12 +1,12 @@
 // The durable record: one lowdb document a batch, written whole, atomically, and an index over all of them in memory.
-import { existsSync } from "node:fs";
-import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Low } from "lowdb";
 import type { BatchDocument, BatchName, Execution, ExecutionId, Problem, RunId } from "../core/model.ts";
 import { StoreError } from "../errors.ts";
 import type { Clock, ExecutionQuery, History, Logger } from "../ports.ts";
-import { errorCode, mapLimit, writeDurably } from "./files.ts";
+import { breathe, errorCode, writeDurably } from "./files.ts";
 
 /** Begins the name of a folder that is on its way out; no batch has such a name. */
 const trash = ".trash-";
@@ -59,34 +59,39 @@ export async function openHistory(
   await mkdir(home, { recursive: true }).catch((error: unknown) => {
     throw new StoreError("make", home, error, "the data folder must be writable; choose another with --data");
   });
-  const names = (await readdir(home, { withFileTypes: true })).filter((entry) => entry.isDirectory());
-  await mapLimit(names, 16, async ({ name }) => {
-    if (name.startsWith(trash)) return rm(join(home, name), { recursive: true, force: true });
-    const document = await readDocument(join(home, name, "history.json"), name as BatchName);
+  for (const entry of readdirSync(home, { withFileTypes: true })) {
+    if (!entry.isDirectory()) continue;
+    const { name } = entry;
+    if (name.startsWith(trash)) {
+      await rm(join(home, name), { recursive: true, force: true });
+      continue;
+    }
+    await breathe();
+    const document = readDocument(join(home, name, "history.json"), name as BatchName);
     if (document !== null) keepers.set(name, keep(document));
-  });
+  }
   for (const { db } of keepers.values()) for (const execution of db.data.executions) index(execution);
   order.sort();
 
-  async function readDocument(path: string, name: BatchName): Promise<BatchDocument | null> {
+  function readDocument(path: string, name: BatchName): BatchDocument | null {
     let reason = "it does not hold what a history holds";
     try {
-      const value: unknown = JSON.parse(await readFile(path, "utf8"));
+      const value: unknown = JSON.parse(readFileSync(path, "utf8"));
       if (isDocument(value, name)) return value;
     } catch (error) {
       if (errorCode(error) === "ENOENT") return null;
       reason = error instanceof Error ? error.message : String(error);
     }
-    await setAside(path, name, reason);
+    setAside(path, name, reason);
     return null;
   }
 
-  async function setAside(path: string, name: BatchName, reason: string): Promise<void> {
+  function setAside(path: string, name: BatchName, reason: string): void {
     const file = `${path}.corrupt-${new Date(clock.now()).toISOString().replaceAll(":", "-")}`;
     const message = `the history of ${name} cannot be read (${reason}); it was set aside`;
     const hint = "the batch goes on from now, with a new history; its logs are still there. Once looked at, delete the file";
     try {
-      await rename(path, file);
+      renameSync(path, file);
     } catch (error) {
       throw new StoreError("set aside", path, error, "the data folder must be writable; choose another with --data");
     }
@@ -101,11 +106,8 @@ export async function openHistory(
       read: () => Promise.resolve(document),
       async write(data: BatchDocument) {
         const text = serialize(data);
-        await writeDurably(path, text).catch(async (error: unknown) => {
-          if (errorCode(error) !== "ENOENT") throw error;
-          await mkdir(folder, { recursive: true });
-          await writeDurably(path, text);
-        });
+        mkdirSync(folder, { recursive: true });
+        await writeDurably(path, text);
       },
     };
     return { db: new Low(adapter, document), writing: null, next: null, failure: null, waiters: [] };

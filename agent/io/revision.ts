@@ -1,12 +1,15 @@
 // Immutable copies of batch folders under data/revisions/<digest>/, shared by equal content.
 import { createHash } from "node:crypto";
-import { createReadStream, renameSync } from "node:fs";
-import { chmod, mkdir, open, readdir, readFile, realpath, rename, rm, stat } from "node:fs/promises";
+import { chmodSync, closeSync, createReadStream, existsSync, fchmodSync, mkdirSync, openSync, realpathSync, renameSync, writeFileSync } from "node:fs";
+import { chmod, mkdir, readdir, readFile, realpath, rename, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { BatchName, Folder, Revision } from "../core/model.ts";
 import { InvariantError, StoreError } from "../errors.ts";
 import type { BatchSource, RevisionFile, Revisions } from "../ports.ts";
-import { errorCode, hashTree, syncFolder, unlimited, walkTree, type OpenArchive, type Tree, type TreeFile } from "./files.ts";
+import { errorCode, hashTree, syncFile, syncFolder, unlimited, walkTree, type OpenArchive, type Tree, type TreeFile } from "./files.ts";
+
+/** Files of a copy that wait for the disk together. */
+const openAtOnce = 32;
 
 /**
  * @param dataDir  the agent's data folder
@@ -19,20 +22,17 @@ export function createRevisions(dataDir: string, root: string, sourceOf: (root: 
   const stored = sourceOf(home);
   let staged = 0;
 
-  async function exists(revision: string): Promise<boolean> {
-    return stat(join(home, revision)).then(() => true, () => false);
-  }
+  const exists = (revision: string) => existsSync(join(home, revision));
 
   async function store(folder: Folder): Promise<boolean> {
-    if (await exists(folder.digest)) return true;
+    if (exists(folder.digest)) return true;
     const staging = join(home, `.staging-${process.pid}-${staged++}`);
     try {
-      await mkdir(staging, { recursive: true });
+      mkdirSync(staging, { recursive: true });
       if ((await opened(folder, ({ files, faults }) => (faults.length > 0 ? Promise.resolve(null) : copy(files, staging)))) !== folder.digest) {
         await remove(staging);
         return false;
       }
-      await lock(staging);
       await rename(staging, join(home, folder.digest)).catch(async (error: unknown) => {
         if (!["ENOTEMPTY", "EEXIST"].includes(errorCode(error))) throw error;
         await remove(staging); // another batch with the same content was faster
@@ -42,7 +42,7 @@ export function createRevisions(dataDir: string, root: string, sourceOf: (root: 
     } catch (error) {
       await remove(staging).catch(() => undefined);
       const code = errorCode(error);
-      if (code === "ENOENT" && !(await exists(folder.digest))) {
+      if (code === "ENOENT" && !exists(folder.digest)) {
         // The source moved under our hands, or our own folder is gone: the next look tells.
         await mkdir(home, { recursive: true }).catch(() => undefined);
         return false;
@@ -53,7 +53,7 @@ export function createRevisions(dataDir: string, root: string, sourceOf: (root: 
 
   /** Opens a batch's files where they lie, in a folder or an archive. */
   async function opened<T>({ name, entry }: Folder, work: (tree: Tree) => Promise<T>): Promise<T> {
-    const real = await realpath(root);
+    const real = realpathSync.native(root);
     if (entry === name) return work(await walkTree(real, join(real, entry)));
     if (unpack === undefined) throw new InvariantError(`nothing was given to open ${entry} with`);
     return unpack(join(real, entry), work);
@@ -112,38 +112,39 @@ async function digest(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Copies and hashes in one pass, so that the digest is that of the copy. */
+/** Copies and hashes in one pass, so that the digest is that of the copy; all on disk, and read-only, when it resolves. */
 async function copy(files: readonly TreeFile[], target: string): Promise<string> {
-  let current: { file: TreeFile; handle: Awaited<ReturnType<typeof open>> } | null = null;
+  const folders = new Set([target]);
+  let open: number[] = [];
+  let current: TreeFile | null = null;
   const finish = async () => {
-    if (current === null) return;
-    await current.handle.chmod(current.file.executable ? 0o555 : 0o444);
-    await current.handle.sync();
-    await current.handle.close();
-    current = null;
+    const done = open;
+    open = [];
+    try {
+      await Promise.all(done.map((file) => syncFile(file)));
+    } finally {
+      done.forEach((file) => closeSync(file));
+    }
   };
-  const begin = async (file: TreeFile) => {
-    await finish();
+  const begin = (file: TreeFile) => {
     const path = join(target, file.path);
-    await mkdir(dirname(path), { recursive: true });
-    current = { file, handle: await open(path, "w") };
-    return current;
+    for (let folder = dirname(path); !folders.has(folder); folder = dirname(folder)) folders.add(folder);
+    mkdirSync(dirname(path), { recursive: true });
+    open.push(openSync(path, "w"));
+    fchmodSync(open.at(-1) as number, file.executable ? 0o555 : 0o444);
+    current = file;
   };
   try {
-    return await hashTree(files, async (file, bytes) => {
-      const open = current?.file === file ? current : await begin(file);
-      await open.handle.write(bytes);
+    const digest = await hashTree(files, async (file, bytes) => {
+      if (current !== file && open.length >= openAtOnce) await finish();
+      if (current !== file) begin(file);
+      writeFileSync(open.at(-1) as number, bytes);
     });
+    for (const folder of folders) chmodSync(folder, 0o555);
+    return digest;
   } finally {
     await finish();
   }
-}
-
-async function lock(folder: string): Promise<void> {
-  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true })) {
-    if (entry.isDirectory()) await chmod(join(entry.parentPath, entry.name), 0o555);
-  }
-  await chmod(folder, 0o555);
 }
 
 async function remove(folder: string): Promise<void> {

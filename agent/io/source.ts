@@ -1,11 +1,12 @@
 // Reads batch folders, and archives as folders, into facts. What they mean is decided in core.
 import { createHash } from "node:crypto";
+import { realpathSync, statSync } from "node:fs";
 import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { archiveExtensions, batchNameOf, isArchiveName } from "../core/archive.ts";
 import type { Folder, Problem, ProblemCode, Revision } from "../core/model.ts";
 import { StoreError } from "../errors.ts";
-import type { BatchSource, Loaded } from "../ports.ts";
+import type { BatchSource, Loaded, Unchanged } from "../ports.ts";
 import { errorCode, hashTree, isWithin, walkTree, type OpenArchive, type Tree, type TreeFile, type TreeLimits } from "./files.ts";
 
 const settingsNames = ["batch.yaml", "batch.yml"];
@@ -53,18 +54,22 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
     }
   }
 
-  async function load(name: string): Promise<Loaded> {
+  function load(name: string): Promise<Loaded>;
+  function load(name: string, seen: string | null): Promise<Loaded | Unchanged>;
+  async function load(name: string, seen: string | null = null): Promise<Loaded | Unchanged> {
     let entry = name;
     try {
-      const real = await realpath(root); // once, so that all of a batch comes from the same tree when a link at the root is swapped
+      const real = realpathSync.native(root); // once, so that all of a batch comes from the same tree when a link at the root is swapped
       const archives = await archivesOf(real, name);
       const beside = archives.length > 0 && (await isThere(join(real, name)));
       if (archives.length > (beside ? 0 : 1)) return await tellTwo(real, name, [...(beside ? [name] : []), ...archives]);
       entry = archives[0] ?? name;
       const path = join(real, entry);
       if (entry !== name) return await loadArchive(real, name, entry);
-      if (!(await stat(path)).isDirectory()) return { kind: "absent" };
-      return await readTree(name, entry, await walkTree(real, path, limits));
+      if (!statSync(path).isDirectory()) return { kind: "absent" };
+      const tree = await walkTree(real, path, limits);
+      if (seen !== null && tree.signature === seen) return { kind: "unchanged" };
+      return await readTree(name, entry, tree);
     } catch (error) {
       const code = errorCode(error);
       // A missing entry is absence only while its root is there.
@@ -138,7 +143,7 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
     return { name, entry, location: `${shown}/${entry}`, digest, settings: [], script: null, problems };
   }
 
-  async function readTree(name: string, entry: string, { files, faults, changedMs: changedAt }: Tree): Promise<Loaded> {
+  async function readTree(name: string, entry: string, { files, faults, changedMs: changedAt, signature = null }: Tree): Promise<Loaded> {
     const packed = entry !== name;
     const hintOf = (code: keyof typeof hints) => (packed ? (packedHints[code] ?? hints[code]) : hints[code]);
     const problems = faults.map((fault) => problem(entry, fault.code, fault.message, hintOf(fault.code), fault.path));
@@ -166,6 +171,7 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
     return {
       kind: "found",
       changedAt,
+      signature,
       folder: {
         name,
         entry,

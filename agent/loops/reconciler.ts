@@ -4,7 +4,7 @@ import { parseBatch } from "../core/batch.ts";
 import type { Batch, BatchName, BatchStatus, Problem, Revision } from "../core/model.ts";
 import { buildGraph, emptyGraph, stateOf, type Graph } from "../core/graph.ts";
 import { isSettled, planReconcile, settleTime, type Action, type Desired, type InForce } from "../core/plan.ts";
-import type { BatchSource, Clock, History, Loaded, Logger, Revisions, WatchHealth, WorkTree } from "../ports.ts";
+import type { BatchSource, Clock, History, Loaded, Logger, Revisions, Unchanged, WatchHealth, WorkTree } from "../ports.ts";
 
 const debounceMs = 100;
 const settleMs = 100;
@@ -25,6 +25,8 @@ interface Entry {
   problems: readonly Problem[];
   /** Digest of the content that was last judged. */
   judged: string | null;
+  /** Signature of its files then; null to read them anew. */
+  signature: string | null;
   /** A look that is not settled yet. */
   waiting: { digest: string; at: number; looks: number; since: number } | null;
 }
@@ -172,15 +174,18 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     const known = [...new Set([...entries.keys(), ...history.names()])].filter((name) => !isGone(name));
     const names = all
       ? new Set([...present, ...known])
-      : new Set([...hinted, ...listed.filter((name) => !entries.has(name)), ...known.filter((name) => !present.has(name))]);
+      : new Set([...[...hinted].filter((name) => present.has(name) || known.includes(name)), ...listed.filter((name) => !entries.has(name)), ...known.filter((name) => !present.has(name))]);
 
     const desired: Desired[] = [];
-    await eachLimited([...names], async (name) => {
-      const look = await judge(name, await source.load(name), head);
+    for (const name of names) {
+      // What an event names is read whatever its signature says.
+      const entry = entries.get(name);
+      const seen = hinted.has(name) || entry?.judged == null ? null : entry.signature;
+      const look = await judge(name, await source.load(name, seen), head);
       if (look !== null) desired.push(look);
       const news = look === null ? entries.get(name)?.waiting?.looks === 1 : look.kind !== "unreadable";
       if (all && news && !hinted.has(name) && lastVerifiedAt !== null && deps.watching()) suspects.add(name);
-    });
+    }
     if (desired.length > 0 && (await deps.workTree.look()).commit !== head) {
       // Another commit came meanwhile, and what was read may be of either.
       for (const name of names) forgetLook(name);
@@ -223,8 +228,14 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   }
 
   /** A settled look at something new, or null when there is nothing to do about it. */
-  async function judge(name: string, loaded: Loaded, head: string | null): Promise<Desired | null> {
+  async function judge(name: string, loaded: Loaded | Unchanged, head: string | null): Promise<Desired | null> {
     const known = entries.get(name);
+    if (loaded.kind === "unchanged") {
+      if (known === undefined) return null;
+      known.waiting = null;
+      tellHead(known, head);
+      return null;
+    }
     if (loaded.kind === "unreadable") {
       await hydrate(name);
       if (known !== undefined) known.judged = null; // once it can be read again it is judged anew
@@ -232,12 +243,11 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     }
     const now = clock.now();
     const look = loaded.kind === "absent" ? { digest: "absent", changedAt: now } : { digest: loaded.folder.digest, changedAt: loaded.changedAt };
+    const signature = loaded.kind === "found" ? (loaded.signature ?? null) : null;
     if (known?.judged === look.digest) {
       known.waiting = null;
-      if (known.revision === look.digest && known.commit !== head) {
-        known.commit = head;
-        deps.onStatus(name);
-      }
+      known.signature = signature;
+      tellHead(known, head);
       return null;
     }
     if (loaded.kind === "absent" && isGone(name)) return null;
@@ -255,6 +265,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     }
     entry.waiting = null;
     entry.judged = look.digest;
+    entry.signature = signature;
     if (loaded.kind === "absent") return { name, kind: "absent" };
     const { batch, problems } = parseBatch(loaded.folder, { timeZone: deps.timeZone });
     if (batch !== null) return { name, kind: "valid", folder: loaded.folder, batch };
@@ -262,10 +273,17 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     return { name, kind: "invalid", digest: loaded.folder.digest, problems };
   }
 
+  /** What is in force was looked at, at another commit than before. */
+  function tellHead(entry: Entry, head: string | null): void {
+    if (entry.revision !== entry.judged || entry.commit === head) return;
+    entry.commit = head;
+    deps.onStatus(entry.name);
+  }
+
   function open(name: string): Entry {
     const document = history.document(name);
     const commit = document?.commit ?? null;
-    const entry: Entry = { name, batch: null, revision: null, commit, problems: [], judged: null, waiting: null };
+    const entry: Entry = { name, batch: null, revision: null, commit, problems: [], judged: null, signature: null, waiting: null };
     entries.set(name, entry);
     return entry;
   }
