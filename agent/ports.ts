@@ -1,5 +1,6 @@
 // What the loops and the HTTP layer need of the world, as types only. The adapters in io/ implement them.
 import type { Edge } from "./core/graph.ts";
+import type { ExecutionQuery } from "./core/ledger.ts";
 import type {
   BatchDocument,
   BatchName,
@@ -7,7 +8,6 @@ import type {
   EpochMs,
   Execution,
   ExecutionId,
-  ExecutionStatus,
   Folder,
   Iso,
   NotifyDue,
@@ -98,17 +98,6 @@ export interface RevisionFile {
   read(): Promise<Uint8Array>;
   /** SHA-256 of its bytes, in hex. */
   digest(): Promise<string>;
-}
-
-export interface ExecutionQuery {
-  batch?: string;
-  statuses?: readonly ExecutionStatus[];
-  run?: string;
-  /** Created at or after. */
-  since?: EpochMs;
-  limit: number;
-  /** Only executions with a smaller id. */
-  before?: string;
 }
 
 /** Durable record of batches and executions. Reads are answered from memory. */

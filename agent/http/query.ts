@@ -2,7 +2,8 @@
 import type { Context } from "hono";
 import type { BatchState, ExecutionStatus } from "../core/model.ts";
 import { lastFilters, sorts, type ListQuery } from "../core/listing.ts";
-import type { ExecutionQuery, LogStream } from "../ports.ts";
+import type { ExecutionQuery } from "../core/ledger.ts";
+import type { LogStream } from "../ports.ts";
 import { HttpProblem } from "./problem.ts";
 
 const statuses: readonly string[] = ["queued", "running", "succeeded", "failed", "aborted"] satisfies ExecutionStatus[];

@@ -3,9 +3,10 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "no
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Low } from "lowdb";
-import type { BatchDocument, BatchName, Execution, ExecutionId, Problem, RunId } from "../core/model.ts";
+import { createLedger } from "../core/ledger.ts";
+import type { BatchDocument, BatchName, Execution, ExecutionId, Problem } from "../core/model.ts";
 import { StoreError } from "../errors.ts";
-import type { Clock, ExecutionQuery, History, Logger } from "../ports.ts";
+import type { Clock, History, Logger } from "../ports.ts";
 import { breathe, errorCode, writeDurably } from "./files.ts";
 
 /** Begins the name of a folder that is on its way out; no batch has such a name. */
@@ -49,10 +50,7 @@ export async function openHistory(
   const { clock, log, onChange } = deps;
   const home = join(dataDir, "batches");
   const keepers = new Map<string, Keeper>();
-  const byId = new Map<string, Execution>();
-  const byRun = new Map<string, Set<string>>();
-  /** Ids in ascending order; some may be gone from byId. */
-  let order: string[] = [];
+  const ledger = createLedger();
   const aside = new Map<string, Problem>();
   let retrying = false;
 
@@ -70,8 +68,7 @@ export async function openHistory(
     const document = readDocument(join(home, name, "history.json"), name as BatchName);
     if (document !== null) keepers.set(name, keep(document));
   }
-  for (const { db } of keepers.values()) for (const execution of db.data.executions) index(execution);
-  order.sort();
+  ledger.fill([...keepers.values()].flatMap(({ db }) => db.data.executions));
 
   function readDocument(path: string, name: BatchName): BatchDocument | null {
     let reason = "it does not hold what a history holds";
@@ -111,24 +108,6 @@ export async function openHistory(
       },
     };
     return { db: new Low(adapter, document), writing: null, next: null, failure: null, waiters: [] };
-  }
-
-  function index(execution: Execution): void {
-    byId.set(execution.id, execution);
-    let run = byRun.get(execution.run);
-    if (run === undefined) byRun.set(execution.run, (run = new Set()));
-    run.add(execution.id);
-    order.push(execution.id);
-  }
-
-  function unindex(id: string): void {
-    const execution = byId.get(id);
-    if (execution === undefined) return;
-    byId.delete(id);
-    const run = byRun.get(execution.run);
-    run?.delete(id);
-    if (run?.size === 0) byRun.delete(execution.run);
-    if (order.length > 2 * byId.size + 1000) order = order.filter((other) => byId.has(other));
   }
 
   /** At most one write under way and one waiting a document; who asks while one waits shares it. */
@@ -186,12 +165,11 @@ export async function openHistory(
   function place(execution: Execution): Keeper {
     const keeper = keeperOf(execution.batch, clock.now());
     const list = keeper.db.data.executions;
-    const before = byId.get(execution.id);
+    const before = ledger.find(execution.id);
     const at = list.findLastIndex((other) => other.id === execution.id);
     if (at >= 0) list[at] = execution;
     else list.push(execution);
-    if (before !== undefined) byId.set(execution.id, execution);
-    else index(execution); // ids only grow, so the order stays sorted
+    ledger.put(execution);
     if (before !== execution) onChange?.(execution, before);
     return keeper;
   }
@@ -205,7 +183,7 @@ export async function openHistory(
   async function remove(keeper: Keeper, ids: readonly ExecutionId[]): Promise<void> {
     const document = keeper.db.data;
     if (ids.length > 0) document.executions = document.executions.filter((other) => !ids.includes(other.id));
-    ids.forEach(unindex);
+    ids.forEach(ledger.remove);
     await write(keeper);
     for (const id of ids) {
       const folder = join(home, document.name, "executions", id);
@@ -218,10 +196,9 @@ export async function openHistory(
   return {
     names: () => [...keepers.keys()] as BatchName[],
     document: (name) => keepers.get(name)?.db.data,
-    find: (id) => byId.get(id),
-    run: (run: RunId | string) =>
-      [...(byRun.get(run) ?? [])].sort().flatMap((id) => byId.get(id) ?? []),
-    page: (query) => page(order, byId, keepers.get(query.batch ?? "")?.db.data, query),
+    find: ledger.find,
+    run: ledger.run,
+    page: (query) => ledger.page(query, keepers.get(query.batch ?? "")?.db.data.executions ?? []),
     save,
     cover(name, until) {
       const schedule = keepers.get(name)?.db.data.schedule;
@@ -249,7 +226,7 @@ export async function openHistory(
       const folder = join(home, name);
       const inFolder = await readdir(folder).catch(() => []);
       if (inFolder.some((entry) => entry.startsWith("history.json.corrupt-"))) return 0; // somebody may want to look at its logs
-      const strays = (await readdir(join(folder, "executions")).catch(() => [])).filter((id) => !byId.has(id));
+      const strays = (await readdir(join(folder, "executions")).catch(() => [])).filter((id) => ledger.find(id) === undefined);
       for (const id of strays) await rm(join(folder, "executions", id), { recursive: true, force: true });
       return strays.length;
     },
@@ -257,7 +234,7 @@ export async function openHistory(
       const keeper = keepers.get(name);
       if (keeper === undefined) return;
       await keeper.writing?.catch(() => undefined);
-      for (const { id } of keeper.db.data.executions) unindex(id);
+      for (const { id } of keeper.db.data.executions) ledger.remove(id);
       keepers.delete(name);
       // At once out of sight: a folder half deleted would be half a history after a crash.
       const gone = join(home, `${trash}${name}`);
@@ -268,47 +245,12 @@ export async function openHistory(
     },
     trouble: () => [...keepers.values()].find((keeper) => keeper.failure !== null)?.failure ?? null,
     problems: () => [...aside.values()].filter(({ file }) => file !== null && existsSync(file)),
-    newestId: () => order.at(-1) ?? null,
+    newestId: ledger.newestId,
     async flush() {
       const pending = [...keepers.values()].flatMap((keeper) => keeper.next ?? keeper.writing ?? (keeper.failure !== null ? write(keeper) : []));
       await Promise.all(pending);
     },
   };
-}
-
-/** Newest first, from a snapshot of ids; ids only ever leave it or join at the new end, so pages neither skip nor repeat. */
-function page(
-  order: readonly string[],
-  byId: ReadonlyMap<string, Execution>,
-  document: BatchDocument | undefined,
-  query: ExecutionQuery,
-): { items: Execution[]; more: boolean } {
-  const items: Execution[] = [];
-  const since = query.since === undefined ? null : new Date(query.since).toISOString();
-  const ids = query.batch === undefined ? order : (document?.executions ?? []).map((execution) => execution.id);
-  for (let i = firstAtOrAfter(ids, query.before) - 1; i >= 0; i--) {
-    const execution = byId.get(ids[i] as string);
-    if (execution === undefined) continue;
-    if (query.statuses !== undefined && !query.statuses.includes(execution.status)) continue;
-    if (query.run !== undefined && execution.run !== query.run) continue;
-    if (since !== null && execution.createdAt < since) continue;
-    if (items.length === query.limit) return { items, more: true };
-    items.push(execution);
-  }
-  return { items, more: false };
-}
-
-/** Index of the first id that is not below `before`; all of them without one. */
-function firstAtOrAfter(ids: readonly string[], before: string | undefined): number {
-  if (before === undefined) return ids.length;
-  let low = 0;
-  let high = ids.length;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if ((ids[middle] as string) < before) low = middle + 1;
-    else high = middle;
-  }
-  return low;
 }
 
 /** JSON with a line for each execution: good for jq and for grep. */

@@ -1,0 +1,157 @@
+// All executions by id, by run and by status, and pages of them, newest first. What a page costs does not depend on how many
+// there are: rows are found from sorted ids, and reading ends where nothing older can match.
+import type { EpochMs, Execution, ExecutionStatus } from "./model.ts";
+
+export interface ExecutionQuery {
+  batch?: string;
+  statuses?: readonly ExecutionStatus[];
+  run?: string;
+  /** Created at or after. */
+  since?: EpochMs;
+  limit: number;
+  /** Only executions with a smaller id. */
+  before?: string;
+}
+
+export interface Ledger {
+  find(id: string): Execution | undefined;
+  /** Adds or replaces. */
+  put(execution: Execution): void;
+  /** Many that are new, in any order. */
+  fill(executions: readonly Execution[]): void;
+  remove(id: string): void;
+  /** Executions of a run, oldest first. */
+  run(run: string): Execution[];
+  /** Newest first. `ofBatch`: all executions of `query.batch`, oldest first. Ids only ever leave or join at the new end, so pages neither skip nor repeat. */
+  page(query: ExecutionQuery, ofBatch: readonly Execution[]): { items: Execution[]; more: boolean };
+  /** The largest id there has been. */
+  newestId(): string | null;
+}
+
+/** Ids that are gone, or stand elsewhere by now, are passed over and taken out once there are so many more of them. */
+const spareIds = 500;
+const ulidLetters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+
+export function createLedger(): Ledger {
+  const byId = new Map<string, Execution>();
+  const byRun = new Map<string, Set<string>>();
+  const all: Ids = { ids: [], live: 0 };
+  const byStatus: Record<ExecutionStatus, Ids> = {
+    queued: { ids: [], live: 0 },
+    running: { ids: [], live: 0 },
+    succeeded: { ids: [], live: 0 },
+    failed: { ids: [], live: 0 },
+    aborted: { ids: [], live: 0 },
+  };
+  const idsOf = ({ status }: Execution) => byStatus[status];
+
+  function put(execution: Execution): void {
+    const before = byId.get(execution.id);
+    byId.set(execution.id, execution);
+    if (before === undefined) {
+      add(all, execution.id);
+      byRun.set(execution.run, (byRun.get(execution.run) ?? new Set()).add(execution.id));
+    } else if (before.status === execution.status) return;
+    else leave(idsOf(before), (id) => byId.get(id)?.status === before.status);
+    add(idsOf(execution), execution.id);
+  }
+
+  function remove(id: string): void {
+    const execution = byId.get(id);
+    if (execution === undefined) return;
+    byId.delete(id);
+    const run = byRun.get(execution.run);
+    run?.delete(id);
+    if (run?.size === 0) byRun.delete(execution.run);
+    leave(all, (other) => byId.has(other));
+    leave(idsOf(execution), (other) => byId.get(other)?.status === execution.status);
+  }
+
+  function run(name: string): Execution[] {
+    return [...(byRun.get(name) ?? [])].sort().flatMap((id) => byId.get(id) ?? []);
+  }
+
+  /** The shortest sorted lists of ids in which everything that is asked for stands. */
+  function sourcesOf(query: ExecutionQuery, ofBatch: readonly Execution[]): readonly (readonly string[])[] {
+    if (query.run !== undefined) return [run(query.run).map(({ id }) => id)];
+    if (query.batch !== undefined) return [ofBatch.map(({ id }) => id)];
+    return query.statuses === undefined ? [all.ids] : [...new Set(query.statuses)].map((status) => byStatus[status].ids);
+  }
+
+  function page(query: ExecutionQuery, ofBatch: readonly Execution[]): { items: Execution[]; more: boolean } {
+    const { batch, statuses, run: ofRun, since, before, limit } = query;
+    const createdFrom = since === undefined ? "" : new Date(since).toISOString();
+    const oldest = since === undefined ? "" : ulidTime(since); // an id is never older than its execution
+    const lists = sourcesOf(query, ofBatch).map((ids) => ({ ids, at: firstAtOrAfter(ids, before) - 1 }));
+    const items: Execution[] = [];
+    for (let last = ""; ; ) {
+      let newest: (typeof lists)[number] | null = null;
+      for (const list of lists) if (list.at >= 0 && (newest === null || current(list) > current(newest))) newest = list;
+      if (newest === null) return { items, more: false };
+      const id = current(newest);
+      newest.at -= 1;
+      if (id < oldest) return { items, more: false };
+      const execution = id === last ? undefined : byId.get(id);
+      last = id;
+      if (execution === undefined || execution.createdAt < createdFrom) continue;
+      if (batch !== undefined && execution.batch !== batch) continue;
+      if (statuses !== undefined && !statuses.includes(execution.status)) continue;
+      if (ofRun !== undefined && execution.run !== ofRun) continue;
+      if (items.length === limit) return { items, more: true };
+      items.push(execution);
+    }
+  }
+
+  return {
+    find: (id) => byId.get(id),
+    put,
+    fill: (executions) => [...executions].sort((a, b) => (a.id < b.id ? -1 : 1)).forEach(put),
+    remove,
+    run,
+    page,
+    newestId: () => all.ids.at(-1) ?? null,
+  };
+}
+
+/** Ids in ascending order; `live` of them are as they should be. */
+interface Ids {
+  ids: string[];
+  live: number;
+}
+
+function add(list: Ids, id: string): void {
+  const { ids } = list;
+  list.live += 1;
+  let at = ids.length;
+  while (at > 0 && (ids[at - 1] as string) > id) at -= 1; // what ends now began a short time ago
+  if (ids[at - 1] !== id) ids.splice(at, 0, id);
+}
+
+function leave(list: Ids, stays: (id: string) => boolean): void {
+  list.live -= 1;
+  if (list.ids.length > 2 * list.live + spareIds) list.ids = list.ids.filter(stays);
+}
+
+function current({ ids, at }: { ids: readonly string[]; at: number }): string {
+  return ids[at] as string;
+}
+
+/** How an id of that time begins. */
+function ulidTime(at: EpochMs): string {
+  let text = "";
+  for (let rest = Math.max(0, at), i = 0; i < 10; i++, rest = Math.floor(rest / 32)) text = (ulidLetters[rest % 32] ?? "") + text;
+  return text;
+}
+
+/** Index of the first id that is not below `before`; all of them without one. */
+function firstAtOrAfter(ids: readonly string[], before: string | undefined): number {
+  if (before === undefined) return ids.length;
+  let low = 0;
+  let high = ids.length;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ids[middle] as string) < before) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
