@@ -30,7 +30,7 @@ export function Chain({ label, nodes, edges }: { label: string; nodes: readonly 
         {layout.nodes.map((placed) => {
           const node = byName.get(placed.name) as ChainNode;
           return (
-            <a href={node.href} aria-label={`${node.name}: ${node.word}`} {...(node.here === true ? { "aria-current": "true" as const } : {})}>
+            <a href={node.href} {...(node.here === true ? { "aria-current": "true" as const } : {})}>
               <rect class={`node ${node.tone}`} x={String(placed.x)} y={String(placed.y)} width={String(placed.width)} height={String(nodeHeight)} rx="7" />
               <rect class={`side ${node.tone}`} x={String(placed.x)} y={String(placed.y + 9)} width="4" height={String(nodeHeight - 18)} rx="2" />
               <text class="name" x={String(placed.x + 14)} y={String(placed.y + 20)}>

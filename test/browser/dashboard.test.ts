@@ -1,0 +1,173 @@
+// The dashboard in a real Chromium against the built agent with real batches.
+import { execFileSync } from "node:child_process";
+import { writeFileSync } from "node:fs";
+import { describe, expect, test, vi } from "vitest";
+import type { Execution } from "../../agent/core/model.ts";
+import { startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
+import { forgive, openPage, seriousFindings } from "../helpers/browser.ts";
+import { eventually as within } from "../helpers/tmp.ts";
+
+vi.setConfig({ testTimeout: 240_000 }); // a browser on a loaded machine
+
+const eventually = <T>(look: Parameters<typeof within<T>>[0]) => within(look, 60_000);
+/** Never due while a test runs. */
+const rarely = "0 0 1 1 *";
+
+/** Starts a batch as the command does, and gives its execution once it is there. */
+async function trigger(agent: RunningAgent, place: { home: string; data: string }, name: string): Promise<Execution> {
+  const before = new Set((await agent.executions(`?batch=${name}`)).map(({ id }) => id));
+  execFileSync(process.execPath, ["dist/main.js", "trigger", name, "--data", place.data], { cwd: `${import.meta.dirname}/../..` });
+  return eventually(async () => (await agent.executions(`?batch=${name}`)).find(({ id }) => !before.has(id)));
+}
+
+async function world() {
+  const place = workplace();
+  place.put("steady", `description: Counts sheep\ntags: [night]\ncron: "${rarely}"\nenv: {TOKEN: hunter2}\n`, "echo one\n");
+  place.put("failing", `description: Sends invoices\ntags: [billing]\ncron: "${rarely}"\n`, 'echo "<script>alert(1)</script>"\nprintf "\\033[31mno such customer\\033[0m\\n" >&2\nexit 3\n');
+  place.put("slow", `cron: "${rarely}"\n`, 'for i in 1 2 3; do echo "line $i"; while [ ! -e "$BATCH_STATE_DIR/go$i" ]; do sleep 0.05; done; done\necho "the last line"\n');
+  place.put("first", `cron: "${rarely}"\n`, "echo 1\n");
+  place.put("second", "after: first\n", "echo 2\n");
+  place.put("broken", 'cron: "61 * * * *"\nenv:\n  PASSWORD: hunter2\n', "echo\n");
+  const agent = await startAgent(place);
+  return { place, agent };
+}
+
+test("open, filter, follow a chain; a failure is read with its stderr and what changed", async () => {
+  const { place, agent } = await world();
+  await trigger(agent, place, "failing");
+  await trigger(agent, place, "first");
+  await eventually(async () => (await agent.executions("?batch=second&status=succeeded")).length === 1);
+  await eventually(async () => (await agent.executions("?batch=failing&status=failed")).length === 1);
+  const page = await openPage(agent.url);
+  expect(await page.locator(".batches tbody tr").first().getAttribute("id")).toBe("b-failing");
+
+  await page.getByRole("searchbox").fill("sheep");
+  await eventually(async () => (await page.locator(".batches tbody tr").count()) === 1);
+  expect(page.url()).toContain("q=sheep");
+  await page.getByRole("searchbox").fill("");
+  await page.getByLabel("Last result").selectOption("failed");
+  await eventually(async () => (await page.locator(".batches tbody th a").first().textContent()) === "failing");
+
+  await page.locator("#b-failing .status.failed").click();
+  await page.waitForURL(/\/executions\//);
+  expect(await page.locator("#failure").textContent()).toContain("no such customer");
+  expect(await page.locator("#failure .fg1").textContent()).toBe("no such customer");
+  expect(await page.locator("#failure").textContent()).toContain("never succeeded before");
+  expect(await page.locator("#log").textContent()).toContain("<script>alert(1)</script>");
+
+  await page.goto(`${agent.url}/batches/second`);
+  await page.locator(".chain a", { hasText: "first" }).click();
+  await page.waitForURL(/\/batches\/first/);
+  await page.locator("tbody a.line").first().click();
+  await page.waitForURL(/\/executions\//);
+  await page.locator("#run-title a").click();
+  await page.waitForURL(/\/runs\//);
+  await page.locator(".chain a", { hasText: "second" }).click();
+  await page.waitForURL(/\/executions\//);
+  expect(await page.locator("#facts").textContent()).toContain("after first");
+});
+
+test("a running execution: its lines arrive, it is paused and goes on, its end is seen, on the list too", async () => {
+  const { place, agent } = await world();
+  const go = (step: number) => writeFileSync(`${place.data}/batches/slow/state/go${step}`, "");
+  const list = await openPage(agent.url);
+  await eventually(async () => (await list.locator("#connection").textContent()) === "");
+  const execution = await trigger(agent, place, "slow");
+  await eventually(async () => (await list.locator("#b-slow .status.running").count()) === 1);
+
+  const page = await openPage(`${agent.url}/executions/${execution.id}`);
+  const log = page.locator("#log");
+  await eventually(async () => (await log.textContent())?.includes("line 1"));
+  await eventually(async () => (await page.getByRole("button", { name: "Following" }).getAttribute("aria-pressed")) === "true");
+  go(1);
+  await eventually(async () => (await log.textContent())?.includes("line 2"));
+  await page.getByRole("button", { name: "Following" }).click();
+  go(2);
+  await eventually(async () => (await (await agent.get(`/api/executions/${execution.id}/stdout`)).text()).includes("line 3"));
+  expect(await log.textContent()).not.toContain("line 3");
+  await page.getByRole("button", { name: "Follow" }).click();
+  await eventually(async () => (await log.textContent())?.includes("line 3"));
+  go(3);
+  await eventually(async () => (await page.locator("#standing").textContent())?.includes("succeeded"));
+  await eventually(async () => (await log.textContent())?.includes("the last line"));
+  expect((await log.locator(".chunk > div").allTextContents()).filter((line) => line !== "")).toEqual(["line 1", "line 2", "line 3", "the last line"]);
+  await eventually(async () => (await list.locator("#b-slow .status.succeeded").count()) === 1);
+
+  await page.getByRole("searchbox").fill("LINE 2");
+  expect(await page.locator("#log-found").textContent()).toBe("1 of 1 lines");
+  expect(await page.locator(".hit").textContent()).toBe("line 2");
+});
+
+test("a large log opens at its tail, goes back by pieces, and the page holds only so much of it", async () => {
+  const { place, agent } = await world();
+  place.put("large", `cron: "${rarely}"\n`, "seq -f 'this is line number %.0f' 1 2000000\n");
+  await eventually(async () => (await agent.get("/api/batches/large")).status === 200);
+  const { id } = await trigger(agent, place, "large");
+  await eventually(async () => (await agent.executions("?batch=large&status=succeeded")).length === 1);
+  const page = await openPage(`${agent.url}/executions/${id}`);
+  await eventually(async () => (await page.locator("#log .chunk > div").last().textContent()) === "this is line number 2000000");
+  for (let i = 0; i < 5; i++) {
+    const before = await page.locator("#log .chunk > div").first().textContent();
+    await page.locator(".earlier").click();
+    await eventually(async () => (await page.locator("#log .chunk > div").first().textContent()) !== before);
+  }
+  const numbers = (await page.locator("#log .chunk > div").allTextContents()).map((line) => Number(/\d+$/.exec(line)?.[0]));
+  expect(numbers.length).toBeGreaterThan(2_000);
+  expect(numbers.length).toBeLessThanOrEqual(5_000);
+  expect(numbers.every((number, index) => index === 0 || number === (numbers[index - 1] ?? 0) + 1)).toBe(true);
+});
+
+describe("every page", () => {
+  test.skip("has nothing serious for axe in light and dark, shows no secret, and fits a phone", async () => {
+    const { place, agent } = await world();
+    const failed = await trigger(agent, place, "failing");
+    const first = await trigger(agent, place, "first");
+    await trigger(agent, place, "slow");
+    await eventually(async () => (await agent.executions("?batch=second&status=succeeded")).length === 1);
+    await eventually(async () => (await agent.executions("?batch=failing&status=failed")).length === 1);
+    const paths = ["/", "/batches/first", "/batches/broken", `/executions/${failed.id}`, `/runs/${first.run}`, "/timeline", "/problems"];
+    for (const colorScheme of ["light", "dark"] as const) {
+      for (const path of paths) {
+        const page = await openPage(agent.url + path, { colorScheme, reducedMotion: "reduce" });
+        expect([path, colorScheme, await seriousFindings(page)]).toEqual([path, colorScheme, []]);
+        expect(await page.content()).not.toContain("hunter2");
+        if (colorScheme === "dark") {
+          await page.setViewportSize({ width: 360, height: 740 });
+          expect([path, await page.evaluate("document.documentElement.scrollWidth")]).toEqual([path, 360]);
+        }
+        await page.context().close();
+      }
+    }
+    const missing = await openPage(`${agent.url}/batches/none`);
+    expect(await missing.locator("h1").textContent()).toBe("Not found");
+    expect(forgive().join()).toContain("404");
+  });
+
+  test("works without scripts", async () => {
+    const { place, agent } = await world();
+    const { id } = await trigger(agent, place, "failing");
+    await eventually(async () => (await agent.executions("?batch=failing&status=failed")).length === 1);
+    const page = await openPage(agent.url, { javaScriptEnabled: false });
+    await page.getByRole("searchbox").fill("invoices");
+    await page.getByRole("button", { name: "Apply" }).click();
+    await page.waitForURL(/q=invoices/);
+    expect(await page.locator(".batches tbody tr").count()).toBe(1);
+    await page.goto(`${agent.url}/executions/${id}?log=stderr`);
+    expect(await page.locator("#log").textContent()).toContain("no such customer");
+    await page.locator(".tabs a", { hasText: "stdout" }).click();
+    await eventually(async () => (await page.locator("#log").textContent())?.includes("alert(1)"));
+  });
+
+  test("is walked by keyboard: the skip link, the navigation, a batch", async () => {
+    const { agent } = await world();
+    const page = await openPage(agent.url);
+    await page.keyboard.press("Tab");
+    expect(await page.evaluate("document.activeElement.textContent")).toBe("Skip to content");
+    await page.keyboard.press("Enter");
+    expect(await page.evaluate("document.activeElement.id")).toBe("main");
+    await page.locator(".top nav a", { hasText: "Timeline" }).focus();
+    await page.keyboard.press("Enter");
+    await page.waitForURL(/timeline/);
+    expect(await page.locator("[aria-current=page]").textContent()).toBe("Timeline");
+  });
+});
