@@ -27,7 +27,7 @@ export async function checkAnswer(method: string, url: string, response: Respons
   const at = path === undefined || operation === undefined ? undefined : pointer(["paths", path, method === "HEAD" ? "get" : method.toLowerCase(), "responses", String(response.status)]);
   // Said once for all: no such path, no such method, and the agent's own fault.
   const general = (operation === undefined && [404, 405].includes(response.status)) || response.status === 500;
-  const refused = [303, 401, 429, 503].includes(response.status); // by the token, whatever was asked for
+  const refused = [303, 401, 421, 429, 503].includes(response.status); // by the token or the host, whatever was asked for
   const own = at === undefined ? undefined : resolve(at);
   const described = general ? resolve("#/components/responses/Page") : (own ?? (refused ? resolve(`#/components/responses/${response.status === 303 ? "Login" : "Page"}`) : undefined));
   if (described === undefined) throw new Error(`${where} is not in schemas/openapi.yaml`);
