@@ -45,7 +45,7 @@ let counter = 0;
 /** An execution, `queued` unless a status is asked for. Ids grow. */
 export function execution(fields: Partial<Execution> & { at?: number } = {}): Execution {
   const { at = t0, status = "queued", ...rest } = fields;
-  const id = `01J${String(counter++).padStart(23, "0")}` as ExecutionId;
+  const id = `01Z${String(counter++).padStart(23, "0")}` as ExecutionId; // as if later than `at`: an id is never older than its execution
   const revision = "aaaaaaaaaaaa" as Revision;
   let row = createExecution({ id, batch: "report" as BatchName, revision, commit: null, trigger: { kind: "cron", dueAt: at, by: null }, now: at });
   if (status !== "queued" && status !== "aborted") row = transition(row, { kind: "start", at, revision, commit: null, boot: "boot" });
