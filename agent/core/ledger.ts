@@ -1,5 +1,5 @@
-// All executions by id, by run and by status, and pages of them, newest first. What a page costs does not depend on how many
-// there are: rows are found from sorted ids, and reading ends where nothing older can match.
+// All executions by id, by run and by status, and pages of them, newest first. What a page of a status, run
+// or batch costs does not depend on how many there are: rows are found from sorted ids.
 import type { EpochMs, Execution, ExecutionStatus } from "./model.ts";
 
 export interface ExecutionQuery {
@@ -30,7 +30,6 @@ export interface Ledger {
 
 /** Ids that are gone, or stand elsewhere by now, are passed over and taken out once there are so many more of them. */
 const spareIds = 500;
-const ulidLetters = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
 
 export function createLedger(): Ledger {
   const byId = new Map<string, Execution>();
@@ -81,7 +80,6 @@ export function createLedger(): Ledger {
   function page(query: ExecutionQuery, ofBatch: readonly Execution[]): { items: Execution[]; more: boolean } {
     const { batch, statuses, run: ofRun, since, before, limit } = query;
     const createdFrom = since === undefined ? "" : new Date(since).toISOString();
-    const oldest = since === undefined ? "" : ulidTime(since); // an id is never older than its execution
     const lists = sourcesOf(query, ofBatch).map((ids) => ({ ids, at: firstAtOrAfter(ids, before) - 1 }));
     const items: Execution[] = [];
     for (let last = ""; ; ) {
@@ -90,7 +88,6 @@ export function createLedger(): Ledger {
       if (newest === null) return { items, more: false };
       const id = current(newest);
       newest.at -= 1;
-      if (id < oldest) return { items, more: false };
       const execution = id === last ? undefined : byId.get(id);
       last = id;
       if (execution === undefined || execution.createdAt < createdFrom) continue;
@@ -134,13 +131,6 @@ function leave(list: Ids, stays: (id: string) => boolean): void {
 
 function current({ ids, at }: { ids: readonly string[]; at: number }): string {
   return ids[at] as string;
-}
-
-/** How an id of that time begins. */
-function ulidTime(at: EpochMs): string {
-  let text = "";
-  for (let rest = Math.max(0, at), i = 0; i < 10; i++, rest = Math.floor(rest / 32)) text = (ulidLetters[rest % 32] ?? "") + text;
-  return text;
 }
 
 /** Index of the first id that is not below `before`; all of them without one. */

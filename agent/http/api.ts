@@ -26,6 +26,8 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
     return c.json(body as object, status);
   };
 
+  const text = (c: Context, body: string) => c.body(body, 200, { "Content-Type": "application/json", "Cache-Control": "no-store" });
+
   const description = openApi(deps.version);
   app.get("/openapi.json", (c) => json(c, description));
   app.get("/healthz", (c) => json(c, { status: "ok" }));
@@ -49,9 +51,11 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
 
   app.get("/api/executions", async (c) => {
     const { items, more } = history.page(executionQuery(c));
-    return json(c, { items: await Promise.all(items.map(live)), nextCursor: more ? (items.at(-1)?.id ?? null) : null });
+    const texts = await Promise.all(items.map(reader.text));
+    const body = `{"items":[${texts.join(",")}],"nextCursor":${JSON.stringify(more ? items.at(-1)?.id : null)}}`;
+    return text(c, body);
   });
-  app.get("/api/executions/:id", async (c) => json(c, await live(executionOf(c))));
+  app.get("/api/executions/:id", async (c) => text(c, await reader.text(executionOf(c))));
   app.get("/api/executions/:id/changes", async (c) => json(c, await changesOf(executionOf(c), { ...deps, now: clock.now })));
   app.get("/api/executions/:id/stdout", (c) => log(c, "stdout"));
   app.get("/api/executions/:id/stderr", (c) => log(c, "stderr"));

@@ -7,6 +7,8 @@ import type { AppDeps } from "./app.ts";
 import { HttpProblem } from "./problem.ts";
 
 const nextShown = 5;
+/** Texts of ended executions that are at hand: what is asked for again and again. */
+const textsAtHand = 2_000;
 
 export type Reader = ReturnType<typeof createReader>;
 
@@ -19,6 +21,19 @@ export function createReader({ catalog, history, logs }: Pick<AppDeps, "catalog"
     return executionView(execution, { estimatedEndAt, stdoutBytes: out?.size ?? 0, stderrBytes: err?.size ?? 0 });
   }
 
+  const texts = new Map<Execution, string>();
+
+  /** Its JSON. A record is never changed, only replaced, and shown alike from its end on. */
+  async function text(execution: Execution): Promise<string> {
+    if (execution.status === "running") return JSON.stringify(await live(execution));
+    const known = texts.get(execution);
+    if (known !== undefined) return known;
+    if (texts.size >= textsAtHand) texts.clear();
+    const made = JSON.stringify(executionView(execution));
+    texts.set(execution, made);
+    return made;
+  }
+
   async function viewOf(status: BatchStatus) {
     const document = history.document(status.name);
     const view = batchView(status, document, catalog.next(status.name, nextShown));
@@ -28,6 +43,7 @@ export function createReader({ catalog, history, logs }: Pick<AppDeps, "catalog"
 
   return {
     live,
+    text,
     viewOf,
     /** One of which nothing is kept any more is shown as removed. */
     batchNamed(name: string) {

@@ -85,6 +85,8 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   /** Entries whose definition in force has changed since the graph was built. */
   const touched = new Set<string>();
   let graph: Graph = emptyGraph;
+  /** What of each entry the graph was built from. */
+  const links = new Map<string, string>();
   /** HEAD at the last look over everything. */
   let lastHead: string | null = null;
 
@@ -312,12 +314,12 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   /** Builds the graph anew, and tells of every batch that changed, or whose place in its chain did. */
   function connect(): void {
     if (touched.size === 0) return;
-    const batches = [...entries.values()].flatMap((entry) => entry.batch ?? []);
     const before = graph;
-    graph = buildGraph(batches, new Set(entries.keys()));
-    const names = new Set([...touched, ...before.problems.keys(), ...graph.problems.keys()]);
+    // Most edits change nothing about chains: the graph of thousands is not built anew for them.
+    if ([...touched].filter(isLinkedAnew).length > 0) graph = buildGraph([...entries.values()].flatMap((entry) => entry.batch ?? []), new Set(entries.keys()));
+    const names = graph === before ? new Set(touched) : new Set([...touched, ...before.problems.keys(), ...graph.problems.keys()]);
     touched.clear();
-    for (const name of new Set([...names, ...before.blockedBy.keys(), ...graph.blockedBy.keys()])) {
+    for (const name of graph === before ? names : new Set([...names, ...before.blockedBy.keys(), ...graph.blockedBy.keys()])) {
       const after = graph.blockedBy.get(name) ?? [];
       if (names.has(name) || String(before.blockedBy.get(name) ?? []) !== String(after)) deps.onStatus(name);
     }
@@ -330,6 +332,15 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       for (const problem of before.problems.has(name) ? [] : (graph.problems.get(name) ?? [])) tell(problem);
       deps.onApplied(document.name, graph.problems.has(name) ? null : batch);
     }
+  }
+
+  /** Whether an entry stands otherwise in its chain than when it was last asked for. */
+  function isLinkedAnew(name: string): boolean {
+    const batch = entries.get(name)?.batch;
+    const link = batch == null ? String(batch) : JSON.stringify([batch.enabled, batch.schedule === null, batch.after, batch.onFailure, batch.places]);
+    if (links.get(name) === link) return false;
+    links.set(name, link);
+    return true;
   }
 
   function current(desired: readonly Desired[]): Map<string, InForce> {
