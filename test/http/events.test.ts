@@ -60,7 +60,7 @@ test("each change of an execution and of its batch, as the API shows them", asyn
   await served.add({ ...row, followUpsDue: true, progress: null }); // not shown, but the progress is
   const { id } = await served.add({ ...row, status: "succeeded", followUpsDue: true });
   await served.add({ ...row, status: "succeeded" }); // shown as before
-  await eventually(() => reader.seen.filter(({ event, data }) => event === "batch" && data.includes('"lastExecution":{')).length > 0);
+  await eventually(() => reader.seen.filter(({ event, data }) => event === "batch" && data.includes('"status":"succeeded"')).length > 0);
   expect(executions(reader.seen).map(({ status }) => status)).toEqual(["running", "running", "running", "succeeded"]);
   for (const { event, data } of reader.seen) expect(isShaped(event === "batch" ? "Batch" : "Execution", JSON.parse(data))).toBe(true);
   expect(JSON.parse(reader.seen.findLast(({ event }) => event === "batch")?.data ?? "")).toEqual(await served.json("/api/batches/report"));
