@@ -90,7 +90,7 @@ test("a script that prints 1 GiB costs the agent next to no CPU and no memory", 
   const place = workplace();
   const agent = await startAgent(place, ["--resync", "1h"]);
   const idle = usage(agent.child.pid as number);
-  const soon = new Date(Date.now() + 2_000).toISOString();
+  const soon = new Date(Date.now() + 5_000).toISOString();
   place.put("loud", `cron: "${soon}"\n`, `head -c 1073741824 /dev/zero | tr '\\0' x\n`);
   const done = await eventually(async () => (await agent.executions("?status=succeeded"))[0], 25_000);
   expect(done.stdoutBytes).toBe(1_073_741_824);

@@ -77,7 +77,7 @@ describe.skipIf(!canMount)("a small disk", () => {
     const place = { ...workplace(), data: "" };
     const disk = smallDisk();
     place.data = join(disk.path, "data");
-    place.put("loud", `cron: "${new Date(Date.now() + 2_000).toISOString()}"\n`, "head -c 50000000 /dev/zero; code=$?; rm -f filler; exit $code\n");
+    place.put("loud", `cron: "${new Date(Date.now() + 5_000).toISOString()}"\n`, "head -c 50000000 /dev/zero; code=$?; rm -f filler; exit $code\n");
     const agent = await startAgent(place);
     const failed = await eventually(async () => (await agent.executions("?status=failed"))[0], 20_000);
     expect(failed).toMatchObject({ reason: "exit", exitCode: 1 });

@@ -43,10 +43,10 @@ test("a batch folder that may not be read stays in force, and is followed again 
 test("out of file descriptors: it stays up, and all goes on once there are some", async () => {
   const place = workplace();
   place.put("beat", everySecond, "true\n");
-  const agent = await startAgent(place, ["--resync", "1s"], { before: ["bash", "-c", 'ulimit -n 60; exec "$@"', "bash"] });
+  const agent = await startAgent(place, ["--resync", "1s"], { before: ["bash", "-c", 'ulimit -n 120; exec "$@"', "bash"] });
   await eventually(async () => (await count(agent)) >= 1);
   const port = Number(new URL(agent.url).port);
-  const sockets: Socket[] = Array.from({ length: 150 }, () => connect(port, "127.0.0.1"));
+  const sockets: Socket[] = Array.from({ length: 300 }, () => connect(port, "127.0.0.1"));
   for (const socket of sockets) socket.on("error", () => undefined);
   await eventually(() => /EMFILE/.test(agent.log()), 20_000);
   for (const socket of sockets) socket.destroy();
