@@ -5,7 +5,7 @@ import type { BatchName, ExecutionId } from "../core/model.ts";
 import type { LogStore, LogStream } from "../ports.ts";
 import { errorCode } from "./files.ts";
 
-const chunkBytes = 256 * 1024;
+const chunkBytes = 128 * 1024;
 const newline = 0x0a;
 
 export function createLogStore(dataDir: string): LogStore {
