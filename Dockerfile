@@ -34,6 +34,8 @@ USER 1000:1000
 VOLUME /data
 EXPOSE 8080
 HEALTHCHECK --interval=30s --timeout=5s --start-period=60s CMD ["node", "-e", "fetch(`http://127.0.0.1:${process.env.BATCH_AGENT_PORT || 8080}/healthz`).then((r) => process.exit(r.ok ? 0 : 1), () => process.exit(1))"]
+# `run` without a folder takes batches.d, which is /batches.d here, or the repository of BATCH_AGENT_GIT_URL.
+WORKDIR /
 # tini reaps what scripts leave behind and hands signals on.
 ENTRYPOINT ["tini", "--", "node", "/app/dist/main.js"]
-CMD ["run", "/batches.d"]
+CMD ["run"]

@@ -213,7 +213,7 @@ export async function startAgent(
       problems,
       edges: () => reconciler.graph().edges,
       notReady: () => [
-        ...(ready ? [] : ["the first reconcile is not done yet"]),
+        ...(ready || follower?.health().commit === null ? [] : ["the first reconcile is not done yet"]),
         ...(rootProblem() === null ? [] : [rootProblem()?.message ?? ""]),
         ...(follower === null || follower.health().commit !== null ? [] : [`no commit of ${follower.health().url} could be fetched yet`]),
         ...ownTrouble().flatMap(({ code, message }) => (code === "git-not-followed" ? [] : [message])),
@@ -256,7 +256,7 @@ export async function startAgent(
     const triggers = createTriggerLoop({ clock, log, box, manual: executor.manual });
     triggers.start();
     undo.push(() => triggers.stop());
-    ready = true;
+    ready = config.git === null || reconciler.rootProblem() === null; // else once a first commit has been looked over
 
     const housekeeper = createHousekeeper({
       clock,
@@ -282,7 +282,11 @@ export async function startAgent(
     if (remote !== null && config.git !== null) {
       const { ref, intervalMs } = config.git;
       const { url } = remote;
-      follower = createFollower({ clock, log, remote, url, ref, intervalMs, random: Math.random, onSwitched: housekeeper.resyncNow });
+      const onSwitched = async () => {
+        await housekeeper.resyncNow();
+        ready = true;
+      };
+      follower = createFollower({ clock, log, remote, url, ref, intervalMs, random: Math.random, onSwitched });
       follower.start();
       undo.push(follower.stop);
     }
