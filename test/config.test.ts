@@ -4,9 +4,9 @@ import { environmentName, readConfig, runOptions } from "../agent/config.ts";
 
 const machine = { cores: 2, timeZone: "UTC" };
 
-test(".env.example lists every option", () => {
+test(".env.example lists every option, and which agent to ask", () => {
   const listed = readFileSync(".env.example", "utf8").match(/^#?BATCH_AGENT_[A-Z_]+(?==)/gm)?.map((name) => name.replace("#", ""));
-  expect(listed?.sort()).toEqual(runOptions(machine).map(({ name }) => environmentName(name)).sort());
+  expect(listed?.sort()).toEqual([...runOptions(machine).map(({ name }) => environmentName(name)), "BATCH_AGENT_URL"].sort());
 });
 
 test("flags go before the environment, the environment before defaults, an empty variable counts as none", () => {
