@@ -14,7 +14,7 @@ export interface ConnectOptions {
  * The address: --url, else BATCH_AGENT_URL, else where an agent with these settings (BATCH_AGENT_HOST, BATCH_AGENT_PORT, so the
  * `.env` beside it) serves on this machine. No `/` at its end. Throws ConfigError.
  */
-export function agentUrl(flag: string | undefined, env: Env): string {
+function agentUrl(flag: string | undefined, env: Env): string {
   const named = flag ?? (env["BATCH_AGENT_URL"] || undefined);
   if (named === undefined) {
     const host = env["BATCH_AGENT_HOST"] || "127.0.0.1";

@@ -17,7 +17,7 @@ export interface LogsOptions {
 }
 
 /** Where a log goes: `write` resolves once more may come. */
-export interface Output {
+interface Output {
   write(bytes: Uint8Array): Promise<void>;
   terminal: boolean;
 }

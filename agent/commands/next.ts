@@ -1,10 +1,10 @@
 // `batch-agent next`: the coming starts of a folder over all of its batches, in time order. Needs no agent.
 import { formatDuration } from "../core/duration.ts";
 import type { Batch, EpochMs, Note, Schedule } from "../core/model.ts";
+import { inWords } from "../core/moments.ts";
 import { count, noteLines } from "../core/report.ts";
 import { clockChanges, nextDue } from "../core/schedule.ts";
 import { tableLines } from "../core/table.ts";
-import { inWords } from "../core/relative.ts";
 import { lookAtAll, type FolderDeps } from "./validate.ts";
 
 /** One coming start; `startsAt` is `dueAt` and the batch's jitter. */

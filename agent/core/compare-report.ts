@@ -2,7 +2,7 @@
 import type { Comparison } from "./compare.ts";
 import { harmless } from "./glyphs.ts";
 import type { EpochMs, Note, Problem } from "./model.ts";
-import { inWords } from "./relative.ts";
+import { inWords } from "./moments.ts";
 import { count, formatReport } from "./report.ts";
 import { paint, type Colour } from "./table.ts";
 

@@ -25,7 +25,7 @@ export interface SettingChange {
   to: unknown;
 }
 
-export interface Added {
+interface Added {
   name: string;
   state: BatchState;
   next: readonly EpochMs[];
@@ -36,7 +36,7 @@ export interface Added {
   history: number;
 }
 
-export interface Removed {
+interface Removed {
   name: string;
   history: number;
   /** Whether an execution of it runs or waits right now. */
@@ -44,7 +44,7 @@ export interface Removed {
   nextLost: EpochMs | null;
 }
 
-export interface Changed {
+interface Changed {
   name: string;
   revision: { from: string | null; to: string | null };
   state: { from: BatchState; to: BatchState };
@@ -56,14 +56,14 @@ export interface Changed {
 }
 
 /** A batch whose files stay, and whose place in its chain does not. */
-export interface Affected {
+interface Affected {
   name: string;
   state: { from: BatchState; to: BatchState };
   blockedBy: { from: readonly string[]; to: readonly string[] };
 }
 
 /** A batch with problems of its own: what is in force stays in force, if anything is. */
-export interface Held {
+interface Held {
   name: string;
   inForce: boolean;
 }

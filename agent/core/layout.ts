@@ -1,7 +1,7 @@
 // Where the batches of a chain go on a picture: in layers from left to right, each after all that lead to it. Pure.
 import type { Edge } from "./graph.ts";
 
-export interface Placed {
+interface Placed {
   name: string;
   x: number;
   y: number;

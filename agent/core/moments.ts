@@ -1,4 +1,4 @@
-// Times in words for people: how long, how long ago. Shared by the server's pages and the scripts in the browser.
+// Times in words for people: how long, how long ago. Shared by the command line, the server's pages and the scripts in the browser.
 import type { EpochMs } from "./model.ts";
 
 /** A length of time in ms as short words, `1.2 s`, `14 min`, `3 h`, `2 days`; `0 ms` for what is negative. */
@@ -10,6 +10,17 @@ export function spanText(ms: number): string {
   if (seconds < 7_170) return `${Math.round(seconds / 60)} min`;
   if (seconds < 171_000) return `${Math.round(seconds / 3_600)} h`;
   return `${Math.round(seconds / 86_400)} days`;
+}
+
+/** A length of time to the minute or the hour, for lines that nobody refreshes: `5 s`, `20 min`, `3 h 20 min`, `4 d 2 h`; less than nothing is `0 s`. */
+export function inWords(ms: number): string {
+  const seconds = Math.max(0, Math.round(ms / 1_000));
+  const minutes = Math.round(seconds / 60);
+  const hours = Math.floor(minutes / 60);
+  if (seconds < 60) return `${seconds} s`;
+  if (minutes < 60) return `${minutes} min`;
+  if (hours < 24) return `${hours} h${minutes % 60 === 0 ? "" : ` ${minutes % 60} min`}`;
+  return `${Math.floor(hours / 24)} d${hours % 24 === 0 ? "" : ` ${hours % 24} h`}`;
 }
 
 /** `in 4 min`, `12 s ago`, and `now` within a second of it. */

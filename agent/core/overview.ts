@@ -2,7 +2,7 @@
 import { formatDuration } from "./duration.ts";
 import { harmless } from "./glyphs.ts";
 import type { BatchState, EpochMs, Problem } from "./model.ts";
-import { inWords } from "./relative.ts";
+import { inWords } from "./moments.ts";
 import { count, placeText } from "./report.ts";
 import { paint, tableLines, type Cell, type Colour } from "./table.ts";
 import type { BatchView, ExecutionView } from "./views.ts";

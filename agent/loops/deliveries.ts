@@ -22,7 +22,7 @@ export interface Deliveries {
   counts(): DeliveryCounts;
 }
 
-export interface DeliveryCounts {
+interface DeliveryCounts {
   waiting: number;
   /** Since the agent started. */
   delivered: number;

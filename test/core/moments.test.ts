@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { absoluteText, bytesText, relativeText, spanText } from "../../agent/core/moments.ts";
+import { absoluteText, bytesText, inWords, relativeText, spanText } from "../../agent/core/moments.ts";
 
 test.each([
   [-5, "0 ms"],
@@ -15,6 +15,16 @@ test.each([
   [170_999_000, "47 h"],
   [172_800_000, "2 days"],
 ])("%i ms is %s", (ms, want) => expect(spanText(ms)).toBe(want));
+
+test.each([
+  [-5, "0 s"],
+  [59_499, "59 s"],
+  [59_500, "1 min"],
+  [3_570_000, "1 h"],
+  [12_000_000, "3 h 20 min"],
+  [86_400_000, "1 d"],
+  [352_800_000, "4 d 2 h"],
+])("%i ms on a line of a terminal are %s", (ms, want) => expect(inWords(ms)).toBe(want));
 
 test.each([
   [0, "now"],

@@ -7,7 +7,7 @@ export interface ServerEvent {
   id: string;
 }
 
-export function createSseParser(onEvent: (event: ServerEvent) => void) {
+function createSseParser(onEvent: (event: ServerEvent) => void) {
   let rest = "";
   let [event, data, id] = ["", "", ""];
   const parser = {

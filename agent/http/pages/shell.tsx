@@ -10,7 +10,7 @@ export interface AgentState {
   details: ReturnType<Catalog["details"]>;
 }
 
-export type Place = "batches" | "timeline" | "problems" | null;
+type Place = "batches" | "timeline" | "problems" | null;
 
 interface ShellProps {
   title: string;
