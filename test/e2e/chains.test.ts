@@ -11,7 +11,7 @@ interface RunJson {
   state: string;
   items: Execution[];
 }
-const soon = (ms = 1_500) => `cron: "${new Date(Date.now() + ms).toISOString()}"\n`;
+const soon = (ms = 4_000) => `cron: "${new Date(Date.now() + ms).toISOString()}"\n`;
 
 async function finishedRun(agent: RunningAgent, root: string): Promise<RunJson> {
   const first = await eventually(async () => (await agent.executions(`?batch=${root}`)).find((row) => row.status !== "queued"));

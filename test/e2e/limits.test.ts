@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { isAlive, startAgent, workplace } from "../helpers/agent.ts";
 import { eventually } from "../helpers/tmp.ts";
 
-const soon = (ms = 1_500) => `cron: "${new Date(Date.now() + ms).toISOString()}"\n`;
+const soon = (ms = 4_000) => `cron: "${new Date(Date.now() + ms).toISOString()}"\n`;
 
 test("past its timeout a script and its grandchildren are gone, those that shrug off SIGTERM too", async () => {
   const place = workplace();
