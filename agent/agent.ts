@@ -101,7 +101,7 @@ export async function startAgent(
     const dir = remote?.folder ?? given;
     let follower: Follower | null = null;
     const unpack = createUnpacker(join(dataDir, "revisions"), { entries: config.archiveEntries, bytes: config.archiveBytes });
-    const shownAs = config.git === null ? {} : { shownAs: config.git.path || "." };
+    const shownAs: { shownAs?: string } = config.git === null ? {} : { shownAs: config.git.path || "." };
     const source = createSource(dir, { unpack, quietMs: archiveQuietMs, ...shownAs });
     const stored = (home: string) => createSource(home, { limits: unlimited });
     const revisions = createRevisions(dataDir, dir, stored, unpack);
@@ -231,7 +231,7 @@ export async function startAgent(
     const access = { token: config.tokenFile === null ? null : await openTokenFile(config.tokenFile, log), baseUrl: config.baseUrl };
     const streams = createStreams((error) => log.error("a reader could not be told more", { error: String(error) }));
     const taps = createLogTaps(dataDir, clock);
-    const app = createApp({ catalog, history, logs, metrics, access, taps, revisions, settings: createSettingsFiles(dir), feed, streams, logLimitBytes: config.logLimitBytes, clock, log, version });
+    const app = createApp({ catalog, history, logs, metrics, access, taps, revisions, settings: createSettingsFiles(dir, shownAs.shownAs), feed, streams, logLimitBytes: config.logLimitBytes, clock, log, version });
     if (config.tokenFile === null && !isLoopback(config.host)) {
       log.warn(`ANYBODY who reaches ${config.host}:${config.port} can read every log and definition: there is no token`, { hint: "give it one with --token-file, or serve on 127.0.0.1" });
     }

@@ -81,7 +81,7 @@ export function createEvents({ feed, streams, clock, reader }: EventsDeps): (c: 
   }
 
   return (c) => {
-    const asked = lastEventId(c);
+    const asked = lastEventId(c, c.req.query("since")); // a browser cannot give the header at its first call
     if (c.req.method === "HEAD") return new Response(null, { headers: sseHeaders });
     const { next, release } = eventsAfter(asked);
     return new Response(streams.open(next, release), { headers: sseHeaders });

@@ -5,8 +5,9 @@ import type { AppDeps } from "./app.ts";
 import type { AgentState } from "./pages/shell.tsx";
 import { troublePage } from "./pages/trouble.tsx";
 
-export function agentState({ catalog, clock, version }: Pick<AppDeps, "catalog" | "clock" | "version">): AgentState {
-  return { version, now: clock.now(), notReady: catalog.notReady(), details: catalog.details() };
+/** Asked for before anything else of a page is looked up: whatever changes from here on, the events after `event` tell. */
+export function agentState({ access, catalog, clock, feed, version }: Pick<AppDeps, "access" | "catalog" | "clock" | "feed" | "version">): AgentState {
+  return { version, now: clock.now(), event: feed.newest(), guarded: access.token !== null, notReady: catalog.notReady(), details: catalog.details() };
 }
 
 /** Answers with a page. Pages tell how things are now: nobody keeps them. */

@@ -18,6 +18,8 @@ const pageLength = 250;
 const mostLanes = 40;
 /** Coming starts of a batch that are looked up. */
 const mostComing = 100;
+const fewComing = 10;
+const dayMs = 86_400_000;
 const mostProblems = 200;
 
 export function addPageRoutes(app: Hono, deps: AppDeps): void {
@@ -29,8 +31,9 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
 
   app.get("/", async (c) => {
     const { only, page, ...query } = overviewQuery(c);
+    const agent = agentState(deps);
     const all = listed();
-    const nextOf = (name: string) => catalog.next(name, 1)[0] ?? null;
+    const nextOf = (name: string) => isoOrNull(catalog.nextDueAt(name));
     const found = selectBatches(all, query, catalog.nextDueAt);
     const of = Math.max(1, Math.ceil(found.length / pageLength));
     const at = Math.min(page, of);
@@ -41,7 +44,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
         return { ...one, next: nextOf(one.status.name), live: open === null ? null : await live(open) };
       }),
     );
-    return html(c, overviewPage({ agent: agentState(deps), counts: countBatches(all), tags: tagsOf(all), query, page: { at, of }, found: found.length, rows }));
+    return html(c, overviewPage({ agent, counts: countBatches(all), tags: tagsOf(all), query, page: { at, of }, found: found.length, rows }));
   });
 
   app.get("/timeline", (c) => {
@@ -61,6 +64,16 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
     return html(c, timelinePage({ agent, query, tags: tagsOf(all), lanes, hidden: order.length - names.length, load: loadOf(spans, loadHeight, now) }));
   });
 
+  /** Its coming starts until one is more than a day off. Few are asked for at first: a hundred starts of a yearly one are a century of calendar. */
+  function nextDay(name: string, now: number): number[] {
+    const upTo = (count: number) => catalog.next(name, count).map((at) => Date.parse(at));
+    const enough = (starts: readonly number[], count: number) => starts.length < count || (starts.at(-1) ?? 0) >= now + dayMs;
+    const first = upTo(1);
+    if (enough(first, 1)) return first;
+    const few = upTo(fewComing);
+    return enough(few, fewComing) ? few : upTo(mostComing);
+  }
+
   /** Of these and of all that come before them in their chains, as far as they are looked for. */
   function outlooks(names: readonly string[], now: number): Map<string, Outlook> {
     const wanted = new Set(names);
@@ -68,7 +81,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
     for (const name of wanted) {
       if (found.size >= 4 * mostLanes) break;
       const after = catalog.batch(name)?.batch?.after ?? [];
-      const starts = goOn(catalog.next(name, mostComing).map((at) => Date.parse(at)), mostComing, now);
+      const starts = goOn(nextDay(name, now), mostComing, now);
       found.set(name, { starts, after, usualMs: usualMs(history.document(name)?.executions ?? []) });
       if (starts.length === 0) after.forEach((before) => wanted.add(before));
     }
@@ -91,6 +104,8 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
     );
   });
 }
+
+const isoOrNull = (at: number | null) => (at === null ? null : new Date(at).toISOString());
 
 /** Of the agent and its data folder, rather than of a folder somebody wrote. */
 function isOwn({ batch, code }: Problem): boolean {

@@ -30,11 +30,11 @@ export function encode(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** What `Last-Event-ID` says; undefined where it says nothing. A malformed one is a 400. */
-export function lastEventId(c: Context): number | undefined {
-  const value = c.req.header("Last-Event-ID");
+/** What `Last-Event-ID` says, else `since`; undefined where neither says anything. A malformed one is a 400. */
+export function lastEventId(c: Context, since?: string): number | undefined {
+  const value = c.req.header("Last-Event-ID") ?? since;
   if (value === undefined || value === "") return undefined;
-  if (!/^\d{1,16}$/.test(value) || !Number.isSafeInteger(Number(value))) throw new HttpProblem(400, "Last-Event-ID must be an id that was given");
+  if (!/^\d{1,16}$/.test(value) || !Number.isSafeInteger(Number(value))) throw new HttpProblem(400, "Last-Event-ID, or since, must be an id that was given");
   return Number(value);
 }
 

@@ -5,9 +5,9 @@ import type { SettingsFiles } from "../ports.ts";
 
 const mostBytes = 256 * 1024;
 
-/** Settings files below `root`, by the name that problems give them. */
-export function createSettingsFiles(root: string): SettingsFiles {
-  const shown = root.replace(/\/+$/, "") || "/";
+/** Settings files below `root`, by the name that problems give them, where `root` goes by `shownAs`. */
+export function createSettingsFiles(root: string, shownAs = root): SettingsFiles {
+  const shown = shownAs.replace(/\/+$/, "") || "/";
   return {
     async read(batch, file) {
       const name = ["batch.yaml", "batch.yml"].find((candidate) => file === `${shown}/${batch}/${candidate}`);

@@ -183,7 +183,8 @@ describe("the login", () => {
 
   test("can be left", async () => {
     const { ask, post, logIn } = await guarded();
-    expect(await (await ask("/login", await logIn())).text()).toContain("Log out");
+    for (const path of ["/login", "/", "/problems"]) expect(await (await ask(path, await logIn())).text()).toContain("Log out");
+    expect(await (await (await serve()).app.request("/")).text()).not.toContain("Log out");
     const response = await post({ leave: "" });
     expect(response.headers.get("set-cookie")).toContain("batch_agent_session=; Max-Age=0");
   });

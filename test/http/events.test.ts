@@ -142,6 +142,23 @@ test("a reader that stalls costs no memory and is let go", async () => {
   socket.destroy();
 });
 
+test("since= goes on from the id that a page was made at; Last-Event-ID goes before it", async () => {
+  const served = await start();
+  await progressOf(served, 5);
+  const newest = served.feed.newest();
+  const first = async (lastId?: string) => {
+    const response = await fetch(`${served.url}?since=${newest - 2}`, { headers: lastId === undefined ? {} : { "Last-Event-ID": lastId } });
+    const reader = (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
+    let text = "";
+    while (!text.includes("data:")) text += (await reader.read()).value ?? "";
+    await reader.cancel();
+    return /\nevent: \S+\nid: (\d+)/.exec(text)?.[1];
+  };
+  expect(await first()).toBe(String(newest - 1));
+  expect(await first(String(newest - 1))).toBe(String(newest));
+  expect((await served.app.request("/api/events?since=yesterday")).status).toBe(400);
+});
+
 test("HEAD, a malformed id, and the agent's end", async () => {
   const served = await start();
   expect((await served.app.request("/api/events", { method: "HEAD" })).headers.get("content-type")).toBe("text/event-stream; charset=utf-8");

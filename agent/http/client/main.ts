@@ -76,22 +76,26 @@ function concerns(kind: string, data: { name?: string; batch?: string; run?: str
 }
 
 let events: EventSource | null = null;
+/** Id of the newest event that this page knows of. */
+let known = main?.dataset["event"] ?? "";
 
 function connect(): void {
   if (events !== null || document.hidden) return;
-  const source = new EventSource("/api/events");
+  const source = new EventSource(`/api/events?since=${known}`);
   events = source;
-  source.addEventListener("reset", () => look(null)); // what was missed cannot be told
+  source.addEventListener("reset", (event) => {
+    known = event.lastEventId;
+    look(null); // what was missed cannot be told
+  });
   for (const kind of ["batch", "execution"]) {
     source.addEventListener(kind, (event) => {
-      const about = concerns(kind, JSON.parse((event as MessageEvent<string>).data) as object);
+      const { lastEventId, data } = event as MessageEvent<string>;
+      known = lastEventId;
+      const about = concerns(kind, JSON.parse(data) as object);
       if (about !== undefined) look(about);
     });
   }
-  source.onopen = () => {
-    say("");
-    look(null); // what changed between the page's making and now
-  };
+  source.onopen = () => say("");
   source.onerror = () => say("not live: the agent cannot be reached");
 }
 

@@ -6,6 +6,10 @@ import { Relative } from "./parts.tsx";
 export interface AgentState {
   version: string;
   now: number;
+  /** Id of the newest event that the page knows of. */
+  event: number;
+  /** Whether people log in. */
+  guarded: boolean;
   notReady: readonly string[];
   details: ReturnType<Catalog["details"]>;
 }
@@ -57,8 +61,13 @@ export function Shell({ title, agent, place = null, refresh, scripts = [], reloa
           </a>
           {agent !== null && <Navigation place={place} problems={agent.details.problems} />}
           {agent !== null && <State agent={agent} />}
+          {agent?.guarded === true && (
+            <form class="leave" method="post" action="/login">
+              <button name="leave">Log out</button>
+            </form>
+          )}
         </header>
-        <main id="main" tabindex={-1} {...(refresh === undefined ? {} : { "data-refresh": refresh })}>
+        <main id="main" tabindex={-1} {...(refresh === undefined ? {} : { "data-refresh": refresh, "data-event": String(agent?.event ?? "") })}>
           {children}
         </main>
         {agent !== null && (
