@@ -51,9 +51,9 @@ function decode(text: string): string | null {
 /** What git has said, for people: its last lines, without user and query of any URL and without the secrets. */
 export function shownGitMessage(text: string, secrets: readonly (string | null)[]): string {
   let shown = text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/'"]*@/gi, "$1").replace(/(:\/\/[^\s'"?#]*)[?#][^\s'"]*/g, "$1");
-  for (const secret of secrets) {
-    for (const form of secret === null || secret.length < 3 ? [] : [secret, encodeURIComponent(secret)]) shown = shown.replaceAll(form, "***");
-  }
+  // The longest first: one may be part of another.
+  const forms = secrets.flatMap((secret) => (secret === null || secret.length < 3 ? [] : [secret, encodeURIComponent(secret)])).sort((a, b) => b.length - a.length);
+  for (const form of forms) shown = shown.replaceAll(form, "***");
   const advice = /^(Please make sure you have the correct access rights|and the repository exists\.)$/;
   const lines = shown.split(/[\r\n]+/).map((line) => line.trim()).filter((line) => line !== "" && !advice.test(line));
   return lines.slice(-3).join("; ").slice(-400);

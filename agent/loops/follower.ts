@@ -4,7 +4,7 @@ import type { Clock, GitHealth, Logger, Remote } from "../ports.ts";
 
 export interface Follower {
   start(): void;
-  /** Asks now; resolves when what came of it is in force. One look at a time. */
+  /** Asks now, or once more after the look that is under way; resolves when what came of it is in force. */
   lookNow(): Promise<void>;
   health(): GitHealth;
   stop(): Promise<void>;
@@ -26,6 +26,8 @@ export function createFollower(deps: {
   const { clock, log, remote, url, ref } = deps;
   let cancel: () => void = () => undefined;
   let looking: Promise<void> | null = null;
+  /** The look after this one: what is under way may have been answered before there was what the caller knows of. */
+  let again: Promise<void> | null = null;
   let stopped = false;
   let failures = 0;
   let error: string | null = null;
@@ -71,8 +73,12 @@ export function createFollower(deps: {
 
   function lookNow(): Promise<void> {
     if (stopped) return Promise.resolve();
-    looking ??= look().finally(() => (looking = null));
-    return looking;
+    if (looking === null) return (looking = look().finally(() => (looking = null)));
+    again ??= looking.then(() => {
+      again = null;
+      return lookNow();
+    });
+    return again;
   }
 
   return {
