@@ -1,10 +1,11 @@
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Batch, BatchName, Execution, Revision } from "../../agent/core/model.ts";
 import { createIds } from "../../agent/io/clock.ts";
 import { openHistory } from "../../agent/io/history.ts";
 import { buildGraph } from "../../agent/core/graph.ts";
+import { estimatedEnd } from "../../agent/core/usual.ts";
 import { createExecutor } from "../../agent/loops/executor.ts";
 import { fakeClock, fakeRunner } from "../helpers/fakes.ts";
 import { batch, execution, t0 } from "../helpers/make.ts";
@@ -17,6 +18,7 @@ const iso = (at: number) => new Date(at).toISOString();
 async function setUp(options: { maxParallel?: number; batches?: Batch[]; before?: Execution[]; logsCut?: () => boolean } = {}) {
   const logsCut = options.logsCut ?? (() => false);
   const progress: { text: string | null } = { text: null };
+  const sizes = { stdoutBytes: 1, stderrBytes: 2 };
   const clock = fakeClock(t0);
   const log = quietLog();
   const data = temporaryFolder();
@@ -35,7 +37,7 @@ async function setUp(options: { maxParallel?: number; batches?: Batch[]; before?
     definition: (name) => ((one) => (one === undefined ? null : { batch: one, revision: "aaaaaaaaaaaa" as Revision, commit: null }))(known.get(name)),
     paths: { revision: (revision) => `/revisions/${revision}`, state: (name) => `/state/${name}`, execution: (name, id) => `/executions/${name}/${id}` },
     graph: () => buildGraph([...known.values()], new Set(known.keys())),
-    trimLogs: () => Promise.resolve({ stdoutBytes: 1, stderrBytes: 2, cut: logsCut() }),
+    trimLogs: () => Promise.resolve({ ...sizes, cut: logsCut() }),
     readProgress: () => Promise.resolve(progress.text === null ? null : { text: progress.text, changedAt: clock.now() }),
     baseEnv: { PATH: "/bin" },
   });
@@ -45,7 +47,7 @@ async function setUp(options: { maxParallel?: number; batches?: Batch[]; before?
   const rows = (name = "report") => history.document(name)?.executions ?? [];
   const started = (count: number) => eventually(() => runner.orders.length >= count);
   const status = (index: number, want: string, name = "report") => eventually(() => rows(name)[index]?.status === want);
-  return { clock, data, history, runner, executor, known, due, rows, started, status, progress };
+  return { clock, data, history, runner, executor, known, due, rows, started, status, progress, sizes };
 }
 
 describe("executor", () => {
@@ -173,6 +175,54 @@ describe("executor", () => {
     await stopped;
     expect([rows()[0]?.status, rows("other")[0]?.status, rows("other")[0]?.reason]).toEqual(["succeeded", "aborted", "shutdown"]);
     expect(rows()).toHaveLength(1);
+  });
+
+  test("progress shows while it runs, is foreseen to end by it, and stays on its record", async () => {
+    const { clock, data, runner, due, rows, started, status, progress } = await setUp();
+    due(t0);
+    await started(1);
+    expect(estimatedEnd(rows()[0] as Execution, rows())).toBeNull();
+    progress.text = "25 loading rows\n";
+    await clock.advance(10_000);
+    expect(rows()[0]).toMatchObject({ status: "running", progress: { percent: 25, message: "loading rows", at: iso(t0 + 1_000) } });
+    expect(estimatedEnd(rows()[0] as Execution, rows())).toBe(iso(t0 + 4_000));
+    progress.text = "nonsense";
+    await clock.advance(1_000);
+    expect(rows()[0]?.progress).toMatchObject({ percent: 25 }); // what says nothing changes nothing
+    progress.text = "100 done"; // right before the end: no look sees it while it runs
+    runner.end(0);
+    await status(0, "succeeded");
+    expect(rows()[0]).toMatchObject({ progress: { percent: 100, message: "done" }, estimatedEndAt: null });
+    expect(estimatedEnd(rows()[0] as Execution, rows())).toBeNull();
+    await eventually(async () => {
+      const kept = JSON.parse(await readFile(join(data, "batches/report/history.json"), "utf8")) as { executions: Execution[] };
+      return kept.executions[0]?.status === "succeeded" && kept.executions[0].progress?.percent === 100;
+    });
+  });
+
+  test.each([
+    { what: "as ever", before: 10, tookMs: 61_000, bytes: 1_000, want: null },
+    { what: "in no time", before: 10, tookMs: 1_000, bytes: 1_000, want: "too-fast" },
+    { what: "ten times as long", before: 10, tookMs: 600_000, bytes: 1_000, want: "too-slow" },
+    { what: "silent", before: 10, tookMs: 60_000, bytes: 0, want: "too-quiet" },
+    { what: "in no time, but nine before are too few", before: 9, tookMs: 1_000, bytes: 1_000, want: null },
+    { what: "a failure in no time", before: 10, tookMs: 1_000, bytes: 1_000, exitCode: 1, want: null },
+  ])("a success is judged by those before it, before it is recorded: $what", async ({ before, tookMs, bytes, exitCode = 0, want }) => {
+    const usual = Array.from({ length: before }, (_, i) => ({ ...execution({ status: "succeeded", at: t0 - minute }), durationMs: 60_000 + i, stdoutBytes: 1_000 }));
+    const { clock, runner, history, due, rows, started, status, sizes } = await setUp({ before: usual });
+    const saved: [string, Execution["unusual"]][] = [];
+    const save = history.save.bind(history);
+    history.save = (row, ...rest) => (saved.push([row.status, row.unusual]), save(row, ...rest));
+    due(t0);
+    await started(1);
+    expect(estimatedEnd(rows().at(-1) as Execution, rows())).not.toBeNull();
+    Object.assign(sizes, { stdoutBytes: bytes, stderrBytes: 0 });
+    await clock.advance(tookMs);
+    runner.end(0, { kind: "exit", exitCode });
+    const ended = exitCode === 0 ? "succeeded" : "failed";
+    await status(before, ended);
+    expect(rows().at(-1)).toMatchObject({ durationMs: tookMs, unusual: want, estimatedEndAt: null });
+    expect(saved).toEqual([["running", null], [ended, want]]);
   });
 
   describe("concurrency", () => {

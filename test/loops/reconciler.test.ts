@@ -29,7 +29,6 @@ async function setUp(
   const inner = wrap(createSource(root));
   const source: BatchSource = { list: inner.list, load: (name) => (loads.push(name), inner.load(name)) };
   const applied: [string, Batch | null][] = [];
-  const told: string[] = [];
   const revisions = createRevisions(data, root, createSource);
   const reconciler = createReconciler({
     source,
@@ -41,14 +40,14 @@ async function setUp(
     timeZone: "UTC",
     watching: () => true,
     onApplied: (name, batch) => applied.push([name, batch]),
-    onStatus: (name) => told.push(name),
+    onStatus: () => undefined,
   });
   function put(name: string, yaml: string, script = "true\n"): void {
     mkdirSync(join(root, name), { recursive: true });
     writeFileSync(join(root, name, "script.sh"), script);
     writeFileSync(join(root, name, "batch.yaml"), yaml);
   }
-  return { home, root, log, history, loads, applied, told, reconciler, put };
+  return { home, root, log, history, loads, applied, reconciler, put };
 }
 
 const daily = 'cron: "@daily"\n';
