@@ -140,3 +140,52 @@ test("the mark of an end that was not told when the agent died is carried out by
   expect(agent.log()).toContain("a waiting message cannot be read");
   expect(readFileSync(path, "utf8")).not.toContain("notifyDue");
 });
+
+test("a success that is far too quick is marked, and who asked for what is unusual hears of it once", async () => {
+  const place = workplace();
+  const hook = await webhookServer();
+  const quick = join(place.home, "quick");
+  place.put(
+    "load",
+    `cron: "@yearly"\nconcurrency: allow\nnotify: { on: [unusual], webhook: ["${hook.url}/"] }\n`,
+    `if [ -e ${quick} ]; then exit 0; fi\nfor i in $(seq 40); do echo "row $i"; done\nsleep 2\n`,
+  );
+  const agent = await startAgent(place, ["--max-parallel", "4"]);
+  for (let i = 0; i < 11; i++) await askForStart(place.data, "load", 5_000);
+  await eventually(async () => (await agent.executions("?status=succeeded")).length === 11, 60_000);
+  expect((await agent.executions()).map(({ unusual }) => unusual)).toEqual(Array(11).fill(null));
+  expect(hook.calls).toEqual([]);
+
+  writeFileSync(quick, "");
+  const answer = (await askForStart(place.data, "load", 5_000)) as { id: string };
+  const call = await eventually(() => hook.calls[0]);
+  const told = JSON.parse(call.body) as { event: string; text: string; execution: Execution };
+  const [shown] = await agent.executions("?limit=1");
+  expect(shown).toMatchObject({ id: answer.id, status: "succeeded", unusual: "too-fast", stdoutBytes: 0 });
+  expect(told).toEqual({ event: "unusual", text: expect.stringMatching(/^load /) as string, execution: shown });
+  expect(await agent.json(`/api/executions/${answer.id}`)).toMatchObject({ unusual: "too-fast" });
+  expect((await agent.batch("load")).lastExecution).toMatchObject({ unusual: "too-fast" });
+  await eventually(() => waiting(place.data).length === 0);
+  expect(hook.calls).toHaveLength(1);
+}, 120_000);
+
+test("the mail of a failure names the files that an edit changed since the last success", async () => {
+  const place = workplace();
+  const smtp = await mailServer();
+  place.put("report", `cron: "@yearly"\nnotify: { mail: [ops@example.org] }\n`, "echo fine\n");
+  writeFileSync(join(place.batches, "report/steady.csv"), "1\n");
+  const agent = await startAgent(place, ["--smtp-url", `smtp://127.0.0.1:${smtp.port}`]);
+  await askForStart(place.data, "report", 5_000);
+  const [fine] = await eventually(async () => ((rows) => rows.length > 0 && rows)(await agent.executions("?status=succeeded")));
+  place.put("report", null, "echo fine\nexit 3\n");
+  await eventually(async () => ((revision) => revision !== null && revision !== fine?.revision)((await agent.batch("report")).revision));
+  await askForStart(place.data, "report", 5_000);
+  const mail = await eventually(() => smtp.mails[0]);
+  const { plain, html } = partsOf(mail);
+  for (const text of [plain, html]) {
+    expect(text).toContain("script.sh");
+    expect(text).not.toContain("steady.csv");
+    expect(text).not.toContain("batch.yaml");
+  }
+  expect(subjects(smtp.mails)).toEqual(["[batch-agent] report failed"]);
+});
