@@ -110,11 +110,12 @@ export async function openHistory(
     return { db: new Low(adapter, document), writing: null, next: null, failure: null, waiters: [] };
   }
 
-  /** At most one write under way and one waiting a document; who asks while one waits shares it. */
+  /**
+   * At most one write under way and one waiting a document; who asks while one waits shares it. It begins once this turn is
+   * over: whatever changes together is written together, so that no crash comes between a mark and its rows.
+   */
   function write(keeper: Keeper): Promise<void> {
-    if (keeper.next !== null) return keeper.next;
-    if (keeper.writing === null) return (keeper.writing = writeNow(keeper));
-    keeper.next = keeper.writing
+    keeper.next ??= (keeper.writing ?? Promise.resolve())
       .catch(() => undefined)
       .then(() => {
         keeper.next = null;
@@ -233,7 +234,7 @@ export async function openHistory(
     async forget(name) {
       const keeper = keepers.get(name);
       if (keeper === undefined) return;
-      await keeper.writing?.catch(() => undefined);
+      await (keeper.next ?? keeper.writing)?.catch(() => undefined);
       for (const { id } of keeper.db.data.executions) ledger.remove(id);
       keepers.delete(name);
       // At once out of sight: a folder half deleted would be half a history after a crash.

@@ -157,6 +157,16 @@ describe("history", () => {
     expect(seen).toEqual(rows.map((row) => row.id).reverse());
   });
 
+  test("what changes in one turn is in one write: no crash comes between a mark and its rows", async () => {
+    const home = temporaryFolder();
+    const { history } = await open(home);
+    const [ended, started] = [execution({ status: "aborted" }), execution()];
+    const saved = history.save(ended);
+    history.show(started);
+    await saved;
+    expect(await readFile(join(home, "batches/report/history.json"), "utf8")).toContain(started.id);
+  });
+
   test("pages by batch, status, run and time", async () => {
     const { history } = await open(temporaryFolder());
     const failed = execution({ status: "failed", at: t0 + 5_000 });
