@@ -201,6 +201,8 @@ export interface TokenSource {
 
 /** Runs scripts. A second one (Kubernetes Jobs) will come. */
 export interface Runner {
+  /** Resolves when it is one's turn to start: a start takes milliseconds of the event loop, so each round of it has one. */
+  turn(): Promise<void>;
   /** Never throws: a start that fails is an ending of kind `spawn`. */
   start(order: StartOrder): Process;
   /** Takes over an execution that an earlier agent left running, or finds how it ended. */

@@ -7,6 +7,9 @@ import { join } from "node:path";
 import { promisify } from "node:util";
 
 const main = new URL("../dist/main.js", import.meta.url).pathname;
+/** With BENCH_PROFILE=<folder> each agent leaves a CPU profile there when it ends. */
+const profile = process.env["BENCH_PROFILE"];
+const nodeArgs = profile === undefined ? [] : ["--cpu-prof", `--cpu-prof-dir=${profile}`];
 /** @type {Set<string>} */
 const folders = new Set();
 /** @type {Set<import("node:child_process").ChildProcess>} */
@@ -106,7 +109,7 @@ export const batchName = (i) => `b${String(i).padStart(5, "0")}`;
  */
 export async function startAgent(batches, data, args = []) {
   const began = performance.now();
-  const child = launch(process.execPath, [main, "run", batches, "--data", data, "--port", "0", "--log-level", "info", ...args], {
+  const child = launch(process.execPath, [...nodeArgs, main, "run", batches, "--data", data, "--port", "0", "--log-level", "info", ...args], {
     stdio: ["ignore", "pipe", "inherit"],
     cwd: tmpdir(),
   });

@@ -14,7 +14,7 @@ import { overviewQuery, timelineQuery } from "./query.ts";
 import { createReader } from "./read.ts";
 
 /** Lines of the list on one page. */
-const pageLength = 250;
+const pageLength = 100;
 const mostLanes = 40;
 /** Coming starts of a batch that are looked up. */
 const mostComing = 100;

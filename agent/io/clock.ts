@@ -1,4 +1,5 @@
 // The real clock, timers and ids.
+import { randomFillSync } from "node:crypto";
 import { decodeTime, monotonicFactory } from "ulid";
 import type { Clock, NewId } from "../ports.ts";
 
@@ -14,7 +15,20 @@ export const systemClock: Clock = {
 
 /** ULIDs that only grow, from the newest there is on, also when the clock steps back or stepped back over a restart. */
 export function createIds(newest: string | null): NewId {
-  const next = monotonicFactory();
+  const next = monotonicFactory(createDraw());
   if (newest !== null) next(decodeTime(newest) + 1);
   return (now) => next(now);
+}
+
+/** Fractions from 0 up to 1, 256 of them. An id draws sixteen: to ask the system for each takes a millisecond an execution. */
+function createDraw(): () => number {
+  const drawn = new Uint8Array(1024);
+  let at = drawn.length;
+  return () => {
+    if (at === drawn.length) {
+      randomFillSync(drawn);
+      at = 0;
+    }
+    return (drawn[at++] ?? 0) / 256;
+  };
 }

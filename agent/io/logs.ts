@@ -1,4 +1,5 @@
 // Reads the log files of executions. Nothing of a log is held beyond the chunk that is being passed on.
+import { statSync } from "node:fs";
 import { open, stat, truncate, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { BatchName, ExecutionId } from "../core/model.ts";
@@ -27,7 +28,7 @@ export function createLogStore(dataDir: string): LogStore {
       let cut = false;
       const sizeOf = async (stream: LogStream) => {
         const path = pathOf(batch, id, stream);
-        const size = await stat(path).then((info) => info.size, (error: unknown) => (errorCode(error) === "ENOENT" ? 0 : Promise.reject(error as Error)));
+        const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0; // a promise costs ten times the call itself
         if (size <= limit) return size;
         await truncate(path, limit); // the script appends: what it writes next comes after the cut
         cut = true;

@@ -1,5 +1,5 @@
 // Reads what a script has written to $BATCH_PROGRESS: never more than the beginning of a plain file.
-import { constants } from "node:fs";
+import { constants, lstatSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
 import type { BatchName, EpochMs, ExecutionId } from "../core/model.ts";
@@ -11,6 +11,7 @@ const most = 1024;
 export async function readProgress(dataDir: string, batch: BatchName, id: ExecutionId): Promise<{ text: string; changedAt: EpochMs } | null> {
   const path = join(dataDir, "batches", batch, "executions", id, "progress");
   try {
+    if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return null; // most scripts say nothing
     // A script may have put anything there: a pipe that nobody writes to must not hold the agent up.
     const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOFOLLOW);
     try {

@@ -1,6 +1,7 @@
 // Runs `bash script.sh` so that the agent's death does not touch it: its output goes straight to its log files, it leads
 // a process group of its own, and a small `sh` beside it leaves `pid` and then `exit` in the execution's folder.
 import { spawn } from "node:child_process";
+import { setImmediate } from "node:timers/promises";
 import { accessSync, closeSync, constants as fsConstants, mkdirSync, openSync, readFileSync, statSync } from "node:fs";
 import { constants as osConstants } from "node:os";
 import { delimiter, join } from "node:path";
@@ -40,6 +41,11 @@ const signalNames = new Map(Object.entries(osConstants.signals).map(([name, numb
 /** Runs scripts as local processes; folders lie below `dataDir`, an absolute path. */
 export function createRunner(dataDir: string, clock: Clock): Runner {
   const boot = readBootId();
+  let lastTurn = Promise.resolve();
+
+  function turn(): Promise<void> {
+    return (lastTurn = lastTurn.then(() => setImmediate()));
+  }
 
   function folderOf(execution: { batch: BatchName; id: ExecutionId }): string {
     return join(dataDir, "batches", execution.batch, "executions", execution.id);
@@ -49,7 +55,8 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
     const folder = folderOf(order.execution);
     try {
       mkdirSync(folder, { recursive: true });
-      mkdirSync(join(dataDir, "batches", order.execution.batch, "state"), { recursive: true });
+      const state = join(dataDir, "batches", order.execution.batch, "state");
+      if (statSync(state, { throwIfNoEntry: false }) === undefined) mkdirSync(state, { recursive: true });
       const env = { ...order.baseEnv, ...readEnvFiles(order.envFiles), ...order.ownEnv };
       const bash = findBash(env["PATH"] ?? "");
       if (!statSync(order.cwd, { throwIfNoEntry: false })?.isDirectory()) throw new Error(`the revision ${order.cwd} is gone`);
@@ -138,7 +145,7 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
     };
   }
 
-  return { start, adopt, boot };
+  return { turn, start, adopt, boot };
 }
 
 /** Whether scripts with this environment find bash. */
@@ -150,17 +157,27 @@ export function hasBash(env: Readonly<Record<string, string>>): boolean {
   }
 }
 
+/** Where it was found last, and on which PATH. */
+let found = { path: "", bash: "" };
+
 function findBash(path: string): string {
+  if (found.path === path && isExecutable(found.bash)) return found.bash;
   for (const folder of path.split(delimiter)) {
-    const candidate = join(folder, "bash");
-    try {
-      accessSync(candidate, fsConstants.X_OK);
-      return candidate;
-    } catch {
-      // not in this one
-    }
+    const bash = join(folder, "bash");
+    if (!isExecutable(bash)) continue;
+    found = { path, bash };
+    return bash;
   }
   throw new Error("bash is not on the agent's PATH");
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, fsConstants.X_OK);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function readEnvFiles(paths: readonly string[]): Record<string, string> {

@@ -65,7 +65,9 @@ export interface Executor {
 export function createExecutor(deps: ExecutorDeps): Executor {
   const { clock, newId, history, runner, log } = deps;
   const queue = createQueue(clock);
-  const running = new Map<ExecutionId, { attempt: Attempt; done: Promise<void> }>();
+  const running = new Map<ExecutionId, Attempt>();
+  /** Work that ends with an end on record. */
+  const unfinished = new Set<Promise<void>>();
   /** All that is queued or running, by batch. */
   const openOf = new Map<BatchName, Set<ExecutionId>>();
   /** Of a start that waits for a place: the row of the due times that it missed meanwhile. */
@@ -143,8 +145,8 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   }
 
   function replace(id: ExecutionId): void {
-    const entry = running.get(id);
-    if (entry !== undefined) return entry.attempt.stop("replaced");
+    const attempt = running.get(id);
+    if (attempt !== undefined) return attempt.stop("replaced");
     const waiting = history.find(id);
     if (waiting?.status === "queued") void refuse(waiting, "replaced", "a newer start took its place");
   }
@@ -271,7 +273,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const { revision, commit, batch } = definition;
     const execution = transition(queued, { kind: "start", at: now, revision, commit, boot: runner.boot });
     // Recorded before the process exists: whatever happens now, this due time is never started again.
-    const recorded = history.save(execution);
+    const recorded = history.save(execution).then(() => runner.turn());
     follow(execution, { recorded, launch: () => launch(execution, batch), timeoutMs: batch.timeoutMs, onUnrecorded: () => backOff(queued) });
   }
 
@@ -291,14 +293,24 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   ): void {
     const { recorded, launch, timeoutMs } = how;
     const attempt = createAttempt(execution, { clock, log, recorded, launch, timeoutMs, onSeen: history.show, trimLogs: () => deps.trimLogs(execution), readProgress: () => deps.readProgress(execution) });
-    const done = attempt.ended
-      .then(finish, how.onUnrecorded)
+    running.set(execution.id, attempt);
+    // The next in line has its place as soon as the process is gone, while the end is being written.
+    const giveUpPlace = () => {
+      running.delete(execution.id);
+      pump();
+    };
+    const finished = attempt.ended
+      .then((ended) => {
+        const recorded = finish(ended);
+        giveUpPlace();
+        return recorded;
+      }, () => {
+        how.onUnrecorded();
+        giveUpPlace();
+      })
       .catch((error: unknown) => log.error("an execution could not be ended in order", { batch: execution.batch, id: execution.id, error: String(error) }))
-      .finally(() => {
-        running.delete(execution.id);
-        pump();
-      });
-    running.set(execution.id, { attempt, done });
+      .finally(() => unfinished.delete(finished));
+    unfinished.add(finished);
   }
 
   /** It could not be recorded, so it must not run: it waits until its history can be written. Others go on. */
@@ -337,9 +349,9 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   async function stop(graceMs: number): Promise<void> {
     stopping = true;
     queue.stopDelays();
-    const all = () => Promise.all([...running.values()].map((entry) => entry.done));
+    const all = () => Promise.all(unfinished);
     if (await within(all(), graceMs)) return;
-    for (const entry of running.values()) entry.attempt.stop("shutdown", killAtShutdownMs);
+    for (const attempt of running.values()) attempt.stop("shutdown", killAtShutdownMs);
     // A process that not even SIGKILL ends (it hangs in the kernel) is left to the next agent.
     await within(all(), killAtShutdownMs + lastWaitMs);
   }
@@ -360,7 +372,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     resume,
     counts: () => ({ running: running.size, queued: queue.size() }),
     openRuns,
-    revisionsInUse: () => new Set([...running.values()].flatMap(({ attempt }) => attempt.execution().revision ?? [])),
+    revisionsInUse: () => new Set([...running.values()].flatMap((attempt) => attempt.execution().revision ?? [])),
     stop,
   };
 }

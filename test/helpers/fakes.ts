@@ -65,6 +65,7 @@ export function fakeRunner(clock: Clock): FakeRunner {
     orders,
     signals,
     boot: "boot",
+    turn: () => Promise.resolve(),
     start(order) {
       orders.push(order);
       return launch();
