@@ -78,7 +78,7 @@ export interface WorkTree {
 
 /** Immutable copies of batch folders by digest. */
 export interface Revisions {
-  /** Copies the batch's files as they are now; false when they are no longer what `folder` says. Throws StoreError. */
+  /** Keeps the batch's files as `folder` says they are; false when they must be read again and are no longer so. Throws StoreError. */
   store(folder: Folder): Promise<boolean>;
   /** A stored revision as a folder, for the batch `name`; null when it is not there. */
   load(revision: Revision, name: BatchName): Promise<Folder | null>;

@@ -7,7 +7,7 @@ import { expect, test } from "vitest";
 const rooms: Record<string, { may: string[]; packages?: string[] }> = {
   core: { may: ["core", "errors.ts"], packages: ["yaml", "ajv/dist/2020.js", "ajv", "croner", "diff", "json-schema-to-ts"] },
   loops: { may: ["loops", "core", "ports.ts", "errors.ts"], packages: [] },
-  io: { may: ["io/files.ts", "io/archive", "core", "ports.ts", "errors.ts"] },
+  io: { may: ["io/files.ts", "io/durable.ts", "io/archive", "core", "ports.ts", "errors.ts"] },
   http: { may: ["http", "core", "ports.ts", "errors.ts"] },
   commands: { may: ["agent.ts", "foreground.ts", "config.ts", "core", "ports.ts", "errors.ts", "io", "commands"] },
   "agent.ts": { may: ["io", "http", "loops", "core", "ports.ts", "errors.ts", "config.ts"] },

@@ -1,45 +1,12 @@
-// File mechanics that several adapters share: durable writes, and walking and hashing a batch's tree. No policy.
+// File mechanics that several adapters share: walking and hashing a batch's tree. No policy.
 import { createHash } from "node:crypto";
-import { closeSync, constants, fsync, openSync, readdirSync, readFileSync, realpathSync, renameSync, statSync, writeFileSync, type Dirent } from "node:fs";
-import { open, opendir, unlink } from "node:fs/promises";
-import { dirname, join, sep } from "node:path";
-import { promisify } from "node:util";
+import { closeSync, constants, openSync, readdirSync, readFileSync, realpathSync, statSync, type Dirent } from "node:fs";
+import { open, opendir } from "node:fs/promises";
+import { join, sep } from "node:path";
 
 /** Code of a file system error (`ENOENT`), or "" for anything else. */
 export function errorCode(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
-}
-
-/** Waits for the disk only: off the event loop, where several at once share a commit of the file system's journal. */
-export const syncFile = promisify(fsync);
-
-/** Replaces a file so that after a crash or power cut it holds the old text or the new, whole. */
-export async function writeDurably(path: string, text: string): Promise<void> {
-  const temporary = `${path}.tmp`;
-  try {
-    const file = openSync(temporary, "w", 0o600);
-    try {
-      writeFileSync(file, text);
-      await syncFile(file);
-    } finally {
-      closeSync(file);
-    }
-    renameSync(temporary, path);
-  } catch (error) {
-    await unlink(temporary).catch(() => undefined);
-    throw error;
-  }
-  await syncFolder(dirname(path));
-}
-
-/** Makes renames in a folder survive a power cut. */
-export async function syncFolder(path: string): Promise<void> {
-  const folder = openSync(path, "r");
-  try {
-    await syncFile(folder);
-  } finally {
-    closeSync(folder);
-  }
 }
 
 /** Runs `work` over `items`, `limit` at a time, results in order. */

@@ -3,12 +3,12 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readlinkSync } from "node:fs";
-import { mkdir, open, readdir, readFile, realpath, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, realpath, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
 import { answeredRef, askedRefs, shownGitMessage, splitGitUrl } from "../core/remote.ts";
 import { StoreError } from "../errors.ts";
 import type { Remote } from "../ports.ts";
-import { mapLimit, syncFolder } from "./files.ts";
+import { syncFile, syncFolder } from "./durable.ts";
 
 const askMs = 30_000;
 const fetchMs = 600_000;
@@ -191,13 +191,6 @@ function environment(env: Readonly<Record<string, string | undefined>>, user: st
 /** A tree that is in force is whole after a power cut too. */
 async function syncTree(folder: string): Promise<void> {
   const entries = await readdir(folder, { withFileTypes: true, recursive: true });
-  const paths = entries.filter((entry) => entry.isFile() || entry.isDirectory()).map((entry) => join(entry.parentPath, entry.name));
-  await mapLimit([...paths, folder], 16, async (path) => {
-    const handle = await open(path, "r");
-    try {
-      await handle.sync();
-    } finally {
-      await handle.close();
-    }
-  });
+  const pathsOf = (kind: "isFile" | "isDirectory") => entries.filter((entry) => entry[kind]()).map((entry) => join(entry.parentPath, entry.name));
+  await Promise.all([...pathsOf("isFile").map(syncFile), ...[folder, ...pathsOf("isDirectory")].map(syncFolder)]);
 }

@@ -7,7 +7,8 @@ import { createLedger } from "../core/ledger.ts";
 import type { BatchDocument, BatchName, Execution, ExecutionId, Problem } from "../core/model.ts";
 import { StoreError } from "../errors.ts";
 import type { Clock, History, Logger } from "../ports.ts";
-import { breathe, errorCode, writeDurably } from "./files.ts";
+import { writeDurably } from "./durable.ts";
+import { breathe, errorCode } from "./files.ts";
 
 /** Begins the name of a folder that is on its way out; no batch has such a name. */
 const trash = ".trash-";

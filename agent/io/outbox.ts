@@ -5,7 +5,8 @@ import { join } from "node:path";
 import { placeOf } from "../core/delivery.ts";
 import { StoreError } from "../errors.ts";
 import type { Clock, Logger, Message, Outbox } from "../ports.ts";
-import { errorCode, mapLimit, syncFolder, writeDurably } from "./files.ts";
+import { syncFolder, writeDurably } from "./durable.ts";
+import { errorCode, mapLimit } from "./files.ts";
 
 const hint = "is there room in the data folder, and may the agent write there?";
 

@@ -1,15 +1,13 @@
 // Immutable copies of batch folders under data/revisions/<digest>/, shared by equal content.
 import { createHash } from "node:crypto";
 import { chmodSync, closeSync, createReadStream, existsSync, fchmodSync, mkdirSync, openSync, realpathSync, renameSync, writeFileSync } from "node:fs";
-import { chmod, mkdir, readdir, readFile, realpath, rename, rm } from "node:fs/promises";
+import { chmod, mkdir, readdir, readFile, realpath, rm } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { BatchName, Folder, Revision } from "../core/model.ts";
 import { InvariantError, StoreError } from "../errors.ts";
 import type { BatchSource, RevisionFile, Revisions } from "../ports.ts";
-import { errorCode, hashTree, syncFile, syncFolder, unlimited, walkTree, type OpenArchive, type Tree, type TreeFile } from "./files.ts";
-
-/** Files of a copy that wait for the disk together. */
-const openAtOnce = 32;
+import { syncFile, syncFolder } from "./durable.ts";
+import { errorCode, hashTree, unlimited, walkTree, type OpenArchive, type Tree, type TreeFile } from "./files.ts";
 
 /**
  * @param dataDir  the agent's data folder
@@ -29,14 +27,17 @@ export function createRevisions(dataDir: string, root: string, sourceOf: (root: 
     const staging = join(home, `.staging-${process.pid}-${staged++}`);
     try {
       mkdirSync(staging, { recursive: true });
-      if ((await opened(folder, ({ files, faults }) => (faults.length > 0 ? Promise.resolve(null) : copy(files, staging)))) !== folder.digest) {
+      if (folder.files !== undefined) await writeOut(folder.files, staging);
+      else if ((await opened(folder, ({ files, faults }) => (faults.length > 0 ? Promise.resolve(null) : copy(files, staging)))) !== folder.digest) {
         await remove(staging);
         return false;
       }
-      await rename(staging, join(home, folder.digest)).catch(async (error: unknown) => {
+      try {
+        renameSync(staging, join(home, folder.digest));
+      } catch (error) {
         if (!["ENOTEMPTY", "EEXIST"].includes(errorCode(error))) throw error;
         await remove(staging); // another batch with the same content was faster
-      });
+      }
       await syncFolder(home);
       return true;
     } catch (error) {
@@ -112,39 +113,59 @@ async function digest(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Copies and hashes in one pass, so that the digest is that of the copy; all on disk, and read-only, when it resolves. */
-async function copy(files: readonly TreeFile[], target: string): Promise<string> {
-  const folders = new Set([target]);
-  let open: number[] = [];
-  let current: TreeFile | null = null;
-  const finish = async () => {
-    const done = open;
-    open = [];
-    try {
-      await Promise.all(done.map((file) => syncFile(file)));
-    } finally {
-      done.forEach((file) => closeSync(file));
-    }
-  };
-  const begin = (file: TreeFile) => {
-    const path = join(target, file.path);
-    for (let folder = dirname(path); !folders.has(folder); folder = dirname(folder)) folders.add(folder);
-    mkdirSync(dirname(path), { recursive: true });
-    open.push(openSync(path, "w"));
-    fchmodSync(open.at(-1) as number, file.executable ? 0o555 : 0o444);
-    current = file;
-  };
+/** Writes files as they were read; all on disk, and read-only, when it resolves. */
+async function writeOut(files: NonNullable<Folder["files"]>, target: string): Promise<void> {
+  const copy = beginCopy(target);
   try {
-    const digest = await hashTree(files, async (file, bytes) => {
-      if (current !== file && open.length >= openAtOnce) await finish();
-      if (current !== file) begin(file);
-      writeFileSync(open.at(-1) as number, bytes);
-    });
-    for (const folder of folders) chmodSync(folder, 0o555);
-    return digest;
+    for (const { path, executable, bytes } of files) copy.write(path, executable, bytes);
   } finally {
-    await finish();
+    copy.close();
   }
+  await copy.settled();
+}
+
+/** Reads, copies and hashes in one pass, so that the digest is that of the copy; all on disk, and read-only, when it resolves. */
+async function copy(files: readonly TreeFile[], target: string): Promise<string> {
+  const copy = beginCopy(target);
+  const digest = await hashTree(files, ({ path, executable }, bytes) => copy.write(path, executable, bytes)).finally(copy.close);
+  await copy.settled();
+  return digest;
+}
+
+/** A copy that grows file by file; what is written to one path in a row is one file. Close it, then wait until it is settled. */
+function beginCopy(target: string) {
+  const folders = new Set([target]);
+  const paths: string[] = [];
+  let current: { path: string; file: number } | null = null;
+
+  function close(): void {
+    if (current !== null) closeSync(current.file);
+    current = null;
+  }
+
+  function begin(path: string, executable: boolean): number {
+    close();
+    const whole = join(target, path);
+    const folder = dirname(whole);
+    if (folder !== target) mkdirSync(folder, { recursive: true });
+    for (let above = folder; !folders.has(above); above = dirname(above)) folders.add(above);
+    const file = openSync(whole, "w");
+    current = { path, file };
+    paths.push(whole);
+    fchmodSync(file, executable ? 0o555 : 0o444);
+    return file;
+  }
+
+  return {
+    write(path: string, executable: boolean, bytes: Uint8Array): void {
+      writeFileSync(current?.path === path ? current.file : begin(path, executable), bytes);
+    },
+    close,
+    async settled(): Promise<void> {
+      for (const folder of folders) chmodSync(folder, 0o555);
+      await Promise.all([...paths.map(syncFile), ...[...folders].map(syncFolder)]);
+    },
+  };
 }
 
 async function remove(folder: string): Promise<void> {

@@ -11,6 +11,8 @@ import { errorCode, hashTree, isWithin, walkTree, type OpenArchive, type Tree, t
 
 const settingsNames = ["batch.yaml", "batch.yml"];
 const keptBytes = 1024 * 1024;
+/** Most batches are a few small files: their bytes are passed on, so that they are read once. */
+const smallBytes = 64 * 1024;
 /** What changed more recently may change again with the same times: some file systems count in whole seconds. */
 const surelyOlderMs = 2_000;
 
@@ -160,14 +162,16 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
       return { kind: "found", changedAt, folder: empty(name, entry, problems, content) };
     }
 
+    const small = files.reduce((sum, file) => sum + file.size, 0) <= smallBytes;
     const kept = new Map<string, Uint8Array[]>();
     const digest = (await hashTree(files, (file, bytes) => {
-      if (file !== scriptFile && !settingsFiles.includes(file)) return;
+      if (!small && file !== scriptFile && !settingsFiles.includes(file)) return;
       const chunks = kept.get(file.path) ?? [];
       if (chunks.reduce((sum, chunk) => sum + chunk.length, 0) <= keptBytes) chunks.push(bytes);
       kept.set(file.path, chunks);
     })) as Revision;
     const bytesOf = (file: TreeFile) => Buffer.concat(kept.get(file.path) ?? []).subarray(0, keptBytes + 1);
+    const asRead = small && files.every((file) => kept.get(file.path)?.[0]?.length === file.size);
     return {
       kind: "found",
       changedAt,
@@ -179,6 +183,7 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
         digest,
         settings: settingsFiles.map((file) => ({ file: file.path, bytes: bytesOf(file), size: file.size })),
         script: scriptFile === undefined ? null : { bytes: bytesOf(scriptFile), size: scriptFile.size },
+        ...(asRead ? { files: files.map((file) => ({ path: file.path, executable: file.executable, bytes: kept.get(file.path)?.[0] as Uint8Array })) } : {}),
         problems: [],
       },
     };
@@ -190,7 +195,7 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
 /** Whether a file is still the one it was, as far as can be told without reading it. */
 async function stampOf(path: string): Promise<{ stamp: string; changedAt: number }> {
   const { dev, ino, size, mtimeMs, ctimeMs } = await stat(path);
-  return { stamp: [dev, ino, size, mtimeMs, ctimeMs].join(":"), changedAt: Math.max(mtimeMs, ctimeMs) };
+  return { stamp: [dev, ino, size, mtimeMs, ctimeMs].join(":"), changedAt: Math.floor(Math.max(mtimeMs, ctimeMs)) }; // by the clock's whole ms, or it changed in the future
 }
 
 const hints = {

@@ -8,7 +8,8 @@ import type { BatchSource, Clock, History, Loaded, Logger, Revisions, Unchanged,
 
 const debounceMs = 100;
 const settleMs = 100;
-const parallelLoads = 8;
+/** So many that their files wait for the disk together. */
+const parallelApplies = 10_000;
 /** After so many looks that each saw something else it is a problem, and looked at less often. */
 const unsettledAfter = 50;
 const restlessMs = 5_000;
@@ -471,5 +472,5 @@ async function eachLimited<T>(items: readonly T[], work: (item: T) => Promise<vo
       await work(item);
     }
   }
-  await Promise.all(Array.from({ length: Math.min(parallelLoads, items.length) }, lane));
+  await Promise.all(Array.from({ length: Math.min(parallelApplies, items.length) }, lane));
 }

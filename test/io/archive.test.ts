@@ -318,9 +318,10 @@ describe("a source of archives", () => {
 
   test("what changed since it was read is not stored", async () => {
     const { revisions, data, put, folder } = setUp();
-    put("x.zip", zip(plainEntries));
+    const large = { name: "rows.csv", data: "1,2,3\n".repeat(20_000) };
+    put("x.zip", zip([...plainEntries, large]));
     const found = await folder("x");
-    put("x.zip", zip([...plainEntries, { name: "more", data: "" }]));
+    put("x.zip", zip([...plainEntries, large, { name: "more", data: "" }]));
     expect(await revisions.store(found)).toBe(false);
     expect(readdirSync(join(data, "revisions"))).toEqual([]);
   });

@@ -156,12 +156,23 @@ describe("revisions", () => {
 
   test("what changed since it was read is not stored", async () => {
     const { root, data, revisions } = setUp();
+    write(join(root, "a"), { "rows.csv": "1,2,3\n".repeat(20_000) });
     const folder = await folderOf(root, "a");
     write(join(root, "a"), { "script.sh": "false\n" });
     expect(await revisions.store(folder)).toBe(false);
     rmSync(join(root, "a"), { recursive: true });
     expect(await revisions.store(folder)).toBe(false);
     expect(stored(data)).toEqual([]);
+  });
+
+  test("few small files are stored as they were read, whatever they are by now", async () => {
+    const { root, revisions } = setUp();
+    write(join(root, "a"), { "lib/rates.csv": "EUR,1\n" });
+    const folder = await folderOf(root, "a");
+    write(join(root, "a"), { "script.sh": "false\n" });
+    expect(await revisions.store(folder)).toBe(true);
+    expect((await revisions.load(folder.digest, "a" as BatchName))?.digest).toBe(folder.digest);
+    expect(readFileSync(join(revisions.path(folder.digest), "lib/rates.csv"), "utf8")).toBe("EUR,1\n");
   });
 
   test("a damaged revision is not given out", async () => {

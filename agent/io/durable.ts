@@ -1,0 +1,122 @@
+// Makes what was written survive a power cut: file by file off the event loop, and, where very many wait at once, all
+// of them by one `sync` of their file system. No policy.
+import { execFile } from "node:child_process";
+import { close, closeSync, fsync, open, openSync, renameSync, statSync, writeFileSync } from "node:fs";
+import { unlink } from "node:fs/promises";
+import { dirname } from "node:path";
+import { setTimeout } from "node:timers/promises";
+import { promisify } from "node:util";
+
+const opened = promisify(open);
+const synced = promisify(fsync);
+const closed = promisify(close);
+
+/** Files waited for one by one, at once: they share commits of the file system's journal. */
+const lanes = 8;
+/** A thousand files take the disk a second one by one, and a tenth of that together. */
+const many = 64;
+const lookMs = 20;
+const mostLooks = 50;
+
+interface Waiting {
+  path: string;
+  /** A folder on the same file system. */
+  folder: string;
+  done(): void;
+  failed(error: unknown): void;
+}
+
+let waiting: Waiting[] = [];
+let alone = 0;
+let together = false;
+
+/** Resolves once what was written to a file is on disk. Rejects with the file system's error. */
+export const syncFile = (path: string): Promise<void> => sync(path, dirname(path));
+
+/** Resolves once what was made or renamed in a folder is on disk. Rejects with the file system's error. */
+export const syncFolder = (path: string): Promise<void> => sync(path, path);
+
+function sync(path: string, folder: string): Promise<void> {
+  return new Promise((done, failed) => {
+    waiting.push({ path, folder, done, failed });
+    next();
+  });
+}
+
+function next(): void {
+  if (together) return;
+  if (waiting.length >= many) {
+    together = true;
+    void syncAll().finally(() => {
+      together = false;
+      next();
+    });
+    return;
+  }
+  while (alone < lanes) {
+    const one = waiting.shift();
+    if (one === undefined) return;
+    alone += 1;
+    void syncOne(one).finally(() => {
+      alone -= 1;
+      next();
+    });
+  }
+}
+
+async function syncOne({ path, done, failed }: Waiting): Promise<void> {
+  try {
+    const file = await opened(path, "r");
+    try {
+      await synced(file);
+    } finally {
+      await closed(file);
+    }
+    done();
+  } catch (error) {
+    failed(error);
+  }
+}
+
+/**
+ * By coreutils' or busybox's `sync -f`, once for each file system; one by one where that is not to be had. As long as more
+ * come it waits for them: while the disk is at it, to make another file takes twice as long.
+ */
+async function syncAll(): Promise<void> {
+  for (let [looks, count] = [0, 0]; count < waiting.length && looks < mostLooks; looks++) {
+    count = waiting.length;
+    await setTimeout(lookMs);
+  }
+  const all = waiting;
+  waiting = [];
+  const disks = new Map<number, string>();
+  for (const folder of new Set(all.map((one) => one.folder))) {
+    const info = statSync(folder, { throwIfNoEntry: false });
+    if (info !== undefined) disks.set(info.dev, folder);
+  }
+  try {
+    await promisify(execFile)("sync", ["-f", ...disks.values()]);
+    for (const { done } of all) done();
+  } catch {
+    for (const one of all) await syncOne(one);
+  }
+}
+
+/** Replaces a file so that after a crash or power cut it holds the old text or the new, whole. */
+export async function writeDurably(path: string, text: string): Promise<void> {
+  const temporary = `${path}.tmp`;
+  try {
+    const file = openSync(temporary, "w", 0o600);
+    try {
+      writeFileSync(file, text);
+    } finally {
+      closeSync(file);
+    }
+    await syncFile(temporary);
+    renameSync(temporary, path);
+  } catch (error) {
+    await unlink(temporary).catch(() => undefined);
+    throw error;
+  }
+  await syncFolder(dirname(path));
+}
