@@ -42,7 +42,11 @@ export function lastDay(executions: readonly Execution[], now: EpochMs): Executi
 
 /** Names with the most time at work in the last day first; those that only have a coming start after them. */
 export function busiestFirst(batches: readonly { name: string; executions: readonly Execution[] }[], now: EpochMs): string[] {
-  const work = new Map(batches.map(({ name, executions }) => [name, executions.reduce((sum, execution) => sum + 1 + spanOf(execution, now).to - spanOf(execution, now).from, 0)]));
+  const atWork = (execution: Execution) => {
+    const { from, to } = spanOf(execution, now);
+    return 1 + to - from;
+  };
+  const work = new Map(batches.map(({ name, executions }) => [name, executions.reduce((sum, execution) => sum + atWork(execution), 0)]));
   return batches.map(({ name }) => name).sort((a, b) => (work.get(b) ?? 0) - (work.get(a) ?? 0) || (a < b ? -1 : 1));
 }
 
