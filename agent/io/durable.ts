@@ -89,12 +89,12 @@ async function syncAll(): Promise<void> {
   }
   const all = waiting;
   waiting = [];
-  const disks = new Map<number, string>();
-  for (const folder of new Set(all.map((one) => one.folder))) {
-    const info = statSync(folder, { throwIfNoEntry: false });
-    if (info !== undefined) disks.set(info.dev, folder);
-  }
   try {
+    const disks = new Map<number, string>();
+    for (const folder of new Set(all.map((one) => one.folder))) {
+      const info = statSync(folder, { throwIfNoEntry: false });
+      if (info !== undefined) disks.set(info.dev, folder);
+    }
     await promisify(execFile)("sync", ["-f", ...disks.values()]);
     for (const { done } of all) done();
   } catch {

@@ -8,8 +8,10 @@ import type { BatchSource, Clock, History, Loaded, Logger, Revisions, Unchanged,
 
 const debounceMs = 100;
 const settleMs = 100;
-/** So many that their files wait for the disk together. */
-const parallelApplies = 10_000;
+/** What must be read again, or unpacked, holds files open. */
+const parallelLoads = 8;
+/** What is at hand is written out by so many that their files wait for the disk together. */
+const parallelWrites = 10_000;
 /** After so many looks that each saw something else it is a problem, and looked at less often. */
 const unsettledAfter = 50;
 const restlessMs = 5_000;
@@ -196,7 +198,12 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       return;
     }
     const actions = planReconcile(desired, current(desired), clock.now());
-    await eachLimited(actions, (action) => apply(action, head));
+    const atHand = (action: Action) => action.kind === "apply" && action.folder.files !== undefined;
+    const carryOut = (action: Action) => apply(action, head);
+    await Promise.all([
+      eachLimited(actions.filter(atHand), parallelWrites, carryOut),
+      eachLimited(actions.filter((action) => !atHand(action)), parallelLoads, carryOut),
+    ]);
     connect();
     if (!all) return;
     if (lastVerifiedAt === null) log.info("folder read", { entries: present.size, problems: [...entries.values()].filter((entry) => entry.problems.length > 0).length });
@@ -224,7 +231,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       if (root === null) log.error("the folder of batches cannot be read; what is in force stays", { error: message });
       const hint = "nothing is unscheduled because of this; the agent tries again at every resync";
       root = { batch: "", file: null, line: null, column: null, path: null, code: "unreadable", message, hint };
-      await eachLimited(history.names(), hydrate);
+      await eachLimited(history.names(), parallelLoads, hydrate);
       connect();
       return null;
     }
@@ -463,7 +470,7 @@ function unsettled(name: string): Problem {
   return { batch: name, file: null, line: null, column: null, path: null, code: "unsettled", message: "its files keep changing", hint };
 }
 
-async function eachLimited<T>(items: readonly T[], work: (item: T) => Promise<void>): Promise<void> {
+async function eachLimited<T>(items: readonly T[], limit: number, work: (item: T) => Promise<void>): Promise<void> {
   let next = 0;
   async function lane(): Promise<void> {
     for (;;) {
@@ -472,5 +479,5 @@ async function eachLimited<T>(items: readonly T[], work: (item: T) => Promise<vo
       await work(item);
     }
   }
-  await Promise.all(Array.from({ length: Math.min(parallelApplies, items.length) }, lane));
+  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane));
 }
