@@ -292,6 +292,8 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     how: { recorded: Promise<void>; launch(): Process; timeoutMs: number | null; onUnrecorded(): void },
   ): void {
     const { recorded, launch, timeoutMs } = how;
+    let unrecorded = false;
+    void recorded.catch(() => (unrecorded = true));
     const attempt = createAttempt(execution, { clock, log, recorded, launch, timeoutMs, onSeen: history.show, trimLogs: () => deps.trimLogs(execution), readProgress: () => deps.readProgress(execution) });
     running.set(execution.id, attempt);
     // The next in line has its place as soon as the process is gone, while the end is being written.
@@ -304,9 +306,11 @@ export function createExecutor(deps: ExecutorDeps): Executor {
         const recorded = finish(ended);
         giveUpPlace();
         return recorded;
-      }, () => {
-        how.onUnrecorded();
+      }, (error: unknown) => {
+        if (unrecorded) how.onUnrecorded();
         giveUpPlace();
+        // Whatever else went wrong, it may have been started: it stays on record as running, and is never started again.
+        if (!unrecorded) throw error;
       })
       .catch((error: unknown) => log.error("an execution could not be ended in order", { batch: execution.batch, id: execution.id, error: String(error) }))
       .finally(() => unfinished.delete(finished));

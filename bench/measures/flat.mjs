@@ -65,9 +65,11 @@ async function runMany(home, marks) {
     graph: () => emptyGraph,
     paths: { revision: createRevisions(home, root, createSource).path, state: (/** @type {string} */ name) => join(home, name), execution: folder },
     trimLogs: () => Promise.resolve({ stdoutBytes: 0, stderrBytes: 0, cut: false }),
+    readProgress: () => Promise.resolve(null),
     baseEnv: {},
     runner: {
       boot: null,
+      turn: () => Promise.resolve(),
       start(/** @type {any} */ { execution }) {
         mkdirSync(folder(execution.batch, execution.id), { recursive: true });
         return { pid: 1, ended: Promise.resolve({ ...over, finishedAt: Date.now() }), signal: quiet, lingers: () => false };

@@ -83,6 +83,23 @@ describe("executor", () => {
     expect(rows()[0]).toMatchObject({ ...want, durationMs: 1_500, stdoutBytes: 1, stderrBytes: 2, pid: 1_001 });
   });
 
+  test("whatever goes wrong once a start is on record, it is not started again", async () => {
+    const other = batch({ name: "other" as BatchName, concurrency: "allow" });
+    const { runner, due, rows, executor } = await setUp({ batches: [batch(), other] });
+    const launched: string[] = [];
+    runner.start = ({ execution: { batch: name } }) => {
+      launched.push(name);
+      throw new Error("out of order");
+    };
+    due(t0);
+    for (let i = 1; i <= 5; i++) {
+      await executor.manual("other"); // as long as it would take to start the first one anew
+      await eventually(() => launched.filter((name) => name === "other").length === i);
+    }
+    expect(launched.filter((name) => name === "report")).toHaveLength(1);
+    expect(rows()).toMatchObject([{ status: "running" }]);
+  });
+
   test("a start while an earlier one runs is an overlap", async () => {
     const { due, rows, started } = await setUp();
     due(t0);
