@@ -19,7 +19,6 @@ import { openHistory } from "./io/history.ts";
 import { takeLock } from "./io/lock.ts";
 import { createLogStore } from "./io/logs.ts";
 import { readProgress } from "./io/progress.ts";
-import { createMailer } from "./io/mail.ts";
 import { createOutbox } from "./io/outbox.ts";
 import { createRevisions } from "./io/revision.ts";
 import { createProbe } from "./io/probe.ts";
@@ -112,7 +111,7 @@ export async function startAgent(
     let saidNoMail = false;
     let watching = false;
 
-    const mailer = config.smtpUrl === null ? null : createMailer(config.smtpUrl, { from: config.mailFrom, hostname: hostname() });
+    const mailer = config.smtpUrl === null ? null : (await import("./io/mail.ts")).createMailer(config.smtpUrl, { from: config.mailFrom, hostname: hostname() });
     const webhooks = await openWebhookCaller({ clock, secretFile: config.webhookSecretFile, userAgent: `batch-agent/${version}` });
     const outbox = createOutbox(dataDir, { clock, log });
     const deliveries = createDeliveries({ clock, log, outbox, couriers: { mail: mailer, webhook: webhooks } });

@@ -140,11 +140,16 @@ export interface LogSizes {
 }
 
 /** The log files of executions. */
+/** Hands over pieces one after the other; the memory of one is used again once `write` has resolved. */
+export type LogCopy = (write: (piece: Uint8Array) => Promise<void>) => Promise<void>;
+
 export interface LogStore {
   /** Size in bytes and time of the last write; null when there is no such file. */
   stat(batch: BatchName, id: ExecutionId, stream: LogStream): Promise<{ size: number; changedAt: EpochMs } | null>;
   /** Bytes from `start` up to but without `end`; stops early when the file is shorter. Read as the reader asks for them. */
   read(batch: BatchName, id: ExecutionId, stream: LogStream, start: number, end: number): ReadableStream<Uint8Array>;
+  /** The same bytes, piece by piece. Rejects when it is shorter, cannot be read, or `write` does. */
+  copy(batch: BatchName, id: ExecutionId, stream: LogStream, start: number, end: number): LogCopy;
   /** Cuts both logs to `limit` bytes, even while they are written; their sizes now, and whether one was longer. */
   trim(batch: BatchName, id: ExecutionId, limit: number): Promise<LogSizes & { cut: boolean }>;
   /** Offset at which the last `lines` lines before `end` begin; an unfinished last line counts. */

@@ -21,7 +21,7 @@ export async function run(
   if (config.git === null && !info?.isDirectory()) {
     throw new ConfigError(`there is no folder of batches at ${folder}`, "name it as in `batch-agent run path/to/batches.d`, or make it");
   }
-  const log = createLogger({ level: config.logLevel, people: deps.people });
+  const log = await createLogger({ level: config.logLevel, people: deps.people });
   const agent = await startAgent(folder, config, { log, env: deps.env, version: deps.version, onLockLost: deps.onLockLost });
   log.info(`batch-agent ${deps.version} runs ${config.git === null ? folder : "the repository of --git-url"}; dashboard: ${agent.url}`, { url: agent.url });
   return { agent, config };

@@ -2,10 +2,10 @@
 import { Readable } from "node:stream";
 import { createGzip } from "node:zlib";
 import type { Context } from "hono";
-import { Header } from "tar";
 import type { Execution } from "../core/model.ts";
 import { executionView } from "../core/views.ts";
 import type { LogStore, LogStream } from "../ports.ts";
+import { withCopy } from "./copies.ts";
 import { problemResponse } from "./problem.ts";
 import { integer } from "./query.ts";
 
@@ -42,8 +42,9 @@ export async function logResponse(c: Context, logs: LogStore, execution: Executi
     }
   }
   headers["Content-Length"] = String(end - start);
-  const body = c.req.method === "HEAD" || end === start ? null : logs.read(batch, id, stream, start, end);
-  return new Response(body, { status, headers });
+  if (c.req.method === "HEAD" || end === start) return new Response(null, { status, headers });
+  const response = new Response(logs.read(batch, id, stream, start, end), { status, headers });
+  return withCopy(response, logs.copy(batch, id, stream, start, end));
 }
 
 function isKnown(header: string | undefined, etag: string): boolean {
@@ -101,6 +102,7 @@ interface TarEntry {
 
 /** Exactly `size` bytes an entry, as its header promises: a file that came out shorter is filled up with zeros. */
 async function* tarBlocks(entries: readonly TarEntry[]): AsyncGenerator<Uint8Array> {
+  const { Header } = await import("tar");
   for (const { path, size, changedAt, bytes } of entries) {
     const header = new Header({ path, size, mode: 0o644, uid: 0, gid: 0, type: "File", mtime: new Date(changedAt) });
     header.encode();

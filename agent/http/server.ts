@@ -1,9 +1,10 @@
 // Serves the app over HTTP, within limits a slow or hostile client cannot stretch.
 import { once } from "node:events";
-import type { Server } from "node:http";
+import type { Server, ServerResponse } from "node:http";
 import { createAdaptorServer } from "@hono/node-server";
 import type { Hono } from "hono";
 import { ConfigError } from "../errors.ts";
+import { sendCopy } from "./copies.ts";
 
 export interface HttpServer {
   url: string;
@@ -34,7 +35,11 @@ export async function listen(app: Hono, options: ListenOptions): Promise<HttpSer
     maxHeaderSize: 16 * 1024,
     connectionsCheckingInterval: Math.min(headersTimeout, 5_000),
   };
-  const server = createAdaptorServer({ fetch: app.fetch, hostname: host, serverOptions }) as Server; // hostname: for a request without Host
+  const server = createAdaptorServer({
+    fetch: async (request, env) => sendCopy(await app.fetch(request, env), env.outgoing as ServerResponse),
+    hostname: host, // for a request without Host
+    serverOptions,
+  }) as Server;
   server.maxConnections = 1_000;
   server.on("clientError", (_error, socket) => socket.destroy());
   server.listen(options.port, options.host);

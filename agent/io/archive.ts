@@ -6,8 +6,6 @@ import { join } from "node:path";
 import { topOf, type ArchiveFault, type ArchiveLimits } from "../core/archive.ts";
 import { StoreError } from "../errors.ts";
 import { createShelf, Refused, roomHint } from "./archive/shelf.ts";
-import { untar } from "./archive/tar.ts";
-import { unzip } from "./archive/zip.ts";
 import { walkTree, type OpenArchive } from "./files.ts";
 
 /** So long without a byte and it is given up: a library that waits for ever must not stop the reconcile. */
@@ -63,9 +61,13 @@ async function fill(staging: string, archive: FileHandle, path: string, size: nu
     timer = setTimeout(giveUp, stallMs);
   });
   const shelf = createShelf(staging, limits, () => timer?.refresh());
-  const unpacking = path.endsWith(".zip") ? unzip(archive, size, limits, shelf, stop.signal) : untar(archive, !path.endsWith(".tar"), limits, shelf, stop.signal);
+  // Most agents never see one: what reads them is loaded with the first.
+  const unpack = async () => {
+    if (path.endsWith(".zip")) await (await import("./archive/zip.ts")).unzip(archive, size, limits, shelf, stop.signal);
+    else await (await import("./archive/tar.ts")).untar(archive, !path.endsWith(".tar"), limits, shelf, stop.signal);
+  };
   try {
-    await Promise.race([unpacking, stalled]);
+    await Promise.race([unpack(), stalled]);
     await shelf.link();
     return null;
   } catch (error) {

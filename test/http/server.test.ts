@@ -1,7 +1,9 @@
 // A listening server and readers that stall, vanish or dawdle.
-import { readdirSync, readlinkSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { readdirSync, readlinkSync, truncateSync } from "node:fs";
 import { connect } from "node:net";
 import { once } from "node:events";
+import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { listen, type HttpServer } from "../../agent/http/server.ts";
 import { serve } from "../helpers/http.ts";
@@ -50,6 +52,37 @@ test("a log comes whole over the wire", async () => {
   const text = "0123456789abcdef\n".repeat(100_000);
   const { id } = await add(execution({ status: "succeeded" }), { stdout: text });
   expect(await (await fetch(`${server.url}/api/executions/${id}/stdout`)).text()).toBe(text);
+  await eventually(() => openLogs() === 0);
+});
+
+test("a slow reader gets the very bytes of a log and of a part of it, with the head that the app gave", async () => {
+  const { server, add, app } = await start();
+  const bytes = randomBytes(5 * 1024 * 1024 + 17);
+  const { id } = await add(execution({ status: "succeeded" }), { stdout: bytes });
+  const path = `/api/executions/${id}/stdout`;
+  for (const [range, from, to] of [[undefined, 0, bytes.length], ["bytes=7-3000000", 7, 3_000_001], ["bytes=-5", bytes.length - 5, bytes.length]] as const) {
+    const headers: Record<string, string> = range === undefined ? {} : { range };
+    const response = await fetch(server.url + path, { headers });
+    const asked = await app.request(path, { headers });
+    for (const [name, value] of asked.headers) expect(response.headers.get(name)).toBe(value);
+    expect(response.status).toBe(asked.status);
+    const pieces: Uint8Array[] = [];
+    for await (const piece of response.body ?? []) {
+      pieces.push(piece as Uint8Array);
+      if (pieces.length % 8 === 1) await new Promise((done) => setTimeout(done, 2));
+    }
+    expect(Buffer.concat(pieces).equals(bytes.subarray(from, to))).toBe(true);
+    expect(Buffer.from(await asked.arrayBuffer()).equals(bytes.subarray(from, to))).toBe(true);
+  }
+  await eventually(() => openLogs() === 0);
+});
+
+test("who reads a log that is cut meanwhile notices that less came than was said", async () => {
+  const { server, add, data } = await start();
+  const { id, batch } = await add(execution({ status: "succeeded" }), { stdout: Buffer.alloc(64 * 1024 * 1024, "x") });
+  const response = await fetch(`${server.url}/api/executions/${id}/stdout`);
+  truncateSync(join(data, "batches", batch, "executions", id, "stdout.log"), 1);
+  await expect(response.arrayBuffer()).rejects.toThrow();
   await eventually(() => openLogs() === 0);
 });
 
