@@ -31,7 +31,8 @@ export function createUnpacker(home: string, limits: ArchiveLimits): OpenArchive
       const fault = await fill(staging, archive, path, info.size, limits);
       if (fault !== null) return await refuse(fault);
       const top = topOf((await readdir(staging, { withFileTypes: true })).map((entry) => ({ name: entry.name, folder: entry.isDirectory() })));
-      const tree = await walkTree(await realpath(staging), join(staging, top), { files: limits.entries, bytes: limits.bytes });
+      const real = await realpath(staging);
+      const tree = await walkTree(real, join(real, top), { files: limits.entries, bytes: limits.bytes });
       return await work({ ...tree, changedMs });
     } catch (error) {
       // A file that is missing in here must not be taken for an archive that is.

@@ -1,6 +1,6 @@
 // File mechanics that several adapters share: walking and hashing a batch's tree. No policy.
 import { createHash } from "node:crypto";
-import { closeSync, constants, openSync, readdirSync, readFileSync, realpathSync, statSync, type Dirent } from "node:fs";
+import { closeSync, constants, lstatSync, openSync, readdirSync, readFileSync, realpathSync, statSync, type Dirent } from "node:fs";
 import { open, opendir } from "node:fs/promises";
 import { join, sep } from "node:path";
 
@@ -81,8 +81,8 @@ export const unlimited: TreeLimits = { files: Infinity, bytes: Infinity };
 const deepest = 32;
 
 /**
- * Lists the files of a batch, links followed within `root` (a real path). Left out: names that begin with `..` or are
- * `.git`, and what editors leave behind while one types. Throws the file system's own errors.
+ * Lists the files of a batch, links followed within `root`, a real path that `folder` is or lies right below. Left out: names that begin
+ * with `..` or are `.git`, and what editors leave behind while one types. Throws the file system's own errors, ENOTDIR for a plain file.
  */
 export async function walkTree(root: string, folder: string, limits: TreeLimits = treeLimits): Promise<Tree> {
   const files: TreeFile[] = [];
@@ -145,7 +145,7 @@ export async function walkTree(root: string, folder: string, limits: TreeLimits 
     }
   }
 
-  const start = realpathSync.native(folder); // a folder that is a link itself, as in a volume with `items`
+  const start = lstatSync(folder).isSymbolicLink() ? realpathSync.native(folder) : folder; // a link, as in a volume with `items`
   if (isWithin(root, start)) await visit(start, "", 0);
   else faults.push({ code: "link-outside", path: "", message: "it is a symbolic link that leaves the watched folder" });
   if (bytes > limits.bytes) {

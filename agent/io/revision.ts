@@ -69,7 +69,8 @@ export function createRevisions(dataDir: string, root: string, sourceOf: (root: 
   async function files(revision: Revision): Promise<RevisionFile[] | null> {
     const folder = join(home, revision);
     try {
-      const tree = await walkTree(await realpath(folder), folder, unlimited);
+      const real = await realpath(folder);
+      const tree = await walkTree(real, real, unlimited);
       return tree.files.map(({ path, size, executable, realPath }) => ({
         path,
         size,

@@ -1,6 +1,6 @@
 // Reads batch folders, and archives as folders, into facts. What they mean is decided in core.
 import { createHash } from "node:crypto";
-import { realpathSync, statSync } from "node:fs";
+import { realpathSync } from "node:fs";
 import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { archiveExtensions, batchNameOf, isArchiveName } from "../core/archive.ts";
@@ -30,8 +30,8 @@ export interface SourceOptions {
 export function createSource(root: string, options: SourceOptions = {}): BatchSource {
   const { unpack, quietMs = 0, limits } = options;
   const shown = (options.shownAs ?? root).replace(/\/+$/, "") || "/";
-  /** What was last listed: the archives of each batch, and all entries; null before. */
-  let listed: { archives: ReadonlyMap<string, readonly string[]>; names: ReadonlySet<string> } | null = null;
+  /** What was last listed: where the root really was, the archives of each batch, and all entries; null before. */
+  let listed: { real: string; archives: ReadonlyMap<string, readonly string[]>; names: ReadonlySet<string> } | null = null;
   /** Archives as they were last read, so that an unchanged one is not unpacked at every look. */
   const remembered = new Map<string, { stamp: string; loaded: Loaded }>();
 
@@ -42,12 +42,13 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
 
   async function list(): Promise<string[]> {
     try {
-      const entries = (await readdir(root, { withFileTypes: true })).filter((entry) => !/^[._]/.test(entry.name) && entry.name !== "README.md");
+      const real = realpathSync.native(root);
+      const entries = (await readdir(real, { withFileTypes: true })).filter((entry) => !/^[._]/.test(entry.name) && entry.name !== "README.md");
       const packed = entries.filter((entry) => unpack !== undefined && isArchiveName(entry.name) && !entry.isDirectory());
       const archives = new Map<string, string[]>();
       for (const { name } of packed) archives.set(batchNameOf(name), [...(archives.get(batchNameOf(name)) ?? []), name]);
       const names = new Set([...entries.filter((entry) => !entry.isFile() && !packed.includes(entry)).map((entry) => entry.name), ...archives.keys()]);
-      listed = { archives, names };
+      listed = { real, archives, names };
       const there = new Set(packed.map((entry) => entry.name));
       for (const entry of remembered.keys()) if (!there.has(entry)) remembered.delete(entry);
       return [...names];
@@ -60,22 +61,27 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
   function load(name: string, seen: string | null): Promise<Loaded | Unchanged>;
   async function load(name: string, seen: string | null = null): Promise<Loaded | Unchanged> {
     let entry = name;
+    let real = listed?.real ?? "";
     try {
-      const real = realpathSync.native(root); // once, so that all of a batch comes from the same tree when a link at the root is swapped
+      if (real === "") real = realpathSync.native(root); // all of a batch comes from one tree, also when a link at the root is swapped
       const archives = await archivesOf(real, name);
       const beside = archives.length > 0 && (await isThere(join(real, name)));
       if (archives.length > (beside ? 0 : 1)) return await tellTwo(real, name, [...(beside ? [name] : []), ...archives]);
       entry = archives[0] ?? name;
       const path = join(real, entry);
       if (entry !== name) return await loadArchive(real, name, entry);
-      if (!statSync(path).isDirectory()) return { kind: "absent" };
       const tree = await walkTree(real, path, limits);
       if (seen !== null && tree.signature === seen) return { kind: "unchanged" };
       return await readTree(name, entry, tree);
     } catch (error) {
       const code = errorCode(error);
+      const missing = code === "ENOENT" || code === "ENOTDIR";
+      if (missing && listed !== null && (await rootIsElsewhere(real))) {
+        listed = null;
+        return load(name, seen);
+      }
       // A missing entry is absence only while its root is there.
-      if ((code === "ENOENT" || code === "ENOTDIR") && (await rootIsThere())) return (await tellAstray(entry)) ?? { kind: "absent" };
+      if (missing && (await rootIsThere())) return (await tellAstray(entry)) ?? { kind: "absent" };
       const reason = error instanceof Error ? error.message : String(error);
       return { kind: "unreadable", problem: problem(entry, "unreadable", reason, unreadableHint(code)) };
     }
@@ -86,6 +92,10 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
       (info) => info.isDirectory(),
       () => false,
     );
+  }
+
+  function rootIsElsewhere(real: string): Promise<boolean> {
+    return realpath(root).then((now) => now !== real, () => false);
   }
 
   function isThere(path: string): Promise<boolean> {

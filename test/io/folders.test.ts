@@ -117,6 +117,25 @@ describe("source", () => {
     expect(await source.load("a")).toMatchObject({ kind: "found", folder: { problems: [] } });
   });
 
+  test("a link at the root that is swapped after it was listed: what is gone from the old tree is looked for in the new one", async () => {
+    const home = temporaryFolder();
+    const root = join(home, "current");
+    write(home, { "one/a/script.sh": "echo one", "one/b/script.sh": "", "one/c/script.sh": "echo one", "two/a/script.sh": "echo two", "two/c/script.sh": "echo two" });
+    symlinkSync("one", root);
+    const source = createSource(root);
+    const script = async (name: string) => ((loaded) => (loaded.kind === "found" ? String(loaded.folder.script?.bytes) : loaded.kind))(await source.load(name));
+    expect(await source.list()).toHaveLength(3);
+    symlinkSync("two", join(home, "next"));
+    renameSync(join(home, "next"), root);
+    expect(await script("c")).toBe("echo one"); // all of one look comes from one tree while it is there
+    rmSync(join(home, "one"), { recursive: true });
+    expect(await script("a")).toBe("echo two");
+    expect(await script("b")).toBe("absent");
+    expect(await script("c")).toBe("echo two");
+    rmSync(root);
+    expect(await script("a")).toBe("unreadable");
+  });
+
   test("a batch.yaml of 10 MB is read no further than its limit", async () => {
     const root = write(temporaryFolder(), { "a/batch.yaml": "x".repeat(10_000_000), "a/script.sh": "" });
     const [settings] = (await folderOf(root, "a")).settings;
