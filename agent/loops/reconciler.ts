@@ -2,9 +2,10 @@
 import { batchNameOf } from "../core/archive.ts";
 import { parseBatch } from "../core/batch.ts";
 import type { Batch, BatchName, BatchStatus, Problem, Revision } from "../core/model.ts";
-import { buildGraph, emptyGraph, stateOf, type Graph } from "../core/graph.ts";
+import { stateOf, type Graph } from "../core/graph.ts";
 import { isSettled, planReconcile, settleTime, type Action, type Desired, type InForce } from "../core/plan.ts";
 import type { BatchSource, Clock, History, Loaded, Logger, Revisions, Unchanged, WatchHealth, WorkTree } from "../ports.ts";
+import { createChains } from "./chains.ts";
 
 const debounceMs = 100;
 const settleMs = 100;
@@ -85,11 +86,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   /** Changes that a resync found before any event told of them; one that still has none by the next resync was missed. */
   const suspects = new Set<string>();
   const applying = new Set<Revision>();
-  /** Entries whose definition in force has changed since the graph was built. */
-  const touched = new Set<string>();
-  let graph: Graph = emptyGraph;
-  /** What of each entry the graph was built from. */
-  const links = new Map<string, string>();
+  const chains = createChains({ history, clock, entries, onStatus: deps.onStatus, onApplied: deps.onApplied, onProblem: tell });
   /** HEAD at the last look over everything. */
   let lastHead: string | null = null;
 
@@ -176,10 +173,9 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       suspects.clear();
     }
     const present = new Set(listed);
-    const known = [...new Set([...entries.keys(), ...history.names()])].filter((name) => !isGone(name));
-    const names = all
-      ? new Set([...present, ...known])
-      : new Set([...[...hinted].filter((name) => present.has(name) || known.includes(name)), ...listed.filter((name) => !entries.has(name)), ...known.filter((name) => !present.has(name))]);
+    const known = new Set([...entries.keys(), ...history.names()].filter((name) => !isGone(name)));
+    const told = [...hinted].filter((name) => present.has(name) || known.has(name));
+    const names = new Set(all ? [...present, ...known] : [...told, ...listed.filter((name) => !entries.has(name)), ...[...known].filter((name) => !present.has(name))]);
 
     const desired: Desired[] = [];
     for (const name of names) {
@@ -204,7 +200,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       eachLimited(actions.filter(atHand), parallelWrites, carryOut),
       eachLimited(actions.filter((action) => !atHand(action)), parallelLoads, carryOut),
     ]);
-    connect();
+    chains.connect();
     if (!all) return;
     if (lastVerifiedAt === null) log.info("folder read", { entries: present.size, problems: [...entries.values()].filter((entry) => entry.problems.length > 0).length });
     lastVerifiedAt = new Date(clock.now()).toISOString();
@@ -232,7 +228,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       const hint = "nothing is unscheduled because of this; the agent tries again at every resync";
       root = { batch: "", file: null, line: null, column: null, path: null, code: "unreadable", message, hint };
       await eachLimited(history.names(), parallelLoads, hydrate);
-      connect();
+      chains.connect();
       return null;
     }
   }
@@ -316,39 +312,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     }
     entry.batch = batch;
     entry.revision = document.revision;
-    touched.add(name);
-  }
-
-  /** Builds the graph anew, and tells of every batch that changed, or whose place in its chain did. */
-  function connect(): void {
-    if (touched.size === 0) return;
-    const before = graph;
-    // Most edits change nothing about chains: the graph of thousands is not built anew for them.
-    if ([...touched].filter(isLinkedAnew).length > 0) graph = buildGraph([...entries.values()].flatMap((entry) => entry.batch ?? []), new Set(entries.keys()));
-    const names = graph === before ? new Set(touched) : new Set([...touched, ...before.problems.keys(), ...graph.problems.keys()]);
-    touched.clear();
-    for (const name of graph === before ? names : new Set([...names, ...before.blockedBy.keys(), ...graph.blockedBy.keys()])) {
-      const after = graph.blockedBy.get(name) ?? [];
-      if (names.has(name) || String(before.blockedBy.get(name) ?? []) !== String(after)) deps.onStatus(name);
-    }
-    for (const name of names) {
-      const batch = entries.get(name)?.batch ?? null;
-      const document = history.document(name);
-      if (document === undefined) continue;
-      // Nothing is owed for the time in which it had no place.
-      if (before.problems.has(name) && !graph.problems.has(name)) history.cover(document.name, new Date(clock.now()).toISOString());
-      for (const problem of before.problems.has(name) ? [] : (graph.problems.get(name) ?? [])) tell(problem);
-      deps.onApplied(document.name, graph.problems.has(name) ? null : batch);
-    }
-  }
-
-  /** Whether an entry stands otherwise in its chain than when it was last asked for. */
-  function isLinkedAnew(name: string): boolean {
-    const batch = entries.get(name)?.batch;
-    const link = batch == null ? String(batch) : JSON.stringify([batch.enabled, batch.schedule === null, batch.after, batch.onFailure, batch.places]);
-    if (links.get(name) === link) return false;
-    links.set(name, link);
-    return true;
+    chains.touch(name);
   }
 
   function current(desired: readonly Desired[]): Map<string, InForce> {
@@ -386,11 +350,11 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
           Object.assign(entry, { batch, revision: folder.digest, commit: head, problems: [] });
           // At start one line for all is enough.
           log[lastVerifiedAt === null ? "debug" : "info"](first ? "batch in force" : "batch changed", { batch: batch.name, revision: folder.digest });
-          touched.add(batch.name);
+          chains.touch(batch.name);
           break;
         }
         case "hold":
-          if (entry.batch === null) touched.add(entry.name); // its name may be one that others wait for
+          if (entry.batch === null) chains.touch(entry.name); // its name may be one that others wait for
           entry.problems = action.problems;
           deps.onStatus(entry.name);
           for (const problem of action.problems.slice(0, 5)) tell(problem);
@@ -402,7 +366,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
           }
           entries.delete(action.name);
           log.info("batch removed", { batch: action.name });
-          touched.add(action.name);
+          chains.touch(action.name);
           break;
         }
         default: {
@@ -435,11 +399,11 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     const entry = entries.get(name);
     const document = history.document(name);
     if (entry === undefined || (entry.batch === null && entry.problems.length === 0)) {
-      if (document === undefined || (entry !== undefined && document.removedAt === null)) return undefined;
-      if (document.removedAt === null) return undefined;
+      if (document === undefined || document.removedAt === null) return undefined;
       return { name, state: "removed", batch: null, revision: document.revision, commit: document.commit, problems: [], blockedBy: [] };
     }
     const { batch, revision, commit } = entry;
+    const graph = chains.graph();
     const chainProblems = graph.problems.get(name) ?? [];
     const problems = [...entry.problems, ...chainProblems];
     return { name, state: stateOf(batch, chainProblems), batch, revision, commit, problems, blockedBy: graph.blockedBy.get(name) ?? [] };
@@ -458,7 +422,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     entries: () => [...new Set([...entries.keys(), ...history.names()])].sort().flatMap((name) => status(name) ?? []),
     entry: status,
     rootProblem: () => root,
-    graph: () => graph,
+    graph: chains.graph,
     applying: () => applying,
     health: () => ({ lastVerifiedAt, missedEvents }),
     stop,
