@@ -3,7 +3,8 @@ import { hostname } from "node:os";
 import { resolve, join } from "node:path";
 import type { Config } from "./config.ts";
 import { baseEnvironment } from "./core/environment.ts";
-import type { Batch, BatchName, BatchStatus, Execution, Problem, ProblemCode } from "./core/model.ts";
+import type { Batch, BatchName, BatchStatus, Execution, Problem } from "./core/model.ts";
+import { ownTroubles, tellingTroubles } from "./core/trouble.ts";
 import { isLoopback } from "./http/access.ts";
 import { createApp } from "./http/app.ts";
 import { createMetrics } from "./http/metrics.ts";
@@ -176,32 +177,16 @@ export async function startAgent(
       else scheduler.set(batch, Date.parse(covered));
     }
 
-    /** What is wrong with the agent's own means, said wherever it is looked for. */
-    function ownTrouble(): Problem[] {
-      const data = history.trouble() ?? probe.trouble();
-      return [
-        ...(data === null ? [] : [ownProblem("data-folder", data.path, data.message, data.hint)]),
-        ...(gitTrouble() === null ? [] : [ownProblem("git-not-followed", null, gitTrouble() ?? "", "the last good commit stays in force; the agent asks again")]),
-        ...(hasBash(baseEnv) ? [] : [ownProblem("no-bash", null, "bash is not on the agent's PATH: no script can start", "install bash, or set the agent's PATH")]),
-      ];
-    }
-    /** What keeps people from hearing of ends. */
-    function tellingTrouble(): Problem[] {
-      const asking = mailer === null ? reconciler.entries().filter(({ batch }) => asksForMail(batch)) : [];
-      const names = asking.slice(0, 5).map(({ name }) => name).join(", ");
-      const others = asking.length > 5 ? ` and ${asking.length - 5} more` : "";
-      return [
-        ...(asking.length === 0 ? [] : [ownProblem("no-mail", null, `the agent has no --smtp-url: no mail is sent for ${names}${others}`, "set --smtp-url, or take notify.mail out")]),
-        ...deliveries.trouble().map(({ place, why, waiting }) => ownProblem("not-delivered", null, `${place}: ${waiting} waiting, ${why}`, "they are tried again, for 3 days")),
-      ];
-    }
+    /** Said wherever it is looked for. */
+    const own = () => ownTroubles({ data: history.trouble() ?? probe.trouble(), git: gitTrouble(), bash: hasBash(baseEnv) });
+    const telling = () => tellingTroubles(mailer === null ? reconciler.entries().flatMap(({ name, batch }) => (asksForMail(batch) ? name : [])) : [], deliveries.trouble());
     const gitTrouble = () => follower?.health().error ?? null;
     /** Before the first commit is there, git's trouble says it better. */
     const rootProblem = () => (follower !== null && follower.health().commit === null ? null : reconciler.rootProblem());
     function problems(): Problem[] {
       const root = rootProblem();
       const ofBatches = reconciler.entries().flatMap((entry) => entry.problems);
-      return [...ownTrouble(), ...tellingTrouble(), ...(root === null ? [] : [root]), ...history.problems(), ...ofBatches];
+      return [...own(), ...telling(), ...(root === null ? [] : [root]), ...history.problems(), ...ofBatches];
     }
 
     const catalog: Catalog = {
@@ -215,7 +200,7 @@ export async function startAgent(
         ...(ready || follower?.health().commit === null ? [] : ["the first reconcile is not done yet"]),
         ...(rootProblem() === null ? [] : [rootProblem()?.message ?? ""]),
         ...(follower === null || follower.health().commit !== null ? [] : [`no commit of ${follower.health().url} could be fetched yet`]),
-        ...ownTrouble().flatMap(({ code, message }) => (code === "git-not-followed" ? [] : [message])),
+        ...own().flatMap(({ code, message }) => (code === "git-not-followed" ? [] : [message])),
       ],
       details: () => ({
         version,
@@ -313,8 +298,4 @@ function definitionOf(status: BatchStatus | undefined) {
 
 function asksForMail(batch: Batch | null): boolean {
   return batch !== null && batch.enabled && (batch.notify?.mail.length ?? 0) > 0;
-}
-
-function ownProblem(code: ProblemCode, file: string | null, message: string, hint: string | null): Problem {
-  return { batch: "", file, line: null, column: null, path: null, code, message, hint };
 }
