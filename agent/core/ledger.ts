@@ -33,7 +33,8 @@ const spareIds = 500;
 
 export function createLedger(): Ledger {
   const byId = new Map<string, Execution>();
-  const byRun = new Map<string, Set<string>>();
+  /** Most runs are of one execution: lists are a fifth as large as sets. */
+  const byRun = new Map<string, string[]>();
   const all: Ids = { ids: [], live: 0 };
   const byStatus: Record<ExecutionStatus, Ids> = {
     queued: { ids: [], live: 0 },
@@ -49,7 +50,9 @@ export function createLedger(): Ledger {
     byId.set(execution.id, execution);
     if (before === undefined) {
       add(all, execution.id);
-      byRun.set(execution.run, (byRun.get(execution.run) ?? new Set()).add(execution.id));
+      const ofRun = byRun.get(execution.run);
+      if (ofRun === undefined) byRun.set(execution.run, [execution.id]);
+      else ofRun.push(execution.id);
     } else if (before.status === execution.status) return;
     else leave(idsOf(before), (id) => byId.get(id)?.status === before.status);
     add(idsOf(execution), execution.id);
@@ -59,9 +62,9 @@ export function createLedger(): Ledger {
     const execution = byId.get(id);
     if (execution === undefined) return;
     byId.delete(id);
-    const run = byRun.get(execution.run);
-    run?.delete(id);
-    if (run?.size === 0) byRun.delete(execution.run);
+    const others = (byRun.get(execution.run) ?? []).filter((other) => other !== id);
+    if (others.length > 0) byRun.set(execution.run, others);
+    else byRun.delete(execution.run);
     leave(all, (other) => byId.has(other));
     leave(idsOf(execution), (other) => byId.get(other)?.status === execution.status);
   }
