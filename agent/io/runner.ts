@@ -5,7 +5,7 @@ import { setImmediate } from "node:timers/promises";
 import { accessSync, closeSync, constants as fsConstants, mkdirSync, openSync, readFileSync, statSync } from "node:fs";
 import { constants as osConstants } from "node:os";
 import { delimiter, join } from "node:path";
-import { parseEnv } from "node:util";
+import { parseEnvFile } from "../core/env-file.ts";
 import type { BatchName, Execution, ExecutionId, ProcessEnding } from "../core/model.ts";
 import type { Clock, Process, Runner, StartOrder } from "../ports.ts";
 import { errorCode } from "./files.ts";
@@ -53,16 +53,22 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
 
   function start(order: StartOrder): Process {
     const folder = folderOf(order.execution);
+    const logs: number[] = [];
     try {
       mkdirSync(folder, { recursive: true });
+      const [out, err] = openLogs(folder);
+      logs.push(out, err);
       const state = join(dataDir, "batches", order.execution.batch, "state");
       if (statSync(state, { throwIfNoEntry: false }) === undefined) mkdirSync(state, { recursive: true });
       const env = { ...order.baseEnv, ...readEnvFiles(order.envFiles), ...order.ownEnv };
       const bash = findBash(env["PATH"] ?? "");
       if (!statSync(order.cwd, { throwIfNoEntry: false })?.isDirectory()) throw new Error(`the revision ${order.cwd} is gone`);
-      return launch(folder, bash, order.cwd, env, order.stdin.filter((path) => (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0));
+      const inputs = order.stdin.filter((path) => (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0);
+      return launch(folder, bash, order.cwd, env, inputs, [out, err]);
     } catch (error) {
       return notStarted(error, folder);
+    } finally {
+      logs.forEach(closeSync);
     }
   }
 
@@ -72,17 +78,15 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
   }
 
   /** One input is the script's stdin itself; several come through a `cat` beside it, never through the agent. */
-  function launch(folder: string, bash: string, cwd: string, env: Record<string, string>, inputs: readonly string[]): Process {
+  function launch(folder: string, bash: string, cwd: string, env: Record<string, string>, inputs: readonly string[], logs: [number, number]): Process {
     const input = inputs.length === 1 ? openSync(inputs[0] as string, "r") : null;
-    const out = openSync(join(folder, "stdout.log"), "a", 0o644);
-    const err = openSync(join(folder, "stderr.log"), "a", 0o644);
     try {
       const several = inputs.length > 1 ? inputs : [];
       const child = spawn("/bin/sh", ["-c", wrapper, "batch-agent", folder, bash, ...several], {
         cwd,
         env,
         detached: true,
-        stdio: [input ?? "ignore", out, err],
+        stdio: [input ?? "ignore", ...logs],
       });
       const { pid } = child;
       let over = false;
@@ -107,8 +111,6 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
         lingers: () => (lingering = pid !== undefined && groupExists(pid)),
       };
     } finally {
-      closeSync(out);
-      closeSync(err);
       if (input !== null) closeSync(input);
     }
   }
@@ -131,6 +133,7 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
         }
         // Between the two looks above it may have written its last word and gone.
         const last = readExit(folder);
+        if (last === null) leaveLogs(folder);
         done(last === null ? { kind: "lost", finishedAt: clock.now() } : { ...last.how, finishedAt: last.at });
       };
       look();
@@ -185,7 +188,9 @@ function readEnvFiles(paths: readonly string[]): Record<string, string> {
   for (const path of paths) {
     try {
       if (statSync(path).size > 1024 * 1024) throw new Error("it is larger than 1 MiB");
-      Object.assign(env, parseEnv(readFileSync(path, "utf8")));
+      const parsed = parseEnvFile(readFileSync(path, "utf8"));
+      if ("line" in parsed) throw new Error(`its line ${parsed.line} is no NAME=value`);
+      Object.assign(env, parsed.env);
     } catch (error) {
       throw new Error(`envFile ${path} cannot be used: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
     }
@@ -226,6 +231,27 @@ function isOurs(pid: number, id: ExecutionId): boolean {
     return readFileSync(`/proc/${pid}/environ`, "latin1").split("\0").includes(`BATCH_EXECUTION_ID=${id}`);
   } catch {
     return false;
+  }
+}
+
+/** There from the first moment on: what follows may read them whatever comes of it. */
+function openLogs(folder: string): [stdout: number, stderr: number] {
+  const out = openSync(join(folder, "stdout.log"), "a", 0o644);
+  try {
+    return [out, openSync(join(folder, "stderr.log"), "a", 0o644)];
+  } catch (error) {
+    closeSync(out);
+    throw error;
+  }
+}
+
+/** Of one that was lost before it had any. */
+function leaveLogs(folder: string): void {
+  try {
+    mkdirSync(folder, { recursive: true });
+    openLogs(folder).forEach(closeSync);
+  } catch {
+    // what follows finds no logs, and says so
   }
 }
 

@@ -74,11 +74,12 @@ describe("start", () => {
     const log = readFileSync(join(data, "batches/report/executions", order.execution.id, "stdout.log"), "utf8");
     expect(log).toBe(`BATCH_EXECUTION_ID=${order.execution.id}\nFROM=own\nPATH=${process.env["PATH"]}\nTOKEN=a b#c\n`);
     expect(await start().ended).toMatchObject({ kind: "spawn" });
-    expect(() => read("stdout.log")).toThrow();
+    expect([read("stdout.log"), read("stderr.log")]).toEqual(["", ""]); // for what follows and reads them
   });
 
   const refused: { name: string; order: object; message: RegExp }[] = [
     { name: "a missing envFile", order: { envFiles: ["/nowhere/secrets.env"] }, message: /envFile \/nowhere\/secrets.env/ },
+    { name: "an envFile that is a folder", order: { envFiles: ["/"] }, message: /envFile \/ cannot be used/ },
     { name: "no bash on the PATH", order: { baseEnv: { PATH: "/nowhere" } }, message: /bash is not on the agent's PATH/ },
     { name: "no revision", order: { cwd: "/nowhere" }, message: /revision .* is gone/ },
   ];
@@ -87,6 +88,14 @@ describe("start", () => {
     const process = runner.start({ ...order, ...other });
     expect(process.pid).toBeNull();
     expect(await process.ended).toMatchObject({ kind: "spawn", message: expect.stringMatching(message) as string });
+  });
+
+  test("an envFile with a line that is none is told by its line, and nothing of it is", async () => {
+    const { runner, order, data } = setUp("true");
+    const secrets = join(data, "secrets.env");
+    writeFileSync(secrets, "TOKEN=a#b\nhunter2\n");
+    const ending = await runner.start({ ...order, envFiles: [secrets] }).ended;
+    expect(ending).toMatchObject({ kind: "spawn", message: `envFile ${secrets} cannot be used: its line 2 is no NAME=value` });
   });
 
   test("a signal reaches the whole group", async () => {
@@ -136,8 +145,9 @@ describe("adopt", () => {
   });
 
   test("what left neither pid nor exit is lost", async () => {
-    const { runner, row } = setUp("");
+    const { runner, row, read } = setUp("");
     expect(await runner.adopt(row).ended).toMatchObject({ kind: "lost" });
+    expect([read("stdout.log"), read("stderr.log")]).toEqual(["", ""]);
   });
 
   test("an exit without its newline is unwritten", async () => {
