@@ -114,8 +114,8 @@ export interface History {
    * once; durable when the promise resolves. Rejects with StoreError; it is then written again until that succeeds.
    */
   save(execution: Execution, drop?: readonly ExecutionId[]): Promise<void>;
-  /** Moves the time up to which a batch's due times are accounted for; in memory only, the next write carries it. */
-  cover(name: BatchName, until: Iso): void;
+  /** Moves the time up to which a batch's due times are accounted for. `due`: its latest due time, if one has come. In memory only, the next write carries it. */
+  cover(name: BatchName, until: Iso, due?: Iso): void;
   /** Puts down what was told of a batch; in memory only, the next write carries it. */
   tell(name: BatchName, told: Told): void;
   /** Resolves once a batch's document is on disk as it stands, however long its disk is full or its folder locked. */

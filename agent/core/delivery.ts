@@ -17,6 +17,11 @@ export function retryWait(failures: number, askedMs: number | null): number {
   return askedMs === null ? own : Math.min(longestAskedMs, Math.max(own, askedMs));
 }
 
+/** Whether its wait is over. One longer than any wait there is was set by a clock that stood wrong: it holds nothing up. */
+export function mayGo(notBefore: EpochMs, now: EpochMs): boolean {
+  return notBefore <= now || notBefore - now > longestAskedMs;
+}
+
 export function isTooOld(createdAt: Iso, now: EpochMs): boolean {
   return now - Date.parse(createdAt) > giveUpDays * dayMs;
 }

@@ -42,7 +42,7 @@ export interface Schedule {
   timeZone: string;
   /** How much later than due each start comes, in ms: the batch's share of its `jitter`. */
   jitterMs: number;
-  /** Equal for schedules that mean the same; a change of key is a change of schedule. */
+  /** Equal for schedules with the same due times; a change of key is a change of schedule. */
   key: string;
 }
 
@@ -254,6 +254,8 @@ export interface BatchDocument {
   commit: string | null;
   /** The schedule in force, and up to when its due times are accounted for: none at or before is ever started again. */
   schedule: { key: string; coveredUntil: Iso } | null;
+  /** The latest due time that has come, of whatever schedule was in force then; missing before the first. */
+  lastDueAt?: Iso;
   /** Missing while nothing was ever to be told. */
   told?: Told;
   executions: Execution[];

@@ -2,7 +2,10 @@
 import { isOpen } from "./execution.ts";
 import type { BatchDocument, EpochMs, ExecutionId, RunId } from "./model.ts";
 
-/** Ids of the executions beyond `keep`, oldest first; never one that is queued or running, whose run goes on, or that is still to be told of. */
+/** Of a batch that has no definition right now; nothing that any `keep` would keep goes. */
+export const mostKept = { executions: 1_000, ageMs: null };
+
+/** Ids of the executions beyond `keep`, oldest first; never one that is queued or running, whose run goes on, or that is still to be followed or told of. */
 export function selectExpired(
   document: Pick<BatchDocument, "executions">,
   keep: { executions: number; ageMs: number | null },
@@ -12,7 +15,7 @@ export function selectExpired(
   const tooMany = document.executions.length - keep.executions;
   return document.executions
     .filter((execution, index) => {
-      if (isOpen(execution) || openRuns.has(execution.run) || execution.notifyDue !== undefined) return false;
+      if (isOpen(execution) || openRuns.has(execution.run) || execution.notifyDue !== undefined || execution.followUpsDue === true) return false;
       if (index < tooMany) return true;
       return keep.ageMs !== null && now - Date.parse(execution.createdAt) > keep.ageMs;
     })

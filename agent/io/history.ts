@@ -4,7 +4,7 @@ import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Low } from "lowdb";
 import { createLedger } from "../core/ledger.ts";
-import type { BatchDocument, BatchName, Execution, ExecutionId, Problem } from "../core/model.ts";
+import type { BatchDocument, BatchName, Execution, ExecutionId, ExecutionStatus, Problem } from "../core/model.ts";
 import { StoreError } from "../errors.ts";
 import type { Clock, History, Logger } from "../ports.ts";
 import { writeDurably } from "./durable.ts";
@@ -25,6 +25,8 @@ interface Keeper {
   /** Called when it is written again. */
   waiters: (() => void)[];
 }
+
+const statuses: ReadonlySet<string> = new Set<ExecutionStatus>(["queued", "running", "succeeded", "failed", "aborted"]);
 
 /** What the composition root needs beyond the port. */
 export interface OpenHistory extends History {
@@ -186,9 +188,18 @@ export async function openHistory(
     const document = keeper.db.data;
     if (ids.length > 0) document.executions = document.executions.filter((other) => !ids.includes(other.id));
     ids.forEach(ledger.remove);
-    await write(keeper);
+    try {
+      await write(keeper);
+    } catch (error) {
+      if (ids.length > 0) keeper.waiters.push(() => void removeFolders(document.name, ids));
+      throw error;
+    }
+    await removeFolders(document.name, ids);
+  }
+
+  async function removeFolders(name: BatchName, ids: readonly ExecutionId[]): Promise<void> {
     for (const id of ids) {
-      const folder = join(home, document.name, "executions", id);
+      const folder = join(home, name, "executions", id);
       await rm(folder, { recursive: true, force: true }).catch((error: unknown) => {
         log.warn("logs cannot be deleted", { path: folder, error: String(error) });
       });
@@ -202,9 +213,10 @@ export async function openHistory(
     run: ledger.run,
     page: (query) => ledger.page(query, keepers.get(query.batch ?? "")?.db.data.executions ?? []),
     save,
-    cover(name, until) {
-      const schedule = keepers.get(name)?.db.data.schedule;
-      if (schedule != null) schedule.coveredUntil = until;
+    cover(name, until, due) {
+      const document = keepers.get(name)?.db.data;
+      if (document?.schedule != null) document.schedule.coveredUntil = until;
+      if (document !== undefined && due !== undefined) document.lastDueAt = due;
     },
     tell(name, told) {
       const document = keepers.get(name)?.db.data;
@@ -269,6 +281,7 @@ function isDocument(value: unknown, name: string): value is BatchDocument {
     typeof document.firstSeenAt === "string" &&
     Array.isArray(document.executions) &&
     (document.schedule === null || isTime(document.schedule?.coveredUntil)) &&
+    (document.lastDueAt === undefined || isTime(document.lastDueAt)) &&
     (document.told === undefined || isTold(document.told)) &&
     document.executions.every((row) => isExecution(row, name))
   );
@@ -283,8 +296,8 @@ function isTold(told: Partial<BatchDocument["told"]> | null): boolean {
 function isExecution(row: Partial<Execution> | null, name: string): boolean {
   if (typeof row !== "object" || row === null) return false;
   const { id, run, batch, status, trigger, createdAt } = row;
-  const texts = [id, run, status].every((value) => typeof value === "string");
-  return texts && batch === name && isTime(createdAt) && typeof trigger === "object" && trigger !== null && isTime(trigger.dueAt);
+  if (!/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/.test(String(id)) || typeof run !== "string" || !statuses.has(String(status))) return false;
+  return batch === name && isTime(createdAt) && typeof trigger === "object" && trigger !== null && isTime(trigger.dueAt);
 }
 
 function isTime(value: unknown): boolean {

@@ -25,8 +25,8 @@ export interface Attempt {
 export interface AttemptDeps {
   clock: Clock;
   log: Logger;
-  /** Resolves when the start is recorded. */
-  recorded: Promise<void>;
+  /** Resolves when the start is recorded; null for one whose process is there already. */
+  recorded: Promise<void> | null;
   launch(): Process;
   /** Called when its pid or its progress is known, or another than before. */
   onSeen(execution: Execution): void;
@@ -47,15 +47,20 @@ export function createAttempt(running: Execution, deps: AttemptDeps): Attempt {
   let cut = false;
   let reason: FinishedBy | null = null;
   let killed = false;
+  let ended = false;
   let cancelKill: () => void = () => undefined;
   let cancelTimeout: () => void = () => undefined;
   let cancelLook: () => void = () => undefined;
 
   function stop(why: FinishedBy, patienceMs = killAfterMs): void {
-    if (reason !== null) return;
-    reason = why;
-    log.info("ending an execution", { batch: running.batch, id: running.id, reason });
-    process?.signal("SIGTERM");
+    if (over && reason === null) return; // it has ended by itself already
+    if (reason === null) {
+      reason = why;
+      log.info("ending an execution", { batch: running.batch, id: running.id, reason });
+      process?.signal("SIGTERM");
+    } else if (patienceMs >= killAfterMs || killed || ended) return;
+    // The first reason wins, and so does the shorter patience: at shutdown nobody is there for a later kill.
+    cancelKill();
     cancelKill = clock.after(patienceMs, () => {
       killed = true;
       process?.signal("SIGKILL");
@@ -96,7 +101,10 @@ export function createAttempt(running: Execution, deps: AttemptDeps): Attempt {
   }
 
   async function follow(): Promise<Execution> {
-    await deps.recorded;
+    // One that a newer start has taken the place of needs no record to have been: it ends as it would have.
+    if (deps.recorded !== null) await deps.recorded.catch((error: unknown) => {
+      if (reason !== "replaced") throw error;
+    });
     if (reason !== null) {
       cancelKill();
       const bytes = { stdoutBytes: 0, stderrBytes: 0 };
@@ -114,6 +122,7 @@ export function createAttempt(running: Execution, deps: AttemptDeps): Attempt {
     cancelTimeout();
     cancelLook();
     if (reason !== null) await groupGone(process);
+    ended = true;
     cancelKill();
     const [sizes] = await Promise.all([trim(), progress()]);
     if (cut) reason ??= "log-limit";

@@ -1,6 +1,6 @@
 // Takes waiting messages to their receivers, place by place: one that does not answer holds up nobody else. Each is tried
 // until it is taken, refused or given up; only then its file goes.
-import { giveUpDays, isTooOld, mostWaiting, placeOf, retryWait } from "../core/delivery.ts";
+import { giveUpDays, isTooOld, mayGo, mostWaiting, placeOf, retryWait } from "../core/delivery.ts";
 import type { EpochMs } from "../core/model.ts";
 import type { Clock, Courier, Delivery, Logger, Message, Outbox } from "../ports.ts";
 
@@ -141,8 +141,8 @@ export function createDeliveries(deps: {
     if (courier === null) return rest(place, now + 3_600_000);
     // While nobody answers, one is enough to find out.
     const most = place.courier === "mail" && place.failures === 0 ? parallelMails : 1;
-    while (place.sending.size < most && (place.courier === "mail" || calls < parallelCalls) && place.notBefore <= now) {
-      const next = place.waiting.find(({ id, notBefore }) => !place.sending.has(id) && notBefore <= now);
+    while (place.sending.size < most && (place.courier === "mail" || calls < parallelCalls) && mayGo(place.notBefore, now)) {
+      const next = place.waiting.find(({ id, notBefore }) => !place.sending.has(id) && mayGo(notBefore, now));
       if (next === undefined) break;
       track(deliver(next, courier));
     }

@@ -6,14 +6,13 @@ import { batchEnvironment } from "../core/environment.ts";
 import { createExecution, isOpen, nextAttempt, transition } from "../core/execution.ts";
 import type { Graph } from "../core/graph.ts";
 import type { AbortedReason, Batch, BatchName, EpochMs, Execution, ExecutionId, Revision, RunId, TriggerKind } from "../core/model.ts";
-import { selectExpired } from "../core/retention.ts";
+import { mostKept, selectExpired } from "../core/retention.ts";
 import { judgeUnusual } from "../core/usual.ts";
 import type { Clock, History, Logger, LogSizes, NewId, Notifier, Process, Runner, TriggerAnswer } from "../ports.ts";
 import { createAttempt, type Attempt } from "./attempt.ts";
 import { createFollowUps } from "./follow-ups.ts";
 import { createQueue } from "./queue.ts";
 
-const defaultKeep = { executions: 100, ageMs: null };
 /** Between a group's SIGTERM and its SIGKILL at shutdown; with the grace of 25 s it fits Kubernetes' 30 s. */
 const killAtShutdownMs = 4_000;
 const lastWaitMs = 2_000;
@@ -81,9 +80,10 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     if (stopping) return;
     const { name } = batch;
     const document = history.document(name);
-    const since = document?.schedule?.coveredUntil ?? "";
+    const since = document?.lastDueAt ?? "";
+    const coveredUntil = new Date(decision.coveredUntil).toISOString();
     // No await before all rows are in place: every write of the document from here on holds the mark and its rows.
-    history.cover(name, new Date(decision.coveredUntil).toISOString());
+    history.cover(name, coveredUntil, coveredUntil);
     const waiting = decision.start === null ? null : waitingFor(batch);
     if (waiting !== null && decision.start !== null) return merge(waiting, decision.start, decision.missed?.count ?? 1);
     if (decision.missed !== null) record(missedRow(name, decision.missed));
@@ -175,14 +175,15 @@ export function createExecutor(deps: ExecutorDeps): Executor {
 
   function expired(execution: Execution): ExecutionId[] {
     const document = history.document(execution.batch);
-    const keep = batchOf(execution.batch)?.keep ?? defaultKeep;
+    const keep = batchOf(execution.batch)?.keep ?? mostKept;
     if (document === undefined || (document.executions.length <= keep.executions && keep.ageMs === null)) return [];
     return selectExpired(document, keep, openRuns(), clock.now()).filter((id) => id !== execution.id);
   }
 
-  /** What follows in these may still read what has ended in them. */
+  /** What follows in these may still read what has ended in them; so may what comes after an execution of another run. */
   function openRuns(): Set<RunId> {
-    return new Set([...openOf.values()].flatMap((ids) => [...ids].flatMap((id) => history.find(id)?.run ?? [])));
+    const open = [...openOf.values()].flatMap((ids) => [...ids].flatMap((id) => history.find(id) ?? []));
+    return new Set(open.flatMap(({ run, previous = [] }) => [run, ...previous.flatMap((id) => history.find(id)?.run ?? [])]));
   }
 
   function enter({ batch, id }: Execution): void {
@@ -238,8 +239,9 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     await saved;
   }
 
-  function delay({ id, notBefore }: Execution): void {
-    const leftMs = Date.parse(notBefore ?? "") - clock.now();
+  function delay({ id, batch, notBefore }: Execution): void {
+    // More than its retry may wait was left by a clock that stood wrong.
+    const leftMs = Math.min(Date.parse(notBefore ?? "") - clock.now(), batchOf(batch)?.retry?.maxDelayMs ?? 0);
     if (leftMs > 0) queue.delay(id, leftMs, () => enqueue(id));
     else enqueue(id);
   }
@@ -281,7 +283,8 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const { paths, baseEnv } = deps;
     const folder = (of: Execution) => paths.execution(of.batch, of.id);
     const previous = (execution.previous ?? []).flatMap((id) => history.find(id) ?? []);
-    const outputs = previous.map((of) => ({ batch: of.batch, status: of.status, exitCode: of.exitCode, stdout: `${folder(of)}/stdout.log`, stderr: `${folder(of)}/stderr.log` }));
+    const log = (of: Execution, name: string) => (of.startedAt === null ? "/dev/null" : `${folder(of)}/${name}`); // one that was aborted has none
+    const outputs = previous.map((of) => ({ batch: of.batch, status: of.status, exitCode: of.exitCode, stdout: log(of, "stdout.log"), stderr: log(of, "stderr.log") }));
     const ownEnv = batchEnvironment(execution, batch, { stateDir: paths.state(execution.batch), progress: `${folder(execution)}/progress` }, outputs);
     const stdin = batch.input === "previous" ? outputs.map((output) => output.stdout) : [];
     return runner.start({ execution, cwd: paths.revision(execution.revision as Revision), baseEnv, ownEnv, envFiles: batch.envFiles, stdin });
@@ -289,11 +292,11 @@ export function createExecutor(deps: ExecutorDeps): Executor {
 
   function follow(
     execution: Execution,
-    how: { recorded: Promise<void>; launch(): Process; timeoutMs: number | null; onUnrecorded(): void },
+    how: { recorded: Promise<void> | null; launch(): Process; timeoutMs: number | null; onUnrecorded(): void },
   ): void {
     const { recorded, launch, timeoutMs } = how;
     let unrecorded = false;
-    void recorded.catch(() => (unrecorded = true));
+    void recorded?.catch(() => (unrecorded = true));
     const attempt = createAttempt(execution, { clock, log, recorded, launch, timeoutMs, onSeen: history.show, trimLogs: () => deps.trimLogs(execution), readProgress: () => deps.readProgress(execution) });
     running.set(execution.id, attempt);
     // The next in line has its place as soon as the process is gone, while the end is being written.
@@ -333,7 +336,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       const timeoutMs = batchOf(execution.batch)?.timeoutMs ?? null;
       const ranMs = Math.max(0, clock.now() - Date.parse(execution.startedAt ?? ""));
       const launch = () => runner.adopt(execution);
-      follow(execution, { recorded: Promise.resolve(), launch, timeoutMs: timeoutMs === null ? null : timeoutMs - ranMs, onUnrecorded: () => undefined });
+      follow(execution, { recorded: null, launch, timeoutMs: timeoutMs === null ? null : timeoutMs - ranMs, onUnrecorded: () => undefined });
     }
     const queued = open.filter(({ status }) => status === "queued").sort((a, b) => (a.id < b.id ? -1 : 1));
     for (const execution of queued) {
@@ -341,7 +344,11 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       const alone = openOf.get(execution.batch)?.size === 1;
       if (execution.notBefore !== undefined) delay(execution);
       else if (alone || concurrency === "allow" || queue.held(execution.batch) !== undefined) enqueue(execution.id);
-      else queue.hold(execution);
+      else {
+        queue.hold(execution);
+        // Said again, to what has not ended meanwhile: who was told to make room has not heard it if the agent died in between.
+        if (concurrency === "replace") clock.after(0, () => openOf.get(execution.batch)?.forEach((id) => running.get(id)?.stop("replaced")));
+      }
     }
     pump();
     // What an earlier agent did not get round to: the run goes on from there.

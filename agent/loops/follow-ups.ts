@@ -48,16 +48,23 @@ export function createFollowUps({ history, graph, batchOf, fresh, take, refuse }
       else refusals.push(refuse(execution, refused.reason, refused.message));
     }
     await Promise.all(refusals);
-    await Promise.all(rows.map(({ execution }) => save(execution)));
-    const current = history.find(final.id);
+    const recorded = await Promise.all(rows.map(({ execution }) => save(execution)));
+    if (!recorded.includes(false)) return settle(final);
+    // The mark stays until all that it stands for is on disk. Nobody waits for that.
+    void Promise.all(rows.map(({ execution }) => history.written(execution.batch))).then(() => settle(final));
+  }
+
+  async function settle({ id }: Execution): Promise<void> {
+    const current = history.find(id);
     if (current === undefined) return;
     const { followUpsDue: _done, ...settled } = current;
     await history.save(settled).catch(() => undefined);
   }
 
-  /** As it stands by now. The history itself tries again, and says so, when it cannot write. */
-  async function save(execution: Execution): Promise<void> {
-    await history.save(history.find(execution.id) ?? execution).catch(() => undefined);
+  /** As it stands by now, unless it has ended and was let go meanwhile. The history itself tries again, and says so, when it cannot write. */
+  async function save({ id }: Execution): Promise<boolean> {
+    const current = history.find(id);
+    return current === undefined || (await history.save(current).then(() => true, () => false));
   }
 
   return { isDue, carryOut };

@@ -1,6 +1,6 @@
 // What happens at intervals: the full resync, and deleting what is no longer to be kept.
 import type { Batch, BatchName, Revision, RunId } from "../core/model.ts";
-import { isForgotten, selectExpired } from "../core/retention.ts";
+import { isForgotten, mostKept, selectExpired } from "../core/retention.ts";
 import type { Clock, History, Logger, Revisions } from "../ports.ts";
 
 const sweepMs = 60_000;
@@ -37,9 +37,9 @@ export function createHousekeeper(deps: {
   let strayed = false;
 
   async function resync(): Promise<void> {
-    const began = clock.now();
+    const began = performance.now(); // a clock may be set meanwhile
     await deps.resync().catch((error: unknown) => log.error("resync failed", { error: String(error) }));
-    const tookMs = clock.now() - began;
+    const tookMs = performance.now() - began;
     if (!stopped) cancelResync = clock.after(Math.max(deps.resyncMs(), 10 * tookMs), () => void resyncNow());
   }
 
@@ -76,7 +76,7 @@ export function createHousekeeper(deps: {
         log.info("removed batch forgotten", { batch: name });
         continue;
       }
-      const expired = selectExpired(document, deps.keepOf(name) ?? { executions: 1_000, ageMs: null }, deps.openRuns(), now);
+      const expired = selectExpired(document, deps.keepOf(name) ?? mostKept, deps.openRuns(), now);
       if (expired.length > 0) await history.drop(name, expired);
     }
     const gone = await deps.revisions.collect(referenced);

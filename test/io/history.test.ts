@@ -73,6 +73,8 @@ describe("history", () => {
     { name: "a folder", damage: async (path) => (await rm(path), void (await mkdir(path))) },
     { name: "a row without its run", damage: async (path) => writeFile(path, (await readFile(path, "utf8")).replace('"run"', '"ran"')) },
     { name: "a row with a time that is none", damage: async (path) => writeFile(path, (await readFile(path, "utf8")).replace(/"dueAt":"[^"]*"/, '"dueAt":"soon"')) },
+    { name: "a row with a status there is none of", damage: async (path) => writeFile(path, (await readFile(path, "utf8")).replace(/"status":"[^"]*"/, '"status":"done"')) },
+    { name: "a row whose id is none", damage: async (path) => writeFile(path, (await readFile(path, "utf8")).replace(/"id":"[^"]*"/, '"id":"zzz"')) },
     { name: "another batch's", damage: (path) => writeFile(path, '{"name":"other","firstSeenAt":"x","executions":[]}') },
   ];
   test.each(torn)("a document that is $name is set aside, said, and the rest goes on", async ({ damage }) => {

@@ -99,6 +99,21 @@ test("what is refused is said and gone, and so is what nobody took for three day
   expect(deliveries.counts()).toEqual({ waiting: 0, delivered: 0, refused: 1, givenUp: 1 });
 });
 
+test("a wait that a clock far ahead has set holds nothing up once it is put right", async () => {
+  let answer = later(true);
+  const { clock, deliveries, tries, put } = await setUp(() => answer);
+  clock.jump(t0 + 365 * 86_400_000);
+  await put("http://h/", clock.now());
+  await eventually(() => tries.length === 1);
+  answer = { kind: "accepted" };
+  clock.jump(t0);
+  await put("http://h/");
+  await eventually(async () => {
+    await clock.advance(60_000);
+    return deliveries.counts().waiting === 0;
+  });
+});
+
 test("at the end what hangs is broken off, and stays on disk", async () => {
   const { clock, deliveries, tries, put, files } = await setUp(() => null);
   await put("ops@example.org");

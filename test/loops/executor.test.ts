@@ -1,54 +1,12 @@
 import { mkdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Batch, BatchName, Execution, Revision } from "../../agent/core/model.ts";
-import { createIds } from "../../agent/io/clock.ts";
-import { openHistory } from "../../agent/io/history.ts";
-import { buildGraph } from "../../agent/core/graph.ts";
+import type { Batch, BatchName, Execution } from "../../agent/core/model.ts";
 import { estimatedEnd } from "../../agent/core/usual.ts";
-import { createExecutor } from "../../agent/loops/executor.ts";
-import { fakeClock, fakeRunner } from "../helpers/fakes.ts";
+import { iso, minute, setUp } from "../helpers/executor.ts";
 import { batch, execution, t0 } from "../helpers/make.ts";
-import { quietLog } from "../helpers/quiet.ts";
-import { eventually, temporaryFolder } from "../helpers/tmp.ts";
+import { eventually } from "../helpers/tmp.ts";
 
-const minute = 60_000;
-const iso = (at: number) => new Date(at).toISOString();
-
-async function setUp(options: { maxParallel?: number; batches?: Batch[]; before?: Execution[]; logsCut?: () => boolean } = {}) {
-  const logsCut = options.logsCut ?? (() => false);
-  const progress: { text: string | null } = { text: null };
-  const sizes = { stdoutBytes: 1, stderrBytes: 2 };
-  const clock = fakeClock(t0);
-  const log = quietLog();
-  const data = temporaryFolder();
-  const history = await openHistory(data, { clock, log });
-  const runner = fakeRunner(clock);
-  const known = new Map((options.batches ?? [batch()]).map((one) => [one.name, one]));
-  for (const name of known.keys()) await history.amend(name, { schedule: { key: "k", coveredUntil: iso(t0) } }, t0);
-  for (const row of options.before ?? []) await history.save(row);
-  const executor = createExecutor({
-    clock,
-    newId: createIds(history.newestId()),
-    history,
-    runner,
-    log,
-    maxParallel: options.maxParallel ?? 4,
-    definition: (name) => ((one) => (one === undefined ? null : { batch: one, revision: "aaaaaaaaaaaa" as Revision, commit: null }))(known.get(name)),
-    paths: { revision: (revision) => `/revisions/${revision}`, state: (name) => `/state/${name}`, execution: (name, id) => `/executions/${name}/${id}` },
-    graph: () => buildGraph([...known.values()], new Set(known.keys())),
-    trimLogs: () => Promise.resolve({ ...sizes, cut: logsCut() }),
-    readProgress: () => Promise.resolve(progress.text === null ? null : { text: progress.text, changedAt: clock.now() }),
-    baseEnv: { PATH: "/bin" },
-  });
-  function due(at: number, one = batch(), missed: { from: number; to: number; count: number } | null = null, start: number | null = at): void {
-    executor.due(one, { start, missed, coveredUntil: at, next: null });
-  }
-  const rows = (name = "report") => history.document(name)?.executions ?? [];
-  const started = (count: number) => eventually(() => runner.orders.length >= count);
-  const status = (index: number, want: string, name = "report") => eventually(() => rows(name)[index]?.status === want);
-  return { clock, data, history, runner, executor, known, due, rows, started, status, progress, sizes };
-}
 
 describe("executor", () => {
   test("a start is recorded, with its due time accounted for, before its process exists", async () => {

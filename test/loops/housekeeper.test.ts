@@ -121,3 +121,21 @@ test("folders that a crash left without their row are cleared away", async () =>
   expect(existsSync(folderOf(row.id))).toBe(true);
   await stop();
 });
+
+test("a clock that leaps ahead during a resync does not put off the next one", async () => {
+  const { clock, data, log, history, stop } = await setUp();
+  await stop(); // the one below is told of another clock
+  let resyncs = 0;
+  const resync = () => {
+    resyncs += 1;
+    if (resyncs === 1) clock.jump(t0 + 365 * day);
+    return Promise.resolve();
+  };
+  const revisions = createRevisions(data, data, createSource);
+  const deps = { clock, log, history, revisions, resync, resyncMs: () => 60_000, probe: () => Promise.resolve(), inUse: () => new Set<Revision>(), openRuns: () => new Set<never>(), keepOf: () => undefined, keepRemovedMs: 30 * day };
+  const housekeeper = createHousekeeper(deps);
+  housekeeper.start();
+  await clock.advance(200_000);
+  await housekeeper.stop();
+  expect(resyncs).toBe(3);
+});

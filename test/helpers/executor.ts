@@ -1,0 +1,49 @@
+// The executor on a real history in a temporary folder, with a clock and a runner that the test moves.
+import type { Batch, Execution, Revision } from "../../agent/core/model.ts";
+import { buildGraph } from "../../agent/core/graph.ts";
+import { createIds } from "../../agent/io/clock.ts";
+import { openHistory } from "../../agent/io/history.ts";
+import { createExecutor } from "../../agent/loops/executor.ts";
+import { fakeClock, fakeRunner } from "./fakes.ts";
+import { batch, t0 } from "./make.ts";
+import { quietLog } from "./quiet.ts";
+import { eventually, temporaryFolder } from "./tmp.ts";
+
+export const minute = 60_000;
+export const iso = (at: number) => new Date(at).toISOString();
+
+/** `data`: a folder that an earlier one left. */
+export async function setUp(options: { maxParallel?: number; batches?: Batch[]; before?: Execution[]; logsCut?: () => boolean; data?: string } = {}) {
+  const logsCut = options.logsCut ?? (() => false);
+  const progress: { text: string | null } = { text: null };
+  const sizes = { stdoutBytes: 1, stderrBytes: 2 };
+  const clock = fakeClock(t0);
+  const log = quietLog();
+  const data = options.data ?? temporaryFolder();
+  const history = await openHistory(data, { clock, log });
+  const runner = fakeRunner(clock);
+  const known = new Map((options.batches ?? [batch()]).map((one) => [one.name, one]));
+  if (options.data === undefined) for (const name of known.keys()) await history.amend(name, { schedule: { key: "k", coveredUntil: iso(t0) } }, t0);
+  for (const row of options.before ?? []) await history.save(row);
+  const executor = createExecutor({
+    clock,
+    newId: createIds(history.newestId()),
+    history,
+    runner,
+    log,
+    maxParallel: options.maxParallel ?? 4,
+    definition: (name) => ((one) => (one === undefined ? null : { batch: one, revision: "aaaaaaaaaaaa" as Revision, commit: null }))(known.get(name)),
+    paths: { revision: (revision) => `/revisions/${revision}`, state: (name) => `/state/${name}`, execution: (name, id) => `/executions/${name}/${id}` },
+    graph: () => buildGraph([...known.values()], new Set(known.keys())),
+    trimLogs: () => Promise.resolve({ ...sizes, cut: logsCut() }),
+    readProgress: () => Promise.resolve(progress.text === null ? null : { text: progress.text, changedAt: clock.now() }),
+    baseEnv: { PATH: "/bin" },
+  });
+  function due(at: number, one = batch(), missed: { from: number; to: number; count: number } | null = null, start: number | null = at): void {
+    executor.due(one, { start, missed, coveredUntil: at, next: null });
+  }
+  const rows = (name = "report") => history.document(name)?.executions ?? [];
+  const started = (count: number) => eventually(() => runner.orders.length >= count);
+  const status = (index: number, want: string, name = "report") => eventually(() => rows(name)[index]?.status === want);
+  return { clock, data, history, runner, executor, known, due, rows, started, status, progress, sizes };
+}
