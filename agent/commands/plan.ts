@@ -2,9 +2,9 @@
 import { compare, knownOfView, type Known } from "../core/compare.ts";
 import { formatPlan, type PlanFormat } from "../core/compare-report.ts";
 import { buildGraph, stateOf } from "../core/graph.ts";
-import type { EpochMs, Schedule } from "../core/model.ts";
+import type { EpochMs } from "../core/model.ts";
 import { notesOf } from "../core/notes.ts";
-import { nextDue } from "../core/schedule.ts";
+import { comingStarts } from "../core/schedule.ts";
 import type { BatchView } from "../core/views.ts";
 import { AgentError } from "../errors.ts";
 import type { AgentClient } from "../io/client.ts";
@@ -69,17 +69,10 @@ function knownOfFolder(looks: readonly Look[], now: EpochMs): Known[] {
       state: stateOf(batch, []),
       revision,
       settings: definition?.file ?? null,
-      next: batch === null || !batch.enabled ? [] : starts(batch.schedule, now),
+      next: batch === null || !batch.enabled || batch.schedule === null ? [] : comingStarts(batch.schedule, now - batch.schedule.jitterMs, startsCompared, now),
       blockedBy: graph.blockedBy.get(name) ?? [],
       history: null,
       broken: problems.length === 0 ? null : parsed?.problems.length === 0 ? "chain" : "files",
     };
   });
-}
-
-function starts(schedule: Schedule | null, now: EpochMs): EpochMs[] {
-  const times: EpochMs[] = [];
-  let at: EpochMs | null = now;
-  while (schedule !== null && times.length < startsCompared && (at = nextDue(schedule, at)) !== null) times.push(at);
-  return times;
 }

@@ -13,7 +13,7 @@ const cachedAnswers = 20_000;
 const answers = new Map<string, { after: EpochMs; next: EpochMs | null }>();
 
 export function createSchedule(patterns: readonly Pattern[], timeZone: string, jitterMs: number): Schedule {
-  const key = `${timeZone} ${jitterMs} ${patterns.map((pattern) => pattern.text).join(" | ")}`;
+  const key = `${timeZone} ${patterns.map((pattern) => pattern.text).join(" | ")}`;
   return { patterns, timeZone, jitterMs, key };
 }
 
@@ -25,6 +25,14 @@ export function nextDue(schedule: Schedule, after: EpochMs): EpochMs | null {
     if (due !== null && (first === null || due < first)) first = due;
   }
   return first;
+}
+
+/** The first `count` starts that are to come, jitter included, of due times after `coveredUntil`. */
+export function comingStarts(schedule: Schedule, coveredUntil: EpochMs, count: number, now: EpochMs): EpochMs[] {
+  const starts: EpochMs[] = [];
+  let due: EpochMs | null = Math.max(coveredUntil, now - schedule.jitterMs);
+  while (starts.length < count && (due = nextDue(schedule, due)) !== null) starts.push(due + schedule.jitterMs);
+  return starts;
 }
 
 /**

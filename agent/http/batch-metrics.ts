@@ -13,7 +13,7 @@ const families = {
   failing: ["batch_agent_batch_failing", "gauge", "1 if the last attempt that ran to an end failed and none is to follow, else 0."],
   lastDuration: ["batch_agent_last_duration_seconds", "gauge", "How long the last execution that succeeded or failed took."],
   lastSuccess: ["batch_agent_last_success_timestamp_seconds", "gauge", "When it last succeeded, in seconds since 1970."],
-  nextStart: ["batch_agent_next_start_timestamp_seconds", "gauge", "When it is due next by its own schedule, in seconds since 1970."],
+  nextStart: ["batch_agent_next_start_timestamp_seconds", "gauge", "When it starts next by its own schedule, jitter included, in seconds since 1970."],
 } as const;
 type Family = keyof typeof families;
 

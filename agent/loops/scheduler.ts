@@ -1,7 +1,7 @@
 // Turns due times into starts: a heap of what comes next and one timer. Decides nothing itself (see core/catchup.ts).
 import { decideDue, trustedMark, type DueDecision } from "../core/catchup.ts";
 import type { Batch, BatchName, EpochMs } from "../core/model.ts";
-import { nextDue } from "../core/schedule.ts";
+import { comingStarts, nextDue } from "../core/schedule.ts";
 import type { Clock } from "../ports.ts";
 import { createHeap } from "./heap.ts";
 
@@ -14,7 +14,7 @@ export interface Scheduler {
   /** Puts a batch on the schedule, in place of what was there; due times up to `coveredUntil` are done with. */
   set(batch: Batch, coveredUntil: EpochMs): void;
   remove(name: BatchName): void;
-  /** The coming `count` due times of a batch; none when it is not on the schedule. */
+  /** The coming `count` starts of a batch, jitter included; none when it is not on the schedule. */
   next(name: string, count: number): EpochMs[];
   /** The first of these, without working it out anew; null when there is none. */
   first(name: string): EpochMs | null;
@@ -43,7 +43,7 @@ export function createScheduler(deps: { clock: Clock; onDue: (batch: Batch, deci
     if (schedule === null) return remove(batch.name);
     const coveredUntil = trustedMark(mark, clock.now());
     const known = slots.get(batch.name);
-    if (known?.batch.schedule?.key === schedule.key && known.coveredUntil === coveredUntil) {
+    if (known?.batch.schedule?.key === schedule.key && known.batch.schedule.jitterMs === schedule.jitterMs && known.coveredUntil === coveredUntil) {
       known.batch = batch; // the same schedule: its place in the heap stands
       return;
     }
@@ -55,12 +55,21 @@ export function createScheduler(deps: { clock: Clock; onDue: (batch: Batch, deci
 
   function remove(name: BatchName): void {
     slots.delete(name); // its entry in the heap is passed over when its time comes
+    tidy();
+  }
+
+  function tidy(): void {
     if (heap.size() > 2 * slots.size + 1_000) heap.keep(({ slot }) => slots.get(slot.batch.name) === slot);
   }
 
   function enqueue(slot: Slot, due: EpochMs | null): void {
     slot.next = due;
-    if (due !== null) heap.push({ at: due + (slot.batch.schedule?.jitterMs ?? 0), slot });
+    if (due !== null) heap.push({ at: startOf(slot, due), slot });
+    tidy();
+  }
+
+  function startOf({ batch }: Slot, due: EpochMs): EpochMs {
+    return due + (batch.schedule?.jitterMs ?? 0);
   }
 
   function arm(): void {
@@ -101,13 +110,12 @@ export function createScheduler(deps: { clock: Clock; onDue: (batch: Batch, deci
     remove,
     next(name, count) {
       const slot = slots.get(name);
-      if (slot?.batch.schedule == null) return [];
-      const times: EpochMs[] = [];
-      let at: EpochMs | null = Math.max(slot.coveredUntil, clock.now());
-      while (times.length < count && (at = nextDue(slot.batch.schedule, at)) !== null) times.push(at);
-      return times;
+      return slot?.batch.schedule == null ? [] : comingStarts(slot.batch.schedule, slot.coveredUntil, count, clock.now());
     },
-    first: (name) => slots.get(name)?.next ?? null,
+    first(name) {
+      const slot = slots.get(name);
+      return slot === undefined || slot.next === null ? null : startOf(slot, slot.next);
+    },
     start() {
       going = true;
       arm();

@@ -117,4 +117,27 @@ describe("scheduler", () => {
     expect(decisions[0]?.start).toBe(t0 + minute);
     expect(offset).toBe(17_000);
   });
+
+  test("what is to come is told with its jitter, also while it waits that out", async () => {
+    const { clock, scheduler } = setUp();
+    scheduler.set({ ...batch(), schedule: schedule("1 12 * * *", "UTC", 30 * minute) }, t0);
+    const start = t0 + 31 * minute;
+    expect([scheduler.first("report"), scheduler.next("report", 2)]).toEqual([start, [start, start + 24 * 60 * minute]]);
+    await clock.advance(5 * minute);
+    expect([scheduler.first("report"), scheduler.next("report", 2)]).toEqual([start, [start, start + 24 * 60 * minute]]);
+    await clock.advance(27 * minute);
+    expect(scheduler.next("report", 1)).toEqual([start + 24 * 60 * minute]);
+  });
+
+  test("an edit of the jitter loses no due time that waits it out", async () => {
+    const { clock, scheduler, starts } = setUp();
+    const daily = (jitterMs: number) => ({ ...batch(), schedule: schedule("1 12 * * *", "UTC", jitterMs) });
+    scheduler.set(daily(30 * minute), t0);
+    await clock.advance(5 * minute);
+    expect(starts()).toEqual([]);
+    expect(daily(0).schedule.key).toBe(daily(30 * minute).schedule.key); // else it would count from now on
+    scheduler.set(daily(0), t0);
+    await clock.advance(60 * minute);
+    expect(starts()).toEqual([t0 + minute]);
+  });
 });
