@@ -152,7 +152,7 @@ export async function startAgent(
       notifier,
     });
     const scheduler = createScheduler({ clock, onDue: executor.due });
-    const watch = createWatch(dir, { poll: config.poll, log, onDirty: (name) => reconciler.dirty(name) });
+    const watch = createWatch(dir, { poll: config.poll, log, onDirty: (name) => reconciler.dirty(name), onDegraded: () => void housekeeper.resyncNow() });
     const reconciler: Reconciler = createReconciler({
       source,
       workTree: remote === null ? createWorkTree(dir) : { look: () => Promise.resolve({ commit: remote.commit(), lockedAt: null }) },
@@ -231,12 +231,12 @@ export async function startAgent(
     await reconciler.resync();
     undo.push(() => notifier.stop());
     await notifier.start();
+    const box = createTriggerBox(dataDir);
+    await box.open();
     executor.resume();
     undo.push(() => executor.stop(config.graceMs));
     scheduler.start();
     undo.push(() => Promise.resolve(scheduler.stop()));
-    const box = createTriggerBox(dataDir);
-    await box.open();
     const triggers = createTriggerLoop({ clock, log, box, manual: executor.manual });
     triggers.start();
     undo.push(() => triggers.stop());

@@ -31,6 +31,8 @@ interface Setting {
 const longestDescription = 1_000;
 const userName = /^[a-z_][a-z0-9_-]{0,31}\$?$/i;
 const surelyUsers = /^(root|daemon|bin|sys|nobody|www-data|postgres|mysql|nginx|apache|git|backup|man|mail|news|list|munin|logcheck|amavis|debian-[a-z]+)$/;
+/** Those of them that a user's own crontab may well begin a command with. */
+const programs = /^(git|mysql|mail|nginx|backup|man|news|list|munin|postgres|apache|logcheck|sys|bin)$/;
 
 /**
  * Translates a crontab. `form`: `system` has a column with the user, as /etc/crontab; `null` finds out, by every line having a well-known
@@ -39,7 +41,7 @@ const surelyUsers = /^(root|daemon|bin|sys|nobody|www-data|postgres|mysql|nginx|
 export function importCrontab(text: string, options: { form: "system" | "user" | null; file: string }): { batches: ImportedBatch[]; remarks: Remark[]; system: boolean } {
   const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
   const jobs = lines.filter(isJob);
-  const system = options.form === null ? jobs.length > 0 && jobs.every((line) => surelyUsers.test(splitJob(line).rest.split(/\s+/)[0] ?? "") && /\S\s+\S/.test(splitJob(line).rest)) : options.form === "system";
+  const system = options.form === null ? namesUsers(jobs) : options.form === "system";
   const batches: ImportedBatch[] = [];
   const remarks: Remark[] = [];
   const taken = new Set<string>();
@@ -64,6 +66,12 @@ export function importCrontab(text: string, options: { form: "system" | "user" |
     }
   });
   return { batches, remarks, system };
+}
+
+/** Whether every line names a well-known user before its command, and not all of them are called as programs are. */
+function namesUsers(jobs: readonly string[]): boolean {
+  const firsts = jobs.map((line) => /^(\S+)\s+[^-\s]/.exec(splitJob(line).rest)?.[1] ?? "");
+  return firsts.every((word) => surelyUsers.test(word)) && firsts.some((word) => !programs.test(word));
 }
 
 /** Whether a line begins as one with a time does; else it is a variable, a comment, or nothing cron knows. */

@@ -40,7 +40,7 @@ function planOne(look: Desired, current: InForce | undefined, now: EpochMs): Act
   const { name } = look;
   switch (look.kind) {
     case "absent":
-      return current === undefined || current.gone ? null : { kind: "remove", name };
+      return current === undefined ? null : { kind: "remove", name };
     case "unreadable":
       return hold(name, [look.problem], current);
     case "invalid":

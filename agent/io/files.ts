@@ -62,6 +62,8 @@ interface TreeFault {
   code: "special-file" | "link-outside" | "too-many-files" | "too-large" | "bad-archive";
   path: string;
   message: string;
+  /** Where there is a better one than its code's. */
+  hint?: string;
 }
 
 /** Some file systems keep times by 2 s. */
@@ -121,7 +123,12 @@ export async function walkTree(root: string, folder: string, limits: TreeLimits 
         }
         real = target;
       }
-      const info = statSync(real);
+      const info = statSync(real, { throwIfNoEntry: false });
+      if (info === undefined) {
+        if (entry.name.includes("\uFFFD")) faults.push({ code: "special-file", path, message: `the name of ${path} is not UTF-8`, hint: "rename it" });
+        else changedMs = Date.now(); // it went after it was listed: not settled yet
+        continue;
+      }
       if (info.isDirectory()) {
         if (depth >= deepest) {
           faults.push({ code: "too-many-files", path, message: `folders are nested more than ${deepest} deep` });
@@ -143,6 +150,9 @@ export async function walkTree(root: string, folder: string, limits: TreeLimits 
         faults.push({ code: "special-file", path, message: `${path} is neither a file nor a folder` });
       }
     }
+    // What was swapped meanwhile, as the link of a mounted volume is, may have been seen half before and half after.
+    const after = statSync(directory);
+    changedMs = Math.max(changedMs, after.mtimeMs, after.ctimeMs);
   }
 
   const start = lstatSync(folder).isSymbolicLink() ? realpathSync.native(folder) : folder; // a link, as in a volume with `items`

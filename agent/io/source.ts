@@ -65,7 +65,7 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
     try {
       if (real === "") real = realpathSync.native(root); // all of a batch comes from one tree, also when a link at the root is swapped
       const archives = await archivesOf(real, name);
-      const beside = archives.length > 0 && (await isThere(join(real, name)));
+      const beside = archives.length > 0 && (await isBeside(join(real, name)));
       if (archives.length > (beside ? 0 : 1)) return await tellTwo(real, name, [...(beside ? [name] : []), ...archives]);
       entry = archives[0] ?? name;
       const path = join(real, entry);
@@ -98,25 +98,35 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
     return realpath(root).then((now) => now !== real, () => false);
   }
 
-  function isThere(path: string): Promise<boolean> {
-    return lstat(path).then(() => true, () => false);
+  /** Whether a folder, or a link, lies at `path`: plain files are no batches. */
+  function isBeside(path: string): Promise<boolean> {
+    return lstat(path).then((info) => !info.isFile(), notThere);
   }
 
   /** The archives of a batch that are there now. */
   async function archivesOf(real: string, name: string): Promise<string[]> {
     if (unpack === undefined) return [];
     const candidates = listed === null ? archiveExtensions.map((extension) => name + extension) : (listed.archives.get(name) ?? []);
-    const there = await Promise.all(candidates.map((entry) => lstat(join(real, entry)).then((info) => !info.isDirectory(), () => false)));
+    const there = await Promise.all(candidates.map((entry) => lstat(join(real, entry)).then((info) => !info.isDirectory(), notThere)));
     return candidates.filter((_, index) => there[index]);
   }
 
-  /** What is listed but cannot be found: a link that leads nowhere, and a name whose bytes are no UTF-8. */
+  /** What could not be found although it is there: a folder whose files come and go, a link that leads nowhere, and a name whose bytes are no UTF-8. */
   async function tellAstray(entry: string): Promise<Loaded | null> {
-    const link = await lstat(join(root, entry)).catch(() => null);
-    if (link?.isSymbolicLink() === true) return astray(entry, "leads nowhere", link.ctimeMs);
+    const path = join(root, entry);
+    const target = await stat(path).catch(() => null);
+    if (target?.isDirectory() === true) return moving(entry);
+    const link = await lstat(path).catch(() => null);
+    if (target === null && link?.isSymbolicLink() === true) return astray(entry, "leads nowhere", link.ctimeMs);
     if (!entry.includes("\uFFFD") || listed?.names.has(entry) !== true) return null;
     const hint = "lower-case letters, digits and - only, no - at either end, at most 63 characters";
     return { kind: "unreadable", problem: problem(entry, "bad-name", `${JSON.stringify(entry)} cannot be the name of a batch: it is not UTF-8`, hint) };
+  }
+
+  /** Never the same twice, so that it is looked at again until it rests. */
+  function moving(entry: string): Loaded {
+    const found = problem(entry, "unsettled", "its files come and go while they are read", hints.unsettled);
+    return { kind: "found", changedAt: Date.now(), folder: empty(batchNameOf(entry), entry, [found], String(performance.now())) };
   }
 
   function astray(entry: string, why: string, changedAt: number): Loaded {
@@ -158,7 +168,7 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
   async function readTree(name: string, entry: string, { files, faults, changedMs: changedAt, signature = null }: Tree): Promise<Loaded> {
     const packed = entry !== name;
     const hintOf = (code: keyof typeof hints) => (packed ? (packedHints[code] ?? hints[code]) : hints[code]);
-    const problems = faults.map((fault) => problem(entry, fault.code, fault.message, hintOf(fault.code), fault.path));
+    const problems = faults.map((fault) => problem(entry, fault.code, fault.message, fault.hint ?? hintOf(fault.code), fault.path));
     const settingsFiles = files.filter((file) => settingsNames.includes(file.path));
     const scriptFile = files.find((file) => file.path === "script.sh");
     const special = faults.some((fault) => ["", ...settingsNames, "script.sh"].includes(fault.path) && fault.code !== "too-large");
@@ -202,6 +212,12 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
   return { list, load };
 }
 
+/** What cannot be looked at is not taken for what is not there. */
+function notThere(error: unknown): false {
+  if (!["ENOENT", "ENOTDIR"].includes(errorCode(error))) throw error;
+  return false;
+}
+
 /** Whether a file is still the one it was, as far as can be told without reading it. */
 async function stampOf(path: string): Promise<{ stamp: string; changedAt: number }> {
   const { dev, ino, size, mtimeMs, ctimeMs } = await stat(path);
@@ -209,6 +225,7 @@ async function stampOf(path: string): Promise<{ stamp: string; changedAt: number
 }
 
 const hints = {
+  unsettled: "something writes there all the time: a batch's own data belongs into $BATCH_STATE_DIR",
   "special-file": "a batch holds files and folders only; take it out",
   "link-outside": "links must stay within the folder of batches; copy the file instead",
   "too-many-files": "a batch is a script and a few files beside it; keep data elsewhere",

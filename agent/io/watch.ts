@@ -12,11 +12,11 @@ const burst = { names: 50, withinMs: 1000 };
 
 /**
  * Watches `root` and its parent. `onDirty(name)` for one entry, `onDirty(null)` when anything may have changed. After an
- * error (the inotify limit, say) it stops by itself and `mode()` is `poll`: the listener then has to look often.
+ * error (the inotify limit, say) it stops by itself and `mode()` is `poll`, which `onDegraded` tells: the listener then has to look often.
  */
 export function createWatch(
   root: string,
-  options: { poll: boolean; log: Logger; onDirty: (name: string | null) => void },
+  options: { poll: boolean; log: Logger; onDirty: (name: string | null) => void; onDegraded?: () => void },
 ): Watch {
   const { log, onDirty } = options;
   const path = resolve(root);
@@ -46,6 +46,7 @@ export function createWatch(
     void outer?.close();
     inner = outer = null;
     onDirty(null);
+    options.onDegraded?.();
   }
 
   function changed(real: string, changedPath: string): void {
@@ -71,7 +72,7 @@ export function createWatch(
       if (stats?.isSymbolicLink() && links.size < mostLinks) links.add(p);
       return stats?.isFile() === true && !links.has(p);
     };
-    const watcher = chokidarWatch(real, { ignoreInitial: true, followSymlinks: true, depth: 2, atomic: true, ignored });
+    const watcher = chokidarWatch(real, { ignoreInitial: true, followSymlinks: true, depth: 4, atomic: true, ignored });
     inner = watcher;
     watcher.on("all", (_event, changedPath) => changed(real, changedPath)).on("error", degrade);
     watcher.on("raw", (_event, file, of) => changed(real, join((of as { watchedPath: string }).watchedPath, file ?? "")));

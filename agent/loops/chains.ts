@@ -46,7 +46,10 @@ export function createChains({ history, clock, entries, onStatus, onApplied, onP
       const document = history.document(name);
       if (document === undefined) continue;
       // Nothing is owed for the time in which it had no place.
-      if (before.problems.has(name) && !graph.problems.has(name)) history.cover(document.name, new Date(clock.now()).toISOString());
+      if (before.problems.has(name) && !graph.problems.has(name)) {
+        history.cover(document.name, new Date(clock.now()).toISOString());
+        void history.amend(document.name, {}, clock.now()).catch(() => undefined); // nor after a crash; the history says what is wrong with its disk
+      }
       for (const problem of before.problems.has(name) ? [] : (graph.problems.get(name) ?? [])) onProblem(problem);
       onApplied(document.name, graph.problems.has(name) ? null : batch);
     }

@@ -79,7 +79,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   let dirtyAll = false;
   let root: Problem | null = null;
   let running: Promise<void> | null = null;
-  let cancelTimer: (() => void) | null = null;
+  let timer: { at: number; cancel: () => void } | null = null;
   let stopped = false;
   let lastVerifiedAt: string | null = null;
   let missedEvents = 0;
@@ -101,15 +101,25 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
         suspects.delete(candidate);
       }
     }
-    schedule(debounceMs);
+    schedule(waitMs());
   }
 
+  /** How long the next look can wait: what writes all the time does not hold up the others, nor is it looked at all the time. */
+  function waitMs(): number {
+    const restless = (name: string) => (entries.get(name)?.waiting?.looks ?? 0) > unsettledAfter;
+    return !dirtyAll && [...dirtyNames].every(restless) ? restlessMs : debounceMs;
+  }
+
+  /** The nearest of what was asked for counts. */
   function schedule(ms: number): void {
-    if (stopped || cancelTimer !== null || running !== null) return;
-    cancelTimer = clock.after(ms, () => {
-      cancelTimer = null;
+    const at = performance.now() + ms;
+    if (stopped || running !== null || (timer !== null && timer.at <= at)) return;
+    timer?.cancel();
+    const cancel = clock.after(ms, () => {
+      timer = null;
       void flight();
     });
+    timer = { at, cancel };
   }
 
   /** Single flight: what becomes dirty meanwhile is looked at right after. */
@@ -124,7 +134,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       .finally(() => {
         deps.onPass?.(performance.now() - began, failed || root !== null);
         running = null;
-        if (dirtyAll || dirtyNames.size > 0) schedule(debounceMs);
+        if (dirtyAll || dirtyNames.size > 0) schedule(waitMs());
         else if ([...entries.values()].some((entry) => entry.waiting !== null)) lookAgain();
       });
     return running;
@@ -138,8 +148,8 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
 
   async function resync(): Promise<void> {
     if (running !== null) await running;
-    cancelTimer?.();
-    cancelTimer = null;
+    timer?.cancel();
+    timer = null;
     dirtyAll = true;
     await flight();
     // A first look at something that is being written settles a moment later.
@@ -295,14 +305,14 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   }
 
   function isGone(name: string): boolean {
-    const document = history.document(name);
-    return document === undefined ? !entries.has(name) : document.removedAt !== null;
+    return !entries.has(name) && history.document(name)?.removedAt !== null;
   }
 
   /** Brings back the last valid revision of an entry that cannot be had from the folder just now. */
   async function hydrate(name: string): Promise<void> {
-    const entry = entries.get(name) ?? open(name);
     const document = history.document(name);
+    if (isGone(name)) return;
+    const entry = entries.get(name) ?? open(name);
     if (entry.batch !== null || !document?.revision || document.removedAt !== null) return;
     const folder = await revisions.load(document.revision, document.name);
     const batch = folder === null ? null : parseBatch(folder, { timeZone: deps.timeZone }).batch;
@@ -360,13 +370,12 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
           for (const problem of action.problems.slice(0, 5)) tell(problem);
           break;
         case "remove": {
-          const document = history.document(action.name);
-          if (document !== undefined) {
-            await history.amend(document.name, { removedAt: new Date(now).toISOString(), schedule: null }, now);
-          }
+          // First of all out of force: a record that cannot be written yet is tried again by the history itself.
           entries.delete(action.name);
-          log.info("batch removed", { batch: action.name });
           chains.touch(action.name);
+          log.info("batch removed", { batch: action.name });
+          const document = history.document(action.name);
+          if (document !== undefined && document.removedAt === null) await history.amend(document.name, { removedAt: new Date(now).toISOString(), schedule: null }, now);
           break;
         }
         default: {
@@ -411,7 +420,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
 
   async function stop(): Promise<void> {
     stopped = true;
-    cancelTimer?.();
+    timer?.cancel();
     await running;
   }
 

@@ -1,5 +1,6 @@
 // Source, revisions and watch on real folders.
-import { execFileSync } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
 import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -134,6 +135,40 @@ describe("source", () => {
     expect(await script("c")).toBe("echo two");
     rmSync(root);
     expect(await script("a")).toBe("unreadable");
+  });
+
+  test("a file whose name is not UTF-8 is a problem of its batch, and no reason to take it for gone", async () => {
+    const root = write(temporaryFolder(), { "a/batch.yaml": "", "a/script.sh": "", "a/lib/x": "" });
+    writeFileSync(Buffer.concat([Buffer.from(join(root, "a/lib/caf")), Buffer.from([0xe9])]), "x");
+    const { problems } = await folderOf(root, "a");
+    expect(problems).toMatchObject([{ code: "special-file", message: expect.stringContaining("not UTF-8") as string, hint: "rename it" }]);
+  });
+
+  test("a link to a plain file is ignored, as the file is; a plain file beside an archive is not in its way", async () => {
+    const root = write(temporaryFolder(), { "notes.txt": "", r: "", "r.zip": "" });
+    symlinkSync("notes.txt", join(root, "link"));
+    expect(await createSource(root).load("link")).toEqual({ kind: "absent" });
+    expect((await folderOf(root, "notes.txt").catch((error: unknown) => String(error)))).toContain("absent");
+    expect(await archiving(root).load("r")).toMatchObject({ folder: { problems: [{ code: "bad-archive" }] } });
+  });
+
+  test("files that come and go while a batch is read never make it absent", async () => {
+    const root = write(temporaryFolder(), { "a/batch.yaml": 'cron: "@daily"\n', "a/script.sh": "true\n" });
+    const churn = "while :; do touch t{1..40}; rm t{1..40}; done";
+    const writer = spawn("bash", ["-c", churn], { cwd: join(root, "a"), stdio: "ignore" });
+    const source = createSource(root);
+    const kinds = new Set<string>();
+    try {
+      await eventually(() => readdirSync(join(root, "a")).length > 2);
+      for (let i = 0; i < 300; i++) {
+        kinds.add((await source.load("a")).kind);
+        await new Promise((done) => setImmediate(done));
+      }
+    } finally {
+      writer.kill("SIGKILL");
+      await once(writer, "exit");
+    }
+    expect([...kinds]).toEqual(["found"]);
   });
 
   test("a batch.yaml of 10 MB is read no further than its limit", async () => {

@@ -1,5 +1,5 @@
 // The reconciler on real folders, with a source that counts its loads.
-import { mkdirSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Batch } from "../../agent/core/model.ts";
@@ -215,5 +215,89 @@ describe("reconciler", () => {
     expect(applied.map(([name]) => name)).toEqual(["good"]);
     const states = Object.fromEntries(reconciler.entries().map((entry) => [entry.name, [entry.state, entry.problems[0]?.code]]));
     expect(states).toEqual({ good: ["scheduled", undefined], "Bad Name": ["invalid", "bad-name"], half: ["invalid", "no-settings"], nonsense: ["invalid", "not-text"] });
+  });
+
+  test("a batch that was removed, came back broken and went again leaves no problem behind", async () => {
+    const { reconciler, put, root } = await setUp();
+    put("a", daily);
+    await reconciler.resync();
+    rmSync(join(root, "a"), { recursive: true });
+    await reconciler.resync();
+    await eventually(() => reconciler.entry("a")?.state === "removed");
+    put("a", "cron: [");
+    await reconciler.resync();
+    await eventually(() => reconciler.entry("a")?.state === "invalid");
+    rmSync(join(root, "a"), { recursive: true });
+    await reconciler.resync();
+    await reconciler.resync();
+    expect(reconciler.entry("a")).toMatchObject({ state: "removed", problems: [] });
+  });
+
+  test("after the root was away for a while a removed batch is still not there for who names it", async () => {
+    const { reconciler, put, root } = await setUp();
+    put("a", daily);
+    put("b", "after: a\n");
+    put("c", daily);
+    await reconciler.resync();
+    await eventually(() => reconciler.entry("b")?.state === "chained");
+    rmSync(join(root, "a"), { recursive: true });
+    await reconciler.resync();
+    await eventually(() => reconciler.entry("b")?.problems[0]?.code === "unknown-batch");
+    renameSync(root, `${root}.away`);
+    await reconciler.resync();
+    renameSync(`${root}.away`, root);
+    put("c", 'cron: "@hourly"\nafter: b\n');
+    await reconciler.resync();
+    await eventually(() => reconciler.entry("c")?.batch?.file.cron === "@hourly");
+    expect(reconciler.entry("b")?.problems.map(({ code }) => code)).toEqual(["unknown-batch"]);
+  });
+
+  test("while a restless batch is looked at seldom, an edit of another one is followed at once", async () => {
+    const { reconciler, put } = await setUp();
+    put("calm", daily);
+    put("restless", daily);
+    let turn = 0;
+    const writing = setInterval(() => put("restless", daily, `echo ${turn++}\n`), 20);
+    await reconciler.resync();
+    await eventually(() => reconciler.entry("restless")?.problems[0]?.code === "unsettled");
+    put("calm", 'cron: "@hourly"\n');
+    const began = performance.now();
+    reconciler.dirty("calm");
+    await eventually(() => reconciler.entry("calm")?.batch?.file.cron === "@hourly");
+    clearInterval(writing);
+    expect(performance.now() - began).toBeLessThan(3_000); // its own look comes every 5 s
+  });
+
+  test("a folder deleted while its record cannot be written leaves the schedule all the same", async () => {
+    const { home, root, applied, history, reconciler, put } = await setUp();
+    put("report", daily);
+    await reconciler.resync();
+    await eventually(() => applied.length === 1);
+    const blocked = join(home, "data/batches/report/history.json.tmp");
+    mkdirSync(join(blocked, "in-the-way"), { recursive: true });
+    rmSync(join(root, "report"), { recursive: true });
+    await reconciler.resync();
+    await eventually(() => history.trouble() !== null);
+    rmSync(blocked, { recursive: true });
+    await eventually(() => applied.at(-1)?.[1] === null);
+    await eventually(() => history.trouble() === null);
+    expect(reconciler.entry("report")?.state).toBe("removed");
+  });
+
+  test("once a chain is mended nothing is owed for the time in which it was broken, whatever happens then", async () => {
+    const { home, root, history, reconciler, put } = await setUp();
+    put("a", "cron: '@daily'\nonFailure: alert\n");
+    put("alert", daily);
+    await reconciler.resync();
+    rmSync(join(root, "alert"), { recursive: true });
+    await reconciler.resync();
+    await eventually(() => reconciler.entry("a")?.state === "invalid");
+    put("alert", daily);
+    const mended = Date.now();
+    await reconciler.resync();
+    await eventually(() => reconciler.entry("a")?.state === "scheduled");
+    const covered = async () => Date.parse((await openHistory(join(home, "data"), { clock: systemClock, log: quietLog() })).document("a")?.schedule?.coveredUntil ?? "");
+    await eventually(async () => (await covered()) >= mended); // on disk
+    expect(history.trouble()).toBeNull();
   });
 });
