@@ -1,8 +1,8 @@
 // One agent a data folder: agent.lock names its holder. A holder that is gone is no holder.
 import { link, mkdir, readFile, stat, unlink, utimes, writeFile } from "node:fs/promises";
-import { readFileSync } from "node:fs";
+import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { ConfigError, StoreError } from "../errors.ts";
 import { errorCode } from "./files.ts";
 
@@ -12,6 +12,8 @@ interface Holder {
   /** Start time of the process in ticks since boot, and the boot: a pid alone may be another process by now. */
   startTicks: string | null;
   boot: string | null;
+  /** Only processes of the same one are seen: containers may share a host's name and nothing else. */
+  pidNamespace?: string | null;
   since: string;
 }
 
@@ -36,15 +38,12 @@ export async function takeLock(
     host: hostname(),
     startTicks: startTicks(process.pid),
     boot,
+    pidNamespace: pidNamespace(),
     since: new Date(now()).toISOString(),
   };
   const mine = `${path}.${process.pid}.${mineCount++}`;
   try {
-    await mkdir(dataDir).catch(async (error: unknown) => {
-      // Only then, as `recursive` calls a read-only disk ENOENT.
-      if (errorCode(error) === "ENOENT") await mkdir(dataDir, { recursive: true });
-      else if (errorCode(error) !== "EEXIST") throw error;
-    });
+    await makeFolder(dataDir);
     // Written whole beside it first: whoever sees the lock sees all of it.
     await writeFile(mine, `${JSON.stringify(self)}\n`, { flush: true });
     for (let attempt = 0; !(await create(mine, path)); attempt++) {
@@ -82,6 +81,20 @@ export async function takeLock(
     clearInterval(touching);
     if (isMine(await read(path))) await unlink(path).catch(() => undefined);
   };
+}
+
+/** One by one: Node's `recursive` calls a read-only disk ENOENT, and tries for ever where a folder that is there takes no other. */
+async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path);
+  } catch (error) {
+    if (errorCode(error) === "EEXIST") return;
+    if (errorCode(error) !== "ENOENT" || dirname(path) === path) throw error;
+    await makeFolder(dirname(path));
+    await mkdir(path).catch((again: unknown) => {
+      if (errorCode(again) !== "EEXIST") throw again;
+    });
+  }
 }
 
 /** A link comes to be at once with its content, and only where there is none. */
@@ -131,12 +144,32 @@ async function isAlive(holder: Holder, path: string, boot: string | null, now: n
     return info !== null && now - info.mtimeMs < staleMs;
   }
   if (holder.boot !== boot) return false;
+  if (holder.pidNamespace !== undefined && holder.pidNamespace !== pidNamespace()) return isTouched(path, now);
   try {
     process.kill(holder.pid, 0);
   } catch (error) {
     if (errorCode(error) !== "EPERM") return false;
   }
   return holder.startTicks === startTicks(holder.pid);
+}
+
+/** Whether somebody still touches a lock. Waits for that, no longer than it takes to tell. */
+async function isTouched(path: string, now: number): Promise<boolean> {
+  const touchedAt = async () => (await stat(path).catch(() => null))?.mtimeMs ?? null;
+  const before = await touchedAt();
+  const waitMs = before === null ? 0 : Math.min(before + touchMs + 1_000 - now, touchMs + 1_000);
+  if (waitMs <= 0) return false;
+  await new Promise((done) => setTimeout(done, waitMs));
+  const after = await touchedAt();
+  return after !== null && after !== before;
+}
+
+function pidNamespace(): string | null {
+  try {
+    return readlinkSync("/proc/self/ns/pid");
+  } catch {
+    return null;
+  }
 }
 
 /** Start time of a process in clock ticks since boot, null where /proc cannot tell. */

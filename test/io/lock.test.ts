@@ -73,3 +73,14 @@ test("of ten at once, one gets it", async () => {
 async function hold(data: string, holder: object): Promise<void> {
   await writeFile(join(data, "agent.lock"), JSON.stringify(holder));
 }
+
+test("a holder that cannot be seen from here, on the same host, holds while it is touched", async () => {
+  const data = temporaryFolder();
+  const elsewhere = { pid: 7, host: hostname(), boot, startTicks: "1", pidNamespace: "pid:[1]" };
+  await hold(data, elsewhere);
+  const path = join(data, "agent.lock");
+  const touching = setInterval(() => void utimes(path, new Date(), new Date()).catch(() => undefined), 100);
+  await expect(takeLock(data, boot, () => Date.now() + 5_000)).rejects.toThrow(/pid 7 on host/);
+  clearInterval(touching);
+  await (await takeLock(data, boot, () => Date.now() + 5_500))(); // nobody touches it: waited for, no longer than it takes to tell
+});
