@@ -3,7 +3,7 @@ import { isGitPath, judgeGitRef, judgeGitUrl } from "./core/remote.ts";
 import { parseDuration } from "./core/duration.ts";
 import { parseSize } from "./core/size.ts";
 import { isTimeZone } from "./core/zone.ts";
-import { ConfigError } from "./errors.ts";
+import { UsageError } from "./errors.ts";
 
 export interface Config {
   data: string;
@@ -81,7 +81,7 @@ export function environmentName(option: string): string {
   return `BATCH_AGENT_${option.toUpperCase().replaceAll("-", "_")}`;
 }
 
-/** Flags win over environment, environment over defaults; an empty variable counts as unset. Throws ConfigError. */
+/** Flags win over environment, environment over defaults; an empty variable counts as unset. Throws UsageError. */
 export function readConfig(
   flags: Readonly<Record<string, string | boolean | undefined>>,
   env: Readonly<Record<string, string | undefined>>,
@@ -101,7 +101,7 @@ export function readConfig(
     const { value, from } = text(name);
     const number = Number(value);
     if (!/^\d+$/.test(value) || number < least || number > most) {
-      throw new ConfigError(`${from}: "${value}" is not a whole number from ${least} to ${most}`);
+      throw new UsageError(`${from}: "${value}" is not a whole number from ${least} to ${most}`);
     }
     return number;
   }
@@ -109,16 +109,16 @@ export function readConfig(
   function duration(name: string, leastMs: number): number {
     const { value, from } = text(name);
     const ms = parseDuration(value);
-    if (ms === null) throw new ConfigError(`${from}: "${value}" is not a duration`, "write it as 90s, 15m, 1h30m or 2d");
-    if (ms < leastMs) throw new ConfigError(`${from}: ${value} is too short, the least is ${leastMs / 1000}s`);
+    if (ms === null) throw new UsageError(`${from}: "${value}" is not a duration`, "write it as 90s, 15m, 1h30m or 2d");
+    if (ms < leastMs) throw new UsageError(`${from}: ${value} is too short, the least is ${leastMs / 1000}s`);
     return ms;
   }
 
   function size(name: string, least: number): number {
     const { value, from } = text(name);
     const bytes = parseSize(value);
-    if (bytes === null) throw new ConfigError(`${from}: "${value}" is not a size`, "write it as 512MiB, 1GB, or bytes");
-    if (bytes < least) throw new ConfigError(`${from}: ${value} is too small, the least is ${least} bytes`);
+    if (bytes === null) throw new UsageError(`${from}: "${value}" is not a size`, "write it as 512MiB, 1GB, or bytes");
+    if (bytes < least) throw new UsageError(`${from}: ${value} is too small, the least is ${least} bytes`);
     return bytes;
   }
 
@@ -126,18 +126,18 @@ export function readConfig(
     const { value, from } = text(name);
     if (["true", "1", "yes"].includes(value)) return true;
     if (["false", "0", "no"].includes(value)) return false;
-    throw new ConfigError(`${from}: "${value}" is neither true nor false`);
+    throw new UsageError(`${from}: "${value}" is neither true nor false`);
   }
 
   function zone(name: string): string {
     const { value, from } = text(name);
-    if (!isTimeZone(value)) throw new ConfigError(`${from}: there is no time zone "${value}"`, "name it as Europe/Paris or UTC");
+    if (!isTimeZone(value)) throw new UsageError(`${from}: there is no time zone "${value}"`, "name it as Europe/Paris or UTC");
     return value;
   }
 
   function word(name: string, words: readonly string[]): string {
     const { value, from } = text(name);
-    if (!words.includes(value)) throw new ConfigError(`${from}: "${value}" is none of ${words.join(", ")}`);
+    if (!words.includes(value)) throw new UsageError(`${from}: "${value}" is none of ${words.join(", ")}`);
     return value;
   }
 
@@ -151,7 +151,7 @@ export function readConfig(
     if (value === "") return null;
     // The value may hold a password: it is not repeated.
     if (!URL.canParse(value) || !protocols.includes(new URL(value).protocol)) {
-      throw new ConfigError(`${from}: this is not a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`);
+      throw new UsageError(`${from}: this is not a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`);
     }
     return value.replace(/\/+$/, "");
   }
@@ -161,13 +161,13 @@ export function readConfig(
     const [ref, path, intervalMs] = [optional("git-ref"), text("git-path").value.replace(/\/+$/, ""), duration("git-interval", 1_000)];
     if (gitUrl !== null) {
       const wrongUrl = judgeGitUrl(gitUrl); // it may hold a password and is not repeated
-      if (wrongUrl !== null) throw new ConfigError(`${text("git-url").from}: this cannot be followed: ${wrongUrl}`);
+      if (wrongUrl !== null) throw new UsageError(`${text("git-url").from}: this cannot be followed: ${wrongUrl}`);
       const wrongRef = ref === null ? null : judgeGitRef(ref);
-      if (wrongRef !== null) throw new ConfigError(`${text("git-ref").from}: "${ref}": ${wrongRef}`);
-      if (!isGitPath(path)) throw new ConfigError(`${text("git-path").from}: "${path}" is not a folder within the repository`, "name it from its top, as in jobs/nightly");
+      if (wrongRef !== null) throw new UsageError(`${text("git-ref").from}: "${ref}": ${wrongRef}`);
+      if (!isGitPath(path)) throw new UsageError(`${text("git-path").from}: "${path}" is not a folder within the repository`, "name it from its top, as in jobs/nightly");
       return { url: gitUrl, ref, path, intervalMs };
     }
-    if (ref !== null || path !== "") throw new ConfigError("--git-ref and --git-path need --git-url");
+    if (ref !== null || path !== "") throw new UsageError("--git-ref and --git-path need --git-url");
     return null;
   }
 

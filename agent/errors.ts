@@ -1,13 +1,18 @@
-// The four errors that are thrown. What is expected (a bad batch, a failed script, a refused start) is a value instead.
+// The five errors that are thrown. What is expected (a bad batch, a failed script, a refused start) is a value instead.
 
-/** A setting of the agent itself cannot be used; the command ends with exit code 2. */
+/** What the agent is set to cannot be had (a folder, a port, a lock); the command ends with exit code 1. */
 export class ConfigError extends Error {
-  override name = "ConfigError";
+  override name: string = "ConfigError";
   readonly hint: string | null;
   constructor(message: string, hint: string | null = null) {
     super(message);
     this.hint = hint;
   }
+}
+
+/** A flag or a variable says nothing that could be meant; the command ends with exit code 2. */
+export class UsageError extends ConfigError {
+  override name = "UsageError";
 }
 
 /** A file operation of the agent's own data failed: which one, on which path, and what to do about it. */

@@ -55,7 +55,8 @@ export async function runInForeground(
     const history = await openHistory(dataDir, { clock, log: quiet });
     const source = createSource(dir, { unpack });
     const looks = new Map<string, { folder: Folder; batch: Batch | null; problems: readonly Problem[] }>();
-    for (const entry of options.chain ? await source.list() : [name]) {
+    const there = await source.list();
+    for (const entry of options.chain ? there : [name]) {
       const loaded = await source.load(entry);
       if (loaded.kind === "found") looks.set(entry, { folder: loaded.folder, ...parseBatch(loaded.folder, { timeZone: deps.timeZone }) });
     }

@@ -6,7 +6,8 @@ import { tmpdir } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { thisMachine } from "./commands/machine.ts";
 import { environmentName, readConfig, runOptions } from "./config.ts";
-import { AgentError, ConfigError, StoreError } from "./errors.ts";
+import { parseEnvFile } from "./core/env-file.ts";
+import { AgentError, ConfigError, StoreError, UsageError } from "./errors.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
 
@@ -156,8 +157,8 @@ function addExec(program: Command): void {
         stdout: (bytes) => void process.stdout.write(bytes),
         stderr: (bytes) => void process.stderr.write(bytes),
         onStart(stop) {
-          process.on("SIGINT", stop);
-          process.on("SIGTERM", stop);
+          process.on("SIGINT", () => stop("SIGINT"));
+          process.on("SIGTERM", () => stop("SIGTERM"));
         },
       });
     });
@@ -304,13 +305,18 @@ function dashed(camel: string): string {
   return camel.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** Variables already set win over the file. */
+/** Variables already set win over the file. A line that is none is an error: it may have been meant to name the token. */
 function loadDotEnv(): void {
+  let text: string;
   try {
-    process.loadEnvFile(".env");
+    text = readFileSync(".env", "utf8");
   } catch (error) {
-    if (!(error instanceof Error && "code" in error && error.code === "ENOENT")) throw error;
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return;
+    throw new StoreError("read", ".env", error, "it is read first, if there is one; a folder of that name is in the way");
   }
+  const parsed = parseEnvFile(text);
+  if ("line" in parsed) throw new UsageError(`.env:${parsed.line}: this is no NAME=value`, "begin comments with #");
+  for (const [name, value] of Object.entries(parsed.env)) process.env[name] ??= value;
 }
 
 // `batch-agent … | head`: who has read enough is no error. The agent itself goes on without its terminal.
@@ -327,7 +333,7 @@ main().catch((error: unknown) => {
     console.error(`batch-agent: ${error.message}`);
     if (error.hint !== null) console.error(`hint: ${error.hint}`);
     // A lock that is held or a folder that is not there is the user's to mend, not a bug: no stack.
-    process.exit(1);
+    process.exit(error instanceof UsageError ? 2 : 1);
   }
   console.error(error);
   process.exit(1);

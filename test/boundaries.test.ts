@@ -12,7 +12,7 @@ const rooms: Record<string, { may: string[]; packages?: string[] }> = {
   commands: { may: ["agent.ts", "foreground.ts", "config.ts", "core", "ports.ts", "errors.ts", "io", "commands"] },
   "agent.ts": { may: ["io", "http", "loops", "core", "ports.ts", "errors.ts", "config.ts"] },
   "foreground.ts": { may: ["io", "loops", "core", "ports.ts", "errors.ts"] },
-  "main.ts": { may: ["commands", "config.ts", "errors.ts", "io"] },
+  "main.ts": { may: ["commands", "config.ts", "core", "errors.ts", "io"] },
   "ports.ts": { may: ["core"], packages: [] },
   "config.ts": { may: ["core", "errors.ts"], packages: [] },
   "errors.ts": { may: [], packages: [] },

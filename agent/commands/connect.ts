@@ -1,6 +1,6 @@
 // Which agent `status`, `logs` and `plan` ask, and with which token.
 import { readFile } from "node:fs/promises";
-import { ConfigError } from "../errors.ts";
+import { ConfigError, UsageError } from "../errors.ts";
 import { createClient, type AgentClient } from "../io/client.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
@@ -23,7 +23,7 @@ function agentUrl(flag: string | undefined, env: Env): string {
   }
   const from = flag === undefined ? "BATCH_AGENT_URL" : "--url";
   if (!URL.canParse(named) || !/^https?:$/.test(new URL(named).protocol)) {
-    throw new ConfigError(`${from}: "${named}" is not a URL`, "write it as http://127.0.0.1:8080");
+    throw new UsageError(`${from}: "${named}" is not a URL`, "write it as http://127.0.0.1:8080");
   }
   return named.replace(/[?#].*$/, "").replace(/\/+$/, "");
 }

@@ -15,10 +15,10 @@ export interface ExecDeps {
   stdout: (bytes: Uint8Array) => void;
   stderr: (bytes: Uint8Array) => void;
   /** Gets what ends the run early. */
-  onStart(stop: () => void): void;
+  onStart(stop: (signal: "SIGINT" | "SIGTERM") => void): void;
 }
 
-/** The exit code: the script's; with `chain` 1 if only a follower failed; 128 and the signal's number if one ended it. Throws ConfigError. */
+/** The exit code: the script's; with `chain` 1 if only a follower failed; 128 and the signal's number if one ended it or the command itself. Throws ConfigError. */
 export async function exec(batch: string, dir: string, options: { chain: boolean }, deps: ExecDeps): Promise<number> {
   const run = await runInForeground(batch, dir, options, deps);
   const copies = new Map<string, () => void>();
@@ -32,15 +32,20 @@ export async function exec(batch: string, dir: string, options: { chain: boolean
       copies.get(execution.id)?.();
     }
   };
-  deps.onStart(() => void run.stop());
+  let stoppedBy: "SIGINT" | "SIGTERM" | null = null;
+  deps.onStart((signal) => {
+    stoppedBy ??= signal;
+    void run.stop();
+  });
   const copying = setInterval(copyAll, copyMs);
   try {
     await run.ended;
     copyAll();
     for (const execution of run.executions()) {
-      if (execution.status !== "succeeded") deps.stderr(Buffer.from(`batch-agent: ${execution.batch} ${execution.status}: ${execution.message ?? ""}\n`));
+      const how = execution.reason === "shutdown" ? "interrupted" : `${execution.status}: ${execution.message ?? ""}`;
+      if (execution.status !== "succeeded") deps.stderr(Buffer.from(`batch-agent: ${execution.batch} ${how}\n`));
     }
-    return exitCode(batch, run.executions());
+    return stoppedBy === null ? exitCode(batch, run.executions()) : signalExitCode(stoppedBy);
   } finally {
     clearInterval(copying);
     await run.clean();

@@ -2,7 +2,7 @@
 import { stat } from "node:fs/promises";
 import { startAgent, type Agent } from "../agent.ts";
 import { readConfig, type Config } from "../config.ts";
-import { ConfigError } from "../errors.ts";
+import { ConfigError, UsageError } from "../errors.ts";
 import { createLogger } from "../io/log.ts";
 import { thisMachine } from "./machine.ts";
 
@@ -14,7 +14,7 @@ export async function run(
 ): Promise<{ agent: Agent; config: Config }> {
   const config = readConfig(flags, deps.env, thisMachine());
   if (config.git !== null && dir !== undefined) {
-    throw new ConfigError(`it is either the folder ${dir} or --git-url`, "with --git-url, name the folder in the repository with --git-path");
+    throw new UsageError(`it is either the folder ${dir} or --git-url`, "with --git-url, name the folder in the repository with --git-path");
   }
   const folder = dir ?? "batches.d";
   const info = await stat(folder).catch(() => null);

@@ -1,9 +1,12 @@
 // `batch-agent validate`: every problem of a folder, with its place. Needs no agent.
+import { existsSync } from "node:fs";
+import { join } from "node:path";
 import { parseBatch, type ParsedBatch } from "../core/batch.ts";
 import { buildGraph } from "../core/graph.ts";
 import type { Batch, EpochMs, Folder, Problem, Revision } from "../core/model.ts";
 import { notesOf } from "../core/notes.ts";
 import { formatReport } from "../core/report.ts";
+import { UsageError } from "../errors.ts";
 import { mapLimit } from "../io/files.ts";
 import type { BatchSource } from "../ports.ts";
 
@@ -16,12 +19,14 @@ export interface FolderDeps {
   write: (text: string) => void;
 }
 
-/** Writes the report; gives the exit code, 1 if there is any problem. Throws StoreError when the root cannot be read. */
+/** Writes the report; gives the exit code, 1 if there is any problem. Throws StoreError when the root cannot be read, UsageError when it is a batch. */
 export async function validate(dir: string, options: { format: "text" | "json" | "github"; timeZone: string }, deps: FolderDeps): Promise<number> {
   const looks = await lookAtAll(deps.source, options.timeZone);
   const problems = looks.flatMap((look) => look.problems);
   const notes = looks.flatMap((look) => (look.parsed === null ? [] : notesOf(look.parsed, deps.now)));
   const sources = new Map(looks.flatMap((look) => look.sources));
+  const own = looks.length === 0 ? ["batch.yaml", "batch.yml", "script.sh"].find((file) => existsSync(join(dir, file))) : undefined;
+  if (own !== undefined) throw new UsageError(`${dir} is a batch itself: it holds ${own}`, `name the folder it lies in: batch-agent validate ${join(dir, "..")}`);
   if (looks.length === 0 && options.format === "text") deps.write(`there is no batch in ${dir}\n`);
   else deps.write(formatReport({ problems, notes, batches: looks.length, sources }, options.format));
   return problems.length === 0 ? 0 : 1;

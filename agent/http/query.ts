@@ -57,7 +57,7 @@ export function executionQuery(c: Context): ExecutionQuery {
   const batch = matching(c, "batch", batchName, "the name of a batch");
   const run = matching(c, "run", ulid, "the id of a run");
   const before = matching(c, "cursor", ulid, "a nextCursor that was given");
-  const status = single(c, "status")?.split(",");
+  const status = c.req.queries("status")?.flatMap((value) => value.split(","));
   if (status?.some((word) => !statuses.includes(word))) throw new HttpProblem(400, `status must be one of ${statuses.join(", ")}, or several with commas between`);
   const since = instant(c, "since");
   return {
