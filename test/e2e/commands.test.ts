@@ -1,17 +1,18 @@
 // exec and trigger, as typed.
 import { execFile } from "node:child_process";
-import { readdirSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
+import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { isAlive, startAgent, workplace } from "../helpers/agent.ts";
-import { eventually } from "../helpers/tmp.ts";
+import { eventually, temporaryFolder } from "../helpers/tmp.ts";
 
 const main = join(import.meta.dirname, "../../dist/main.js");
 
-function type(cwd: string, ...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
+const type = (cwd: string, ...args: string[]) => typeWith({}, cwd, ...args);
+
+function typeWith(env: Record<string, string>, cwd: string, ...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((done) => {
-    execFile(process.execPath, [main, ...args], { cwd }, (error, stdout, stderr) => done({ code: error === null ? 0 : Number(error.code), stdout, stderr }));
+    execFile(process.execPath, [main, ...args], { cwd, env: { ...process.env, ...env } }, (error, stdout, stderr) => done({ code: error === null ? 0 : Number(error.code), stdout, stderr }));
   });
 }
 const yearly = 'cron: "@yearly"\n';
@@ -21,12 +22,12 @@ describe("exec", () => {
     const { home, put } = workplace();
     put("a", `${yearly}retry: {limit: 3}\nonFailure: b\nenv: {WHO: me}\n`, 'echo "out $WHO $BATCH_TRIGGER"; echo err >&2; exit 7');
     put("b", "tags: []\n", "echo never");
-    const before = readdirSync(tmpdir()).filter((name) => name.startsWith("batch-agent-exec"));
-    const { code, stdout, stderr } = await type(home, "exec", "a");
+    const own = temporaryFolder();
+    const { code, stdout, stderr } = await typeWith({ TMPDIR: own }, home, "exec", "a");
     expect([code, stdout]).toEqual([7, "out me manual\n"]);
     expect(stderr).toBe("err\nbatch-agent: a failed: exit code 7\n");
     expect(readdirSync(home)).toEqual(["batches.d"]);
-    expect(readdirSync(tmpdir()).filter((name) => name.startsWith("batch-agent-exec"))).toEqual(before);
+    expect(readdirSync(own)).toEqual([]);
   });
 
   test("a disabled batch and one in a chain run when asked for; a signal is 128 and its number", async () => {
@@ -53,6 +54,7 @@ describe("exec", () => {
     put("bad", "cron: nonsense\n", "true");
     expect(await type(home, "exec", "nobody")).toMatchObject({ code: 1, stderr: expect.stringContaining("there is no batch nobody") as string });
     expect(await type(home, "exec", "bad")).toMatchObject({ code: 1, stderr: expect.stringContaining("bad has problems") as string });
+    expect(await type(home, "exec", "bad", "nowhere")).toMatchObject({ code: 1, stderr: expect.stringContaining("cannot read nowhere") as string });
   });
 });
 
@@ -97,10 +99,43 @@ test("Ctrl-C on exec ends the script", async () => {
   put("slow", yearly, "echo $$; exec sleep 300");
   const child = execFile(process.execPath, [main, "exec", "slow"], { cwd: home });
   let out = "";
+  let said = "";
   child.stdout?.on("data", (text: string) => (out += text));
+  child.stderr?.on("data", (text: string) => (said += text));
   const pid = await eventually(() => out.trim() || null);
   child.kill("SIGINT");
   await eventually(() => child.exitCode !== null);
-  expect(child.exitCode).toBe(1);
+  expect(child.exitCode).toBe(130);
   expect(isAlive(pid)).toBe(false);
+  expect(said).toBe("batch-agent: slow interrupted\n");
+});
+
+describe("wrong use", () => {
+  test("a setting that cannot be meant is exit code 2, wherever it stands; what cannot be had is 1", async () => {
+    const { home, put } = workplace();
+    put("a", yearly, "true");
+    for (const args of [["run", "--port", "abc"], ["run", "--max-parallel", "0"], ["validate", "--time-zone", "Foo/Bar"], ["status", "--url", "foo"], ["run", "--foo"]]) {
+      expect([args, (await type(home, ...args)).code]).toEqual([args, 2]);
+    }
+    expect(await typeWith({ BATCH_AGENT_GRACE: "soon" }, home, "run")).toMatchObject({ code: 2, stderr: expect.stringContaining("BATCH_AGENT_GRACE") as string });
+    expect((await type(home, "run", "nowhere")).code).toBe(1);
+  });
+
+  test("a .env with a line that is none, or that is a folder, is told; nothing of it is passed over", async () => {
+    const { home, put } = workplace();
+    put("a", yearly, "true");
+    writeFileSync(join(home, ".env"), "BATCH_AGENT_PORT=1\nBATCH_AGENT_TOKEN_FILE\n");
+    expect(await type(home, "validate")).toMatchObject({ code: 2, stderr: "batch-agent: .env:2: this is no NAME=value\nhint: begin comments with #\n" });
+    writeFileSync(join(home, ".env"), "\uFEFFBATCH_AGENT_TIME_ZONE=Nowhere/Land\n");
+    expect((await type(home, "validate")).stderr).toContain("Nowhere/Land");
+    const folder = workplace();
+    mkdirSync(join(folder.home, ".env"));
+    expect(await type(folder.home, "validate")).toMatchObject({ code: 1, stderr: expect.stringMatching(/^batch-agent: cannot read \.env: EISDIR/) as string });
+  });
+
+  test("validate of a batch's own folder says so", async () => {
+    const { home, put } = workplace();
+    put("a", yearly, "true");
+    expect(await type(home, "validate", "batches.d/a")).toMatchObject({ code: 2, stderr: expect.stringContaining("is a batch itself") as string });
+  });
 });

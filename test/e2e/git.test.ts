@@ -205,7 +205,7 @@ describe("--git-url", () => {
     mkdirSync(place.data);
     const main = join(import.meta.dirname, "../../dist/main.js");
     const result = spawnSync(process.execPath, [main, "run", ...args, "--data", place.data, "--port", "0"], { cwd: place.home, encoding: "utf8", timeout: 30_000 });
-    expect(result.status).toBe(1);
+    expect(result.status).toBe(2);
     expect(result.stderr).toContain(says);
     expect(result.stderr).not.toContain("hunter2");
   });
