@@ -107,8 +107,8 @@ export function linkStaysInside(path: string, target: string): boolean {
   return true;
 }
 
-/** The folder to take as the batch, "" for the top: a single top folder that holds everything is looked through. */
+/** The folder to take as the batch, "" for the top: a single top folder that holds everything is looked through. `._x` is what macOS puts beside x. */
 export function topOf(names: readonly { name: string; folder: boolean }[]): string {
-  const [only, ...others] = names;
+  const [only, ...others] = names.filter(({ name }) => !name.startsWith("._"));
   return only !== undefined && others.length === 0 && only.folder ? only.name : "";
 }

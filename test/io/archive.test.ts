@@ -75,6 +75,8 @@ describe.each(Object.entries(writers))("%s", (file, write) => {
     const { digest } = await folder("x");
     put(file, write(plainEntries.map((entry) => ({ ...entry, name: `./report-1.0/${entry.name}` }))));
     expect(await folder("x")).toMatchObject({ digest, problems: [] });
+    put(file, write([{ name: "._report-1.0", data: "what macOS leaves" }, ...plainEntries.map((entry) => ({ ...entry, name: `report-1.0/${entry.name}` }))]));
+    expect(await folder("x")).toMatchObject({ digest, problems: [] });
     put(file, write(plainEntries.map((entry) => ({ ...entry, name: `a/b/${entry.name}` }))));
     expect(parseBatch(await folder("x"), { timeZone: "UTC" }).problems.map(({ code }) => code)).toEqual(["no-settings", "no-script"]);
   });
