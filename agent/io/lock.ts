@@ -1,4 +1,5 @@
 // One agent a data folder: agent.lock names its holder. A holder that is gone is no holder.
+import { randomUUID } from "node:crypto";
 import { link, mkdir, readFile, stat, unlink, utimes, writeFile } from "node:fs/promises";
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
@@ -20,7 +21,6 @@ interface Holder {
 /** A holder on another host is taken for gone when it has not touched the lock for this long. */
 const staleMs = 30_000;
 const touchMs = 5_000;
-let mineCount = 0;
 
 /**
  * Takes the lock of a data folder, made if need be. Throws ConfigError naming the holder's pid and host.
@@ -41,7 +41,7 @@ export async function takeLock(
     pidNamespace: pidNamespace(),
     since: new Date(now()).toISOString(),
   };
-  const mine = `${path}.${process.pid}.${mineCount++}`;
+  const mine = `${path}.${randomUUID()}`; // in containers every agent has pid 1
   try {
     await makeFolder(dataDir);
     // Written whole beside it first: whoever sees the lock sees all of it.
