@@ -206,11 +206,16 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     const actions = planReconcile(desired, current(desired), clock.now());
     const atHand = (action: Action) => action.kind === "apply" && action.folder.files !== undefined;
     const carryOut = (action: Action) => apply(action, head);
+    const removals = actions.filter(({ kind }) => kind === "remove");
+    const others = actions.filter(({ kind }) => kind !== "remove");
     await Promise.all([
-      eachLimited(actions.filter(atHand), parallelWrites, carryOut),
-      eachLimited(actions.filter((action) => !atHand(action)), parallelLoads, carryOut),
+      eachLimited(others.filter(atHand), parallelWrites, carryOut),
+      eachLimited(others.filter((action) => !atHand(action)), parallelLoads, carryOut),
     ]);
+    // In one breath: nothing is told as removed and still scheduled.
+    const written = removals.map(carryOut);
     chains.connect();
+    await Promise.all(written);
     if (!all) return;
     if (lastVerifiedAt === null) log.info("folder read", { entries: present.size, problems: [...entries.values()].filter((entry) => entry.problems.length > 0).length });
     lastVerifiedAt = new Date(clock.now()).toISOString();
