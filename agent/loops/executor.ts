@@ -347,7 +347,8 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       else {
         queue.hold(execution);
         // Said again, to what has not ended meanwhile: who was told to make room has not heard it if the agent died in between.
-        if (concurrency === "replace") clock.after(0, () => openOf.get(execution.batch)?.forEach((id) => running.get(id)?.stop("replaced")));
+        const earlier = [...(openOf.get(execution.batch) ?? [])].filter((id) => running.has(id));
+        if (concurrency === "replace") clock.after(0, () => earlier.forEach((id) => running.get(id)?.stop("replaced")));
       }
     }
     pump();

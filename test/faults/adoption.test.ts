@@ -19,7 +19,9 @@ test("timeout and replace work on what was taken over, and its signal is told", 
   place.put("slow", `${everySecond}timeout: 4s\n`, "sleep 300\n");
   place.put("newest", 'cron: "*/5 * * * * *"\nconcurrency: replace\n', "sleep 300\n");
   let agent = await startAgent(place);
-  const [slow, newest] = [await running(agent, "slow"), await running(agent, "newest")];
+  const newest = await running(agent, "newest");
+  // Young enough that it is not its own agent that ends it.
+  const slow = await eventually(async () => (await agent.executions("?batch=slow&status=running")).find(({ pid, startedAt }) => pid !== null && Date.now() - Date.parse(startedAt ?? "") < 1_500));
   await agent.exit("SIGKILL");
   agent = await startAgent(place);
   await eventually(async () => (await one(agent, slow.id)).status === "failed");
