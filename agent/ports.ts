@@ -139,10 +139,10 @@ export interface LogSizes {
   stderrBytes: number;
 }
 
-/** The log files of executions. */
 /** Hands over pieces one after the other; the memory of one is used again once `write` has resolved. */
 export type LogCopy = (write: (piece: Uint8Array) => Promise<void>) => Promise<void>;
 
+/** The log files of executions. */
 export interface LogStore {
   /** Size in bytes and time of the last write; null when there is no such file. */
   stat(batch: BatchName, id: ExecutionId, stream: LogStream): Promise<{ size: number; changedAt: EpochMs } | null>;

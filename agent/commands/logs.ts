@@ -1,4 +1,5 @@
 // `batch-agent logs`: what an execution wrote, and with -f what it goes on to write, over dropped connections and restarts.
+import { idPattern } from "../core/execution.ts";
 import { createTerminalFilter } from "../core/terminal.ts";
 import type { ExecutionView } from "../core/views.ts";
 import { signalExitCode } from "../core/exit-code.ts";
@@ -51,7 +52,7 @@ export async function logs(client: AgentClient, target: string, options: LogsOpt
 }
 
 async function find(client: AgentClient, target: string): Promise<ExecutionView> {
-  if (/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/i.test(target)) return client.json<ExecutionView>(`/api/executions/${target.toUpperCase()}`);
+  if (idPattern.test(target.toUpperCase())) return client.json<ExecutionView>(`/api/executions/${target.toUpperCase()}`);
   if (!/^[a-z0-9-]{1,63}$/.test(target)) throw new AgentError(`"${target}" is neither the id of an execution nor the name of a batch`);
   const { items } = await client.json<{ items: ExecutionView[] }>(`/api/executions?batch=${encodeURIComponent(target)}&limit=1`);
   const [latest] = items;

@@ -69,7 +69,7 @@ function knownOfFolder(looks: readonly Look[], now: EpochMs): Known[] {
       state: stateOf(batch, []),
       revision,
       settings: definition?.file ?? null,
-      next: batch === null || !batch.enabled || batch.schedule === null ? [] : comingStarts(batch.schedule, now - batch.schedule.jitterMs, startsCompared, now),
+      next: batch === null || !batch.enabled || batch.schedule === null ? [] : comingStarts(batch.schedule, -Infinity, startsCompared, now),
       blockedBy: graph.blockedBy.get(name) ?? [],
       history: null,
       broken: problems.length === 0 ? null : parsed?.problems.length === 0 ? "chain" : "files",

@@ -8,6 +8,7 @@ import { notesOf } from "../core/notes.ts";
 import { formatReport } from "../core/report.ts";
 import { UsageError } from "../errors.ts";
 import { mapLimit } from "../io/files.ts";
+import { settingsNames } from "../io/source.ts";
 import type { BatchSource } from "../ports.ts";
 
 const parallelLoads = 8;
@@ -25,7 +26,7 @@ export async function validate(dir: string, options: { format: "text" | "json" |
   const problems = looks.flatMap((look) => look.problems);
   const notes = looks.flatMap((look) => (look.parsed === null ? [] : notesOf(look.parsed, deps.now)));
   const sources = new Map(looks.flatMap((look) => look.sources));
-  const own = looks.length === 0 ? ["batch.yaml", "batch.yml", "script.sh"].find((file) => existsSync(join(dir, file))) : undefined;
+  const own = looks.length === 0 ? [...settingsNames, "script.sh"].find((file) => existsSync(join(dir, file))) : undefined;
   if (own !== undefined) throw new UsageError(`${dir} is a batch itself: it holds ${own}`, `name the folder it lies in: batch-agent validate ${join(dir, "..")}`);
   if (looks.length === 0 && options.format === "text") deps.write(`there is no batch in ${dir}\n`);
   else deps.write(formatReport({ problems, notes, batches: looks.length, sources }, options.format));

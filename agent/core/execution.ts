@@ -6,6 +6,7 @@ import type {
   EpochMs,
   Execution,
   ExecutionId,
+  ExecutionStatus,
   FailedReason,
   ProcessEnding,
   Retry,
@@ -13,6 +14,11 @@ import type {
   RunId,
   TriggerKind,
 } from "./model.ts";
+
+/** Every status there is. */
+export const statuses: readonly string[] = ["queued", "running", "succeeded", "failed", "aborted"] satisfies ExecutionStatus[];
+/** Ids of executions and runs: ULIDs. */
+export const idPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 
 /** What happens to an execution. */
 export type ExecutionEvent =

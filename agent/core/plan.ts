@@ -71,6 +71,8 @@ function accountedSchedule(batch: Batch, current: InForce | undefined, now: Epoc
   return { key, coveredUntil: new Date(now).toISOString() };
 }
 
+export const unsettledHint = "something writes there all the time: a batch's own data belongs into $BATCH_STATE_DIR";
+
 /** How long a look must have been quiet, in ms. What cannot be unpacked may be a copy that has come to a halt for a moment. */
 export function settleTime(folder: Folder | null): number {
   return folder?.problems.some(({ code }) => code === "bad-archive") === true ? 2_000 : 100;

@@ -1,14 +1,13 @@
 // Query parameters, checked: what is malformed is a 400 that names the parameter and what it takes.
 import type { Context } from "hono";
 import type { BatchState, ExecutionStatus } from "../core/model.ts";
+import { idPattern, statuses } from "../core/execution.ts";
 import { lastFilters, sorts, type ListQuery } from "../core/listing.ts";
 import type { ExecutionQuery } from "../core/ledger.ts";
 import type { LogStream } from "../ports.ts";
 import { HttpProblem } from "./problem.ts";
 
-const statuses: readonly string[] = ["queued", "running", "succeeded", "failed", "aborted"] satisfies ExecutionStatus[];
 const states: readonly string[] = ["scheduled", "chained", "disabled", "invalid", "removed"] satisfies BatchState[];
-const ulid = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 const batchName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const dateTime = /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(Z|[+-]\d\d:\d\d)?$/;
 
@@ -55,8 +54,8 @@ function instant(c: Context, name: string): number | undefined {
 
 export function executionQuery(c: Context): ExecutionQuery {
   const batch = matching(c, "batch", batchName, "the name of a batch");
-  const run = matching(c, "run", ulid, "the id of a run");
-  const before = matching(c, "cursor", ulid, "a nextCursor that was given");
+  const run = matching(c, "run", idPattern, "the id of a run");
+  const before = matching(c, "cursor", idPattern, "a nextCursor that was given");
   const status = c.req.queries("status")?.flatMap((value) => value.split(","));
   if (status?.some((word) => !statuses.includes(word))) throw new HttpProblem(400, `status must be one of ${statuses.join(", ")}, or several with commas between`);
   const since = instant(c, "since");

@@ -3,8 +3,9 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "no
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { Low } from "lowdb";
+import { idPattern, statuses } from "../core/execution.ts";
 import { createLedger } from "../core/ledger.ts";
-import type { BatchDocument, BatchName, Execution, ExecutionId, ExecutionStatus, Problem } from "../core/model.ts";
+import type { BatchDocument, BatchName, Execution, ExecutionId, Problem } from "../core/model.ts";
 import { StoreError } from "../errors.ts";
 import type { Clock, History, Logger } from "../ports.ts";
 import { writeDurably } from "./durable.ts";
@@ -25,8 +26,6 @@ interface Keeper {
   /** Called when it is written again. */
   waiters: (() => void)[];
 }
-
-const statuses: ReadonlySet<string> = new Set<ExecutionStatus>(["queued", "running", "succeeded", "failed", "aborted"]);
 
 /** What the composition root needs beyond the port. */
 export interface OpenHistory extends History {
@@ -296,7 +295,7 @@ function isTold(told: Partial<BatchDocument["told"]> | null): boolean {
 function isExecution(row: Partial<Execution> | null, name: string): boolean {
   if (typeof row !== "object" || row === null) return false;
   const { id, run, batch, status, trigger, createdAt } = row;
-  if (!/^[0-7][0-9A-HJKMNP-TV-Z]{25}$/.test(String(id)) || typeof run !== "string" || !statuses.has(String(status))) return false;
+  if (!idPattern.test(String(id)) || typeof run !== "string" || !statuses.includes(String(status))) return false;
   return batch === name && isTime(createdAt) && typeof trigger === "object" && trigger !== null && isTime(trigger.dueAt);
 }
 

@@ -5,11 +5,12 @@ import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { archiveExtensions, batchNameOf, isArchiveName } from "../core/archive.ts";
 import type { Folder, Problem, ProblemCode, Revision } from "../core/model.ts";
+import { unsettledHint } from "../core/plan.ts";
 import { StoreError } from "../errors.ts";
 import type { BatchSource, Loaded, Unchanged } from "../ports.ts";
 import { errorCode, hashTree, isWithin, walkTree, type OpenArchive, type Tree, type TreeFile, type TreeLimits } from "./files.ts";
 
-const settingsNames = ["batch.yaml", "batch.yml"];
+export const settingsNames = ["batch.yaml", "batch.yml"];
 const keptBytes = 1024 * 1024;
 /** Most batches are a few small files: their bytes are passed on, so that they are read once. */
 const smallBytes = 64 * 1024;
@@ -125,7 +126,7 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
 
   /** Never the same twice, so that it is looked at again until it rests. */
   function moving(entry: string): Loaded {
-    const found = problem(entry, "unsettled", "its files come and go while they are read", hints.unsettled);
+    const found = problem(entry, "unsettled", "its files come and go while they are read", unsettledHint);
     return { kind: "found", changedAt: Date.now(), folder: empty(batchNameOf(entry), entry, [found], String(performance.now())) };
   }
 
@@ -225,7 +226,6 @@ async function stampOf(path: string): Promise<{ stamp: string; changedAt: number
 }
 
 const hints = {
-  unsettled: "something writes there all the time: a batch's own data belongs into $BATCH_STATE_DIR",
   "special-file": "a batch holds files and folders only; take it out",
   "link-outside": "links must stay within the folder of batches; copy the file instead",
   "too-many-files": "a batch is a script and a few files beside it; keep data elsewhere",

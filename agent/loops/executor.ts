@@ -283,8 +283,8 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const { paths, baseEnv } = deps;
     const folder = (of: Execution) => paths.execution(of.batch, of.id);
     const previous = (execution.previous ?? []).flatMap((id) => history.find(id) ?? []);
-    const log = (of: Execution, name: string) => (of.startedAt === null ? "/dev/null" : `${folder(of)}/${name}`); // one that was aborted has none
-    const outputs = previous.map((of) => ({ batch: of.batch, status: of.status, exitCode: of.exitCode, stdout: log(of, "stdout.log"), stderr: log(of, "stderr.log") }));
+    const logOf = (of: Execution, name: string) => (of.startedAt === null ? "/dev/null" : `${folder(of)}/${name}`); // one that was aborted has none
+    const outputs = previous.map((of) => ({ batch: of.batch, status: of.status, exitCode: of.exitCode, stdout: logOf(of, "stdout.log"), stderr: logOf(of, "stderr.log") }));
     const ownEnv = batchEnvironment(execution, batch, { stateDir: paths.state(execution.batch), progress: `${folder(execution)}/progress` }, outputs);
     const stdin = batch.input === "previous" ? outputs.map((output) => output.stdout) : [];
     return runner.start({ execution, cwd: paths.revision(execution.revision as Revision), baseEnv, ownEnv, envFiles: batch.envFiles, stdin });

@@ -3,7 +3,7 @@ import { batchNameOf } from "../core/archive.ts";
 import { parseBatch } from "../core/batch.ts";
 import type { Batch, BatchName, BatchStatus, Problem, Revision } from "../core/model.ts";
 import { stateOf, type Graph } from "../core/graph.ts";
-import { isSettled, planReconcile, settleTime, type Action, type Desired, type InForce } from "../core/plan.ts";
+import { isSettled, planReconcile, settleTime, unsettledHint, type Action, type Desired, type InForce } from "../core/plan.ts";
 import type { BatchSource, Clock, History, Loaded, Logger, Revisions, Unchanged, WatchHealth, WorkTree } from "../ports.ts";
 import { createChains } from "./chains.ts";
 
@@ -444,8 +444,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
 }
 
 function unsettled(name: string): Problem {
-  const hint = "something writes there all the time: a batch's own data belongs into $BATCH_STATE_DIR";
-  return { batch: name, file: null, line: null, column: null, path: null, code: "unsettled", message: "its files keep changing", hint };
+  return { batch: name, file: null, line: null, column: null, path: null, code: "unsettled", message: "its files keep changing", hint: unsettledHint };
 }
 
 async function eachLimited<T>(items: readonly T[], limit: number, work: (item: T) => Promise<void>): Promise<void> {

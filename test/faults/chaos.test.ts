@@ -10,5 +10,5 @@ test(`${kills} kills lose and repeat nothing (CHAOS_SEED=${seed})`, async () => 
   const figures = await chaos({ home: temporaryFolder(), kills, seed });
   console.log(`chaos, seed ${seed}:`, figures);
   expect(figures).toMatchObject({ crashes: 0, unrecorded: 0, doubled: 0, uncovered: 0, open: 0, broken: 0, lostThoughStarted: 0, imagined: 0 });
-  expect(figures.starts).toBeGreaterThan(kills / 4); // a slow machine gets round to fewer; that anything was at stake is all this says
+  expect(figures.starts).toBeGreaterThan(kills);
 }, 120_000 + kills * 5_000);

@@ -1,6 +1,7 @@
 // A small disk of its own, to fill and to make read-only. Needs root, as mounting does.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach } from "vitest";
 import { temporaryFolder } from "./tmp.ts";
@@ -28,4 +29,11 @@ export function smallDisk(size = "8m") {
     empty: () => rmSync(filler, { force: true }),
     remount: (mode: "ro" | "rw") => execFileSync("mount", ["-o", `remount,${mode}`, path]),
   };
+}
+
+/** Nothing of the batch's record can be written until what this gives is called. */
+export async function block(data: string, name: string): Promise<() => Promise<void>> {
+  const path = join(data, `batches/${name}/history.json.tmp`);
+  await mkdir(join(path, "in-the-way"), { recursive: true });
+  return () => rm(path, { recursive: true });
 }

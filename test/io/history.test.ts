@@ -4,6 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { BatchName, Execution } from "../../agent/core/model.ts";
 import { createIds, systemClock } from "../../agent/io/clock.ts";
 import { openHistory } from "../../agent/io/history.ts";
+import { block } from "../helpers/disk.ts";
 import { execution, t0 } from "../helpers/make.ts";
 import { quietLog } from "../helpers/quiet.ts";
 import { eventually, temporaryFolder } from "../helpers/tmp.ts";
@@ -110,13 +111,12 @@ describe("history", () => {
     const { history } = await open(data);
     await history.save(execution());
     // A folder in the way of the temporary file fails for root too.
-    const blocked = join(data, "batches/report/history.json.tmp");
-    await mkdir(join(blocked, "in-the-way"), { recursive: true });
+    const unblock = await block(data, "report");
     const row = execution();
     await expect(history.save(row)).rejects.toThrow(/cannot write .*history\.json/);
     expect(history.trouble()?.message).toMatch(/cannot write/);
     expect(history.find(row.id)).toEqual(row);
-    await rm(blocked, { recursive: true });
+    await unblock();
     await eventually(() => history.trouble() === null);
     expect((await open(data)).history.find(row.id)).toEqual(row);
   });

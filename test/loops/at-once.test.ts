@@ -1,11 +1,12 @@
 // Two things at once: an edit, a removal, a crash or a disk that is full, while a start, a chain or an end is under way.
 import { existsSync } from "node:fs";
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Batch, BatchName, Execution, ProcessEnding } from "../../agent/core/model.ts";
 import { createAttempt } from "../../agent/loops/attempt.ts";
 import type { LogSizes, Process } from "../../agent/ports.ts";
+import { block } from "../helpers/disk.ts";
 import { iso, minute, setUp } from "../helpers/executor.ts";
 import { fakeClock } from "../helpers/fakes.ts";
 import { batch, execution, t0 } from "../helpers/make.ts";
@@ -14,13 +15,6 @@ import { eventually } from "../helpers/tmp.ts";
 
 const chained = (name: string, fields: Partial<Batch> = {}) => batch({ name: name as BatchName, schedule: null, ...fields });
 const onDisk = async (data: string, name: string) => (JSON.parse(await readFile(join(data, `batches/${name}/history.json`), "utf8")) as { executions: Execution[] }).executions;
-
-/** Nothing of the batch's record can be written until what this gives is called. */
-async function block(data: string, name: string): Promise<() => Promise<void>> {
-  const path = join(data, `batches/${name}/history.json.tmp`);
-  await mkdir(join(path, "in-the-way"), { recursive: true });
-  return () => rm(path, { recursive: true });
-}
 
 test("a batch that is removed, or broken, while it runs keeps its history", async () => {
   const big = batch({ keep: { executions: 1_000, ageMs: null } });

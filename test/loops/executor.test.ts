@@ -1,12 +1,12 @@
-import { mkdir, readFile, rm } from "node:fs/promises";
+import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Batch, BatchName, Execution } from "../../agent/core/model.ts";
 import { estimatedEnd } from "../../agent/core/usual.ts";
+import { block } from "../helpers/disk.ts";
 import { iso, minute, setUp } from "../helpers/executor.ts";
 import { batch, execution, t0 } from "../helpers/make.ts";
 import { eventually } from "../helpers/tmp.ts";
-
 
 describe("executor", () => {
   test("a start is recorded, with its due time accounted for, before its process exists", async () => {
@@ -491,8 +491,7 @@ describe("executor", () => {
   test("a start that cannot be recorded waits, others go on, and it runs once it can be", async () => {
     const other = batch({ name: "other" as BatchName });
     const { due, data, started, runner, rows, clock, history } = await setUp({ batches: [batch(), other] });
-    const blocked = join(data, "batches/report/history.json.tmp");
-    await mkdir(join(blocked, "in-the-way"), { recursive: true });
+    const unblock = await block(data, "report");
     due(t0);
     await eventually(() => history.trouble() !== null && rows()[0]?.status === "queued");
     due(t0, other);
@@ -500,7 +499,7 @@ describe("executor", () => {
     expect(runner.orders[0]?.execution.batch).toBe("other");
     await clock.advance(5_000);
     expect(runner.orders).toHaveLength(1);
-    await rm(blocked, { recursive: true });
+    await unblock();
     await eventually(async () => {
       await clock.advance(1_000);
       return runner.orders.length === 2;

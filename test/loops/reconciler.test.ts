@@ -10,6 +10,7 @@ import { createSource } from "../../agent/io/source.ts";
 import { createWorkTree } from "../../agent/io/worktree.ts";
 import { createReconciler } from "../../agent/loops/reconciler.ts";
 import type { BatchSource, WorkTree } from "../../agent/ports.ts";
+import { block } from "../helpers/disk.ts";
 import { quietLog } from "../helpers/quiet.ts";
 import { eventually, temporaryFolder } from "../helpers/tmp.ts";
 
@@ -273,12 +274,11 @@ describe("reconciler", () => {
     put("report", daily);
     await reconciler.resync();
     await eventually(() => applied.length === 1);
-    const blocked = join(home, "data/batches/report/history.json.tmp");
-    mkdirSync(join(blocked, "in-the-way"), { recursive: true });
+    const unblock = await block(join(home, "data"), "report");
     rmSync(join(root, "report"), { recursive: true });
     await reconciler.resync();
     await eventually(() => history.trouble() !== null);
-    rmSync(blocked, { recursive: true });
+    await unblock();
     await eventually(() => applied.at(-1)?.[1] === null);
     await eventually(() => history.trouble() === null);
     expect(reconciler.entry("report")?.state).toBe("removed");
