@@ -92,23 +92,36 @@ export async function chaos(options: { home: string; kills: number; seed: number
   put("alarm", "tags: [answer]", "true");
 
   let crashes = 0;
-  function start(): { child: ChildProcess; ended: Promise<unknown> } {
+  function start(): { child: ChildProcess; ended: Promise<unknown>; ready: Promise<void> } {
     const child = spawn(process.execPath, [main, "run", batches, "--data", data, "--port", "0", "--max-parallel", "6"], { cwd: home, stdio: ["ignore", "ignore", "pipe"] });
     let said = "";
-    child.stderr?.on("data", (chunk: Buffer) => (said += chunk.toString()));
+    const ready = new Promise<void>((done) => {
+      child.stderr?.on("data", (chunk: Buffer) => {
+        said += chunk.toString();
+        if (said.includes("dashboard: ")) done();
+      });
+    });
     const ended = once(child, "exit").then(([code, signal]) => {
       if (signal === "SIGKILL" || signal === "SIGTERM" || code === 0) return; // SIGTERM: before it was there to hear it
       crashes += 1;
       console.error(`the agent ended by itself: ${code ?? signal}\n${said}`);
     });
-    return { child, ended };
+    return { child, ended, ready };
   }
+
+  // How long a start takes here, so that as many starts are killed, and as many agents at work, on a slow machine as on a fast one.
+  const begin = performance.now();
+  const first = start();
+  await first.ready;
+  const startMs = performance.now() - begin;
+  first.child.kill("SIGKILL");
+  await first.ended;
 
   for (let i = 0; i < kills; i++) {
     const { child, ended } = start();
     // Mostly while it works; at times while it starts, or while it is being stopped.
     const kind = random();
-    await pause(kind < 0.2 ? random() * 500 : 500 + random() * 2_000);
+    await pause(kind < 0.2 ? random() * startMs : startMs + random() * 1_500);
     if (kind > 0.9) {
       child.kill("SIGTERM");
       await pause(random() * 300);
