@@ -91,9 +91,12 @@ test("nothing is owed for the time in which a batch rested, and an edit of the s
 test("a start that finds no place for long runs once, for the latest due time, with one row for the gap", async () => {
   const place = workplace();
   const agent = await startAgent(place, ["--max-parallel", "1"]);
-  place.put("hog", `cron: "${new Date(Date.now() + 1_500).toISOString()}"\n`, "sleep 6\n");
+  const go = join(place.home, "go");
+  place.put("hog", `cron: "${new Date(Date.now() + 1_500).toISOString()}"\n`, `until [ -e ${go} ]; do sleep 0.1; done\n`);
   await eventually(async () => (await agent.executions("?batch=hog&status=running"))[0]);
   place.put("beat", everySecond, "echo $BATCH_DUE_AT\n");
+  await eventually(async () => ((await agent.executions("?batch=beat")).find(({ missed }) => missed !== undefined)?.missed?.count ?? 0) >= 3);
+  writeFileSync(go, "");
   const ran = await eventually(async () => (await agent.executions("?batch=beat&status=succeeded"))[0], 20_000);
   const rows = await agent.executions("?batch=beat&limit=500");
   const gaps = rows.filter((row) => row.reason === "missed");

@@ -1,5 +1,5 @@
-// Temporary folders, gone after the test, and waiting for a state of the world.
-import { mkdtempSync } from "node:fs";
+// Temporary folders, gone after the test with whatever still runs in them, and waiting for a state of the world.
+import { mkdtempSync, readdirSync, readlinkSync } from "node:fs";
 import { rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -9,9 +9,21 @@ const made: string[] = [];
 
 afterEach(async () => {
   for (const path of made.splice(0)) {
+    endWhatRunsIn(path);
     await rm(path, { recursive: true, force: true, maxRetries: 3 });
   }
 });
+
+/** Scripts outlive their agent; one that waits for a file that nobody will make any more would take its share of the machine for ever. */
+function endWhatRunsIn(folder: string): void {
+  for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
+    try {
+      if (readlinkSync(`/proc/${pid}/cwd`).startsWith(`${folder}/`)) process.kill(Number(pid), "SIGKILL");
+    } catch {
+      // gone, or another user's
+    }
+  }
+}
 
 export function temporaryFolder(): string {
   const path = mkdtempSync(join(tmpdir(), "batch-agent-"));
