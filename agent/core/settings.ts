@@ -1,6 +1,6 @@
 // The data of a batch.yaml against its schema: fills in defaults, and says what does not fit in words people can act on.
-import { Ajv2020, type ErrorObject, type ValidateFunction } from "ajv/dist/2020.js";
-import { batchSchema } from "./batch-schema.gen.ts";
+import type { ErrorObject, ValidateFunction } from "ajv";
+import { validate } from "./check-batch.gen.ts";
 import { closest, suggestKey } from "./suggest.ts";
 import type { Path } from "./yaml.ts";
 
@@ -13,13 +13,12 @@ export interface SettingFault {
   hint: string | null;
 }
 
-let compiled: ValidateFunction | undefined;
+const check = validate as ValidateFunction;
 
 /** Every fault of `data`, a map, in no order. Fills defaults into it. */
 export function checkSettings(data: object): SettingFault[] {
-  compiled ??= new Ajv2020({ allErrors: true, strict: true, strictTuples: false, useDefaults: true, verbose: true }).compile(batchSchema);
-  if (compiled(data)) return [];
-  return foldChoices(compiled.errors ?? []).flatMap((error) => reword(error) ?? []);
+  if (check(data)) return [];
+  return foldChoices(check.errors ?? []).flatMap((error) => reword(error) ?? []);
 }
 
 /** Of "a string or a list" only what went wrong with the one that was meant. */
