@@ -73,17 +73,17 @@ export function createLedger(): Ledger {
     return [...(byRun.get(name) ?? [])].sort().flatMap((id) => byId.get(id) ?? []);
   }
 
-  /** The shortest sorted lists of ids in which everything that is asked for stands. */
-  function sourcesOf(query: ExecutionQuery, ofBatch: readonly Execution[]): readonly (readonly string[])[] {
-    if (query.run !== undefined) return [run(query.run).map(({ id }) => id)];
-    if (query.batch !== undefined) return [ofBatch.map(({ id }) => id)];
-    return query.statuses === undefined ? [all.ids] : [...new Set(query.statuses)].map((status) => byStatus[status].ids);
+  /** The shortest sorted lists in which everything that is asked for stands. */
+  function sourcesOf(query: ExecutionQuery, ofBatch: readonly Execution[]): Sorted[] {
+    if (query.run !== undefined) return [ofExecutions(run(query.run))];
+    if (query.batch !== undefined) return [ofExecutions(ofBatch)];
+    return query.statuses === undefined ? [ofIds(all.ids)] : [...new Set(query.statuses)].map((status) => ofIds(byStatus[status].ids));
   }
 
   function page(query: ExecutionQuery, ofBatch: readonly Execution[]): { items: Execution[]; more: boolean } {
     const { batch, statuses, run: ofRun, since, before, limit } = query;
     const createdFrom = since === undefined ? "" : new Date(since).toISOString();
-    const lists = sourcesOf(query, ofBatch).map((ids) => ({ ids, at: firstAtOrAfter(ids, before) - 1 }));
+    const lists = sourcesOf(query, ofBatch).map((list) => ({ ...list, at: firstAtOrAfter(list, before) - 1 }));
     const items: Execution[] = [];
     for (let last = ""; ; ) {
       let newest: (typeof lists)[number] | null = null;
@@ -132,18 +132,32 @@ function leave(list: Ids, stays: (id: string) => boolean): void {
   if (list.ids.length > 2 * list.live + spareIds) list.ids = list.ids.filter(stays);
 }
 
-function current({ ids, at }: { ids: readonly string[]; at: number }): string {
-  return ids[at] as string;
+/** A list in ascending order of ids, read without a copy of it. */
+interface Sorted {
+  length: number;
+  idAt(index: number): string;
+}
+
+function ofIds(ids: readonly string[]): Sorted {
+  return { length: ids.length, idAt: (index) => ids[index] as string };
+}
+
+function ofExecutions(executions: readonly Execution[]): Sorted {
+  return { length: executions.length, idAt: (index) => (executions[index] as Execution).id };
+}
+
+function current({ at, idAt }: Sorted & { at: number }): string {
+  return idAt(at);
 }
 
 /** Index of the first id that is not below `before`; all of them without one. */
-function firstAtOrAfter(ids: readonly string[], before: string | undefined): number {
-  if (before === undefined) return ids.length;
+function firstAtOrAfter({ length, idAt }: Sorted, before: string | undefined): number {
+  if (before === undefined) return length;
   let low = 0;
-  let high = ids.length;
+  let high = length;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((ids[middle] as string) < before) low = middle + 1;
+    if (idAt(middle) < before) low = middle + 1;
     else high = middle;
   }
   return low;

@@ -112,7 +112,6 @@ function toLogin(c: Context): Response | Promise<Response> {
   const again = c.req.header("Sec-Fetch-Site");
   if ((again === "cross-site" || again === "same-site") && getCookie(c, cookieName) === undefined) return html(c, onwardPage(localPath(pathname + search)));
   const to = pathname === "/" && search === "" ? "/login" : `/login?next=${encodeURIComponent(pathname + search)}`;
-  c.header("Cache-Control", "no-store");
   return c.redirect(to, 303);
 }
 
@@ -145,5 +144,5 @@ function headersOf({ status, wait }: { status: number; wait?: number }): Record<
 }
 
 function html(c: Context, page: unknown, status = 200, headers: Record<string, string> = {}): Response {
-  return c.body(`<!doctype html>${String(page)}`, status as 200, { "Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store", ...headers });
+  return c.body(`<!doctype html>${String(page)}`, status as 200, { "Content-Type": "text/html; charset=utf-8", ...headers });
 }

@@ -21,12 +21,8 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
     const execution = executionOf(c);
     return flag(c, "follow") ? followResponse(c, following, execution, stream) : logResponse(c, logs, execution, stream);
   };
-  const json = (c: Context, body: unknown, status: 200 | 503 = 200) => {
-    c.header("Cache-Control", "no-store");
-    return c.json(body as object, status);
-  };
-
-  const text = (c: Context, body: string) => c.body(body, 200, { "Content-Type": "application/json", "Cache-Control": "no-store" });
+  const json = (c: Context, body: unknown, status: 200 | 503 = 200) => c.json(body as object, status);
+  const text = (c: Context, body: string) => c.body(body, 200, { "Content-Type": "application/json" });
 
   let description: object | null = null; // made of YAML, which takes a tenth of a second
   app.get("/openapi.json", (c) => json(c, (description ??= openApi(deps.version))));
@@ -36,7 +32,7 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
     return json(c, { ready: reasons.length === 0, reasons, details: catalog.details() }, reasons.length === 0 ? 200 : 503);
   });
 
-  app.get("/metrics", async (c) => c.body(await metrics.text(), 200, { "Content-Type": metrics.contentType, "Cache-Control": "no-store" }));
+  app.get("/metrics", async (c) => c.body(await metrics.text(), 200, { "Content-Type": metrics.contentType }));
 
   app.get("/api/batches", async (c) => {
     const { tag, state } = batchQuery(c);
@@ -51,7 +47,11 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
 
   app.get("/api/executions", async (c) => {
     const { items, more } = history.page(executionQuery(c));
-    const texts = await Promise.all(items.map(reader.text));
+    const texts: string[] = [];
+    for (const item of items) {
+      const made = reader.text(item);
+      texts.push(typeof made === "string" ? made : await made);
+    }
     const body = `{"items":[${texts.join(",")}],"nextCursor":${JSON.stringify(more ? items.at(-1)?.id : null)}}`;
     return text(c, body);
   });

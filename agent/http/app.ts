@@ -1,6 +1,5 @@
 // The app: what holds for every request, and the groups of routes. Decides nothing.
 import { Hono, type Context } from "hono";
-import { secureHeaders } from "hono/secure-headers";
 import type { Catalog, Clock, History, Logger, LogStore, LogTaps, Revisions, SettingsFiles } from "../ports.ts";
 import { addAccess, hostGuard, methodGuard, type Access } from "./access.ts";
 import { addApiRoutes } from "./api.ts";
@@ -32,26 +31,6 @@ export interface AppDeps {
 export function createApp(deps: AppDeps): Hono {
   const { log } = deps;
   const app = new Hono();
-  app.use(
-    secureHeaders({
-      contentSecurityPolicy: {
-        defaultSrc: ["'none'"],
-        scriptSrc: ["'self'"],
-        styleSrc: ["'self'"],
-        connectSrc: ["'self'"],
-        imgSrc: ["'self'", "data:"],
-        formAction: ["'self'"],
-        frameAncestors: ["'none'"],
-        baseUri: ["'none'"],
-        // No script may turn text into markup, but for the one place that takes in the agent's own pages (client/swap.ts).
-        requireTrustedTypesFor: ["'script'"],
-        trustedTypes: ["batch-agent"],
-      },
-      xFrameOptions: "DENY",
-      referrerPolicy: "same-origin", // with none, a form's Origin would be "null"
-      strictTransportSecurity: false, // that is for whoever ends TLS in front of it
-    }),
-  );
   app.use(hostGuard(deps.access));
   app.use(methodGuard(deps.access));
   const refuse = (c: Context, status: number, detail: string, headers: Record<string, string> = {}) => (wantsPage(c) ? trouble(c, deps, status, detail) : problemResponse(c, status, detail, headers));

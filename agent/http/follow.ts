@@ -31,7 +31,7 @@ export async function followResponse(c: Context, deps: FollowDeps, execution: Ex
   const lines = integer(c, "tail", 1, 100_000);
   const asked = lastEventId(c);
   const events = wantsEvents(c);
-  const form = events ? sseHeaders : { "Content-Type": "text/plain; charset=utf-8", "Cache-Control": "no-store", "X-Accel-Buffering": "no" };
+  const form = events ? sseHeaders : { "Content-Type": "text/plain; charset=utf-8", "X-Accel-Buffering": "no" };
   const headers = { ...form, Vary: "Accept" };
   if (c.req.method === "HEAD") return new Response(null, { headers });
 

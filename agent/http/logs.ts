@@ -73,7 +73,6 @@ export async function archiveResponse(c: Context, logs: LogStore, execution: Exe
   const headers = {
     "Content-Type": "application/gzip",
     "Content-Disposition": `attachment; filename="${batch}-${id}.tar.gz"`,
-    "Cache-Control": "no-store",
   };
   if (c.req.method === "HEAD") return new Response(null, { headers });
   const changedAt = Date.parse(execution.finishedAt ?? execution.createdAt);

@@ -12,7 +12,7 @@ export function agentState({ access, catalog, clock, feed, version }: Pick<AppDe
 
 /** Answers with a page. Pages tell how things are now: nobody keeps them. */
 export function html(c: Context, page: JSX.Element, status: 200 | 400 | 404 | 500 = 200): Response {
-  return c.body(`<!doctype html>${String(page)}`, status, { "Content-Type": "text/html; charset=utf-8", "Cache-Control": "no-store" });
+  return c.body(`<!doctype html>${String(page)}`, status, { "Content-Type": "text/html; charset=utf-8" });
 }
 
 /** Whether somebody looks at this with a browser, rather than a program that reads the API. */

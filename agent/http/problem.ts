@@ -29,5 +29,5 @@ export class HttpProblem extends Error {
 export function problemResponse(c: Context, status: number, detail: string, headers: Record<string, string> = {}): Response {
   const title = titles[status] ?? "Error";
   const body = JSON.stringify({ type: "about:blank", title, status, detail, instance: c.req.path });
-  return new Response(body, { status, headers: { "Content-Type": "application/problem+json", "Cache-Control": "no-store", ...headers } });
+  return new Response(body, { status, headers: { "Content-Type": "application/problem+json", ...headers } });
 }

@@ -23,9 +23,9 @@ export function createReader({ catalog, history, logs }: Pick<AppDeps, "catalog"
 
   const texts = new Map<Execution, string>();
 
-  /** Its JSON. A record is never changed, only replaced, and shown alike from its end on. */
-  async function text(execution: Execution): Promise<string> {
-    if (execution.status === "running") return JSON.stringify(await live(execution));
+  /** Its JSON, at once where nothing must be looked at for it. A record is never changed, only replaced, and shown alike from its end on. */
+  function text(execution: Execution): string | Promise<string> {
+    if (execution.status === "running") return live(execution).then((view) => JSON.stringify(view));
     const known = texts.get(execution);
     if (known !== undefined) return known;
     if (texts.size >= textsAtHand) texts.clear();

@@ -5,6 +5,7 @@ import { createAdaptorServer } from "@hono/node-server";
 import type { Hono } from "hono";
 import { ConfigError } from "../errors.ts";
 import { sendCopy } from "./copies.ts";
+import { setStandingHeaders } from "./headers.ts";
 
 export interface HttpServer {
   url: string;
@@ -36,7 +37,11 @@ export async function listen(app: Hono, options: ListenOptions): Promise<HttpSer
     connectionsCheckingInterval: Math.min(headersTimeout, 5_000),
   };
   const server = createAdaptorServer({
-    fetch: async (request, env) => sendCopy(await app.fetch(request, env), env.outgoing as ServerResponse),
+    fetch: async (request, env) => {
+      const outgoing = env.outgoing as ServerResponse;
+      setStandingHeaders(outgoing);
+      return sendCopy(await app.fetch(request, env), outgoing);
+    },
     hostname: host, // for a request without Host
     serverOptions,
   }) as Server;

@@ -10,7 +10,6 @@ export const keepAliveMs = 15_000;
 
 export const sseHeaders = {
   "Content-Type": "text/event-stream; charset=utf-8",
-  "Cache-Control": "no-store",
   "X-Accel-Buffering": "no", // nginx would hold it back
 };
 

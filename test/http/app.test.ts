@@ -178,8 +178,6 @@ describe("logs", () => {
       "content-type": "text/plain; charset=utf-8",
       "content-length": "26",
       "accept-ranges": "bytes",
-      "x-content-type-options": "nosniff",
-      "content-security-policy": expect.stringContaining("default-src 'none'") as string,
     });
   });
 

@@ -47,6 +47,42 @@ test("a stalled reader of a large log costs little memory, and its file is close
   await eventually(() => openLogs() === 0);
 });
 
+test.each([
+  ["/", "text/html", 200],
+  ["/nowhere", "text/html", 404],
+  ["/api/executions", "*/*", 200],
+  ["/api/executions?limit=x", "*/*", 400],
+  ["/metrics", "*/*", 200],
+  ["LOG", "*/*", 200],
+  ["LOG?tail=1", "*/*", 200],
+  ["LOG?follow=1", "text/event-stream", 200],
+])("%s as %s is shown anew each time and may run nothing but the agent's own", async (path, accept, status) => {
+  const { server, add } = await start();
+  const { id } = await add(execution({ status: "succeeded" }), { stdout: "<script>alert(1)</script>\n" });
+  const response = await fetch(server.url + path.replace("LOG", `/api/executions/${id}/stdout`), { headers: { Accept: accept } });
+  await response.arrayBuffer();
+  expect(response.status).toBe(status);
+  expect(Object.fromEntries(response.headers)).toMatchObject({
+    "cache-control": path === "LOG" || path === "LOG?tail=1" ? "no-cache" : "no-store", // a log's ETag says whether it has grown
+    "content-security-policy":
+      "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types batch-agent",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "referrer-policy": "same-origin",
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+  });
+  expect(response.headers.has("strict-transport-security")).toBe(false);
+});
+
+test("what a route says of itself goes before what every answer bears", async () => {
+  const { server } = await start();
+  const style = await fetch(`${server.url}/style.css`);
+  expect([style.headers.get("cache-control"), style.headers.get("x-frame-options")]).toEqual(["no-cache", "DENY"]);
+  const refused = await fetch(server.url, { method: "DELETE" });
+  expect([refused.status, refused.headers.get("cache-control")]).toEqual([405, "no-store"]);
+});
+
 test("a log comes whole over the wire", async () => {
   const { server, add } = await start();
   const text = "0123456789abcdef\n".repeat(100_000);
