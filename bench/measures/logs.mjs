@@ -1,5 +1,5 @@
 // What it costs to keep the output of a script: 1 GiB in lines of 100 bytes.
-import { statSync } from "node:fs";
+import { existsSync, readFileSync, statSync } from "node:fs";
 import { join } from "node:path";
 import { makeBatches, remove, startAgent, temporaryFolder, timed, until } from "../world.mjs";
 
@@ -12,6 +12,7 @@ export async function measure({ rounds }) {
   const [batches, data] = [join(home, "batches.d"), join(home, "data")];
   makeBatches(batches, 1, () => 'cron: "@yearly"\nkeep: {executions: 1}\n', () => gibibyte);
   const agent = await startAgent(batches, data, ["--log-limit", "2GiB"]);
+  const exit = (/** @type {string} */ id) => join(data, "batches/b00000/executions", id, "exit");
   const mibPerSecond = (/** @type {number} */ seconds) => bytes / 2 ** 20 / seconds;
   /** @type {number[]} */ const ours = [];
   /** @type {number[]} */ const plain = [];
@@ -19,13 +20,15 @@ export async function measure({ rounds }) {
   for (let round = 0; round < rounds; round++) {
     const id = await agent.trigger("b00000");
     const before = agent.usage().cpuSeconds;
+    // Looked for on disk: each question to the agent would count as its own work.
+    await until(() => existsSync(exit(id)) && readFileSync(exit(id), "utf8").endsWith("\n"), { everyMs: 50 });
+    cpu.push(agent.usage().cpuSeconds - before);
     const execution = await until(async () => {
       const it = await agent.json(`/api/executions/${id}`);
       return it.finishedAt === null ? null : it;
-    }, { everyMs: 500 });
+    });
     if (execution.status !== "succeeded" || execution.stdoutBytes !== bytes) throw new Error(`not a good round: ${JSON.stringify(execution)}`);
     ours.push(mibPerSecond(execution.durationMs / 1000));
-    cpu.push(agent.usage().cpuSeconds - before);
     const out = join(home, "out");
     plain.push(mibPerSecond(await timed("bash", ["-c", `bash "${batches}/b00000/script.sh" >"${out}"`])));
     if (statSync(out).size !== bytes) throw new Error("the plain run wrote something else");
@@ -35,6 +38,6 @@ export async function measure({ rounds }) {
   remove(home);
   return [
     { what: "log capture, 1 GiB", unit: "MiB/s", ours, plain, alternative: "bash script.sh > file", goal: "≥ 0.97", met: (_, ratio) => ratio >= 0.97 },
-    { what: "the agent's CPU for it, two looks a second included", unit: "s", ours: cpu, goal: "< 0.05 s", met: (seconds) => seconds < 0.05 },
+    { what: "the agent's CPU meanwhile", unit: "s", ours: cpu, goal: "< 0.05 s", met: (seconds) => seconds < 0.05 },
   ];
 }
