@@ -91,6 +91,7 @@ export function readConfig(
 
   function text(name: string): { value: string; from: string } {
     const flag = flags[name];
+    if (flag === "") throw new UsageError(`--${name}: it is empty`, "a variable that is not set, perhaps; leave it out for the default");
     if (flag !== undefined) return { value: String(flag), from: `--${name}` };
     const variable = env[environmentName(name)];
     if (variable !== undefined && variable !== "") return { value: variable, from: environmentName(name) };

@@ -23,7 +23,7 @@ export interface ForegroundRun {
   executions(): readonly Execution[];
   /** Absolute path of an execution's folder. */
   folder(execution: Execution): string;
-  /** Resolves when the run is over. */
+  /** Resolves when the run is over, or stopped. */
   ended: Promise<void>;
   stop(): Promise<void>;
   /** Deletes all it made. */
@@ -89,14 +89,18 @@ export async function runInForeground(
     const answer = await executor.manual(name);
     if ("error" in answer) throw new ConfigError(answer.error);
     const run = history.find(answer.id)?.run ?? "";
+    let stopped = false;
     const over = async () => {
-      while (runState(history.run(run)) === "running") await new Promise<void>((done) => void clock.after(lookMs, done));
+      while (!stopped && runState(history.run(run)) === "running") await new Promise<void>((done) => void clock.after(lookMs, done));
     };
     return {
       executions: () => history.run(run),
       folder: ({ batch, id }) => folderOf(batch, id),
       ended: over(),
-      stop: () => executor.stop(0),
+      async stop() {
+        await executor.stop(0);
+        stopped = true; // what is still queued starts no more
+      },
       async clean() {
         await history.flush();
         await clean();

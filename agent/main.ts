@@ -157,8 +157,8 @@ function addExec(program: Command): void {
         stdout: (bytes) => void process.stdout.write(bytes),
         stderr: (bytes) => void process.stderr.write(bytes),
         onStart(stop) {
-          process.on("SIGINT", () => stop("SIGINT"));
-          process.on("SIGTERM", () => stop("SIGTERM"));
+          for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop(signal));
+          for (const stream of [process.stdout, process.stderr]) stream.on("error", () => stop("SIGPIPE"));
         },
       });
     });
@@ -305,8 +305,10 @@ function dashed(camel: string): string {
   return camel.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** Variables already set win over the file. A line that is none is an error: it may have been meant to name the token. */
+/** Variables already set, and not to nothing, win over the file. A line that is none is an error: it may have been meant to name the token. */
 function loadDotEnv(): void {
+  // Kubernetes tells pods of a Service called batch-agent in a variable of this name: `tcp://10.0.0.1:80`.
+  if (process.env["BATCH_AGENT_PORT"]?.startsWith("tcp://") === true) delete process.env["BATCH_AGENT_PORT"];
   let text: string;
   try {
     text = readFileSync(".env", "utf8");
@@ -316,13 +318,13 @@ function loadDotEnv(): void {
   }
   const parsed = parseEnvFile(text);
   if ("line" in parsed) throw new UsageError(`.env:${parsed.line}: this is no NAME=value`, "begin comments with #");
-  for (const [name, value] of Object.entries(parsed.env)) process.env[name] ??= value;
+  for (const [name, value] of Object.entries(parsed.env)) if (!process.env[name]) process.env[name] = value;
 }
 
-// `batch-agent … | head`: who has read enough is no error. The agent itself goes on without its terminal.
+// `batch-agent … | head`: who has read enough is no error. The agent itself goes on without its terminal; `exec` ends its script first.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on("error", (error) => {
-    if (process.argv[2] === "run") return;
+    if (process.argv[2] === "run" || process.argv[2] === "exec") return;
     if (!("code" in error && error.code === "EPIPE")) throw error;
     process.exit();
   });

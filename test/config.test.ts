@@ -21,6 +21,7 @@ test.each([
   { flags: { resync: "0s" }, message: "--resync: 0s is too short" },
   { flags: { port: "70000" }, message: "--port" },
   { flags: { "time-zone": "Mars/Base" }, message: "there is no time zone" },
+  { flags: { "token-file": "" }, message: "--token-file: it is empty" }, // else a variable that is not set would let everybody in
   { flags: { poll: "perhaps" }, message: "neither true nor false" },
 ])("$message", ({ flags, message }) => {
   expect(() => readConfig(flags as unknown as Record<string, string>, {}, machine)).toThrow(message);

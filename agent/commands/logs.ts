@@ -1,5 +1,6 @@
 // `batch-agent logs`: what an execution wrote, and with -f what it goes on to write, over dropped connections and restarts.
 import { idPattern } from "../core/execution.ts";
+import { harmless } from "../core/glyphs.ts";
 import { createTerminalFilter } from "../core/terminal.ts";
 import type { ExecutionView } from "../core/views.ts";
 import { signalExitCode } from "../core/exit-code.ts";
@@ -46,7 +47,7 @@ export async function logs(client: AgentClient, target: string, options: LogsOpt
   }
   const [ended] = await Promise.all(streams.map((stream) => follow(client, id, stream, options, deps)));
   if (ended === undefined) return 1;
-  if (ended.status !== "succeeded") deps.complain(`batch-agent: ${ended.batch} ${ended.status}: ${ended.message ?? ended.reason ?? ""}\n`);
+  if (ended.status !== "succeeded") deps.complain(`batch-agent: ${ended.batch} ${ended.status}: ${harmless(ended.message ?? ended.reason ?? "")}\n`);
   if (ended.status === "succeeded") return 0;
   return ended.exitCode || signalExitCode(ended.signal);
 }
@@ -88,22 +89,23 @@ async function follow(client: AgentClient, id: string, stream: LogStream, option
   let ended: ExecutionView | null = null;
   for (;;) {
     try {
-      for await (const chunk of (await (ended === null ? client.follow(path, at) : client.bytes(path, at))) ?? []) {
+      const chunks = await (ended === null ? client.follow(path, at) : client.bytes(path, at));
+      // It answers: a log may then say nothing for as long as it likes, and its connection end of that.
+      lostAt = null;
+      failures = 0;
+      for await (const chunk of chunks ?? []) {
         await output.write(chunk);
         at += chunk.length;
       }
       // Once it has ended, one more look has seen all there is.
       if (ended !== null) break;
       const execution = await client.json<ExecutionView>(`/api/executions/${id}`);
-      lostAt = null;
-      failures = 0;
       if (execution.finishedAt !== null) ended = execution;
       else await deps.wait(againMs);
     } catch (error) {
       // Only silence and an agent that is stopped or busy (503) are waited out: any other refusal stays one.
       if (!(error instanceof AgentError) || (error.status !== null && error.status !== 503)) throw error;
       failures += 1;
-      // A connection that ends in a long silence is no trouble, only one that cannot be had again.
       if (failures === 2 && stream === (options.stream ?? "stdout")) deps.complain(`batch-agent: ${error.message}; waiting for it\n`);
       lostAt ??= deps.now();
       if (deps.now() - lostAt > patienceMs) throw error;

@@ -36,7 +36,8 @@ const pidPatienceMs = 2_000;
 /** `Omit` keeps a union a union only when it is asked to. */
 type Ending = ProcessEnding extends infer E ? (E extends ProcessEnding ? Omit<E, "stdoutBytes" | "stderrBytes"> : never) : never;
 
-const signalNames = new Map(Object.entries(osConstants.signals).map(([name, number]) => [number, name]));
+/** Where a number has two names, the first: SIGABRT, not SIGIOT. */
+const signalNames = new Map(Object.entries(osConstants.signals).reverse().map(([name, number]) => [number, name]));
 
 /** Runs scripts as local processes; folders lie below `dataDir`, an absolute path. */
 export function createRunner(dataDir: string, clock: Clock): Runner {

@@ -90,6 +90,8 @@ describe.skipIf(fault !== null)("kustomize", { timeout: 120_000 }, () => {
     const manifests = kustomize(`deploy/kubernetes/${folder}`);
     expect(manifests.map(({ kind }) => kind).sort()).toEqual(kinds);
     expect(faultsOf(manifests)).toEqual([]);
+    // Else the Service of that name would be told to the pod as BATCH_AGENT_PORT.
+    expect(manifests.find(({ kind }) => kind === "Deployment")?.spec?.template?.spec).toMatchObject({ enableServiceLinks: false });
   });
 
   test("with a token and monitoring it is valid", () => {

@@ -1,5 +1,6 @@
 // exec and trigger, as typed.
-import { execFile } from "node:child_process";
+import { execFile, spawn } from "node:child_process";
+import { once } from "node:events";
 import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -108,6 +109,63 @@ test("Ctrl-C on exec ends the script", async () => {
   expect(child.exitCode).toBe(130);
   expect(isAlive(pid)).toBe(false);
   expect(said).toBe("batch-agent: slow interrupted\n");
+});
+
+/** `exec` with a temporary folder of its own, and what it says. */
+function execute(place: ReturnType<typeof workplace>, name: string, ...args: string[]) {
+  const own = temporaryFolder();
+  const child = spawn(process.execPath, [main, "exec", name, ...args], { cwd: place.home, env: { ...process.env, TMPDIR: own }, stdio: ["ignore", "pipe", "pipe"] });
+  let said = "";
+  child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
+  return { child, said: () => said, left: () => readdirSync(own), code: () => eventually(() => (child.exitCode === null ? null : { is: child.exitCode }), 60_000) };
+}
+
+test.each([
+  ["Ctrl-C", "", 130],
+  ["a timeout", "timeout: 2s\n", 143],
+])("%s ends a script that is louder than whoever reads it", async (how, settings, expected) => {
+  const place = workplace();
+  place.put("loud", yearly + settings, "while :; do printf '%0500000d\\n' 1; done");
+  const { child, left, code } = execute(place, "loud");
+  child.stdout.on("data", () => {
+    child.stdout.pause();
+    setTimeout(() => child.stdout.resume(), 1);
+  });
+  await once(child.stdout, "data");
+  if (how === "Ctrl-C") setTimeout(() => child.kill("SIGINT"), 1_000);
+  expect((await code()).is).toBe(expected);
+  expect(left()).toEqual([]);
+}, 120_000);
+
+test("Ctrl-C while a retry waits ends it, however long that would be", async () => {
+  const place = workplace();
+  place.put("flaky", `${yearly}retry: {limit: 3, delay: 1h, maxDelay: 1h}\n`, "echo tried; exit 4\n");
+  const { child, said, left, code } = execute(place, "flaky", "--chain");
+  await once(child.stdout, "data");
+  await new Promise((done) => setTimeout(done, 1_000)); // by now the second attempt waits
+  child.kill("SIGINT");
+  expect((await code()).is).toBe(130);
+  expect(said()).toBe("--- flaky\nbatch-agent: flaky failed: exit code 4\nbatch-agent: flaky interrupted\n");
+  expect(left()).toEqual([]);
+});
+
+test.each(["its reader goes", "its terminal goes"])("the script ends with exec when %s", async (how) => {
+  const place = workplace();
+  place.put("long", yearly, "echo $$; while :; do echo more; sleep 0.1; done\n");
+  const { child, left, code } = execute(place, "long");
+  const [first] = (await once(child.stdout, "data")) as [Buffer];
+  const pid = first.toString().split("\n")[0] ?? "";
+  if (how === "its reader goes") child.stdout.destroy();
+  else child.kill("SIGHUP");
+  expect((await code()).is).toBe(how === "its reader goes" ? 141 : 129);
+  expect(isAlive(pid)).toBe(false);
+  expect(left()).toEqual([]);
+});
+
+test("a script that ends well when its time is up has failed all the same", async () => {
+  const { home, put } = workplace();
+  put("late", `${yearly}timeout: 1s\n`, "trap 'exit 0' TERM; sleep 60 & wait\n");
+  expect(await type(home, "exec", "late")).toMatchObject({ code: 1, stderr: expect.stringContaining("late failed: it ran for longer") as string });
 });
 
 describe("wrong use", () => {

@@ -9,6 +9,9 @@ import { describe, expect, test } from "vitest";
 import type { Execution } from "../../agent/core/model.ts";
 import { startAgent, usage, workplace } from "../helpers/agent.ts";
 import { freePort, main, type, typeOnTerminal } from "../helpers/cli.ts";
+import { logs } from "../../agent/commands/logs.ts";
+import { createClient } from "../../agent/io/client.ts";
+import { execution } from "../helpers/make.ts";
 import { eventually, temporaryFolder } from "../helpers/tmp.ts";
 
 const yearly = 'cron: "@yearly"\n';
@@ -72,7 +75,10 @@ describe("status", { timeout: 120_000 }, () => {
     const port = await freePort();
     writeFileSync(join(place.home, ".env"), `BATCH_AGENT_PORT=${port}\nBATCH_AGENT_HOST=0.0.0.0\n`);
     await startAgent(place, ["--port", String(port), "--host", "127.0.0.1"]);
-    expect((await type(place.home, ["status"])).stdout).toContain(`at http://127.0.0.1:${port}: ready`);
+    // An empty variable is none, and what Kubernetes tells pods of a Service called batch-agent is not meant for the agent.
+    for (const env of [{}, { BATCH_AGENT_PORT: "" }, { BATCH_AGENT_PORT: "tcp://10.0.0.1:80" }] as Record<string, string>[]) {
+      expect((await type(place.home, ["status"], { env })).stdout).toContain(`at http://127.0.0.1:${port}: ready`);
+    }
   });
 
   test("nobody there, something else there, and a token that is asked for", async () => {
@@ -143,6 +149,25 @@ describe("logs", { timeout: 120_000 }, () => {
     expect([code, out, err]).toEqual([7, "begin\nend\n", "bad\nbatch-agent: slow failed: exit code 7\n"]);
     expect((await type(place.home, ["logs", "-f", id, "--url", agent.url])).code).toBe(7);
     expect((await type(place.home, ["logs", id, "--url", agent.url])).code).toBe(0);
+  });
+
+  test("-f outlasts silences, however long and however many", async () => {
+    const running = { ...execution({ status: "running" }), finishedAt: null };
+    let asked = 0;
+    const server = createServer((request, response) => {
+      if (!request.url?.includes("/stdout")) return response.setHeader("Content-Type", "application/json").end(JSON.stringify(asked > 4 ? { ...running, status: "succeeded", exitCode: 0, finishedAt: running.createdAt } : running));
+      asked += 1;
+      response.writeHead(200).flushHeaders();
+      // As after five minutes in which nothing came.
+      return asked < 5 ? setTimeout(() => response.destroy(), 20) : response.end();
+    });
+    await once(server.listen(0, "127.0.0.1"), "listening");
+    const said: string[] = [];
+    const output = { write: () => Promise.resolve(), terminal: false };
+    const client = createClient(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, null);
+    const code = await logs(client, running.id, { follow: true, stream: "stdout", tail: null, raw: false }, { stdout: output, stderr: output, complain: (text) => void said.push(text), wait: () => Promise.resolve(), now: () => asked * 300_000 });
+    server.close();
+    expect([code, said, asked > 4]).toEqual([0, [], true]);
   });
 
   test("-f loses and repeats nothing when the agent is killed and comes back", async () => {

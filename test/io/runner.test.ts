@@ -36,6 +36,7 @@ describe("start", () => {
     { script: "exit 3", want: { kind: "exit", exitCode: 3 }, exit: "3\n" },
     { script: "echo oops >&2", want: { kind: "exit", exitCode: 0, stderrBytes: 5 }, exit: "0\n" },
     { script: "kill -9 $$", want: { kind: "signal", signal: "SIGKILL" }, exit: "signal 9\n" },
+    { script: "ulimit -c 0; kill -ABRT $$", want: { kind: "signal", signal: "SIGABRT" }, exit: "signal 6\n" }, // not SIGIOT, the same number's other name
     { script: "kill -TERM $$; sleep 5", want: { kind: "signal", signal: "SIGTERM" }, exit: "signal 15\n" },
     { script: "exit 137", want: { kind: "exit", exitCode: 137 }, exit: "137\n" },
     { script: "set -o pipefail; yes | head -1 >/dev/null", want: { kind: "exit", exitCode: 141 }, exit: "141\n" },
