@@ -123,7 +123,7 @@ export async function startAgent(
       logs,
       outbox,
       deliveries,
-      batchOf: (name) => definitionOf(reconciler.entry(name))?.batch ?? null,
+      batchOf: (name) => reconciler.entry(name)?.batch ?? null, // also of one whose chain has broken while it ran
       mails: mailer !== null,
       linkTo: ({ id }) => `${config.baseUrl ?? server.url}/executions/${id}`,
       async changedSince(execution) {

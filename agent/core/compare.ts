@@ -1,6 +1,6 @@
 // What a folder of batches would change against what is in force elsewhere: an agent, or another folder. Pure.
 import type { BatchState, EpochMs } from "./model.ts";
-import type { BatchView } from "./views.ts";
+import { shownAddress, type BatchView } from "./views.ts";
 
 /** What is known of one batch on one side. */
 export interface Known {
@@ -134,6 +134,11 @@ export function settingChanges(from: Readonly<Record<string, unknown>>, to: Read
       const hidden = (value: unknown) => (value === undefined ? null : masked);
       const same = a === b || (a !== undefined && b !== undefined && (a === masked || b === masked));
       return same ? [] : [{ key, from: hidden(a), to: hidden(b) }];
+    }
+    if (key === "notify.webhook") {
+      // What an agent tells of them is masked.
+      const [shownA, shownB] = [a, b].map((value) => (Array.isArray(value) ? value.map((one) => shownAddress(String(one))) : (value ?? null)));
+      return JSON.stringify(shownA) === JSON.stringify(shownB) ? [] : [{ key, from: shownA, to: shownB }];
     }
     return JSON.stringify(a) === JSON.stringify(b) ? [] : [{ key, from: a ?? null, to: b ?? null }];
   });

@@ -1,12 +1,13 @@
-// The line of a batch.yaml that a problem names, to be shown beside it. Values of `env`, and of keys that may be a misspelt `env`, are never shown. Pure.
+// The line of a batch.yaml that a problem names, to be shown beside it. Never shown are values of `env` and `notify` (a webhook's address may
+// hold a secret), and of keys that may be one of them misspelt. Pure.
 import { batchSchema } from "./batch-schema.gen.ts";
 
 const mostChars = 160;
-const open = new Set(Object.keys(batchSchema.properties).filter((key) => key !== "env"));
+const open = new Set(Object.keys(batchSchema.properties).filter((key) => !["env", "notify"].includes(key)));
 
 /**
  * Line `line` (from 1) of `text`, cut to 160 characters; null where there is none, or where what it belongs to cannot be told
- * for sure. A line shows in full only below a known top-level key other than `env`; of any other key just the key itself.
+ * for sure. A line shows in full only below a known top-level key other than these; of any other key just the key itself.
  */
 export function excerptOf(text: string, line: number): string | null {
   const lines = text.split(/\r?\n/, line);

@@ -110,8 +110,10 @@ function typeFault(type: string, value: unknown, path: Path): [string, string | 
       const what = `must be a ${type === "integer" ? "whole " : ""}number`;
       return [`${what}, not ${Number.isFinite(value) ? String(value) : kindOf(value)}`, /^\d+(\.\d+)?$/.test(text) ? `take the quotes off: ${text}` : null];
     }
-    case "array":
-      return [`must be a list, not ${kindOf(value)}`, isPlain(value) ? `write it in brackets: [${String(value).slice(0, 60)}]` : null];
+    case "array": {
+      const shown = () => (path[1] === "webhook" ? '"…"' : String(value).slice(0, 60)); // an address may hold a secret
+      return [`must be a list, not ${kindOf(value)}`, isPlain(value) ? `write it in brackets: [${shown()}]` : null];
+    }
     case "object":
       return [`must hold keys with values, not ${kindOf(value)}`, path[0] === "env" ? "write each variable as NAME: value, with a space after the colon" : null];
     default:

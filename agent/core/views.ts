@@ -68,7 +68,8 @@ function definitionView({ batch }: BatchStatus) {
   return { ...file, env, ...shown };
 }
 
-function shownAddress(url: string): string {
+/** A webhook's address as anybody may see it: what follows the host may hold a secret. */
+export function shownAddress(url: string): string {
   const origin = URL.canParse(url) ? new URL(url).origin : "";
   return url === origin || url === `${origin}/` ? url : `${origin}/***`;
 }

@@ -31,12 +31,14 @@ export function createOutbox(dataDir: string, { clock, log }: { clock: Clock; lo
     try {
       const message: unknown = JSON.parse(await readFile(path, "utf8"));
       if (isMessage(message) && name === `${message.id}.json`) return message;
-    } catch (error) {
-      if (!(error instanceof SyntaxError)) throw error;
+    } catch {
+      // told below
     }
     const aside = `${path}.corrupt-${new Date(clock.now()).toISOString().replaceAll(":", "-")}`;
-    log.error("a waiting message cannot be read; it was set aside", { path: aside });
-    await rename(path, aside);
+    await rename(path, aside).then(
+      () => log.error("a waiting message cannot be read; it was set aside", { path: aside }),
+      (error: unknown) => log.error("a waiting message can neither be read nor set aside", { path, error: String(error) }),
+    );
     return null;
   }
 

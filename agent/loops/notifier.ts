@@ -45,7 +45,12 @@ export function createNotifier(deps: {
   function decide(final: Execution): NotifyDue | null {
     const notify = deps.batchOf(final.batch)?.notify ?? null;
     const document = history.document(final.batch);
-    if (notify === null || document === undefined) return null;
+    if (document === undefined) return null;
+    if (notify === null) {
+      // Should it be asked for again, what failed before is no news, and what succeeds then no recovery.
+      if (final.status === "succeeded" && document.told !== undefined && document.told.failures > 0) history.tell(final.batch, { ...document.told, failures: 0, heard: true });
+      return null;
+    }
     const before = document.told === undefined ? document.executions.findLast(({ run, status }) => run !== final.run && (status === "failed" || status === "succeeded")) : undefined;
     const { told, due } = decideNotice(notify, document.told, final, before, clock.now());
     if (told !== undefined && told !== document.told) history.tell(final.batch, told);

@@ -137,6 +137,8 @@ describe("problems and their places", () => {
     ["timeZone: UTC+2", "an offset", /offset/],
     ["timeZone: Europe/Lodnon", "swapped letters", /Europe\/London/],
     ["envFile: ~/x.env", "home", /~/],
+    ["notify: { mail: ops@example.org }", "no list", /\[ops@example\.org\]/],
+    ["notify: { webhook: https://h.example/s3cret }", "no list, and a secret", /^write it in brackets: \["…"\]$/],
   ])("hint for %s (%s)", (line, _, want) => {
     const hints = judge(`${due}${line}\n`).problems.map(({ hint }) => hint);
     expect(hints).toHaveLength(1);

@@ -74,6 +74,8 @@ test.each([
   { name: "set and unset", from: { timeout: "5m" }, to: { after: ["a"] }, want: [{ key: "after", from: null, to: ["a"] }, { key: "timeout", from: "5m", to: null }] },
   { name: "variables come and go, their values are never told", from: { env: { A: "***", B: "***" } }, to: { env: { B: "secret", C: "secret" } }, want: [{ key: "env.A", from: "***", to: null }, { key: "env.C", from: null, to: "***" }] },
   { name: "a changed value is told as such where both are known", from: { env: { A: "old" } }, to: { env: { A: "new" } }, want: [{ key: "env.A", from: "***", to: "***" }] },
+  { name: "a webhook that the agent tells masked is no other one", from: { notify: { webhook: ["https://h.example/***"] } }, to: { notify: { webhook: ["https://h.example/secret"] } }, want: [] },
+  { name: "another host is told, and no more", from: { notify: { webhook: ["https://h.example/***"] } }, to: { notify: { webhook: ["https://g.example/secret"] } }, want: [{ key: "notify.webhook", from: ["https://h.example/***"], to: ["https://g.example/***"] }] },
 ])("settings: $name", ({ from, to, want }) => expect(settingChanges(from, to)).toEqual(want));
 
 function report(inForce: Known[], folder: Known[], fields: Partial<PlanReport> = {}): PlanReport {

@@ -65,6 +65,29 @@ describe("redacted batch.yaml", () => {
     expect(redactPair(text, null)).toEqual({ before: null, after: null });
   });
 
+  test.each([
+    ["block", "cron: x\nnotify:\n  mail: [ops@example.org]\n  webhook: # was https://h.example/topsecret\n    - https://h.example/topsecret\n    - 'https://plain.example'\nenv:\n  A: topsecret\ntags: [x]\n"],
+    ["flow", 'notify: { webhook: ["https://h.example/topsecret", "https://plain.example"], mail: [ops@example.org] }\ncron: x\nenv: {A: topsecret}\n'],
+  ])("%s: of webhooks the host is shown", (_what, text) => {
+    const { after } = redactPair(null, text);
+    expect(after).not.toContain("topsecret");
+    expect(after).toContain("webhook: [https://h.example/***, https://plain.example]");
+    expect(after).toContain("mail: [ops@example.org]");
+    expect(after).toContain("env:\n  A: ***\n");
+  });
+
+  test("that a webhook is another one is said, and no more", () => {
+    const yaml = (key: string) => `notify:\n  webhook:\n    - https://h.example/same\n    - https://h.example/${key}\ncron: x\n`;
+    expect(redactPair(yaml("old"), yaml("new"))).toEqual({
+      before: "notify:\n  webhook: [https://h.example/***, https://h.example/***]\ncron: x\n",
+      after: "notify:\n  webhook: [https://h.example/***, https://h.example/*** (changed)]\ncron: x\n",
+    });
+  });
+
+  test.each(["notify: {webhook: &x [https://h.example/topsecret]}\ntags: *x\n", "notify: {webhook: https://h.example/topsecret}\n", "notify: https://h.example/topsecret\n"])("in doubt no webhook is shown: %j", (text) => {
+    expect(redactPair(text, null)).toEqual({ before: null, after: null });
+  });
+
   test("without env it is shown as it is", () => {
     const text = "# a comment\ncron: '@daily'\n";
     expect(redactPair(text, text)).toEqual({ before: text, after: text });

@@ -18,6 +18,8 @@ env: {A: hunter2}
 secrets: {A: hunter2}
 timeout: \u202ealways
 tags: [${"x".repeat(300)}]
+notify:
+  webhook: [https://h.example/hunter2]
 `;
 
 test.each<[number, string | null]>([
@@ -36,7 +38,8 @@ test.each<[number, string | null]>([
   [15, "secrets: …"],
   [16, "timeout: \ufffdalways"],
   [17, `tags: [${"x".repeat(153)}…`],
-  [18, null],
+  [18, "notify: …"],
+  [19, null],
   [99, null],
 ])("line %i is shown as %j", (line, want) => expect(excerptOf(file, line)).toBe(want));
 

@@ -1,6 +1,6 @@
 // The built agent tells people: real scripts, a real mail server, a real webhook's server, a real kill -9.
 import { createHmac } from "node:crypto";
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Execution } from "../../agent/core/model.ts";
@@ -70,6 +70,40 @@ test("a webhook is called with event, text and the execution, and signed", async
   expect(JSON.parse((await eventually(() => hook.calls[2])).body)).toMatchObject({ event: "success" });
   expect(agent.log()).not.toMatch(/T0P|S3KEY|s3cret/);
   expect(JSON.stringify(await agent.json("/api/batches"))).not.toMatch(/T0P|S3KEY/);
+});
+
+test("a batch whose chain breaks while it runs is told of all the same; what is no message keeps nobody from starting", async () => {
+  const place = workplace();
+  const hook = await webhookServer();
+  mkdirSync(join(place.data, "outbox/odd.json"), { recursive: true });
+  place.put("transform", 'cron: "@yearly"\n', "true\n");
+  place.put("publish", `after: transform\nnotify: { webhook: ["${hook.url}/"] }\n`, 'until [ -e "$BATCH_STATE_DIR/go" ]; do sleep 0.1; done; exit 1\n');
+  const agent = await startAgent(place);
+  expect(waiting(place.data)).toEqual([expect.stringMatching(/^odd\.json\.corrupt-/)]);
+  await askForStart(place.data, "transform", 5_000);
+  await eventually(async () => (await agent.executions("?batch=publish&status=running"))[0]);
+  place.drop("transform");
+  await eventually(async () => (await agent.batch("publish")).state === "invalid");
+  writeFileSync(join(place.data, "batches/publish/state/go"), "");
+  expect(JSON.parse((await eventually(() => hook.calls[0])).body)).toMatchObject({ event: "failure", execution: { batch: "publish" } });
+});
+
+test("what failed before nobody wanted to hear of it has not recovered once somebody does again", async () => {
+  const place = workplace();
+  const hook = await webhookServer();
+  const everySecond = 'cron: "* * * * * *"\n';
+  const heard = `${everySecond}notify: { webhook: ["${hook.url}/"] }\n`;
+  place.put("load", heard, "exit 1\n");
+  const agent = await startAgent(place);
+  await eventually(() => hook.calls[0]);
+  const succeeded = async (yaml: string) => {
+    place.put("load", yaml, "true\n");
+    const revision = await eventually(async () => (await agent.executions("?status=succeeded"))[0]?.revision);
+    await eventually(async () => (await agent.executions("?status=succeeded")).filter((row) => row.revision !== revision).length >= 2 || yaml === everySecond);
+  };
+  await succeeded(everySecond);
+  await succeeded(heard);
+  expect(hook.calls.map(({ body }) => (JSON.parse(body) as { event: string }).event)).toEqual(["failure"]);
 });
 
 test("only the last attempt's failure is told", async () => {
