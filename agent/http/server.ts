@@ -1,11 +1,12 @@
 // Serves the app over HTTP, within limits a slow or hostile client cannot stretch.
 import { once } from "node:events";
-import type { Server, ServerResponse } from "node:http";
-import { createAdaptorServer } from "@hono/node-server";
+import { createServer, type ServerResponse } from "node:http";
+import { getRequestListener } from "@hono/node-server";
 import type { Hono } from "hono";
 import { ConfigError } from "../errors.ts";
 import { sendCopy } from "./copies.ts";
 import { setStandingHeaders } from "./headers.ts";
+import { problemAt } from "./problem.ts";
 
 export interface HttpServer {
   url: string;
@@ -36,15 +37,14 @@ export async function listen(app: Hono, options: ListenOptions): Promise<HttpSer
     maxHeaderSize: 16 * 1024,
     connectionsCheckingInterval: Math.min(headersTimeout, 5_000),
   };
-  const server = createAdaptorServer({
-    fetch: async (request, env) => {
-      const outgoing = env.outgoing as ServerResponse;
-      setStandingHeaders(outgoing);
-      return sendCopy(await app.fetch(request, env), outgoing);
-    },
+  const answer = getRequestListener(async (request, env) => sendCopy(await app.fetch(request, env), env.outgoing as ServerResponse), {
     hostname: host, // for a request without Host
-    serverOptions,
-  }) as Server;
+    errorHandler: (error) => (error instanceof Error && error.name === "RequestError" ? problemAt(null, 400, error.message) : problemAt(null, 500, "the agent could not answer")),
+  });
+  const server = createServer(serverOptions, (incoming, outgoing) => {
+    setStandingHeaders(outgoing);
+    void answer(incoming, outgoing);
+  });
   server.maxConnections = 1_000;
   server.on("clientError", (_error, socket) => socket.destroy());
   server.listen(options.port, options.host);

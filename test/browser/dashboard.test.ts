@@ -98,6 +98,22 @@ test("a running execution: its lines arrive, it is paused and goes on, its end i
   expect(await page.locator(".hit").textContent()).toBe("line 2");
 });
 
+test("goes live again by itself after a proxy's bad answer, and shows the first batch there is", async () => {
+  const place = workplace();
+  const agent = await startAgent(place);
+  const page = await openPage("about:blank");
+  let bad = true;
+  await page.route("**/api/events*", (route) => (bad ? route.fulfill({ status: 502, body: "" }) : route.continue()));
+  await page.goto(agent.url);
+  await eventually(async () => (await page.locator("#connection").textContent())?.startsWith("not live"));
+  expect(await page.locator("#list").textContent()).toContain("There are no batches yet");
+  bad = false;
+  await eventually(async () => (await page.locator("#connection").textContent()) === "");
+  place.put("new", `cron: "${rarely}"\n`, "true\n");
+  await eventually(async () => (await page.locator("#b-new").count()) === 1);
+  for (const complaint of forgive()) expect(complaint).toContain("502");
+});
+
 test("a large log opens at its tail, goes back by pieces, and the page holds only so much of it", async () => {
   const { place, agent } = await world();
   place.put("large", `cron: "${rarely}"\n`, "seq -f 'this is line number %.0f' 1 2000000\n");

@@ -1,6 +1,6 @@
 // The pages as they leave the server: text stays text, forms are checked, everything bounded. How they behave in a browser: test/browser.
 import { describe, expect, test } from "vitest";
-import type { BatchFile, BatchStatus } from "../../agent/core/model.ts";
+import type { BatchFile, BatchName, BatchStatus } from "../../agent/core/model.ts";
 import { serve } from "../helpers/http.ts";
 import { batch, execution } from "../helpers/make.ts";
 
@@ -25,6 +25,14 @@ test("texts of others are text", async () => {
   const { text } = await page(app, `/?q=${encodeURIComponent(hostile)}`);
   expect((await page(app, "/")).text).toContain("&lt;img src=x");
   for (const html of [text, (await page(app, "/")).text]) expect(html).not.toMatch(/<img|<script>|onerror=alert\(2\)>[^&]*</);
+});
+
+test("what is shown while there is nothing yet gives way to what comes", async () => {
+  const empty = await serve({ batches: [] });
+  expect((await page(empty.app, "/")).text).toMatch(/<div class="empty" id="list" data-live[^>]*><p>There are no batches yet/);
+  const { app, add } = await serve({ batches: [status()] });
+  const { id } = await add({ ...execution({ status: "queued" }), batch: "report" as BatchName });
+  expect((await page(app, `/executions/${id}`)).text).toContain('data-growing="true"');
 });
 
 describe("the list", () => {

@@ -75,6 +75,19 @@ test.each([
   expect(response.headers.has("strict-transport-security")).toBe(false);
 });
 
+test("what is no request for a page of ours is refused in the same form", async () => {
+  const { server } = await start();
+  const said = await new Promise<string>((done) => {
+    let text = "";
+    const socket = connect(server.port, "127.0.0.1", () => socket.write("GET /a\\b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    socket.on("data", (chunk: Buffer) => (text += chunk.toString())).on("close", () => done(text));
+  });
+  expect(said).toMatch(/^HTTP\/1\.1 400 /);
+  expect(said).toContain("\r\nX-Frame-Options: DENY\r\n");
+  expect(said.toLowerCase()).toContain("\r\ncontent-type: application/problem+json\r\n");
+  expect(said).toContain('"status":400');
+});
+
 test("what a route says of itself goes before what every answer bears", async () => {
   const { server } = await start();
   const style = await fetch(`${server.url}/style.css`);

@@ -9,6 +9,8 @@ const gatherMs = 400;
 /** At least so long between two fresh looks. */
 const restMs = refresh === "all" ? 5_000 : 1_000;
 const mostRows = 100;
+/** Between two tries to be told of changes again. */
+const againMs = 5_000;
 
 function writeTimes(): void {
   const now = Date.now();
@@ -99,7 +101,14 @@ function connect(): void {
     });
   }
   source.onopen = () => say("");
-  source.onerror = () => say("not live: the agent cannot be reached");
+  source.onerror = () => {
+    say("not live: the agent cannot be reached");
+    // After any answer but a good one (a proxy's 502, a login that has run out) the browser asks no more.
+    if (source.readyState !== EventSource.CLOSED) return;
+    events = null;
+    setTimeout(connect, againMs);
+    look(null); // leads to the login where that is what is asked for
+  };
 }
 
 /** A page nobody sees holds no connection: a browser has few of them for all its tabs. */

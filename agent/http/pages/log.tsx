@@ -29,7 +29,7 @@ interface LogProps {
 
 export function Log({ execution, stream, slice, atEnd }: LogProps) {
   const source = `/api/executions/${execution.id}/${stream}`;
-  const growing = execution.status === "running" && atEnd;
+  const growing = (execution.status === "running" || execution.status === "queued") && atEnd;
   return (
     <section class="box" aria-labelledby="log-title">
       <div class="log-head">
@@ -73,7 +73,7 @@ export function Log({ execution, stream, slice, atEnd }: LogProps) {
           Load earlier lines ({bytesText(slice.start)} above)
         </a>
         <LogLines lines={slice.lines} />
-        {slice.lines.length === 0 && !growing && <span class="none">{execution.status === "queued" ? "It has not started yet." : `Nothing was written to ${stream}.`}</span>}
+        {slice.lines.length === 0 && !growing && <span class="none">Nothing was written to {stream}.</span>}
       </div>
       <p id="log-note" role="status">
         {!atEnd && (

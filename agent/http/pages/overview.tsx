@@ -28,7 +28,7 @@ export function overviewPage(view: Overview) {
         <CountLinks counts={counts} query={query} problems={agent.details.problems} />
       </div>
       {counts.all === 0 && query.state === null && query.text === "" ? (
-        <div class="empty">
+        <div class="empty" id="list" data-live>
           <p>There are no batches yet.</p>
           <p>
             Put a folder with a <code>script.sh</code> and a <code>batch.yaml</code> into the folder of batches; it appears here within a moment.
