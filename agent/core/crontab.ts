@@ -1,7 +1,10 @@
 // A crontab → batch folders that do the same, and a word on everything that does not come along. Pure; writes no file.
+import { batchSchema } from "./batch-schema.gen.ts";
 import { nameOf, unique } from "./crontab-name.ts";
 import { translateFields, translateNickname } from "./crontab-schedule.ts";
 import { isTimeZone } from "./zone.ts";
+
+const mailAddress = new RegExp(batchSchema.properties.notify.properties.mail.items.pattern);
 
 /** One batch folder to be. */
 export interface ImportedBatch {
@@ -191,17 +194,18 @@ function readVariable(text: string, setting: Setting, tell: (message: string, lo
       return;
     case "MAILTO": {
       const parts = value.split(/[,\s]+/).filter((part) => part !== "");
-      setting.mail = parts.filter((part) => /^[^@\s]+@[^@\s]+$/.test(part));
+      setting.mail = parts.filter((part) => mailAddress.test(part));
       for (const part of parts) if (!setting.mail.includes(part)) tell(`MAILTO: ${part} is no mail address; nobody is told in its place`, true);
       if (setting.mail.length > 0) tell("cron mailed every output; the batches below mail failure and recovery (notify.on)");
       return;
     }
     case "CRON_TZ":
-      if (value !== "" && !isTimeZone(value)) return tell(`CRON_TZ: there is no time zone ${value}; the batches below use the agent's`, true);
-      setting.timeZone = value === "" ? null : value;
+      setting.timeZone = isTimeZone(value) ? value : null;
+      if (value !== "" && setting.timeZone === null) tell(`CRON_TZ: there is no time zone ${value}; the batches below use the agent's`, true);
       return;
     case "RANDOM_DELAY":
       setting.jitter = /^[1-9]\d{0,5}$/.test(value) ? `${value}m` : null;
+      if (setting.jitter === null && !/^0*$/.test(value)) tell(`RANDOM_DELAY: ${value} is no number of minutes; the batches below wait for nothing`, true);
       return;
     case "LOGNAME":
     case "USER":

@@ -111,7 +111,7 @@ export async function openRemote(
       await rm(staging, { recursive: true, force: true });
       await mkdir(staging, { recursive: true });
       const index = `${staging}.index`;
-      await rm(index, { force: true });
+      for (const left of [index, `${index}.lock`]) await rm(left, { force: true }); // of a git that was killed
       await must([`--git-dir=${repo}`, `--work-tree=${staging}`, "read-tree", "-u", "--reset", id], buildMs, { GIT_INDEX_FILE: index });
       await rm(index, { force: true });
       if (!(await holdsFolder(staging))) {

@@ -55,6 +55,7 @@ export async function openHistory(
   const ledger = createLedger();
   const aside = new Map<string, Problem>();
   let retrying = false;
+  let lastTried: Keeper | null = null;
 
   await mkdir(home, { recursive: true }).catch((error: unknown) => {
     throw new StoreError("make", home, error, "the data folder must be writable; choose another with --data");
@@ -144,10 +145,13 @@ export async function openHistory(
     }
   }
 
-  /** Again and again, until all that failed is written. */
+  /** Again and again, until all that failed is written. Each in turn: one that is too large for what room is left holds up no other. */
   async function retry(): Promise<void> {
     const failed = () => [...keepers.values()].filter((keeper) => keeper.failure !== null);
-    for (const keeper of failed()) {
+    const all = failed();
+    const next = all.findIndex((keeper) => keeper === lastTried) + 1;
+    for (const keeper of [...all.slice(next), ...all.slice(0, next)]) {
+      lastTried = keeper;
       const error = await write(keeper).then(() => null, (reason: unknown) => reason as StoreError);
       if (error !== null && ofTheDisk.includes(errorCode(error.cause))) break;
     }

@@ -42,6 +42,8 @@ export function createTriggerBox(dataDir: string): TriggerBox {
 }
 
 const pollMs = 50;
+/** Who has taken it is given so long to answer: its record is being written. */
+const answerMs = 5_000;
 
 /** The asking side: the agent's answer, or null when none takes it within `waitMs`; it is then withdrawn. */
 export async function askForStart(dataDir: string, batch: string, waitMs: number): Promise<TriggerAnswer | null> {
@@ -54,14 +56,19 @@ export async function askForStart(dataDir: string, batch: string, waitMs: number
   } catch {
     return null; // no agent has ever used this data folder
   }
-  for (let waited = 0; waited < waitMs; waited += pollMs) {
-    const text = await readFile(path("answer"), "utf8").catch(() => null);
-    if (text !== null) {
-      await rm(path("answer"), { force: true });
-      return JSON.parse(text) as TriggerAnswer;
+  async function answer(ms: number): Promise<TriggerAnswer | null> {
+    for (let waited = 0; waited < ms; waited += pollMs) {
+      const text = await readFile(path("answer"), "utf8").catch(() => null);
+      if (text !== null) {
+        await rm(path("answer"), { force: true });
+        return JSON.parse(text) as TriggerAnswer;
+      }
+      await new Promise((done) => setTimeout(done, pollMs));
     }
-    await new Promise((done) => setTimeout(done, pollMs));
+    return null;
   }
-  await rm(path("ask"), { force: true });
-  return null;
+  const answered = await answer(waitMs);
+  if (answered !== null) return answered;
+  const withdrawn = await rm(path("ask")).then(() => true, () => false);
+  return withdrawn ? null : answer(answerMs);
 }

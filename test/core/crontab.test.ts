@@ -180,6 +180,13 @@ describe("a crontab", () => {
     ].map((line) => line.slice(0, 40)));
   });
 
+  test("a variable that cannot be taken over does not leave the one before in force", () => {
+    const lines = ["CRON_TZ=Europe/Paris", "RANDOM_DELAY=5", "MAILTO=ops@example.org", "CRON_TZ=Nowhere/X", "RANDOM_DELAY=5m", "MAILTO=<ops@example.org>,ops@[10.0.0.1]", "0 2 * * * /opt/x.sh", "RANDOM_DELAY=0"];
+    const settings = of(lines.join("\n")).batches[0]?.settings ?? "";
+    expect(settings).not.toMatch(/timeZone|jitter|notify/);
+    expect(told(lines.join("\n")).map((line) => line.slice(0, 22))).toEqual(["3 cron mailed every ou", "4! CRON_TZ: there is n", "5! RANDOM_DELAY: 5m is", "6! MAILTO: <ops@exampl", "6! MAILTO: ops@[10.0.0"]);
+  });
+
   test("the column with the user is found out, or told", () => {
     const text = "17 * * * * root run-parts /etc/cron.hourly\n@daily www-data /opt/x.sh\n";
     expect(of(text)).toMatchObject({ system: true, batches: [{ name: "run-parts" }, { name: "x", settings: expect.stringContaining('description: "(ran as www-data)"') as string }] });

@@ -110,6 +110,21 @@ describe("--git-url", () => {
     await eventually(async () => (await codes(again)).length === 0);
   }, 240_000);
 
+  test("what a git that was killed left behind does not keep its commit from being taken", async () => {
+    const place = workplace();
+    const { push, work, server } = await remote(place.home);
+    const first = push(job("one"));
+    const agent = await follow(place, server.url("repo.git"));
+    await ran(agent, "one", first);
+    const second = work.commit(job("two"));
+    const trees = join(place.data, "git/trees");
+    mkdirSync(join(trees, `.new-${second}/half`), { recursive: true });
+    for (const left of [".index", ".index.lock"]) writeFileSync(join(trees, `.new-${second}${left}`), "torn");
+    work.git("push", "-q", "origin", "HEAD");
+    await ran(agent, "two", second);
+    expect((await git(agent)).error).toBeNull();
+  });
+
   test("a tag, annotated and moved; two agents on one remote; a remote that comes up after the agent", async () => {
     const place = workplace();
     const other = workplace();

@@ -1,6 +1,6 @@
 // A small disk of its own, to fill and to make read-only. Needs root, as mounting does.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, rmSync, statfsSync, writeFileSync } from "node:fs";
+import { mkdirSync, rmSync, statfsSync, statSync, truncateSync, writeFileSync } from "node:fs";
 import { mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach } from "vitest";
@@ -26,6 +26,8 @@ export function smallDisk(size = "8m") {
       const { bfree, bsize } = statfsSync(path);
       writeFileSync(filler, Buffer.alloc(bfree * bsize));
     },
+    /** Leaves so many bytes free of what was filled. */
+    leave: (bytes: number) => truncateSync(filler, statSync(filler).size - bytes),
     empty: () => rmSync(filler, { force: true }),
     remount: (mode: "ro" | "rw") => execFileSync("mount", ["-o", `remount,${mode}`, path]),
   };

@@ -4,7 +4,7 @@ import { describe, expect, test } from "vitest";
 import type { BatchName, Execution } from "../../agent/core/model.ts";
 import { createIds, systemClock } from "../../agent/io/clock.ts";
 import { openHistory } from "../../agent/io/history.ts";
-import { block } from "../helpers/disk.ts";
+import { block, canMount, smallDisk } from "../helpers/disk.ts";
 import { execution, t0 } from "../helpers/make.ts";
 import { quietLog } from "../helpers/quiet.ts";
 import { eventually, temporaryFolder } from "../helpers/tmp.ts";
@@ -119,6 +119,25 @@ describe("history", () => {
     await unblock();
     await eventually(() => history.trouble() === null);
     expect((await open(data)).history.find(row.id)).toEqual(row);
+  });
+
+  test.skipIf(!canMount)("one that is too large for what room is left holds up no other", async () => {
+    const disk = smallDisk("2m");
+    const { history } = await open(disk.path);
+    const small = "small" as BatchName;
+    const large = { ...execution(), message: "x".repeat(500_000) };
+    await history.save(large);
+    await history.save({ ...execution(), batch: small });
+    disk.fill();
+    const row = { ...execution(), batch: small };
+    await expect(history.save({ ...large, exitCode: 3 })).rejects.toThrow(/cannot write/);
+    await expect(history.save(row)).rejects.toThrow(/cannot write/);
+    disk.leave(100_000);
+    await history.written(small);
+    expect(await readFile(join(disk.path, "batches/small/history.json"), "utf8")).toContain(row.id);
+    expect(history.trouble()?.message).toContain("report");
+    disk.empty();
+    await history.written(report);
   });
 
   test("folders that no record names are cleared away, unless somebody may want to look at them", async () => {
