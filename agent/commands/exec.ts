@@ -37,7 +37,9 @@ export async function exec(batch: string, dir: string, options: { chain: boolean
         if (options.chain) deps.stderr(Buffer.from(`--- ${execution.batch}\n`));
         copies.set(execution.id, copyOf(run, execution, deps));
       }
-      if (copies.get(execution.id)?.(most) === true) more = true;
+      if (copies.get(execution.id)?.(most) !== true) continue;
+      if (execution.finishedAt !== null) return true; // all of it comes before anything of what follows
+      more = true;
     }
     return more;
   };

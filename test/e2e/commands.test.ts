@@ -13,7 +13,7 @@ const type = (cwd: string, ...args: string[]) => typeWith({}, cwd, ...args);
 
 function typeWith(env: Record<string, string>, cwd: string, ...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
   return new Promise((done) => {
-    execFile(process.execPath, [main, ...args], { cwd, env: { ...process.env, ...env } }, (error, stdout, stderr) => done({ code: error === null ? 0 : Number(error.code), stdout, stderr }));
+    execFile(process.execPath, [main, ...args], { cwd, env: { ...process.env, ...env }, maxBuffer: 16 * 1024 * 1024 }, (error, stdout, stderr) => done({ code: error === null ? 0 : Number(error.code), stdout, stderr }));
   });
 }
 const yearly = 'cron: "@yearly"\n';
@@ -48,6 +48,14 @@ describe("exec", () => {
     const { code, stdout, stderr } = await type(home, "exec", "a", "--chain");
     expect([code, stdout]).toEqual([1, "data\nDATA\nanswer to c\n"]);
     expect(stderr).toBe("--- a\n--- b\n--- c\n--- d\nbatch-agent: c failed: exit code 5\n");
+  });
+
+  test("all that one wrote comes before what follows it", async () => {
+    const { home, put } = workplace();
+    put("a", yearly, "head -c 5000000 /dev/zero | tr '\\0' a");
+    put("b", "after: a\n", "echo b");
+    const { stdout } = await typeWith({}, home, "exec", "a", "--chain");
+    expect(stdout).toBe(`${"a".repeat(5_000_000)}b\n`);
   });
 
   test("what cannot be run is said", async () => {
