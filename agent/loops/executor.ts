@@ -106,7 +106,11 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     return execution !== undefined && standsIn(batch, execution) ? execution : null;
   }
 
-  /** The one that waits stands for the latest due time from now on; one row tells of all that it missed. */
+  /**
+   * The one that waits stands for the latest due time from now on; one row tells of all that it missed. Neither is written for its own
+   * sake: what is on disk is the one that waits and its due time, from where the next agent would count the same again. Where thousands
+   * wait, writing all of them at each of their due times left no time to start any.
+   */
   function merge(waiting: Execution, start: EpochMs, count: number): void {
     const earlier = gaps.get(waiting.id);
     const from = Date.parse(earlier?.missed?.from ?? waiting.trigger.dueAt);
@@ -115,7 +119,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     gaps.set(waiting.id, told);
     const { notBefore: _past, ...rest } = waiting;
     history.show({ ...rest, trigger: { ...waiting.trigger, dueAt: new Date(start).toISOString() } });
-    record(told);
+    history.show(told);
   }
 
   async function manual(name: string): Promise<TriggerAnswer> {
