@@ -56,7 +56,6 @@ export async function exec(batch: string, dir: string, options: { chain: boolean
   copyOn();
   try {
     await run.ended;
-    over = true;
     copyAll(stoppedBy === null ? Infinity : copyBytes); // who ends it does not wait for gigabytes
     for (const execution of run.executions()) {
       const how = execution.reason === "shutdown" || execution.finishedAt === null ? "interrupted" : `${execution.status}: ${harmless(execution.message ?? "")}`;

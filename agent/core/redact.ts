@@ -23,9 +23,10 @@ function parse(text: string): Hidden | null {
   const notify = pairOf(document.contents.items, "notify")?.value;
   const webhook = isMap(notify) ? pairOf(notify.items, "webhook") : undefined;
   if (env === undefined && notify === undefined) return { values: new Map(), text: () => text };
-  const parts = [env === undefined ? null : hideEnv(env), webhook === undefined ? null : hideWebhooks(webhook, text)].filter((part) => part !== null);
+  const found = [...(env === undefined ? [] : [hideEnv(env)]), ...(webhook === undefined ? [] : [hideWebhooks(webhook, text)])];
+  const parts = found.filter((part) => part !== null);
   // Whatever has another shape may hold an address or a value anywhere.
-  if (hasAlias(document) || parts.length < [env, webhook].filter((pair) => pair !== undefined).length || (notify !== undefined && !isMap(notify))) return null;
+  if (parts.length < found.length || (notify !== undefined && !isMap(notify)) || hasAlias(document)) return null;
   parts.sort((a, b) => b.from - a.from);
   return {
     values: new Map(parts.flatMap(({ values }) => [...values])),

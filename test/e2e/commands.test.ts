@@ -5,17 +5,11 @@ import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { isAlive, startAgent, workplace } from "../helpers/agent.ts";
+import { main, type as typeAs } from "../helpers/cli.ts";
 import { eventually, temporaryFolder } from "../helpers/tmp.ts";
 
-const main = join(import.meta.dirname, "../../dist/main.js");
-
-const type = (cwd: string, ...args: string[]) => typeWith({}, cwd, ...args);
-
-function typeWith(env: Record<string, string>, cwd: string, ...args: string[]): Promise<{ code: number; stdout: string; stderr: string }> {
-  return new Promise((done) => {
-    execFile(process.execPath, [main, ...args], { cwd, env: { ...process.env, ...env }, maxBuffer: 16 * 1024 * 1024 }, (error, stdout, stderr) => done({ code: error === null ? 0 : Number(error.code), stdout, stderr }));
-  });
-}
+const type = (cwd: string, ...args: string[]) => typeAs(cwd, args);
+const typeWith = (env: Record<string, string>, cwd: string, ...args: string[]) => typeAs(cwd, args, { env });
 const yearly = 'cron: "@yearly"\n';
 
 describe("exec", () => {

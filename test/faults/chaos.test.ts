@@ -3,14 +3,15 @@
 // evidence of its start in files of its own; at the end evidence and record are held against each other.
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import { isOpen } from "../../agent/core/execution.ts";
 import type { Execution } from "../../agent/core/model.ts";
+import { workplace } from "../helpers/agent.ts";
+import { main } from "../helpers/cli.ts";
 import { doubled, ownDueTimes, recordedRows, uncovered } from "../helpers/ledger.ts";
-import { temporaryFolder } from "../helpers/tmp.ts";
 
-const main = join(import.meta.dirname, "../../dist/main.js");
 const pause = (ms: number) => new Promise((done) => setTimeout(done, ms));
 
 interface Figures {
@@ -58,23 +59,15 @@ const followers: Readonly<Record<string, readonly string[]>> = {
   flaky: ["whatever"],
 };
 
-async function chaos(options: { home: string; kills: number; seed: number }): Promise<Figures> {
-  const { home, kills } = options;
-  const random = seeded(options.seed);
-  const [batches, data, evidence] = ["batches.d", "data", "evidence"].map((name) => join(home, name)) as [string, string, string];
-  for (const path of [batches, evidence]) mkdirSync(path);
+async function chaos(kills: number, seed: number): Promise<Figures> {
+  const { home, batches, data, put: write } = workplace();
+  const random = seeded(seed);
+  const evidence = join(home, "evidence");
+  mkdirSync(evidence);
 
   const mark = `: >${evidence}/$BATCH_NAME.$BATCH_EXECUTION_ID; echo $BATCH_DUE_AT >>${evidence}/due.$BATCH_NAME.$BATCH_TRIGGER.$BATCH_ATTEMPT\n`;
-  function write(name: string, file: string, text: string): void {
-    mkdirSync(join(batches, name), { recursive: true });
-    writeFileSync(join(batches, name, `.${file}.swp`), text);
-    renameSync(join(batches, name, `.${file}.swp`), join(batches, name, file));
-  }
   const keep = "keep: {executions: 1000}\n";
-  function put(name: string, settings: string, script: string): void {
-    write(name, "script.sh", `${mark}${script}\n`);
-    write(name, "batch.yaml", `${settings}\n${keep}`);
-  }
+  const put = (name: string, settings: string, script: string) => write(name, `${settings}\n${keep}`, `${mark}${script}\n`);
   const settings: Record<string, string> = {
     plain: "",
     slow: "",
@@ -132,7 +125,7 @@ async function chaos(options: { home: string; kills: number; seed: number }): Pr
       await pause(random() * 300);
     }
     const edited = roots[Math.floor(random() * roots.length)] as string;
-    if (random() < 0.2) write(edited, "script.sh", `${mark}${scripts[edited]}\n# edit ${i}\n`);
+    if (random() < 0.2) write(edited, null, `${mark}${scripts[edited]}\n# edit ${i}\n`);
     child.kill("SIGKILL");
     await ended;
   }
@@ -140,7 +133,7 @@ async function chaos(options: { home: string; kills: number; seed: number }): Pr
   // The last one is left alone: it takes over, catches up, and ends in order once nothing is due any more.
   const { child, ended } = start();
   await pause(4_000);
-  for (const name of roots) write(name, "batch.yaml", `cron: "0 0 1 1 *"\n${settings[name]}\n${keep}`);
+  for (const name of roots) write(name, `cron: "0 0 1 1 *"\n${settings[name]}\n${keep}`, null);
   for (let quiet = 0; quiet < 8; ) {
     await pause(250);
     quiet = recordedRows(data).some(isOpen) ? 0 : quiet + 1;
@@ -149,8 +142,6 @@ async function chaos(options: { home: string; kills: number; seed: number }): Pr
   await ended;
   return { kills, crashes, ...compare(recordedRows(data), evidence) };
 }
-
-const isOpen = (row: Execution) => row.status === "queued" || row.status === "running";
 
 function compare(rows: readonly Execution[], evidence: string): Omit<Figures, "kills" | "crashes"> {
   const files = readdirSync(evidence);
@@ -200,7 +191,7 @@ const kills = Number(process.env["CHAOS_KILLS"] ?? 50);
 const seed = Number(process.env["CHAOS_SEED"] ?? Date.now() % 1_000_000);
 
 test(`${kills} kills lose and repeat nothing (CHAOS_SEED=${seed})`, async () => {
-  const figures = await chaos({ home: temporaryFolder(), kills, seed });
+  const figures = await chaos(kills, seed);
   console.log(`chaos, seed ${seed}:`, figures);
   expect(figures).toMatchObject({ crashes: 0, unrecorded: 0, doubled: 0, uncovered: 0, open: 0, broken: 0, lostThoughStarted: 0, imagined: 0 });
   expect(figures.starts).toBeGreaterThan(kills);

@@ -1,5 +1,6 @@
 // A bounded piece of a log with colours, and what leads to the rest of it. Scripts make it live (client/log.ts).
 import { plainPen, readLine } from "../../core/ansi.ts";
+import { isOpen } from "../../core/execution.ts";
 import { bytesText } from "../../core/moments.ts";
 import type { ExecutionView } from "../../core/views.ts";
 import type { LogStream } from "../../ports.ts";
@@ -29,7 +30,7 @@ interface LogProps {
 
 export function Log({ execution, stream, slice, atEnd }: LogProps) {
   const source = `/api/executions/${execution.id}/${stream}`;
-  const growing = (execution.status === "running" || execution.status === "queued") && atEnd;
+  const growing = isOpen(execution) && atEnd;
   return (
     <section class="box" aria-labelledby="log-title">
       <div class="log-head">
