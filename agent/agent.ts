@@ -274,7 +274,7 @@ export async function startAgent(
       follower.start();
       undo.push(follower.stop);
     }
-    // Watching thousands of folders takes seconds to set up: the first look does not wait for it, a second one sees what changed meanwhile.
+    // Watching thousands of folders takes a while to set up: the first look does not wait for it, a second one sees what changed meanwhile.
     undo.push(() => watch.close());
     void watch.start().then(housekeeper.resyncNow).then(() => (watching = true));
     return {
