@@ -17,7 +17,8 @@ const nothingTold: Told = { failures: 0, heard: true, streaks: [], last: {} };
  * - A batch that fails and recovers again and again is told of four times an hour; the recovery from a failure that
  *   was held back is held back too.
  * - Each of success and unusual is told once an hour.
- * - An abort tells nothing and changes nothing. An attempt that another one follows is no end.
+ * - An attempt that another one follows is no end. An abort tells nothing and changes nothing, but for a further attempt that a
+ *   newer start replaced: what it was to make good failed, and with starts closer than its wait nobody would ever hear.
  *
  * @param told     undefined for a batch that has none yet
  * @param before   how the batch's run before this one ended, if that is still known: counts only where `told` does not
@@ -25,7 +26,8 @@ const nothingTold: Told = { failures: 0, heard: true, streaks: [], last: {} };
 export function decideNotice(notify: Notify, told: Told | undefined, final: Execution, before: Execution | undefined, now: EpochMs): { told: Told | undefined; due: NotifyDue | null } {
   const known = told ?? (before?.status === "failed" ? { ...nothingTold, failures: 1 } : nothingTold);
   const asks = (event: NotifyEvent) => notify.on.includes(event);
-  switch (final.status) {
+  const status = final.reason === "replaced" && final.attempt > 1 ? "failed" : final.status;
+  switch (status) {
     case "failed": {
       const failing = { ...known, failures: known.failures + 1 };
       const recent = known.streaks.filter((at) => isWithinAnHour(at, now));
@@ -49,7 +51,7 @@ export function decideNotice(notify: Notify, told: Told | undefined, final: Exec
     case "running":
       return { told, due: null };
     default: {
-      const never: never = final.status;
+      const never: never = status;
       return never;
     }
   }

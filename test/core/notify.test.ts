@@ -8,10 +8,11 @@ const minute = 60_000;
 const all: NotifyEvent[] = ["failure", "recovery", "success", "unusual"];
 const asking = (...on: NotifyEvent[]): Notify => ({ on, mail: ["ops@example.org"], webhook: [] });
 
-/** An end at a minute: `f`ailed, `s`ucceeded, `u`nusual success, `a`borted. */
-type End = [kind: "f" | "s" | "u" | "a", atMinute: number];
+/** An end at a minute: `f`ailed, `s`ucceeded, `u`nusual success, `a`borted, a first or a `r`epeated attempt replaced. */
+type End = [kind: "f" | "s" | "u" | "a" | "1" | "r", atMinute: number];
 
 function endOf(kind: End[0]): Execution {
+  if (kind === "1" || kind === "r") return execution({ status: "aborted", reason: "replaced", attempt: kind === "1" ? 1 : 2 });
   const status = kind === "f" ? "failed" : kind === "a" ? "aborted" : "succeeded";
   return execution({ status, unusual: kind === "u" ? "too-fast" : null });
 }
@@ -50,6 +51,7 @@ describe("what is told", () => {
       want: [..."frfrfrfr".split("").map((k) => (k === "f" ? "failure 1" : "recovery 1")), ...none(58), "failure 59", ...none(3), "recovery 62"],
     },
     { name: "an abort is no end of anything", on: all, ends: [["f", 0], ["a", 1], ["s", 2], ["a", 3], ["s", 4]], want: ["failure 1", "-", "recovery 1", "-", "success 1"] },
+    { name: "a further attempt that was replaced is the failure before it; a first one is no end", on: ["failure", "recovery"], ends: [["1", 0], ["r", 1], ["r", 2], ["1", 3], ["s", 4]], want: ["-", "failure 1", "-", "-", "recovery 2"] },
     { name: "recovery only", on: ["recovery"], ends: [["f", 0], ["s", 1], ["s", 2]], want: ["-", "recovery 1", "-"] },
     { name: "failure only", on: ["failure"], ends: [["f", 0], ["s", 1], ["f", 2]], want: ["failure 1", "-", "failure 1"] },
     { name: "success once an hour, with the count", on: ["success"], ends: every("s", 0, 61), want: ["success 1", ...none(59), "success 60"] },

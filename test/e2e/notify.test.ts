@@ -106,6 +106,16 @@ test("what failed before nobody wanted to hear of it has not recovered once some
   expect(hook.calls.map(({ body }) => (JSON.parse(body) as { event: string }).event)).toEqual(["failure"]);
 });
 
+test("a batch whose every retry is replaced by its next start is told of all the same", async () => {
+  const place = workplace();
+  const hook = await webhookServer();
+  place.put("load", `cron: "* * * * * *"\nconcurrency: replace\nretry: { limit: 1, delay: 1h }\nnotify: { webhook: ["${hook.url}/"] }\n`, "exit 1\n");
+  await startAgent(place);
+  const { event, text } = JSON.parse((await eventually(() => hook.calls[0])).body) as { event: string; text: string };
+  expect(event).toBe("failure");
+  expect(text).toMatch(/^load failed: a newer start took its place\n/);
+});
+
 test("only the last attempt's failure is told", async () => {
   const place = workplace();
   const hook = await webhookServer();
