@@ -17,7 +17,7 @@ export interface Ledger {
   find(id: string): Execution | undefined;
   /** Adds or replaces. */
   put(execution: Execution): void;
-  /** Many that are new, in any order. */
+  /** Many at once, in any order, before anything else. */
   fill(executions: readonly Execution[]): void;
   remove(id: string): void;
   /** Executions of a run, oldest first. */
@@ -33,8 +33,8 @@ const spareIds = 500;
 
 export function createLedger(): Ledger {
   const byId = new Map<string, Execution>();
-  /** Most runs are of one execution: lists are a fifth as large as sets. */
-  const byRun = new Map<string, string[]>();
+  /** What joined a run that another execution began, whose id is the run's name. Most runs are of one execution: they take no room here. */
+  const joined = new Map<string, string[]>();
   const all: Ids = { ids: [], live: 0 };
   const byStatus: Record<ExecutionStatus, Ids> = {
     queued: { ids: [], live: 0 },
@@ -50,27 +50,42 @@ export function createLedger(): Ledger {
     byId.set(execution.id, execution);
     if (before === undefined) {
       add(all, execution.id);
-      const ofRun = byRun.get(execution.run);
-      if (ofRun === undefined) byRun.set(execution.run, [execution.id]);
-      else ofRun.push(execution.id);
+      join(execution);
     } else if (before.status === execution.status) return;
     else leave(idsOf(before), (id) => byId.get(id)?.status === before.status);
     add(idsOf(execution), execution.id);
+  }
+
+  function fill(executions: readonly Execution[]): void {
+    for (const execution of executions) byId.set(execution.id, execution);
+    for (const id of [...byId.keys()].sort()) {
+      const execution = byId.get(id) as Execution;
+      join(execution);
+      add(all, id);
+      add(idsOf(execution), id);
+    }
+  }
+
+  function join({ id, run }: Execution): void {
+    if ((run as string) === id) return;
+    const others = joined.get(run);
+    if (others === undefined) joined.set(run, [id]);
+    else others.push(id);
   }
 
   function remove(id: string): void {
     const execution = byId.get(id);
     if (execution === undefined) return;
     byId.delete(id);
-    const others = (byRun.get(execution.run) ?? []).filter((other) => other !== id);
-    if (others.length > 0) byRun.set(execution.run, others);
-    else byRun.delete(execution.run);
+    const others = (joined.get(execution.run) ?? []).filter((other) => other !== id);
+    if (others.length > 0) joined.set(execution.run, others);
+    else joined.delete(execution.run);
     leave(all, (other) => byId.has(other));
     leave(idsOf(execution), (other) => byId.get(other)?.status === execution.status);
   }
 
   function run(name: string): Execution[] {
-    return [...(byRun.get(name) ?? [])].sort().flatMap((id) => byId.get(id) ?? []);
+    return [name, ...(joined.get(name) ?? [])].sort().flatMap((id) => byId.get(id) ?? []).filter((execution) => (execution.run as string) === name);
   }
 
   /** The shortest sorted lists in which everything that is asked for stands. */
@@ -105,7 +120,7 @@ export function createLedger(): Ledger {
   return {
     find: (id) => byId.get(id),
     put,
-    fill: (executions) => [...executions].sort((a, b) => (a.id < b.id ? -1 : 1)).forEach(put),
+    fill,
     remove,
     run,
     page,

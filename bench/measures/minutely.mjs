@@ -28,7 +28,8 @@ export async function measure({ full }) {
   /** How often each start was made; 0 for one that only has a row that says why not. */
   const seen = new Map();
   for (const { batch, trigger, status, missed } of recordedRows(data)) {
-    const [first, last] = [missed?.from ?? trigger.dueAt, missed?.to ?? trigger.dueAt].map((at) => minuteOf(Date.parse(at)));
+    const first = minuteOf(Date.parse(missed?.from ?? trigger.dueAt));
+    const last = minuteOf(Date.parse(missed?.to ?? trigger.dueAt));
     for (let minute = Math.max(from, first); minute <= Math.min(to, last); minute++) {
       seen.set(`${batch} ${minute}`, (seen.get(`${batch} ${minute}`) ?? 0) + (status === "succeeded" ? 1 : 0));
     }
