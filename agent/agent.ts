@@ -1,4 +1,5 @@
 // The composition root: builds the adapters, wires the loops, starts in order, stops in reverse order.
+import { realpathSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve, join } from "node:path";
 import type { Config } from "./config.ts";
@@ -102,7 +103,8 @@ export async function startAgent(
     let follower: Follower | null = null;
     const unpack = createUnpacker(join(dataDir, "revisions"), { entries: config.archiveEntries, bytes: config.archiveBytes });
     const shownAs: { shownAs?: string } = config.git === null ? {} : { shownAs: config.git.path || "." };
-    const source = createSource(dir, { unpack, quietMs: archiveQuietMs, ...shownAs });
+    const except = realpathSync.native(dataDir);
+    const source = createSource(dir, { unpack, quietMs: archiveQuietMs, except, ...shownAs });
     const stored = (home: string) => createSource(home, { limits: unlimited });
     const revisions = createRevisions(dataDir, dir, stored, unpack);
     const logs = createLogStore(dataDir);
@@ -152,7 +154,7 @@ export async function startAgent(
       notifier,
     });
     const scheduler = createScheduler({ clock, onDue: executor.due });
-    const watch = createWatch(dir, { poll: config.poll, log, onDirty: (name) => reconciler.dirty(name), onDegraded: () => void housekeeper.resyncNow() });
+    const watch = createWatch(dir, { poll: config.poll, log, except, onDirty: (name) => reconciler.dirty(name), onDegraded: () => void housekeeper.resyncNow() });
     const reconciler: Reconciler = createReconciler({
       source,
       workTree: remote === null ? createWorkTree(dir) : { look: () => Promise.resolve({ commit: remote.commit(), lockedAt: null }) },

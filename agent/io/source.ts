@@ -23,13 +23,15 @@ export interface SourceOptions {
   /** An archive that was written to within so many ms is told as still being written, unread. None by default. */
   quietMs?: number;
   limits?: TreeLimits;
+  /** Where the agent's own data really lies: no batch, also where it lies among them. */
+  except?: string;
   /** What problems call the root; its path by default. */
   shownAs?: string;
 }
 
 /** Source of the folders and archives below `root`, a path as people gave it (problems show it so). */
 export function createSource(root: string, options: SourceOptions = {}): BatchSource {
-  const { unpack, quietMs = 0, limits } = options;
+  const { unpack, quietMs = 0, limits, except } = options;
   const shown = (options.shownAs ?? root).replace(/\/+$/, "") || "/";
   /** What was last listed: where the root really was, the archives of each batch, and all entries; null before. */
   let listed: { real: string; archives: ReadonlyMap<string, readonly string[]>; names: ReadonlySet<string> } | null = null;
@@ -44,7 +46,7 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
   async function list(): Promise<string[]> {
     try {
       const real = realpathSync.native(root);
-      const entries = (await readdir(real, { withFileTypes: true })).filter((entry) => !/^[._]/.test(entry.name) && entry.name !== "README.md");
+      const entries = (await readdir(real, { withFileTypes: true })).filter((entry) => !/^[._]/.test(entry.name) && entry.name !== "README.md" && join(real, entry.name) !== except);
       const packed = entries.filter((entry) => unpack !== undefined && isArchiveName(entry.name) && !entry.isDirectory());
       const archives = new Map<string, string[]>();
       for (const { name } of packed) archives.set(batchNameOf(name), [...(archives.get(batchNameOf(name)) ?? []), name]);

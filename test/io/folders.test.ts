@@ -388,6 +388,86 @@ describe("watch", () => {
     await watch.close();
   });
 
+  test("a file of the root that a batch links to is watched for it, whatever its name", async () => {
+    const root = write(temporaryFolder(), { "a/script.sh": "1", "b/script.sh": "1", "common.sh": "1", "_common.sh": "1" });
+    symlinkSync("../common.sh", join(root, "a/lib.sh"));
+    symlinkSync("../a/lib.sh", join(root, "b/far.sh"));
+    symlinkSync("../_common.sh", join(root, "a/other.sh"));
+    const { watch, dirty } = await watching(root);
+    await step(dirty, () => writeFileSync(join(root, "common.sh"), "2"), "a", "b");
+    await step(dirty, () => (writeFileSync(join(root, ".new"), "3"), renameSync(join(root, ".new"), join(root, "common.sh"))), "a", "b");
+    await step(dirty, () => writeFileSync(join(root, "_common.sh"), "2"), "a");
+    expect(dirty).not.toContain("b");
+    await watch.close();
+  });
+
+  test("what a link leads to may come late, go for a while, be exchanged, or lie behind another link", async () => {
+    const root = write(temporaryFolder(), { "a/script.sh": "1", "b/x": "1", "_1/l.sh": "1", "_2/l.sh": "1" });
+    const at = (path: string) => join(root, path);
+    symlinkSync("../_shared/l.sh", at("a/l.sh"));
+    symlinkSync("../b/lib/l.sh", at("a/deep.sh"));
+    const { watch, dirty } = await watching(root);
+    await step(dirty, () => symlinkSync("_1", at("_shared")), "a");
+    await step(dirty, () => writeFileSync(at("_1/l.sh"), "2"), "a");
+    await step(dirty, () => (symlinkSync("_2", at("_new")), renameSync(at("_new"), at("_shared"))), "a");
+    await step(dirty, () => writeFileSync(at("_2/l.sh"), "2"), "a");
+    await step(dirty, () => rmSync(at("_shared")), "a");
+    await step(dirty, () => renameSync(at("_1"), at("_shared")), "a");
+    await step(dirty, () => writeFileSync(at("_shared/l.sh"), "3"), "a");
+    await step(dirty, () => write(root, { "b/lib/l.sh": "1" }), "a", "b");
+    await step(dirty, () => writeFileSync(at("b/lib/l.sh"), "2"), "a", "b");
+    await watch.close();
+  });
+
+  test("a deploy by rename, then another folder with the inode of the first one", async () => {
+    const root = write(temporaryFolder(), { "a/x": "1", "a.new/x": "1" });
+    const { watch, dirty } = await watching(root);
+    const at = (path: string) => join(root, path);
+    await step(dirty, () => (renameSync(at("a"), at("a.old")), renameSync(at("a.new"), at("a")), rmSync(at("a.old"), { recursive: true })), "a");
+    await step(dirty, () => writeFileSync(at("a/x"), "2"), "a");
+    await step(dirty, () => (rmSync(at("a"), { recursive: true }), write(root, { "a/x": "1" })), "a");
+    await step(dirty, () => writeFileSync(at("a/x"), "2"), "a");
+    await watch.close();
+  });
+
+  test("a repository that is removed and cloned again, and the root in it after that", async () => {
+    const repository = join(temporaryFolder(), "repository");
+    const root = write(join(repository, "batches.d"), { "a/script.sh": "1" });
+    const { watch, dirty } = await watching(root);
+    await step(dirty, () => rmSync(repository, { recursive: true }), null);
+    for (let time = 0; time < 2; time++) {
+      await step(dirty, () => write(root, { "a/script.sh": "1" }), null);
+      await step(dirty, () => writeFileSync(join(root, "a/script.sh"), "2"), "a");
+      await step(dirty, () => rmSync(root, { recursive: true }), null);
+    }
+    await watch.close();
+  });
+
+  test("the agent's own data is no batch, where it lies among them", async () => {
+    const root = write(temporaryFolder(), { "a/script.sh": "1", "data/batches/a/history.json": "1" });
+    const except = join(root, "data");
+    expect(await createSource(root, { except }).list()).toEqual(["a"]);
+    const dirty: (string | null)[] = [];
+    const watch = createWatch(root, { poll: false, log: quietLog(), except, onDirty: (name) => dirty.push(name) });
+    await watch.start();
+    write(except, { ".probe": "", "batches/a/history.json": "2" });
+    await step(dirty, () => writeFileSync(join(root, "a/script.sh"), "2"), "a");
+    expect(dirty).not.toContain("data");
+    await watch.close();
+  });
+
+  test("two batches that are written to in turns are no burst", async () => {
+    const root = write(temporaryFolder(), { "a/x": "1", "b/x": "1" });
+    const { watch, dirty } = await watching(root);
+    for (let i = 0; i < 150; i++) {
+      writeFileSync(join(root, i % 2 === 0 ? "a/x" : "b/x"), String(i));
+      await sleep(3);
+    }
+    await eventually(() => dirty.length > 60);
+    expect(dirty).not.toContain(null);
+    await watch.close();
+  });
+
   test("one folder is one watch, however many files are in it; of very many folders only some are watched", async () => {
     const watches = () => readdirSync("/proc/self/fdinfo").reduce((sum, fd) => {
       const info = existsSync(`/proc/self/fdinfo/${fd}`) ? readFileSync(`/proc/self/fdinfo/${fd}`, "utf8") : "";
