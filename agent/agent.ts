@@ -22,7 +22,7 @@ import { takeLock } from "./io/lock.ts";
 import { createLogStore } from "./io/logs.ts";
 import { readProgress } from "./io/progress.ts";
 import { createOutbox } from "./io/outbox.ts";
-import { createRevisions } from "./io/revision.ts";
+import { clearLeftovers, createRevisions } from "./io/revision.ts";
 import { createProbe } from "./io/probe.ts";
 import { createRunner, hasBash } from "./io/runner.ts";
 import { createSettingsFiles } from "./io/settings.ts";
@@ -103,6 +103,7 @@ export async function startAgent(
     let follower: Follower | null = null;
     const unpack = createUnpacker(join(dataDir, "revisions"), { entries: config.archiveEntries, bytes: config.archiveBytes });
     const shownAs: { shownAs?: string } = config.git === null ? {} : { shownAs: config.git.path || "." };
+    await clearLeftovers(dataDir);
     const except = realpathSync.native(dataDir);
     const source = createSource(dir, { unpack, quietMs: archiveQuietMs, except, ...shownAs });
     const stored = (home: string) => createSource(home, { limits: unlimited });

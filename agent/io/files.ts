@@ -1,6 +1,6 @@
 // File mechanics that several adapters share: walking and hashing a batch's tree. No policy.
 import { createHash } from "node:crypto";
-import { closeSync, constants, lstatSync, openSync, readdirSync, readFileSync, realpathSync, statSync, type Dirent } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readFileSync, realpathSync, statSync, type Dirent } from "node:fs";
 import { open, opendir } from "node:fs/promises";
 import { join, sep } from "node:path";
 
@@ -192,6 +192,19 @@ function readSmall(path: string): Uint8Array {
   const file = openSync(path, readFlags);
   try {
     return readFileSync(file);
+  } finally {
+    closeSync(file);
+  }
+}
+
+/** The text of a file that may be anything, also a pipe that nobody writes to or a device without an end. Throws on what is no file and on more than `most` bytes. */
+export function readPlain(path: string, most: number): string {
+  const file = openSync(path, readFlags);
+  try {
+    const info = fstatSync(file);
+    if (!info.isFile()) throw new Error("it is not a file");
+    if (info.size > most) throw new Error(`it is larger than ${most} bytes`);
+    return readFileSync(file, "utf8");
   } finally {
     closeSync(file);
   }

@@ -1,18 +1,20 @@
 // The durable record: one lowdb document a batch, written whole, atomically, and an index over all of them in memory.
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
 import { mkdir, readdir, rename, rm } from "node:fs/promises";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { Low } from "lowdb";
 import { idPattern, statuses } from "../core/execution.ts";
 import { createLedger } from "../core/ledger.ts";
 import type { BatchDocument, BatchName, Execution, ExecutionId, Problem, RunId } from "../core/model.ts";
 import { StoreError } from "../errors.ts";
 import type { Clock, History, Logger } from "../ports.ts";
-import { writeDurably } from "./durable.ts";
+import { syncFolder, writeDurably } from "./durable.ts";
 import { breathe, errorCode } from "./files.ts";
 
 /** Begins the name of a folder that is on its way out; no batch has such a name. */
 const trash = ".trash-";
+/** Begins the name of a document that was set aside. */
+const corrupt = "history.json.corrupt-";
 const retryMs = 1_000;
 /** Trouble of the whole disk, not of one file: trying the next document is no use. */
 const ofTheDisk = ["ENOSPC", "EROFS", "EDQUOT", "EIO"];
@@ -68,8 +70,9 @@ export async function openHistory(
       continue;
     }
     await breathe();
+    for (const file of readdirSync(join(home, name))) if (file.startsWith(corrupt)) tellAside(name, join(home, name, file), null);
     const document = readDocument(join(home, name, "history.json"), name as BatchName);
-    if (document !== null) keepers.set(name, keep(document));
+    if (document !== null) keepers.set(name, keep(document, true));
   }
   ledger.fill([...keepers.values()].flatMap(({ db }) => db.data.executions));
 
@@ -87,27 +90,36 @@ export async function openHistory(
   }
 
   function setAside(path: string, name: BatchName, reason: string): void {
-    const file = `${path}.corrupt-${new Date(clock.now()).toISOString().replaceAll(":", "-")}`;
-    const message = `the history of ${name} cannot be read (${reason}); it was set aside`;
-    const hint = "the batch goes on from now, with a new history; its logs are still there. Once looked at, delete the file";
+    const file = `${join(dirname(path), corrupt)}${new Date(clock.now()).toISOString().replaceAll(":", "-")}`;
     try {
       renameSync(path, file);
     } catch (error) {
       throw new StoreError("set aside", path, error, "the data folder must be writable; choose another with --data");
     }
+    const { message, hint } = tellAside(name, file, reason);
     log.error(message, { batch: name, path: file, hint });
-    aside.set(name, { batch: name, file, line: null, column: null, path: null, code: "history-corrupt", message, hint });
   }
 
-  function keep(document: BatchDocument): Keeper {
+  function tellAside(name: string, file: string, reason: string | null): Problem {
+    const message = `the history of ${name} ${reason === null ? "could not be read" : `cannot be read (${reason})`}; it was set aside`;
+    const hint = "the batch goes on from now, with a new history; its logs are still there. Once looked at, delete the file";
+    const problem: Problem = { batch: name, file, line: null, column: null, path: null, code: "history-corrupt", message, hint };
+    aside.set(name, problem);
+    return problem;
+  }
+
+  /** @param known  whether it is on disk, its folder with it */
+  function keep(document: BatchDocument, known: boolean): Keeper {
     const folder = join(home, document.name);
     const path = join(folder, "history.json");
+    let placed = known;
     const adapter = {
       read: () => Promise.resolve(document),
       async write(data: BatchDocument) {
         const text = serialize(data);
         mkdirSync(folder, { recursive: true });
-        await writeDurably(path, text);
+        await Promise.all([writeDurably(path, text), placed ? null : syncFolder(home)]);
+        placed = true;
       },
     };
     return { db: new Low(adapter, document), writing: null, next: null, failure: null, waiters: [] };
@@ -163,7 +175,7 @@ export async function openHistory(
     let keeper = keepers.get(name);
     if (keeper === undefined) {
       const firstSeenAt = new Date(now).toISOString();
-      keeper = keep({ name, firstSeenAt, removedAt: null, revision: null, commit: null, schedule: null, executions: [] });
+      keeper = keep({ name, firstSeenAt, removedAt: null, revision: null, commit: null, schedule: null, executions: [] }, false);
       keepers.set(name, keeper);
     }
     return keeper;
@@ -242,7 +254,7 @@ export async function openHistory(
     async dropStrays(name) {
       const folder = join(home, name);
       const inFolder = await readdir(folder).catch(() => []);
-      if (inFolder.some((entry) => entry.startsWith("history.json.corrupt-"))) return 0; // somebody may want to look at its logs
+      if (inFolder.some((entry) => entry.startsWith(corrupt))) return 0; // somebody may want to look at its logs
       const strays = (await readdir(join(folder, "executions")).catch(() => [])).filter((id) => ledger.find(id) === undefined);
       for (const id of strays) await rm(join(folder, "executions", id), { recursive: true, force: true });
       return strays.length;

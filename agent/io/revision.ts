@@ -90,22 +90,27 @@ export function createRevisions(dataDir: string, root: string, sourceOf: (root: 
     let gone = 0;
     for (const entry of candidates) {
       const trash = join(home, `.trash-${entry}`);
-      if (!entry.startsWith(".")) {
-        if (inUse().has(entry as Revision)) continue;
-        // At once with the question, so that nothing can take it into use in between.
-        renameSync(join(home, entry), trash);
-        gone += 1;
-      } else if (entry.startsWith(".trash-")) {
-        await remove(join(home, entry));
-      } else if (entry.startsWith(".staging") && !entry.startsWith(`.staging-${process.pid}-`)) {
-        await remove(join(home, entry)); // an earlier agent's
-      }
+      if (entry.startsWith(".") || inUse().has(entry as Revision)) continue;
+      // At once with the question, so that nothing can take it into use in between.
+      renameSync(join(home, entry), trash);
+      gone += 1;
       await remove(trash);
     }
     return gone;
   }
 
   return { store, load, files, collect, path: (revision) => join(home, revision) };
+}
+
+/**
+ * Deletes what an earlier agent was in the middle of: its pid may be this one's, as in a container, and what it left would be taken
+ * for our own. Call it under the lock, before anything is stored or unpacked.
+ */
+export async function clearLeftovers(dataDir: string): Promise<void> {
+  const home = join(dataDir, "revisions");
+  for (const entry of await readdir(home).catch(() => [])) {
+    if (entry.startsWith(".staging-") || entry.startsWith(".trash-")) await remove(join(home, entry));
+  }
 }
 
 async function digest(path: string): Promise<string> {

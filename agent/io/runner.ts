@@ -8,7 +8,7 @@ import { delimiter, join } from "node:path";
 import { parseEnvFile } from "../core/env-file.ts";
 import type { BatchName, Execution, ExecutionId, ProcessEnding } from "../core/model.ts";
 import type { Clock, Process, Runner, StartOrder } from "../ports.ts";
-import { errorCode } from "./files.ts";
+import { errorCode, readPlain } from "./files.ts";
 
 /**
  * $1: the execution's folder; $2: bash; the rest: files that are the script's stdin one after the other. The shell outlives a SIGTERM to the group to write `exit`: a code
@@ -184,12 +184,13 @@ function isExecutable(path: string): boolean {
   }
 }
 
+const mostEnvBytes = 1024 * 1024;
+
 function readEnvFiles(paths: readonly string[]): Record<string, string> {
   const env: Record<string, string> = {};
   for (const path of paths) {
     try {
-      if (statSync(path).size > 1024 * 1024) throw new Error("it is larger than 1 MiB");
-      const parsed = parseEnvFile(readFileSync(path, "utf8"));
+      const parsed = parseEnvFile(readPlain(path, mostEnvBytes));
       if ("line" in parsed) throw new Error(`its line ${parsed.line} is no NAME=value`);
       Object.assign(env, parsed.env);
     } catch (error) {

@@ -7,7 +7,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
 import type { BatchName, Folder, Revision } from "../../agent/core/model.ts";
 import { createUnpacker } from "../../agent/io/archive.ts";
-import { createRevisions } from "../../agent/io/revision.ts";
+import { clearLeftovers, createRevisions } from "../../agent/io/revision.ts";
 import { createSource } from "../../agent/io/source.ts";
 import { createWatch } from "../../agent/io/watch.ts";
 import { quietLog } from "../helpers/quiet.ts";
@@ -240,18 +240,26 @@ describe("revisions", () => {
     expect(await revisions.load(folder.digest, "a" as BatchName)).toBeNull();
   });
 
-  test("collected when nothing refers to them, with what earlier agents left half done", async () => {
+  test("collected when nothing refers to them", async () => {
     const { root, data, revisions } = setUp();
     const kept = await folderOf(root, "a");
     await revisions.store(kept);
     write(join(root, "a"), { "script.sh": "false\n", "lib/x": "1" });
     const old = await folderOf(root, "a");
     await revisions.store(old);
-    mkdirSync(join(data, "revisions/.staging-1-0/lib"), { recursive: true });
-    mkdirSync(join(data, "revisions/.trash-abc"));
     expect(await revisions.collect(() => new Set<Revision>([kept.digest]))).toBe(1);
     expect(stored(data)).toEqual([kept.digest]);
     expect(existsSync(revisions.path(old.digest))).toBe(false);
+  });
+
+  test("what an earlier agent left half done goes at the start, also when it had our pid", async () => {
+    const { root, data, revisions } = setUp();
+    const folder = await folderOf(root, "a");
+    await revisions.store(folder);
+    write(join(data, "revisions"), { [`.staging-${process.pid}-0/lib/of-another`]: "1", [`.staging-${process.pid}-archive-x/y`]: "1", ".trash-abc/x": "1" });
+    chmodSync(join(data, `revisions/.staging-${process.pid}-0/lib`), 0o555);
+    await clearLeftovers(data);
+    expect(readdirSync(join(data, "revisions"))).toEqual([folder.digest]);
   });
 });
 

@@ -93,6 +93,7 @@ describe("history", () => {
     expect(log.said).toContainEqual(expect.objectContaining({ level: "error" }));
     expect(again.problems()).toMatchObject([{ batch: "report", code: "history-corrupt", file: expect.stringContaining("history.json.corrupt-") as string }]);
     await again.save(execution());
+    expect((await open(data)).history.problems()).toMatchObject([{ code: "history-corrupt", message: "the history of report could not be read; it was set aside" }]);
     for (const { file } of again.problems()) await rm(file ?? "", { recursive: true });
     expect(again.problems()).toEqual([]);
   });

@@ -81,6 +81,7 @@ describe("start", () => {
   const refused: { name: string; order: object; message: RegExp }[] = [
     { name: "a missing envFile", order: { envFiles: ["/nowhere/secrets.env"] }, message: /envFile \/nowhere\/secrets.env/ },
     { name: "an envFile that is a folder", order: { envFiles: ["/"] }, message: /envFile \/ cannot be used/ },
+    { name: "an envFile that has no end", order: { envFiles: ["/dev/zero"] }, message: /envFile \/dev\/zero cannot be used: it is not a file/ },
     { name: "no bash on the PATH", order: { baseEnv: { PATH: "/nowhere" } }, message: /bash is not on the agent's PATH/ },
     { name: "no revision", order: { cwd: "/nowhere" }, message: /revision .* is gone/ },
   ];
@@ -89,6 +90,14 @@ describe("start", () => {
     const process = runner.start({ ...order, ...other });
     expect(process.pid).toBeNull();
     expect(await process.ended).toMatchObject({ kind: "spawn", message: expect.stringMatching(message) as string });
+  });
+
+  test("an envFile that is a pipe nobody writes to holds nothing up", async () => {
+    const { runner, order, data } = setUp("true");
+    const pipe = join(data, "pipe");
+    execFileSync("mkfifo", [pipe]);
+    const ending = await runner.start({ ...order, envFiles: [pipe] }).ended;
+    expect(ending).toMatchObject({ kind: "spawn", message: `envFile ${pipe} cannot be used: it is not a file` });
   });
 
   test("an envFile with a line that is none is told by its line, and nothing of it is", async () => {
