@@ -125,8 +125,8 @@ function judgeMeaning(file: Partial<BatchFile>, yaml: YamlFile, timeZone: string
     else if (text.includes("\0")) tell("schema", path, "value", `${pathText(path)} holds a NUL character`, null);
   }
   for (const [name, value] of Object.entries(file.env ?? {})) {
-    if (name.startsWith("BATCH_")) tell("schema", ["env", name], "key", `env.${name}: names that begin with BATCH_ are the agent's own`, "choose another name");
-    if (typeof value === "string" && value.includes("\0")) tell("schema", ["env", name], "value", `env.${name} holds a NUL character, which no environment can carry`, null);
+    if (name.startsWith("BATCH_")) tell("schema", ["env", name], "key", `${pathText(["env", name])}: names that begin with BATCH_ are the agent's own`, "choose another name");
+    if (typeof value === "string" && value.includes("\0")) tell("schema", ["env", name], "value", `${pathText(["env", name])} holds a NUL character, which no environment can carry`, null);
   }
   for (const [index, url] of (file.notify?.webhook ?? []).entries()) {
     // What is wrong with it is not repeated: an address may hold a secret.

@@ -2,7 +2,7 @@
 import type { ErrorObject, ValidateFunction } from "ajv";
 import { validate } from "./check-batch.gen.ts";
 import { closest, suggestKey } from "./suggest.ts";
-import type { Path } from "./yaml.ts";
+import { shownKey, type Path } from "./yaml.ts";
 
 /** A fault of the data; `of` tells whether the key or the value at `path` is to blame. */
 export interface SettingFault {
@@ -40,11 +40,11 @@ function reword(error: ErrorObject): SettingFault | null {
   if (error.keyword === "additionalProperties") {
     const key = String(params.additionalProperty);
     const inner = [...path, key];
-    return { code: "unknown-key", path: inner, of: "key", message: `unknown key ${pathText(inner)}`, hint: suggestKey(key, path.join(".")) };
+    return { code: "unknown-key", path: inner, of: "key", message: `unknown key ${pathText(inner)}`, hint: spaceHint(key) ?? suggestKey(key, path.join(".")) };
   }
   if (error.keyword === "propertyNames") {
     const key = String(params.propertyName);
-    const hint = key === "<<" ? "merge keys are not supported: write the keys out" : "letters, digits and _ only, and no digit first";
+    const hint = key === "<<" ? "merge keys are not supported: write the keys out" : (spaceHint(key) ?? "letters, digits and _ only, and no digit first");
     return { code: "schema", path: [...path, key], of: "key", message: `${pathText([...path, key])} cannot be the name of an environment variable`, hint };
   }
   if (error.propertyName !== undefined) return null;
@@ -93,12 +93,17 @@ function reword(error: ErrorObject): SettingFault | null {
   }
 }
 
+/** `{NAME:value}` and `{NAME=value}` are keys without a value. */
+function spaceHint(key: string): string | null {
+  return /^[\w-]+[:=]/.test(key) ? "write key: value, with a space after the colon" : null;
+}
+
 function typeFault(type: string, value: unknown, path: Path): [string, string | null] {
   const text = typeof value === "string" ? value.trim().toLowerCase() : "";
   switch (type) {
     case "string": {
       // Values of env are shown nowhere: problems are read by many.
-      const shown = () => (path[0] === "env" ? `${String(path[1])}: "…"` : `"${String(value)}"`);
+      const shown = () => (path[0] === "env" ? `${shownKey(String(path[1]))}: "…"` : `"${String(value)}"`);
       return [`must be a string, not ${kindOf(value)}`, isPlain(value) ? `quote it: ${shown()}` : null];
     }
     case "boolean":
@@ -157,7 +162,7 @@ function pathOf(pointer: string): Path {
 /** `retry.limit`, `cron[1]`; entries of lists count from 0. */
 export function pathText(path: Path): string {
   return path
-    .map((part) => (/^\d+$/.test(String(part)) ? `[${part}]` : `.${String(part).slice(0, 100)}`))
+    .map((part) => (/^\d+$/.test(String(part)) ? `[${part}]` : `.${shownKey(String(part))}`))
     .join("")
     .replace(/^\./, "");
 }

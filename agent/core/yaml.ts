@@ -86,7 +86,7 @@ function toData(doc: Document, tell: (fault: Omit<Fault, "place">, offset: numbe
       if (key === null) fail("yaml-syntax", at, "a key must be a plain word", "quote it if it is meant as text");
       const value = convert(pair.value, [...path, key], at);
       if (seen.has(key)) {
-        tell({ code: "yaml-duplicate-key", path: [...path, key], message: `${key} is here a second time`, hint: "keep one of them" }, at);
+        tell({ code: "yaml-duplicate-key", path: [...path, key], message: `${shownKey(key)} is here a second time`, hint: "keep one of them" }, at);
         continue;
       }
       seen.set(key, at);
@@ -178,7 +178,8 @@ function tell(text: string, doc: Document, error: YAMLError): Told {
   if (sign !== null && ["BAD_ALIAS", "UNEXPECTED_TOKEN", "BAD_SCALAR_START", "MISSING_CHAR", "TAG_RESOLVE_FAILED"].includes(error.code)) {
     const [, before = "", value = ""] = sign;
     // Values of other keys may be secrets, and problems are shown to many.
-    const shown = /^\s*(cron\s*:|-)/.test(line) && !/[[\]"{}]/.test(value) ? `: "${value.slice(0, 100)}"` : "";
+    const ofCron = /^\s*-\s+$/.test(before) ? /^cron\s*:/.test(keyAbove(text, lineStart)) : /^cron\s*:/.test(line);
+    const shown = ofCron && !/[[\]"{}]/.test(value) ? `: "${value.slice(0, 100)}"` : "";
     return syntax(`a value cannot begin with ${value[0]} unless it is quoted`, `quote it${shown}`, lineStart + before.length);
   }
   if (error.code === "TAG_RESOLVE_FAILED") return syntax("a tag (a word that begins with !) means nothing here", "take it out, or quote the value if it is meant as text");
@@ -190,6 +191,17 @@ function tell(text: string, doc: Document, error: YAMLError): Told {
   if (/map values/.test(error.message)) return syntax("there is no value for this key", "write key: value, with a colon and a space");
   const [message, hint] = own[error.code] ?? [];
   return syntax(message ?? reworded(error.message), hint ?? null, at);
+}
+
+/** The nearest line above that begins with a key; empty for none. */
+function keyAbove(text: string, lineStart: number): string {
+  return text.slice(0, lineStart).split("\n").findLast((line) => /^\s*[\w-]+\s*:/.test(line)) ?? "";
+}
+
+/** A key as it may be shown: of `PASSWORD:secret`, where a space is missing, the rest is a value. */
+export function shownKey(key: string): string {
+  const plain = /^[\w.-]{0,100}/.exec(key)?.[0] ?? "";
+  return plain.length < key.length ? `${plain}…` : plain;
 }
 
 /** Own words for errors of the parser: message (null keeps the parser's) and hint. */

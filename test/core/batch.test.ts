@@ -174,6 +174,23 @@ describe("problems and their places", () => {
 
 });
 
+test.each([
+  ["env: {DB_PASSWORD:hunter2}\n", "env.DB_PASSWORD…", "write key: value, with a space after the colon"],
+  ["env: {DB_PASSWORD=hunter2, A: b}\n", "env.DB_PASSWORD…", "write key: value, with a space after the colon"],
+  ["env: {'DB_PASSWORD hunter2': 5}\n", "env.DB_PASSWORD…", null],
+  ["env: {'BATCH_X:hunter2': a}\n", "env.BATCH_X…", null],
+  ["env: {P:hunter2: a, P:hunter2: b}\n", "env.P…", null],
+  ["notify: {webhook:https://h/hunter2}\n", "notify.webhook…", "write key: value, with a space after the colon"],
+  ["env:\n  - @hunter2\n", null, "quote it"],
+  ["env:\n  cron: @hunter2\n", null, "quote it"],
+  ["notify:\n  webhook:\n    - @https://h/hunter2\n", null, "quote it"],
+])("a secret in the wrong place is shown nowhere: %j", (text, path, hint) => {
+  const { problems } = judge(text);
+  expect(JSON.stringify(problems)).not.toContain("hunter2");
+  if (path !== null) expect(problems.map((problem) => problem.path)).toContain(path);
+  if (hint !== null) expect(problems.map((problem) => problem.hint)).toContain(hint);
+});
+
 test("addresses that nobody can be reached at are told with their place, webhooks without what may be a secret", () => {
   const on = `${due}notify:\n  `;
   expect(short(`${on}webhook: [https://a.example/x, "http://[half/secret"]\n`)).toEqual(["3:34 schema notify.webhook[1]"]);

@@ -88,8 +88,26 @@ describe("redacted batch.yaml", () => {
     expect(redactPair(text, null)).toEqual({ before: null, after: null });
   });
 
-  test("without env it is shown as it is", () => {
-    const text = "# a comment\ncron: '@daily'\n";
-    expect(redactPair(text, text)).toEqual({ before: text, after: text });
+  test("what has neither env nor webhooks is shown as it is, but for comments, which may hold what was there", () => {
+    const text = "cron: '@daily' # nightly\ndescription: 'a # b'\ntags: [\n  a, # first\n  b#c ]\n";
+    const shown = "cron: '@daily' # …\ndescription: 'a # b'\ntags: [\n  a, # …\n  b#c ]\n";
+    expect(redactPair(text, text)).toEqual({ before: shown, after: shown });
+    expect(redactPair("# topsecret\ncron: x\n", "# topsecret\n# moresecret\ncron: x\n").after).toBe("# …\n# … (changed)\ncron: x\n");
+  });
+
+  test.each([
+    ["a whole block that was taken out", "cron: x\n#env:\n#  PW: topsecret\n#notify:\n#  webhook: [https://h/topsecret]\n"],
+    ["a webhook that was taken out", "notify:\n  # webhook: [https://h/topsecret]\n  mail: [a@b.c]\n"],
+    ["the last of env", "env:\n  A: topsecret\n#  B: topsecret\ncron: x\n"],
+    ["behind a webhook", "notify:\n  webhook:\n    - https://h/topsecret\n    # - https://h/topsecret\n  mail: [a@b.c]\n"],
+  ])("comments: %s", (_what, text) => {
+    const { after } = redactPair(null, text);
+    expect(after).not.toContain("topsecret");
+    expect(after).toMatch(/^cron: x$|^ {2}mail: \[a@b\.c\]$/m);
+  });
+
+  test("a # that begins no comment stays: in a block of text it is text", () => {
+    const text = "description: |\n  # not one\n  more\ncron: x\n";
+    expect(redactPair(null, text).after).toBe(text);
   });
 });
