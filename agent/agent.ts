@@ -113,7 +113,6 @@ export async function startAgent(
     const baseEnv = baseEnvironment(deps.env);
     let ready = false;
     let saidNoMail = false;
-    let watching = false;
 
     const mailer = config.smtpUrl === null ? null : (await import("./io/mail.ts")).createMailer(config.smtpUrl, { from: config.mailFrom, hostname: hostname() });
     const webhooks = await openWebhookCaller({ clock, secretFile: config.webhookSecretFile, userAgent: `batch-agent/${version}` });
@@ -155,7 +154,8 @@ export async function startAgent(
       notifier,
     });
     const scheduler = createScheduler({ clock, onDue: executor.due });
-    const watch = createWatch(dir, { poll: config.poll, log, except, onDirty: (name) => reconciler.dirty(name), onDegraded: () => void housekeeper.resyncNow() });
+    let onDegraded: () => void = () => undefined;
+    const watch = createWatch(dir, { poll: config.poll, log, except, onDirty: (name) => reconciler.dirty(name), onDegraded: () => onDegraded() });
     const reconciler: Reconciler = createReconciler({
       source,
       workTree: remote === null ? createWorkTree(dir) : { look: () => Promise.resolve({ commit: remote.commit(), lockedAt: null }) },
@@ -164,7 +164,7 @@ export async function startAgent(
       clock,
       log,
       timeZone: config.timeZone,
-      watching: () => watching && watch.mode() === "inotify",
+      watching: () => watch.mode() === "inotify",
       onApplied: (name, batch) => reschedule(name, batch),
       onPass: metrics.reconciled,
       onStatus: feed.batch,
@@ -230,6 +230,9 @@ export async function startAgent(
     undo.push(() => server.close());
     undo.push(() => Promise.resolve(streams.close()));
 
+    // All is watched before it is read: what changes meanwhile is told.
+    undo.push(() => watch.close());
+    await watch.start();
     undo.push(() => reconciler.stop());
     await reconciler.resync();
     undo.push(() => notifier.stop());
@@ -260,12 +263,13 @@ export async function startAgent(
       history,
       revisions,
       inUse: () => new Set([...executor.revisionsInUse(), ...reconciler.applying()]),
-      openRuns: executor.openRuns,
+      isRunOpen: executor.isRunOpen,
       keepOf: (name) => reconciler.entry(name)?.batch?.keep,
       keepRemovedMs: config.keepRemovedMs,
     });
+    onDegraded = () => void housekeeper.resyncNow();
     housekeeper.start();
-    undo.push(() => housekeeper.stop());
+    undo.push(housekeeper.stop);
     if (remote !== null && config.git !== null) {
       const { ref, intervalMs } = config.git;
       const { url } = remote;
@@ -277,9 +281,6 @@ export async function startAgent(
       follower.start();
       undo.push(follower.stop);
     }
-    // Watching thousands of folders takes a while to set up: the first look does not wait for it, a second one sees what changed meanwhile.
-    undo.push(() => watch.close());
-    void watch.start().then(housekeeper.resyncNow).then(() => (watching = true));
     return {
       url: server.url,
       async resync() {

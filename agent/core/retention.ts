@@ -9,15 +9,15 @@ export const mostKept = { executions: 1_000, ageMs: null };
 export function selectExpired(
   document: Pick<BatchDocument, "executions">,
   keep: { executions: number; ageMs: number | null },
-  openRuns: ReadonlySet<RunId>,
+  isRunOpen: (run: RunId) => boolean,
   now: EpochMs,
 ): ExecutionId[] {
   const tooMany = document.executions.length - keep.executions;
   return document.executions
     .filter((execution, index) => {
-      if (isOpen(execution) || openRuns.has(execution.run) || execution.notifyDue !== undefined || execution.followUpsDue === true) return false;
-      if (index < tooMany) return true;
-      return keep.ageMs !== null && now - Date.parse(execution.createdAt) > keep.ageMs;
+      const isOver = index < tooMany || (keep.ageMs !== null && now - Date.parse(execution.createdAt) > keep.ageMs);
+      if (!isOver || execution.notifyDue !== undefined || execution.followUpsDue === true) return false;
+      return !isOpen(execution) && !isRunOpen(execution.run);
     })
     .map((execution) => execution.id);
 }

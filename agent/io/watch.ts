@@ -4,6 +4,7 @@
 import { existsSync, lstatSync, readdirSync, readlinkSync, realpathSync, statSync, watch, type Dirent, type FSWatcher, type Stats } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import { setTimeout as later } from "node:timers/promises";
 import { watch as chokidarWatch, type FSWatcher as Chokidar } from "chokidar";
 import type { Logger, Watch } from "../ports.ts";
 import { breathe, errorCode, isWithin } from "./files.ts";
@@ -16,6 +17,8 @@ const burst = { names: 50, withinMs: 1_000 };
 const longestPauseMs = 1_000;
 /** How often a root that is not there is looked for: the folder it comes into may be gone too. */
 const absentMs = 1_000;
+/** A parent with very many entries, or far away, holds nobody up. */
+const longestReadyMs = 5_000;
 /** Nothing to be watched there, or nothing we may: whoever reads it finds out. */
 const harmless = ["ENOENT", "ENOTDIR", "ELOOP", "EACCES", "EPERM"];
 
@@ -282,7 +285,8 @@ export function createWatch(
     outer = { ...place, watcher };
     watcher.on("all", () => void verify());
     watcher.on("error", (error) => (harmless.includes(errorCode(error)) ? void watcher.close() : degrade(error)));
-    await new Promise<void>((done) => void watcher.once("ready", done).once("error", () => done()));
+    const ready = new Promise<void>((done) => void watcher.once("ready", done).once("error", () => done()));
+    await Promise.race([ready, later(longestReadyMs, undefined, { ref: false })]);
   }
 
   /** Begins anew when the root is another folder than before; attends to all again when it is not: what events tell is not all. */

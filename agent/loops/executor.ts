@@ -54,7 +54,8 @@ export interface Executor {
   /** Takes over what an earlier agent left queued or running. Call once, before the scheduler starts. */
   resume(): void;
   counts(): { running: number; queued: number };
-  openRuns(): ReadonlySet<RunId>;
+  /** Whether something that is queued or running, or follows it, may still read what this run has put out. */
+  isRunOpen(run: RunId): boolean;
   /** Revisions that something running or queued needs. */
   revisionsInUse(): Set<Revision>;
   /** No new starts; running ones get `graceMs`, then SIGTERM, then SIGKILL. Resolves when all are recorded. */
@@ -69,6 +70,10 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   const unfinished = new Set<Promise<void>>();
   /** All that is queued or running, by batch. */
   const openOf = new Map<BatchName, Set<ExecutionId>>();
+  /** Of each of them the runs whose logs it, or what follows it, may read: its own, and those that it comes after. */
+  const reads = new Map<ExecutionId, readonly RunId[]>();
+  /** How many read a run. */
+  const readers = new Map<RunId, number>();
   /** Of a start that waits for a place: the row of the due times that it missed meanwhile. */
   const gaps = new Map<ExecutionId, Execution>();
   let stopping = false;
@@ -181,17 +186,18 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const document = history.document(execution.batch);
     const keep = batchOf(execution.batch)?.keep ?? mostKept;
     if (document === undefined || (document.executions.length <= keep.executions && keep.ageMs === null)) return [];
-    return selectExpired(document, keep, openRuns(), clock.now()).filter((id) => id !== execution.id);
+    return selectExpired(document, keep, isRunOpen, clock.now()).filter((id) => id !== execution.id);
   }
 
-  /** What follows in these may still read what has ended in them; so may what comes after an execution of another run. */
-  function openRuns(): Set<RunId> {
-    const open = [...openOf.values()].flatMap((ids) => [...ids].flatMap((id) => history.find(id) ?? []));
-    return new Set(open.flatMap(({ run, previous = [] }) => [run, ...previous.flatMap((id) => history.find(id)?.run ?? [])]));
+  function isRunOpen(run: RunId): boolean {
+    return readers.has(run);
   }
 
-  function enter({ batch, id }: Execution): void {
+  function enter({ batch, id, run, previous = [] }: Execution): void {
     openOf.set(batch, (openOf.get(batch) ?? new Set()).add(id));
+    const runs = [run, ...previous.flatMap((before) => history.find(before)?.run ?? [])];
+    reads.set(id, runs);
+    for (const one of runs) readers.set(one, (readers.get(one) ?? 0) + 1);
   }
 
   /** Out of whatever it waited in; what waited for it may go on. */
@@ -200,6 +206,12 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const open = openOf.get(batch);
     open?.delete(id);
     if (open?.size === 0) openOf.delete(batch);
+    for (const run of reads.get(id) ?? []) {
+      const others = (readers.get(run) ?? 1) - 1;
+      if (others > 0) readers.set(run, others);
+      else readers.delete(run);
+    }
+    reads.delete(id);
     queue.leave(execution);
     gaps.delete(id);
     const next = history.find(queue.held(batch) ?? "");
@@ -387,7 +399,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     manual,
     resume,
     counts: () => ({ running: running.size, queued: queue.size() }),
-    openRuns,
+    isRunOpen,
     revisionsInUse: () => new Set([...running.values()].flatMap((attempt) => attempt.execution().revision ?? [])),
     stop,
   };

@@ -23,7 +23,7 @@ export function createHousekeeper(deps: {
   history: History;
   revisions: Revisions;
   inUse(): ReadonlySet<Revision>;
-  openRuns(): ReadonlySet<RunId>;
+  isRunOpen(run: RunId): boolean;
   keepOf(name: BatchName): Batch["keep"] | undefined;
   keepRemovedMs: number;
 }): Housekeeper {
@@ -76,7 +76,7 @@ export function createHousekeeper(deps: {
         log.info("removed batch forgotten", { batch: name });
         continue;
       }
-      const expired = selectExpired(document, deps.keepOf(name) ?? mostKept, deps.openRuns(), now);
+      const expired = selectExpired(document, deps.keepOf(name) ?? mostKept, deps.isRunOpen, now);
       if (expired.length > 0) await history.drop(name, expired);
     }
     const gone = await deps.revisions.collect(referenced);
