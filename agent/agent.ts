@@ -79,8 +79,11 @@ export async function startAgent(
     deps.onLockLost();
   });
   const undo: (() => Promise<void>)[] = [unlock];
+  /** At once, whatever else is still to be waited for: no new starts, and what runs has its grace from now on. */
+  let standStill: () => void = () => undefined;
   const stopAll = async () => {
     let well = true;
+    standStill();
     for (const step of undo.splice(0).reverse()) {
       await step().catch((error: unknown) => {
         well = false;
@@ -240,7 +243,14 @@ export async function startAgent(
     const box = createTriggerBox(dataDir);
     await box.open();
     executor.resume();
-    undo.push(() => executor.stop(config.graceMs));
+    let ended: Promise<void> | null = null;
+    const endAll = () => (ended ??= executor.stop(config.graceMs));
+    undo.push(endAll);
+    standStill = () => {
+      scheduler.stop();
+      void reconciler.stop();
+      void endAll();
+    };
     scheduler.start();
     undo.push(() => Promise.resolve(scheduler.stop()));
     const triggers = createTriggerLoop({ clock, log, box, manual: executor.manual });

@@ -8,6 +8,7 @@ import type {
   EpochMs,
   Execution,
   ExecutionId,
+  FinishedBy,
   Folder,
   Iso,
   NotifyDue,
@@ -194,6 +195,10 @@ export interface Process {
   ended: Promise<ProcessEnding>;
   /** Sends a signal to the whole group, if it is still ours. */
   signal(name: "SIGTERM" | "SIGKILL"): void;
+  /** Leaves word of why it is about to be ended, for an agent that may have to follow it to its end. */
+  sayWhy(reason: FinishedBy): void;
+  /** What an earlier agent has left word of. */
+  saidWhy: FinishedBy | null;
   /** Whether something of the group is left. After the end, ask at once and keep asking: an empty group's number may be reused. */
   lingers(): boolean;
 }

@@ -20,6 +20,8 @@ export function trustedMark(coveredUntil: EpochMs, now: EpochMs): EpochMs {
 export interface DueDecision {
   /** Due time to start now. */
   start: EpochMs | null;
+  /** The due time before it, where that lies in the gap too. */
+  before: EpochMs | null;
   /** Due times lost for the whole gap, whether or not the latest of them is started after all. */
   missed: { from: EpochMs; to: EpochMs; count: number } | null;
   /** Due times up to here are accounted for once `start` and `missed` have their rows. */
@@ -39,10 +41,10 @@ export function decideDue(
 ): DueDecision {
   const until = now - schedule.jitterMs;
   const due = until > coveredUntil ? dueBetween(schedule, coveredUntil, until) : null;
-  if (due === null) return { start: null, missed: null, coveredUntil, next: nextDue(schedule, coveredUntil) };
+  if (due === null) return { start: null, before: null, missed: null, coveredUntil, next: nextDue(schedule, coveredUntil) };
   const lateMs = until - due.last;
   const onTime = due.count === 1 && lateMs <= onTimeMs;
   const start = onTime || lateMs <= startDeadlineMs ? due.last : null;
   const missed = onTime ? null : { from: due.first, to: due.last, count: due.count };
-  return { start, missed, coveredUntil: due.last, next: nextDue(schedule, due.last) };
+  return { start, before: due.before, missed, coveredUntil: due.last, next: nextDue(schedule, due.last) };
 }

@@ -32,7 +32,7 @@ export function planFollowUps(
   }
   for (const name of graph.followers.get(finished.batch) ?? []) {
     const batch = batchOf(name);
-    if (batch === null || latest.has(name)) continue;
+    if (batch === null || latest.has(name) || plans.some((plan) => plan.batch === name)) continue; // once a run, also what answers a failure of what it comes after
     const previous = batch.after.flatMap((before) => latest.get(before) ?? []);
     if (previous.length < batch.after.length || previous.some(isOpen)) continue; // the last of them to finish decides
     plans.push({ batch: name, kind: "after", refused: batch.independent ? null : refusal(previous), previous: previous.map(({ id }) => id) });
@@ -59,7 +59,7 @@ export function permitOwnTime(
 ): Pick<FollowUp, "refused" | "previous"> {
   const previous: Execution[] = [];
   for (const name of batch.after) {
-    const rows = historyOf(name).filter((row) => row.reason !== "missed");
+    const rows = historyOf(name).filter((row) => row.reason !== "missed" && row.reason !== "overlap");
     const latest = rows.at(-1);
     const finished = latest !== undefined && !rows.some(isOpen) && (latest.finishedAt ?? "") > since;
     if (latest !== undefined) previous.push(latest);

@@ -6,6 +6,7 @@ import type {
   EpochMs,
   Execution,
   ExecutionId,
+  FinishedBy,
   ExecutionStatus,
   FailedReason,
   ProcessEnding,
@@ -129,9 +130,6 @@ export function transition(execution: Execution, event: ExecutionEvent): Executi
     }
   }
 }
-
-/** Why the agent itself ended an execution. */
-export type FinishedBy = "timeout" | "log-limit" | "replaced" | "shutdown";
 
 /** How a process's end is told. `by`: why the agent ended it, which goes before how it took that; null if it did not. */
 export function endingEvent(ending: ProcessEnding, by: FinishedBy | null): ExecutionEvent {

@@ -184,6 +184,8 @@ export const problemCodes = [
 ] as const;
 export type ProblemCode = (typeof problemCodes)[number];
 
+/** Why the agent itself ends an execution. */
+export type FinishedBy = "timeout" | "log-limit" | "replaced" | "shutdown";
 export type ExecutionStatus = "queued" | "running" | "succeeded" | "failed" | "aborted";
 export type FailedReason = "exit" | "signal" | "timeout" | "spawn" | "lost" | "log-limit";
 export type AbortedReason =
@@ -239,6 +241,8 @@ export interface Execution {
   notifyDue?: NotifyDue;
   /** When a retry's delay is over, or the wait for an earlier execution was. Not shown. */
   notBefore?: Iso;
+  /** What its batch's timeout was at its start, null for none; missing before it. Not shown. */
+  timeoutMs?: number | null;
   /** Boot id of the machine that started it; a pid means nothing after a reboot. Not shown. */
   boot?: string | null;
 }

@@ -36,19 +36,22 @@ export function comingStarts(schedule: Schedule, coveredUntil: EpochMs, count: n
 }
 
 /**
- * The due times in (after, upTo]: first, last and how many; null when there is none. `count` stops at 100,000 (over a day
+ * The due times in (after, upTo]: first, last, the one before that if it is among them, and how many; null when there is none. `count` stops at 100,000 (over a day
  * of seconds), so that this stays short however long the gap; `last` is exact all the same.
  */
-export function dueBetween(schedule: Schedule, after: EpochMs, upTo: EpochMs): { first: EpochMs; last: EpochMs; count: number } | null {
+export function dueBetween(schedule: Schedule, after: EpochMs, upTo: EpochMs): { first: EpochMs; before: EpochMs | null; last: EpochMs; count: number } | null {
   const first = nextDue(schedule, after);
   if (first === null || first > upTo) return null;
+  let before: EpochMs | null = null;
   let last = first;
   for (let count = 1; count < countLimit; count++) {
     const next = nextDue(schedule, last);
-    if (next === null || next > upTo) return { first, last, count };
+    if (next === null || next > upTo) return { first, before, last, count };
+    before = last;
     last = next;
   }
-  return { first, last: lastUpTo(schedule, last, upTo), count: countLimit };
+  last = lastUpTo(schedule, last, upTo);
+  return { first, before: lastUpTo(schedule, first, last - 1), last, count: countLimit };
 }
 
 /** The last due time up to `upTo`, by halving what lies between it and one that is known: some 40 looks, however long the gap. */

@@ -34,7 +34,8 @@ export function lastDay(executions: readonly Execution[], now: EpochMs): Executi
   const since = new Date(now - dayMs).toISOString();
   const recent: Execution[] = [];
   for (const execution of executions.toReversed()) {
-    if ((execution.finishedAt ?? "9") < since && execution.createdAt < since) break;
+    // What began before may still run.
+    if ((execution.finishedAt ?? "9") < since && execution.createdAt < since) continue;
     if (execution.startedAt !== null || execution.status === "aborted") recent.push(execution);
   }
   return recent.reverse();

@@ -1,7 +1,7 @@
 // File mechanics that several adapters share: walking and hashing a batch's tree. No policy.
 import { createHash } from "node:crypto";
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readFileSync, realpathSync, statSync, type Dirent } from "node:fs";
-import { open, opendir } from "node:fs/promises";
+import { chmod, open, opendir, readdir, rm } from "node:fs/promises";
 import { join, sep } from "node:path";
 
 /** Code of a file system error (`ENOENT`), or "" for anything else. */
@@ -232,4 +232,13 @@ export async function hashTree(
     }
   }
   return hash.digest("hex").slice(0, 12);
+}
+
+/** Deletes a folder with all that is in it, read-only folders too: they hold on to their entries unless one is root. */
+export async function removeTree(folder: string): Promise<void> {
+  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => [])) {
+    if (entry.isDirectory()) await chmod(join(entry.parentPath, entry.name), 0o755).catch(() => undefined);
+  }
+  await chmod(folder, 0o755).catch(() => undefined);
+  await rm(folder, { recursive: true, force: true });
 }

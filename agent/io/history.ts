@@ -1,6 +1,6 @@
 // The durable record: one lowdb document a batch, written whole, atomically, and an index over all of them in memory.
 import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
-import { mkdir, readdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Low } from "lowdb";
 import { idPattern, statuses } from "../core/execution.ts";
@@ -9,7 +9,7 @@ import type { BatchDocument, BatchName, Execution, ExecutionId, Problem, RunId }
 import { StoreError } from "../errors.ts";
 import type { Clock, History, Logger } from "../ports.ts";
 import { syncFolder, writeDurably } from "./durable.ts";
-import { breathe, errorCode } from "./files.ts";
+import { breathe, errorCode, removeTree } from "./files.ts";
 
 /** Begins the name of a folder that is on its way out; no batch has such a name. */
 const trash = ".trash-";
@@ -66,7 +66,7 @@ export async function openHistory(
     if (!entry.isDirectory()) continue;
     const { name } = entry;
     if (name.startsWith(trash)) {
-      await rm(join(home, name), { recursive: true, force: true });
+      await clear(join(home, name));
       continue;
     }
     await breathe();
@@ -212,12 +212,14 @@ export async function openHistory(
     await removeFolders(document.name, ids);
   }
 
+  /** What cannot be deleted, as a script may have left it, is said and stays: nothing else waits for it. */
+  async function clear(folder: string): Promise<void> {
+    await removeTree(folder).catch((error: unknown) => log.warn("a folder cannot be deleted", { path: folder, error: String(error) }));
+  }
+
   async function removeFolders(name: BatchName, ids: readonly ExecutionId[]): Promise<void> {
     for (const id of ids) {
-      const folder = join(home, name, "executions", id);
-      await rm(folder, { recursive: true, force: true }).catch((error: unknown) => {
-        log.warn("logs cannot be deleted", { path: folder, error: String(error) });
-      });
+      await clear(join(home, name, "executions", id));
     }
   }
 
@@ -256,7 +258,7 @@ export async function openHistory(
       const inFolder = await readdir(folder).catch(() => []);
       if (inFolder.some((entry) => entry.startsWith(corrupt))) return 0; // somebody may want to look at its logs
       const strays = (await readdir(join(folder, "executions")).catch(() => [])).filter((id) => ledger.find(id) === undefined);
-      for (const id of strays) await rm(join(folder, "executions", id), { recursive: true, force: true });
+      for (const id of strays) await clear(join(folder, "executions", id));
       return strays.length;
     },
     async forget(name) {
@@ -266,11 +268,11 @@ export async function openHistory(
       for (const { id } of keeper.db.data.executions) ledger.remove(id);
       keepers.delete(name);
       // At once out of sight: a folder half deleted would be half a history after a crash.
-      const gone = join(home, `${trash}${name}`);
+      const gone = join(home, `${trash}${name}-${clock.now()}`);
       await rename(join(home, name), gone).catch((error: unknown) => {
         if (errorCode(error) !== "ENOENT") throw error;
       });
-      await rm(gone, { recursive: true, force: true });
+      await clear(gone);
     },
     trouble: () => [...keepers.values()].find((keeper) => keeper.failure !== null)?.failure ?? null,
     problems: () => [...aside.values()].filter(({ file }) => file !== null && existsSync(file)),

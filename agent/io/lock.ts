@@ -176,7 +176,8 @@ function pidNamespace(): string | null {
 function startTicks(pid: number): string | null {
   try {
     const line = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return line.slice(line.lastIndexOf(")") + 2).split(" ")[19] ?? null;
+    const [state, ...fields] = line.slice(line.lastIndexOf(")") + 2).split(" ");
+    return state === "Z" ? "gone" : (fields[18] ?? null); // its parent has not asked for its end yet
   } catch {
     return null;
   }

@@ -1,13 +1,13 @@
 // Immutable copies of batch folders under data/revisions/<digest>/, shared by equal content.
 import { createHash } from "node:crypto";
 import { chmodSync, closeSync, createReadStream, existsSync, fchmodSync, mkdirSync, openSync, realpathSync, renameSync, writeFileSync } from "node:fs";
-import { chmod, mkdir, readdir, readFile, realpath, rm } from "node:fs/promises";
+import { mkdir, readdir, readFile, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { BatchName, Folder, Revision } from "../core/model.ts";
 import { InvariantError, StoreError } from "../errors.ts";
 import type { BatchSource, RevisionFile, Revisions } from "../ports.ts";
 import { syncFile, syncFolder } from "./durable.ts";
-import { errorCode, hashTree, unlimited, walkTree, type OpenArchive, type Tree, type TreeFile } from "./files.ts";
+import { errorCode, hashTree, removeTree, unlimited, walkTree, type OpenArchive, type Tree, type TreeFile } from "./files.ts";
 
 /**
  * @param dataDir  the agent's data folder
@@ -29,19 +29,19 @@ export function createRevisions(dataDir: string, root: string, sourceOf: (root: 
       mkdirSync(staging, { recursive: true });
       if (folder.files !== undefined) await writeOut(folder.files, staging);
       else if ((await opened(folder, ({ files, faults }) => (faults.length > 0 ? Promise.resolve(null) : copy(files, staging)))) !== folder.digest) {
-        await remove(staging);
+        await removeTree(staging);
         return false;
       }
       try {
         renameSync(staging, join(home, folder.digest));
       } catch (error) {
         if (!["ENOTEMPTY", "EEXIST"].includes(errorCode(error))) throw error;
-        await remove(staging); // another batch with the same content was faster
+        await removeTree(staging); // another batch with the same content was faster
       }
       await syncFolder(home);
       return true;
     } catch (error) {
-      await remove(staging).catch(() => undefined);
+      await removeTree(staging).catch(() => undefined);
       const code = errorCode(error);
       if (code === "ENOENT" && !exists(folder.digest)) {
         // The source moved under our hands, or our own folder is gone: the next look tells.
@@ -94,7 +94,7 @@ export function createRevisions(dataDir: string, root: string, sourceOf: (root: 
       // At once with the question, so that nothing can take it into use in between.
       renameSync(join(home, entry), trash);
       gone += 1;
-      await remove(trash);
+      await removeTree(trash);
     }
     return gone;
   }
@@ -109,7 +109,7 @@ export function createRevisions(dataDir: string, root: string, sourceOf: (root: 
 export async function clearLeftovers(dataDir: string): Promise<void> {
   const home = join(dataDir, "revisions");
   for (const entry of await readdir(home).catch(() => [])) {
-    if (entry.startsWith(".staging-") || entry.startsWith(".trash-")) await remove(join(home, entry));
+    if (entry.startsWith(".staging-") || entry.startsWith(".trash-")) await removeTree(join(home, entry));
   }
 }
 
@@ -172,13 +172,4 @@ function beginCopy(target: string) {
       await Promise.all([...paths.map(syncFile), ...[...folders].map(syncFolder)]);
     },
   };
-}
-
-async function remove(folder: string): Promise<void> {
-  // Read-only folders hold on to their entries unless one is root.
-  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => [])) {
-    if (entry.isDirectory()) await chmod(join(entry.parentPath, entry.name), 0o755);
-  }
-  await chmod(folder, 0o755).catch(() => undefined);
-  await rm(folder, { recursive: true, force: true });
 }

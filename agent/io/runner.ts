@@ -2,11 +2,11 @@
 // a process group of its own, and a small `sh` beside it leaves `pid` and then `exit` in the execution's folder.
 import { spawn } from "node:child_process";
 import { setImmediate } from "node:timers/promises";
-import { accessSync, closeSync, constants as fsConstants, mkdirSync, openSync, readFileSync, statSync } from "node:fs";
+import { accessSync, closeSync, constants as fsConstants, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { constants as osConstants } from "node:os";
 import { delimiter, join } from "node:path";
 import { parseEnvFile } from "../core/env-file.ts";
-import type { BatchName, Execution, ExecutionId, ProcessEnding } from "../core/model.ts";
+import type { BatchName, Execution, ExecutionId, FinishedBy, ProcessEnding } from "../core/model.ts";
 import type { Clock, Process, Runner, StartOrder } from "../ports.ts";
 import { errorCode, readPlain } from "./files.ts";
 
@@ -75,7 +75,7 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
 
   function notStarted(error: unknown, folder: string): Process {
     const message = error instanceof Error ? error.message : String(error);
-    return { pid: null, ended: Promise.resolve({ kind: "spawn", message, finishedAt: clock.now(), ...sizes(folder) }), signal: () => undefined, lingers: () => false };
+    return { pid: null, ended: Promise.resolve({ kind: "spawn", message, finishedAt: clock.now(), ...sizes(folder) }), signal: () => undefined, sayWhy: () => undefined, saidWhy: null, lingers: () => false };
   }
 
   /** One input is the script's stdin itself; several come through a `cat` beside it, never through the agent. */
@@ -109,6 +109,8 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
         signal: (name) => {
           if (pid !== undefined && (!over || lingering)) signalGroup(pid, name);
         },
+        sayWhy: (reason) => sayWhy(folder, reason),
+        saidWhy: null,
         lingers: () => (lingering = pid !== undefined && groupExists(pid)),
       };
     } finally {
@@ -145,6 +147,8 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
       signal: (name) => {
         if (pid !== null && (ours() || lingering)) signalGroup(pid, name);
       },
+      sayWhy: (reason) => sayWhy(folder, reason),
+      saidWhy: readWhy(folder),
       lingers: () => (lingering = pid !== null && groupExists(pid)),
     };
   }
@@ -198,6 +202,26 @@ function readEnvFiles(paths: readonly string[]): Record<string, string> {
     }
   }
   return env;
+}
+
+const reasons: readonly FinishedBy[] = ["timeout", "log-limit", "replaced", "shutdown"];
+
+/** At once and unsynced: it is to outlive the agent, and nothing that is ended outlives the machine. */
+function sayWhy(folder: string, reason: FinishedBy): void {
+  try {
+    writeFileSync(join(folder, "ending"), `${reason}\n`);
+  } catch {
+    // A full disk must not keep anything from being ended.
+  }
+}
+
+function readWhy(folder: string): FinishedBy | null {
+  try {
+    const word = readFileSync(join(folder, "ending"), "utf8").trim();
+    return reasons.find((reason) => reason === word) ?? null;
+  } catch {
+    return null;
+  }
 }
 
 /** The shell's last word, if it is whole, and when it was written. */

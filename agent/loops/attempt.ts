@@ -1,7 +1,6 @@
 // One execution from its start, or its adoption, to its recorded end. Ends it when told to; the first reason wins.
-import type { FinishedBy } from "../core/execution.ts";
 import { endingEvent, transition } from "../core/execution.ts";
-import type { EpochMs, Execution } from "../core/model.ts";
+import type { EpochMs, Execution, FinishedBy } from "../core/model.ts";
 import { parseProgress, saysTheSame } from "../core/progress.ts";
 import type { Clock, Logger, LogSizes, Process } from "../ports.ts";
 import { countdown } from "./countdown.ts";
@@ -57,9 +56,14 @@ export function createAttempt(running: Execution, deps: AttemptDeps): Attempt {
     if (reason === null) {
       reason = why;
       log.info("ending an execution", { batch: running.batch, id: running.id, reason });
+      process?.sayWhy(reason);
       process?.signal("SIGTERM");
     } else if (patienceMs >= killAfterMs || killed || ended) return;
     // The first reason wins, and so does the shorter patience: at shutdown nobody is there for a later kill.
+    killAfter(patienceMs);
+  }
+
+  function killAfter(patienceMs: number): void {
     cancelKill();
     cancelKill = clock.after(patienceMs, () => {
       killed = true;
@@ -111,6 +115,10 @@ export function createAttempt(running: Execution, deps: AttemptDeps): Attempt {
       return transition(execution, endingEvent({ kind: "lost", finishedAt: clock.now(), ...bytes }, reason));
     }
     process = deps.launch();
+    if (process.saidWhy !== null) {
+      reason = process.saidWhy; // an earlier agent was about to end it, and has sent its SIGTERM
+      killAfter(killAfterMs);
+    }
     if (process.pid !== null && process.pid !== execution.pid) {
       execution = { ...execution, pid: process.pid };
       deps.onSeen(execution);

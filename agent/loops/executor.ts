@@ -85,7 +85,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     if (stopping) return;
     const { name } = batch;
     const document = history.document(name);
-    const since = document?.lastDueAt ?? "";
+    const since = decision.before === null ? (document?.lastDueAt ?? "") : new Date(decision.before).toISOString();
     const coveredUntil = new Date(decision.coveredUntil).toISOString();
     // No await before all rows are in place: every write of the document from here on holds the mark and its rows.
     history.cover(name, coveredUntil, coveredUntil);
@@ -289,7 +289,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       return;
     }
     const { revision, commit, batch } = definition;
-    const execution = transition(queued, { kind: "start", at: now, revision, commit, boot: runner.boot });
+    const execution = { ...transition(queued, { kind: "start", at: now, revision, commit, boot: runner.boot }), timeoutMs: batch.timeoutMs };
     // Recorded before the process exists: whatever happens now, this due time is never started again.
     const recorded = history.save(execution).then(() => runner.turn());
     follow(execution, { recorded, launch: () => launch(execution, batch), timeoutMs: batch.timeoutMs, onUnrecorded: () => backOff(queued) });
@@ -349,7 +349,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     open.forEach(enter);
     for (const execution of open.filter(({ status }) => status === "running")) {
       log.info("taking over an execution", { batch: execution.batch, id: execution.id });
-      const timeoutMs = batchOf(execution.batch)?.timeoutMs ?? null;
+      const { timeoutMs = batchOf(execution.batch)?.timeoutMs ?? null } = execution; // what it was started with, whatever the batch is by now
       const ranMs = Math.max(0, clock.now() - Date.parse(execution.startedAt ?? ""));
       const launch = () => runner.adopt(execution);
       follow(execution, { recorded: null, launch, timeoutMs: timeoutMs === null ? null : timeoutMs - ranMs, onUnrecorded: () => undefined });

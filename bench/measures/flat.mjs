@@ -72,9 +72,9 @@ async function runMany(home, marks) {
       turn: () => Promise.resolve(),
       start(/** @type {any} */ { execution }) {
         mkdirSync(folder(execution.batch, execution.id), { recursive: true });
-        return { pid: 1, ended: Promise.resolve({ ...over, finishedAt: Date.now() }), signal: quiet, lingers: () => false };
+        return { pid: 1, ended: Promise.resolve({ ...over, finishedAt: Date.now() }), signal: quiet, sayWhy: quiet, saidWhy: null, lingers: () => false };
       },
-      adopt: () => ({ pid: null, ended: Promise.resolve({ ...over, finishedAt: Date.now() }), signal: quiet, lingers: () => false }),
+      adopt: () => ({ pid: null, ended: Promise.resolve({ ...over, finishedAt: Date.now() }), signal: quiet, sayWhy: quiet, saidWhy: null, lingers: () => false }),
     },
   });
   const names = [...definitions.keys()];

@@ -9,9 +9,9 @@ const deadline = 10 * minute;
 // t0 is 12:00:00; the batch is due every minute, and all up to t0 is accounted for.
 const rows: { name: string; now: number; covered?: number; cron?: string; deadlineMs?: number; offsetMs?: number; want: object }[] = [
   { name: "not due yet", now: at(0.5), want: { start: null, missed: null, next: at(1) } },
-  { name: "on time", now: at(1) + 13, want: { start: at(1), missed: null, coveredUntil: at(1), next: at(2) } },
+  { name: "on time", now: at(1) + 13, want: { start: at(1), before: null, missed: null, coveredUntil: at(1), next: at(2) } },
   { name: "a busy moment late is on time", now: at(1) + 4_000, want: { start: at(1), missed: null } },
-  { name: "asleep for three: the latest runs, the gap is told whole", now: at(3) + 20_000, want: { start: at(3), missed: { from: at(1), to: at(3), count: 3 }, next: at(4) } },
+  { name: "asleep for three: the latest runs, the gap is told whole", now: at(3) + 20_000, want: { start: at(3), before: at(2), missed: { from: at(1), to: at(3), count: 3 }, next: at(4) } },
   { name: "asleep for one", now: at(1) + 30_000, want: { start: at(1), missed: { from: at(1), to: at(1), count: 1 } } },
   { name: "past the deadline nothing runs", now: at(1) + 30_000, deadlineMs: 20_000, want: { start: null, missed: { count: 1 }, coveredUntil: at(1) } },
   { name: "deadline 0: on time still runs", now: at(1) + 50, deadlineMs: 0, want: { start: at(1), missed: null } },

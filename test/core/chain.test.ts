@@ -63,6 +63,16 @@ describe("planFollowUps", () => {
     expect(plans(fanIn, a, [a]).map(({ batch: name }) => name)).toEqual(want);
   });
 
+  test("what answers a failure of what it comes after too is started once", () => {
+    const a = row("a", "failed");
+    for (const independent of [false, true]) {
+      const batches = [batch({ name: "a" as BatchName, onFailure: "c" }), make("c", { after: ["a"], independent })];
+      expect(plans(batches, a, [a])).toMatchObject([{ batch: "c", kind: "onFailure", refused: null }]);
+      const well = row("a", "succeeded");
+      expect(plans(batches, well, [well])).toMatchObject([{ batch: "c", kind: "after" }]);
+    }
+  });
+
   test("a disabled or invalid batch leaves no row", () => {
     const a = row("a", "succeeded");
     expect(plans([root, make("b", { after: ["a"], enabled: false }), make("alert")], a, [a])).toEqual([]);
@@ -83,13 +93,14 @@ describe("permitOwnTime: after with cron", () => {
     { name: "succeeded since", given: [at(1, "succeeded")], want: "start" },
     { name: "failed since", given: [at(1, "failed")], want: "previous-failed" },
     { name: "failed since, independent", given: [at(1, "failed")], independent: true, want: "start" },
-    { name: "aborted since", given: [at(1, "aborted")], want: "previous-aborted" },
+    { name: "aborted since", given: [at(1, "aborted", { reason: "deadline" })], want: "previous-aborted" },
     { name: "failed, then succeeded", given: [at(1, "failed"), at(2, "succeeded")], want: "start" },
     { name: "succeeded, then failed", given: [at(1, "succeeded"), at(2, "failed")], want: "previous-failed" },
     { name: "still running", given: [at(1, "running")], want: "previous-not-run" },
     { name: "a newer run of it still running", given: [at(1, "succeeded"), at(2, "running")], want: "previous-not-run" },
     { name: "a retry pending", given: [at(1, "failed"), at(2, "queued")], want: "previous-not-run" },
     { name: "independent waives success, not having run", given: [], independent: true, want: "previous-not-run" },
+    { name: "a start that was left out while it ran is no run", given: [at(1, "succeeded"), at(2, "aborted", { reason: "overlap" })], want: "start" },
     { name: "a gap's row is no run", given: [at(1, "succeeded"), at(2, "aborted", { reason: "missed" })], want: "start" },
   ];
   test.each(rows)("$name → $want", ({ given, independent = false, want }) => {

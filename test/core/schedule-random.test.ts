@@ -121,7 +121,7 @@ test.each(changes)("%s around %s", (zone, at) => {
       const first = want.find((t) => t > after);
       if (first !== undefined) expect(nextDue(schedule, after)).toBe(first);
       const inside = want.filter((t) => t > after && t <= upTo);
-      const wanted = inside.length === 0 ? null : { first: inside[0], last: inside.at(-1), count: inside.length };
+      const wanted = inside.length === 0 ? null : { first: inside[0], before: inside.at(-2) ?? null, last: inside.at(-1), count: inside.length };
       if (upTo < from + 4 * day) expect(dueBetween(schedule, after, upTo)).toEqual(wanted);
     }
   }

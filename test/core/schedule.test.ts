@@ -182,9 +182,9 @@ describe("dueBetween", () => {
   const at = Date.parse("2026-11-24T12:00:00.000Z");
   test.each([
     { pattern: "* * * * *", from: at, to: at + 59_999, want: null },
-    { pattern: "* * * * *", from: at, to: at + 60_000, want: { first: at + 60_000, last: at + 60_000, count: 1 } },
-    { pattern: "* * * * *", from: at, to: at + 3_600_000, want: { first: at + 60_000, last: at + 3_600_000, count: 60 } },
-    { pattern: "* * * * * *", from: at, to: at + 366 * 86_400_000 + 500, want: { first: at + 1_000, last: at + 366 * 86_400_000, count: 100_000 } },
+    { pattern: "* * * * *", from: at, to: at + 60_000, want: { first: at + 60_000, before: null, last: at + 60_000, count: 1 } },
+    { pattern: "* * * * *", from: at, to: at + 3_600_000, want: { first: at + 60_000, before: at + 3_540_000, last: at + 3_600_000, count: 60 } },
+    { pattern: "* * * * * *", from: at, to: at + 366 * 86_400_000 + 500, want: { first: at + 1_000, before: at + 366 * 86_400_000 - 1_000, last: at + 366 * 86_400_000, count: 100_000 } },
     { pattern: "0 0 1 1 *", from: at, to: at + 86_400_000, want: null },
   ])("$pattern to $to", ({ pattern, from, to, want }) => expect(dueBetween(scheduleOf(pattern), from, to)).toEqual(want));
 });

@@ -12,6 +12,11 @@ test("the last day holds what was at work in it, at least in part", () => {
   expect(lastDay([old, overlapping, fresh, execution({ status: "queued" })], t0)).toEqual([overlapping, fresh]);
 });
 
+test("the last day holds what has been at work since before it, whatever came and went meanwhile", () => {
+  const [running, skipped, fresh] = [execution({ status: "running", createdAt: at(-48 * hour), startedAt: at(-48 * hour) }), execution({ status: "aborted", createdAt: at(-36 * hour), finishedAt: at(-36 * hour) }), ran(-hour, -minute)];
+  expect(lastDay([running, skipped, fresh], t0)).toEqual([running, fresh]);
+});
+
 test("the busiest first", () => {
   const batches = [
     { name: "idle", executions: [] },

@@ -32,6 +32,21 @@ test("timeout and replace work on what was taken over, and its signal is told", 
   for (const { pid } of [slow, newest]) expect(isAlive(pid ?? 0)).toBe(false);
 });
 
+test("what was taken over keeps the timeout that it was started with, whatever its batch is by now", async () => {
+  const place = workplace();
+  place.put("gone", `${everySecond}timeout: 5s\n`, "sleep 300\n");
+  place.put("shorter", `${everySecond}timeout: 1h\n`, "sleep 300\n");
+  let agent = await startAgent(place);
+  const [gone, shorter] = [await running(agent, "gone"), await running(agent, "shorter")];
+  await agent.exit("SIGKILL");
+  place.drop("gone");
+  place.put("shorter", 'cron: "@yearly"\ntimeout: 1s\n', null);
+  agent = await startAgent(place);
+  await eventually(async () => (await one(agent, gone.id)).status === "failed");
+  expect(await one(agent, gone.id)).toMatchObject({ reason: "timeout" });
+  expect(await one(agent, shorter.id)).toMatchObject({ status: "running" });
+});
+
 test("shutdown ends what was taken over, as it ends its own", async () => {
   const place = workplace();
   place.put("long", everySecond, "sleep 300\n");

@@ -1,8 +1,9 @@
 // The end of the agent: with a thousand waiting, with scripts that shrug off signals, at once by a second signal.
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync } from "node:fs";
+import { existsSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
 import { isAlive, startAgent, workplace } from "../helpers/agent.ts";
 import { recordedRows } from "../helpers/ledger.ts";
@@ -47,6 +48,37 @@ test("a second signal leaves at once, and what ran is taken over by the next age
   expect(await agent.json(`/api/executions/${id}`)).toMatchObject({ status: "running", pid });
   await agent.exit("SIGINT");
   expect(isAlive(pid ?? 0)).toBe(false);
+});
+
+test("what the agent was ending when it died has not succeeded, and what follows it does not run", async () => {
+  const place = workplace();
+  place.put("load", 'cron: "* * * * * *"\n', 'trap "sleep 2; echo half; exit 0" TERM; touch "$BATCH_STATE_DIR/ready"; while :; do sleep 0.1; done\n');
+  place.put("report", "after: load\n", "cat\n");
+  let agent = await startAgent(place, ["--grace", "0s"]);
+  const { id } = await eventually(async () => existsSync(join(place.data, "batches/load/state/ready")) && (await agent.executions("?batch=load&status=running"))[0]);
+  agent.child.kill("SIGINT");
+  await eventually(() => existsSync(join(place.data, "batches/load/executions", id, "ending")));
+  await agent.exit("SIGKILL");
+  place.drop("load");
+  place.put("load", 'cron: "@yearly"\n', "true\n");
+  agent = await startAgent(place);
+  const ended = await eventually(async () => (await agent.executions("?batch=load")).find((row) => row.id === id && row.status !== "running"));
+  expect(ended).toMatchObject({ status: "aborted", reason: "shutdown" });
+  expect(await eventually(async () => (await agent.executions("?batch=report"))[0])).toMatchObject({ status: "aborted", reason: "previous-aborted" });
+});
+
+test("from the signal on nothing is started, whatever the agent is waiting for", async () => {
+  const place = workplace();
+  place.put("tick", 'cron: "* * * * * *"\n', "true\n");
+  execFileSync("git", ["init", "-q", place.batches]);
+  const agent = await startAgent(place, ["--resync", "1s"]);
+  await eventually(async () => (await agent.executions("?status=succeeded")).length > 0);
+  writeFileSync(join(place.batches, ".git/index.lock"), ""); // git is at work: the look over everything waits for it
+  await sleep(1_500);
+  const at = Date.now();
+  expect(await agent.exit("SIGTERM")).toEqual({ code: 0, signal: null });
+  expect(Date.now() - at).toBeLessThan(5_000);
+  expect(recordedRows(place.data).filter(({ startedAt }) => startedAt != null && Date.parse(startedAt) > at + 300)).toEqual([]);
 });
 
 test("a signal that comes while the agent starts ends it in order, its lock given back", async () => {

@@ -40,7 +40,7 @@ export async function setUp(options: { maxParallel?: number; batches?: Batch[]; 
     baseEnv: { PATH: "/bin" },
   });
   function due(at: number, one = batch(), missed: { from: number; to: number; count: number } | null = null, start: number | null = at): void {
-    executor.due(one, { start, missed, coveredUntil: at, next: null });
+    executor.due(one, { start, before: null, missed, coveredUntil: at, next: null });
   }
   const rows = (name = "report") => history.document(name)?.executions ?? [];
   const started = (count: number) => eventually(() => runner.orders.length >= count);

@@ -59,7 +59,7 @@ export function fakeRunner(clock: Clock): FakeRunner {
   const ends: ((ending: ProcessEnding) => void)[] = [];
   function launch(): Process {
     const ended = new Promise<ProcessEnding>((done) => ends.push(done));
-    return { pid: 1_000 + ends.length, ended, signal: (name) => void signals.push(name), lingers: () => false };
+    return { pid: 1_000 + ends.length, ended, signal: (name) => void signals.push(name), sayWhy: () => undefined, saidWhy: null, lingers: () => false };
   }
   return {
     orders,

@@ -203,7 +203,7 @@ test("logs of rows that a write which failed has dropped go once it is made up f
 test.each(["replaced", "shutdown"] as const)("one that has ended by itself is not %s while its logs are measured", async (reason) => {
   const clock = fakeClock(t0);
   let end: (ending: ProcessEnding) => void = () => undefined;
-  const process: Process = { pid: 1, ended: new Promise((done) => (end = done)), signal: () => undefined, lingers: () => false };
+  const process: Process = { pid: 1, ended: new Promise((done) => (end = done)), signal: () => undefined, sayWhy: () => undefined, saidWhy: null, lingers: () => false };
   let measured: (sizes: LogSizes & { cut: boolean }) => void = () => undefined;
   const measuring = new Promise<LogSizes & { cut: boolean }>((done) => (measured = done));
   const attempt = createAttempt(execution({ status: "running" }), {
