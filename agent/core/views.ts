@@ -29,7 +29,7 @@ export function looksSame(a: Execution, b: Execution): boolean {
 /** A batch as the API shows it. `next`: coming starts, ISO. */
 export function batchView(status: BatchStatus, document: Readonly<BatchDocument> | undefined, next: readonly string[]) {
   const executions = document?.executions ?? [];
-  const last = executions.at(-1);
+  const last = lastOf(executions);
   return {
     name: status.name,
     state: status.state,
@@ -42,6 +42,11 @@ export function batchView(status: BatchStatus, document: Readonly<BatchDocument>
     stats: statsView(executions),
     problems: status.problems.map(problemView),
   };
+}
+
+/** The last one, but for starts that were left out while it ran: they would hide how it ended. `executions` oldest first. */
+export function lastOf(executions: readonly Execution[]): Execution | undefined {
+  return executions.findLast(({ reason }) => reason !== "overlap") ?? executions.at(-1);
 }
 
 /** All of a run, and how it stands. */

@@ -2,7 +2,7 @@
 import type { Context } from "hono";
 import type { BatchStatus, Execution } from "../core/model.ts";
 import { estimatedEnd } from "../core/usual.ts";
-import { batchView, executionView, type ExecutionView } from "../core/views.ts";
+import { batchView, executionView, lastOf, type ExecutionView } from "../core/views.ts";
 import type { AppDeps } from "./app.ts";
 import { HttpProblem } from "./problem.ts";
 
@@ -37,7 +37,7 @@ export function createReader({ catalog, history, logs }: Pick<AppDeps, "catalog"
   async function viewOf(status: BatchStatus) {
     const document = history.document(status.name);
     const view = batchView(status, document, catalog.next(status.name, nextShown));
-    const last = document?.executions.at(-1);
+    const last = lastOf(document?.executions ?? []);
     return last?.status === "running" ? { ...view, lastExecution: await live(last) } : view;
   }
 
