@@ -106,7 +106,7 @@ export async function startAgent(
     let follower: Follower | null = null;
     const unpack = createUnpacker(join(dataDir, "revisions"), { entries: config.archiveEntries, bytes: config.archiveBytes });
     const shownAs: { shownAs?: string } = config.git === null ? {} : { shownAs: config.git.path || "." };
-    await clearLeftovers(dataDir);
+    await clearLeftovers(dataDir, log);
     const except = realpathSync.native(dataDir);
     const source = createSource(dir, { unpack, quietMs: archiveQuietMs, except, ...shownAs });
     const stored = (home: string) => createSource(home, { limits: unlimited });

@@ -47,7 +47,7 @@ export function createUnpacker(home: string, limits: ArchiveLimits): OpenArchive
 async function makeFolder(home: string): Promise<string> {
   try {
     await mkdir(home, { recursive: true });
-    return await mkdtemp(join(home, `.staging-${process.pid}-archive-`));
+    return await mkdtemp(join(home, ".staging-archive-"));
   } catch (error) {
     throw new StoreError("unpack into", home, error, roomHint);
   }

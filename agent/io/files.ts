@@ -1,6 +1,6 @@
 // File mechanics that several adapters share: walking and hashing a batch's tree. No policy.
 import { createHash } from "node:crypto";
-import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readFileSync, realpathSync, statSync, type Dirent } from "node:fs";
+import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readFileSync, readSync, realpathSync, statSync, type Dirent } from "node:fs";
 import { chmod, open, opendir, readdir, rm } from "node:fs/promises";
 import { join, sep } from "node:path";
 
@@ -201,10 +201,13 @@ function readSmall(path: string): Uint8Array {
 export function readPlain(path: string, most: number): string {
   const file = openSync(path, readFlags);
   try {
-    const info = fstatSync(file);
-    if (!info.isFile()) throw new Error("it is not a file");
-    if (info.size > most) throw new Error(`it is larger than ${most} bytes`);
-    return readFileSync(file, "utf8");
+    if (!fstatSync(file).isFile()) throw new Error("it is not a file");
+    // Its size says nothing: it may grow, and those of /proc are all 0 and may have no end.
+    const buffer = Buffer.allocUnsafe(most + 1);
+    let length = 0;
+    for (let read = -1; read !== 0 && length <= most; length += read) read = readSync(file, buffer, length, buffer.length - length, null);
+    if (length > most) throw new Error(`it is larger than ${most} bytes`);
+    return buffer.toString("utf8", 0, length);
   } finally {
     closeSync(file);
   }

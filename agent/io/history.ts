@@ -15,6 +15,8 @@ import { breathe, errorCode, removeTree } from "./files.ts";
 const trash = ".trash-";
 /** Begins the name of a document that was set aside. */
 const corrupt = "history.json.corrupt-";
+/** So many of one batch are told, the newest; a disk that goes bad may leave one at each start. */
+const mostAside = 10;
 const retryMs = 1_000;
 /** Trouble of the whole disk, not of one file: trying the next document is no use. */
 const ofTheDisk = ["ENOSPC", "EROFS", "EDQUOT", "EIO"];
@@ -55,13 +57,17 @@ export async function openHistory(
   const home = join(dataDir, "batches");
   const keepers = new Map<string, Keeper>();
   const ledger = createLedger();
-  const aside = new Map<string, Problem>();
+  const aside: Problem[] = [];
   let retrying = false;
   let lastTried: Keeper | null = null;
 
-  await mkdir(home, { recursive: true }).catch((error: unknown) => {
+  try {
+    await mkdir(home, { recursive: true });
+    // Also for what an earlier agent made in them and died before it was on disk.
+    await Promise.all([dataDir, home].map(syncFolder));
+  } catch (error) {
     throw new StoreError("make", home, error, "the data folder must be writable; choose another with --data");
-  });
+  }
   for (const entry of readdirSync(home, { withFileTypes: true })) {
     if (!entry.isDirectory()) continue;
     const { name } = entry;
@@ -70,7 +76,7 @@ export async function openHistory(
       continue;
     }
     await breathe();
-    for (const file of readdirSync(join(home, name))) if (file.startsWith(corrupt)) tellAside(name, join(home, name, file), null);
+    for (const file of asideIn(join(home, name))) tellAside(name, file, null);
     const document = readDocument(join(home, name, "history.json"), name as BatchName);
     if (document !== null) keepers.set(name, keep(document, true));
   }
@@ -89,6 +95,15 @@ export async function openHistory(
     return null;
   }
 
+  function asideIn(folder: string): string[] {
+    try {
+      const files = readdirSync(folder).filter((file) => file.startsWith(corrupt));
+      return files.sort().slice(-mostAside).map((file) => join(folder, file));
+    } catch (error) {
+      throw new StoreError("read", folder, error, "all of the data folder must be the agent's user's to read and write");
+    }
+  }
+
   function setAside(path: string, name: BatchName, reason: string): void {
     const file = `${join(dirname(path), corrupt)}${new Date(clock.now()).toISOString().replaceAll(":", "-")}`;
     try {
@@ -104,7 +119,7 @@ export async function openHistory(
     const message = `the history of ${name} ${reason === null ? "could not be read" : `cannot be read (${reason})`}; it was set aside`;
     const hint = "the batch goes on from now, with a new history; its logs are still there. Once looked at, delete the file";
     const problem: Problem = { batch: name, file, line: null, column: null, path: null, code: "history-corrupt", message, hint };
-    aside.set(name, problem);
+    aside.push(problem);
     return problem;
   }
 
@@ -117,7 +132,7 @@ export async function openHistory(
       read: () => Promise.resolve(document),
       async write(data: BatchDocument) {
         const text = serialize(data);
-        mkdirSync(folder, { recursive: true });
+        if (mkdirSync(folder, { recursive: true }) !== undefined) placed = false;
         await Promise.all([writeDurably(path, text), placed ? null : syncFolder(home)]);
         placed = true;
       },
@@ -275,7 +290,7 @@ export async function openHistory(
       await clear(gone);
     },
     trouble: () => [...keepers.values()].find((keeper) => keeper.failure !== null)?.failure ?? null,
-    problems: () => [...aside.values()].filter(({ file }) => file !== null && existsSync(file)),
+    problems: () => aside.filter(({ file }) => file !== null && existsSync(file)),
     newestId: ledger.newestId,
     async flush() {
       const pending = [...keepers.values()].flatMap((keeper) => keeper.next ?? keeper.writing ?? (keeper.failure !== null ? write(keeper) : []));

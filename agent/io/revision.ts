@@ -1,11 +1,11 @@
 // Immutable copies of batch folders under data/revisions/<digest>/, shared by equal content.
-import { createHash } from "node:crypto";
+import { createHash, randomUUID } from "node:crypto";
 import { chmodSync, closeSync, createReadStream, existsSync, fchmodSync, mkdirSync, openSync, realpathSync, renameSync, writeFileSync } from "node:fs";
 import { mkdir, readdir, readFile, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { BatchName, Folder, Revision } from "../core/model.ts";
 import { InvariantError, StoreError } from "../errors.ts";
-import type { BatchSource, RevisionFile, Revisions } from "../ports.ts";
+import type { BatchSource, Logger, RevisionFile, Revisions } from "../ports.ts";
 import { syncFile, syncFolder } from "./durable.ts";
 import { errorCode, hashTree, removeTree, unlimited, walkTree, type OpenArchive, type Tree, type TreeFile } from "./files.ts";
 
@@ -18,13 +18,12 @@ import { errorCode, hashTree, removeTree, unlimited, walkTree, type OpenArchive,
 export function createRevisions(dataDir: string, root: string, sourceOf: (root: string) => BatchSource, unpack?: OpenArchive): Revisions {
   const home = join(dataDir, "revisions");
   const stored = sourceOf(home);
-  let staged = 0;
 
   const exists = (revision: string) => existsSync(join(home, revision));
 
   async function store(folder: Folder): Promise<boolean> {
     if (exists(folder.digest)) return true;
-    const staging = join(home, `.staging-${process.pid}-${staged++}`);
+    const staging = join(home, `.staging-${randomUUID()}`); // in containers every agent has pid 1
     try {
       mkdirSync(staging, { recursive: true });
       if (folder.files !== undefined) await writeOut(folder.files, staging);
@@ -89,7 +88,7 @@ export function createRevisions(dataDir: string, root: string, sourceOf: (root: 
     const candidates = (await readdir(home).catch(() => [])).filter((entry) => !wanted.has(entry as Revision));
     let gone = 0;
     for (const entry of candidates) {
-      const trash = join(home, `.trash-${entry}`);
+      const trash = join(home, `.trash-${entry}-${randomUUID()}`); // one that could not be deleted may still lie there
       if (entry.startsWith(".") || inUse().has(entry as Revision)) continue;
       // At once with the question, so that nothing can take it into use in between.
       renameSync(join(home, entry), trash);
@@ -103,13 +102,15 @@ export function createRevisions(dataDir: string, root: string, sourceOf: (root: 
 }
 
 /**
- * Deletes what an earlier agent was in the middle of: its pid may be this one's, as in a container, and what it left would be taken
- * for our own. Call it under the lock, before anything is stored or unpacked.
+ * Deletes what an earlier agent was in the middle of. Call it under the lock, before anything is stored or unpacked. What cannot be
+ * deleted is said and stays: nothing else will ever have its name.
  */
-export async function clearLeftovers(dataDir: string): Promise<void> {
+export async function clearLeftovers(dataDir: string, log: Logger): Promise<void> {
   const home = join(dataDir, "revisions");
   for (const entry of await readdir(home).catch(() => [])) {
-    if (entry.startsWith(".staging-") || entry.startsWith(".trash-")) await removeTree(join(home, entry));
+    if (!entry.startsWith(".staging-") && !entry.startsWith(".trash-")) continue;
+    const path = join(home, entry);
+    await removeTree(path).catch((error: unknown) => log.warn("a folder cannot be deleted", { path, error: String(error) }));
   }
 }
 

@@ -10,6 +10,7 @@ import { createUnpacker } from "../../agent/io/archive.ts";
 import { clearLeftovers, createRevisions } from "../../agent/io/revision.ts";
 import { createSource } from "../../agent/io/source.ts";
 import { createWatch } from "../../agent/io/watch.ts";
+import { canMount, smallDisk } from "../helpers/disk.ts";
 import { quietLog } from "../helpers/quiet.ts";
 import { eventually, temporaryFolder } from "../helpers/tmp.ts";
 
@@ -258,8 +259,34 @@ describe("revisions", () => {
     await revisions.store(folder);
     write(join(data, "revisions"), { [`.staging-${process.pid}-0/lib/of-another`]: "1", [`.staging-${process.pid}-archive-x/y`]: "1", ".trash-abc/x": "1" });
     chmodSync(join(data, `revisions/.staging-${process.pid}-0/lib`), 0o555);
-    await clearLeftovers(data);
+    await clearLeftovers(data, quietLog());
     expect(readdirSync(join(data, "revisions"))).toEqual([folder.digest]);
+  });
+
+  test.skipIf(!canMount)("a leftover that cannot be deleted is said, and keeps no agent from starting", async () => {
+    const disk = smallDisk();
+    write(disk.path, { "revisions/.staging-a/x": "1", "revisions/.trash-b/x": "1" });
+    disk.remount("ro");
+    const log = quietLog();
+    await clearLeftovers(disk.path, log);
+    expect(log.said.map(({ level, fields }) => ({ level, ...fields }))).toMatchObject([".staging-a", ".trash-b"].map((name) => ({ level: "warn", path: join(disk.path, "revisions", name) })));
+  });
+
+  test("two agents with one pid that both hold the folder for a moment, as in containers, do not mix their batches", async () => {
+    const { root, data, revisions } = setUp();
+    for (const name of ["a", "b"]) write(join(root, name), { [`${name}.csv`]: `${name}\n`.repeat(100_000) }); // too large to be stored as it was read
+    const [a, b] = [await folderOf(root, "a"), await folderOf(root, "b")];
+    expect(await Promise.all([revisions.store(a), createRevisions(data, root, createSource).store(b)])).toEqual([true, true]);
+    for (const { digest } of [a, b]) expect(await revisions.load(digest, "a" as BatchName)).toMatchObject({ digest });
+  });
+
+  test("what could not be deleted once is not in the way when the same content is collected again", async () => {
+    const { root, data, revisions } = setUp();
+    const { digest } = await folderOf(root, "a");
+    write(join(data, "revisions"), { [`.trash-${digest}/.nfs1`]: "open" });
+    await revisions.store(await folderOf(root, "a"));
+    expect(await revisions.collect(() => new Set())).toBe(1);
+    expect(existsSync(revisions.path(digest))).toBe(false);
   });
 });
 

@@ -1,6 +1,6 @@
 import { chmod, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, test } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { BatchName, Execution } from "../../agent/core/model.ts";
 import { createIds, systemClock } from "../../agent/io/clock.ts";
 import { openHistory } from "../../agent/io/history.ts";
@@ -10,6 +10,13 @@ import { quietLog } from "../helpers/quiet.ts";
 import { eventually, temporaryFolder } from "../helpers/tmp.ts";
 
 const report = "report" as BatchName;
+
+/** Folders that were asked of the disk; the real thing does it. */
+const synced = vi.hoisted(() => [] as string[]);
+vi.mock(import("../../agent/io/durable.ts"), async (original) => {
+  const real = await original();
+  return { ...real, syncFolder: (path) => (synced.push(path), real.syncFolder(path)) };
+});
 
 async function open(data: string) {
   const log = quietLog();
@@ -96,6 +103,32 @@ describe("history", () => {
     expect((await open(data)).history.problems()).toMatchObject([{ code: "history-corrupt", message: "the history of report could not be read; it was set aside" }]);
     for (const { file } of again.problems()) await rm(file ?? "", { recursive: true });
     expect(again.problems()).toEqual([]);
+  });
+
+  test("all that were set aside are told, of many the newest, each until it is deleted", async () => {
+    const data = temporaryFolder();
+    const folder = join(data, "batches/report");
+    await mkdir(folder, { recursive: true });
+    const names = Array.from({ length: 12 }, (_, i) => `history.json.corrupt-2026-01-${10 + i}T00-00-00.000Z`);
+    for (const name of names) await writeFile(join(folder, name), "");
+    const { history } = await open(data);
+    const told = () => history.problems().map(({ file }) => file);
+    expect(told()).toEqual(names.slice(-10).map((name) => join(folder, name)));
+    await rm(join(folder, names.at(-1) ?? ""));
+    expect(told()).toEqual(names.slice(-10, -1).map((name) => join(folder, name)));
+  });
+
+  test("the folder of all is on disk once a batch's folder has come into it, and asked for no more than that", async () => {
+    const data = temporaryFolder();
+    const home = join(data, "batches");
+    const syncedIn = async (work: () => Promise<unknown>) => (await work(), synced.splice(0));
+    synced.length = 0;
+    const { history } = await open(data);
+    expect(synced.splice(0)).toEqual([data, home]); // what an earlier agent made may not be there yet
+    expect(await syncedIn(() => history.save(execution()))).toEqual([home]);
+    expect(await syncedIn(() => history.save(execution()))).toEqual([]);
+    await rm(join(home, "report"), { recursive: true });
+    expect(await syncedIn(() => history.save(execution()))).toEqual([home]);
   });
 
   test("a leftover of a write that was cut short is no harm", async () => {

@@ -1,6 +1,6 @@
 // Real bash, real files, real signals.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Execution } from "../../agent/core/model.ts";
@@ -82,6 +82,7 @@ describe("start", () => {
     { name: "a missing envFile", order: { envFiles: ["/nowhere/secrets.env"] }, message: /envFile \/nowhere\/secrets.env/ },
     { name: "an envFile that is a folder", order: { envFiles: ["/"] }, message: /envFile \/ cannot be used/ },
     { name: "an envFile that has no end", order: { envFiles: ["/dev/zero"] }, message: /envFile \/dev\/zero cannot be used: it is not a file/ },
+    { name: "an envFile that says it is empty and has no end", order: { envFiles: ["/proc/self/pagemap"] }, message: /envFile \/proc\/self\/pagemap cannot be used/ },
     { name: "no bash on the PATH", order: { baseEnv: { PATH: "/nowhere" } }, message: /bash is not on the agent's PATH/ },
     { name: "no revision", order: { cwd: "/nowhere" }, message: /revision .* is gone/ },
   ];
@@ -98,6 +99,17 @@ describe("start", () => {
     execFileSync("mkfifo", [pipe]);
     const ending = await runner.start({ ...order, envFiles: [pipe] }).ended;
     expect(ending).toMatchObject({ kind: "spawn", message: `envFile ${pipe} cannot be used: it is not a file` });
+  });
+
+  test("an envFile may be 1 MiB and no byte more", async () => {
+    const { runner, order, data, read } = setUp('echo "${#LONG}"');
+    const long = join(data, "long.env");
+    writeFileSync(long, "LONG=1\n".padEnd(1024 * 1024, "#"));
+    expect(await runner.start({ ...order, envFiles: [long] }).ended).toMatchObject({ kind: "exit", exitCode: 0 });
+    expect(read("stdout.log")).toBe("1\n");
+    appendFileSync(long, "#");
+    const ending = await runner.start({ ...order, envFiles: [long] }).ended;
+    expect(ending).toMatchObject({ kind: "spawn", message: `envFile ${long} cannot be used: it is larger than 1048576 bytes` });
   });
 
   test("an envFile with a line that is none is told by its line, and nothing of it is", async () => {
