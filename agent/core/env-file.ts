@@ -14,6 +14,7 @@ export function parseEnvFile(text: string): { env: Record<string, string> } | Pi
   for (let at = 0; at < lines.length; at++) {
     const line = lines[at] as string;
     if (/^[ \t]*(#|$)/.test(line)) continue;
+    if (line.includes("\0")) return { line: at + 1 }; // what no environment can carry, Node would refuse by showing it
     const [, name, raw] = assignment.exec(line) ?? [];
     if (name === undefined || raw === undefined) return { line: at + 1 };
     const value = quoted(raw);
@@ -22,6 +23,7 @@ export function parseEnvFile(text: string): { env: Record<string, string> } | Pi
       continue;
     }
     const end = lastLineOf(raw, lines, at);
+    if (end !== null && lines.slice(at, end + 1).some((part) => part.includes("\0"))) return { line: at + 1 };
     env[name] = end === null ? uncommented(raw).trimEnd() : (quoted([raw, ...lines.slice(at + 1, end + 1)].join("\n")) ?? "");
     at = end ?? at;
   }

@@ -24,6 +24,8 @@ test.each([
   { text: "garbage line\nA=1\n", line: 1 },
   { text: "A=1\n\nB\n", line: 3 },
   { text: "=x\n", line: 1 },
+  { text: "A=1\nB=hunter2\0x\n", line: 2 },
+  { text: 'A=1\nB="hunter2\n\0x"\n', line: 2 },
   { text: "1A=x\n", line: 1 },
   { text: "A B=x\n", line: 1 },
 ])("$text is told with its line", ({ text, line }) => {
