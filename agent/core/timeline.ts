@@ -32,13 +32,11 @@ export interface Foreseen {
 /** Executions that lie within the 24 hours before `now`, at least in part; `executions` oldest first. */
 export function lastDay(executions: readonly Execution[], now: EpochMs): Execution[] {
   const since = new Date(now - dayMs).toISOString();
-  const recent: Execution[] = [];
-  for (const execution of executions.toReversed()) {
-    // What began before may still run.
-    if ((execution.finishedAt ?? "9") < since && execution.createdAt < since) continue;
-    if (execution.startedAt !== null || execution.status === "aborted") recent.push(execution);
-  }
-  return recent.reverse();
+  // All are looked at: what began before may still run.
+  return executions.filter(({ startedAt, finishedAt, createdAt, status }) => {
+    const isOver = (finishedAt ?? "9") < since && createdAt < since;
+    return !isOver && (startedAt !== null || status === "aborted");
+  });
 }
 
 /** Names with the most time at work in the last day first; those that only have a coming start after them. */

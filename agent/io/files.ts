@@ -3,6 +3,7 @@ import { createHash } from "node:crypto";
 import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readFileSync, readSync, realpathSync, statSync, type Dirent } from "node:fs";
 import { chmod, open, opendir, readdir, rm } from "node:fs/promises";
 import { join, sep } from "node:path";
+import type { Logger } from "../ports.ts";
 
 /** Code of a file system error (`ENOENT`), or "" for anything else. */
 export function errorCode(error: unknown): string {
@@ -244,4 +245,9 @@ export async function removeTree(folder: string): Promise<void> {
   }
   await chmod(folder, 0o755).catch(() => undefined);
   await rm(folder, { recursive: true, force: true });
+}
+
+/** The same, where nothing is to wait for it: what cannot be deleted, as a script may have left it, is said and stays. */
+export async function clearTree(folder: string, log: Logger): Promise<void> {
+  await removeTree(folder).catch((error: unknown) => log.warn("a folder cannot be deleted", { path: folder, error: String(error) }));
 }

@@ -9,7 +9,7 @@ import type { BatchDocument, BatchName, Execution, ExecutionId, Problem, RunId }
 import { StoreError } from "../errors.ts";
 import type { Clock, History, Logger } from "../ports.ts";
 import { syncFolder, writeDurably } from "./durable.ts";
-import { breathe, errorCode, removeTree } from "./files.ts";
+import { breathe, clearTree, errorCode } from "./files.ts";
 
 /** Begins the name of a folder that is on its way out; no batch has such a name. */
 const trash = ".trash-";
@@ -72,7 +72,7 @@ export async function openHistory(
     if (!entry.isDirectory()) continue;
     const { name } = entry;
     if (name.startsWith(trash)) {
-      await clear(join(home, name));
+      await clearTree(join(home, name), log);
       continue;
     }
     await breathe();
@@ -227,14 +227,9 @@ export async function openHistory(
     await removeFolders(document.name, ids);
   }
 
-  /** What cannot be deleted, as a script may have left it, is said and stays: nothing else waits for it. */
-  async function clear(folder: string): Promise<void> {
-    await removeTree(folder).catch((error: unknown) => log.warn("a folder cannot be deleted", { path: folder, error: String(error) }));
-  }
-
   async function removeFolders(name: BatchName, ids: readonly ExecutionId[]): Promise<void> {
     for (const id of ids) {
-      await clear(join(home, name, "executions", id));
+      await clearTree(join(home, name, "executions", id), log);
     }
   }
 
@@ -273,7 +268,7 @@ export async function openHistory(
       const inFolder = await readdir(folder).catch(() => []);
       if (inFolder.some((entry) => entry.startsWith(corrupt))) return 0; // somebody may want to look at its logs
       const strays = (await readdir(join(folder, "executions")).catch(() => [])).filter((id) => ledger.find(id) === undefined);
-      for (const id of strays) await clear(join(folder, "executions", id));
+      for (const id of strays) await clearTree(join(folder, "executions", id), log);
       return strays.length;
     },
     async forget(name) {
@@ -287,7 +282,7 @@ export async function openHistory(
       await rename(join(home, name), gone).catch((error: unknown) => {
         if (errorCode(error) !== "ENOENT") throw error;
       });
-      await clear(gone);
+      await clearTree(gone, log);
     },
     trouble: () => [...keepers.values()].find((keeper) => keeper.failure !== null)?.failure ?? null,
     problems: () => aside.filter(({ file }) => file !== null && existsSync(file)),

@@ -7,7 +7,7 @@ import type { BatchName, Folder, Revision } from "../core/model.ts";
 import { InvariantError, StoreError } from "../errors.ts";
 import type { BatchSource, Logger, RevisionFile, Revisions } from "../ports.ts";
 import { syncFile, syncFolder } from "./durable.ts";
-import { errorCode, hashTree, removeTree, unlimited, walkTree, type OpenArchive, type Tree, type TreeFile } from "./files.ts";
+import { clearTree, errorCode, hashTree, removeTree, unlimited, walkTree, type OpenArchive, type Tree, type TreeFile } from "./files.ts";
 
 /**
  * @param dataDir  the agent's data folder
@@ -108,9 +108,7 @@ export function createRevisions(dataDir: string, root: string, sourceOf: (root: 
 export async function clearLeftovers(dataDir: string, log: Logger): Promise<void> {
   const home = join(dataDir, "revisions");
   for (const entry of await readdir(home).catch(() => [])) {
-    if (!entry.startsWith(".staging-") && !entry.startsWith(".trash-")) continue;
-    const path = join(home, entry);
-    await removeTree(path).catch((error: unknown) => log.warn("a folder cannot be deleted", { path, error: String(error) }));
+    if (entry.startsWith(".staging-") || entry.startsWith(".trash-")) await clearTree(join(home, entry), log);
   }
 }
 

@@ -138,9 +138,9 @@ export function createWatch(
     const visited = new Set<string>();
     let listed = 0;
 
-    function hold(at: string): void {
+    function hold(at: string, info: Stats): void {
       if (held.folders.has(at) || held.folders.size >= most.folders) return;
-      const identity = identityOf(statSync(at));
+      const identity = identityOf(info);
       const known = folders.get(at);
       if (known?.identity === identity) known.names.add(name);
       else openFolder(at, identity, new Set(known?.names).add(name));
@@ -161,13 +161,14 @@ export function createWatch(
     function followLink(at: string): void {
       const aim = resolve(dirname(at), readlinkSync(at));
       if (isWithin(real, aim)) held.links.add(topOf(aim));
-      const target = existsSync(at) ? realpathSync.native(at) : nearest(aim);
+      const isThere = existsSync(at);
+      const target = isThere ? realpathSync.native(at) : nearest(aim);
       if (!isWithin(real, target)) return;
       held.links.add(topOf(target));
       const info = statSync(target);
       const folder = info.isDirectory() ? target : dirname(target);
-      if (info.isDirectory() && existsSync(at)) visit(target);
-      else if (folder !== real) hold(folder);
+      if (info.isDirectory() && isThere) visit(target);
+      else if (folder !== real && !held.folders.has(folder)) hold(folder, statSync(folder));
     }
 
     function topOf(at: string): string {
@@ -177,8 +178,9 @@ export function createWatch(
     function visit(at: string): void {
       if (at === real || visited.has(at) || visited.size >= most.folders) return;
       visited.add(at);
-      hold(at);
-      if (listed > most.listed || statSync(at).size > mostListBytes) return;
+      const info = statSync(at);
+      hold(at, info);
+      if (listed > most.listed || info.size > mostListBytes) return;
       const entries = readdirSync(at, { withFileTypes: true });
       listed += entries.length;
       for (const entry of entries) if (!entry.name.startsWith("..") && entry.name !== ".git") follow(join(at, entry.name), entry);
