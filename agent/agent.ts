@@ -104,7 +104,10 @@ export async function startAgent(
     const remote = config.git === null ? null : await openRemote(dataDir, config.git, deps.env);
     const dir = remote?.folder ?? given;
     let follower: Follower | null = null;
-    const unpack = createUnpacker(join(dataDir, "revisions"), { entries: config.archiveEntries, bytes: config.archiveBytes });
+    const unpack = createUnpacker(join(dataDir, "revisions"), {
+      entries: config.archiveEntries,
+      bytes: config.archiveBytes,
+    });
     const shownAs: { shownAs?: string } = config.git === null ? {} : { shownAs: config.git.path || "." };
     await clearLeftovers(dataDir, log);
     const except = realpathSync.native(dataDir);
@@ -117,8 +120,15 @@ export async function startAgent(
     let ready = false;
     let saidNoMail = false;
 
-    const mailer = config.smtpUrl === null ? null : (await import("./io/mail.ts")).createMailer(config.smtpUrl, { from: config.mailFrom, hostname: hostname() });
-    const webhooks = await openWebhookCaller({ clock, secretFile: config.webhookSecretFile, userAgent: `batch-agent/${version}` });
+    const mailer =
+      config.smtpUrl === null
+        ? null
+        : (await import("./io/mail.ts")).createMailer(config.smtpUrl, { from: config.mailFrom, hostname: hostname() });
+    const webhooks = await openWebhookCaller({
+      clock,
+      secretFile: config.webhookSecretFile,
+      userAgent: `batch-agent/${version}`,
+    });
     const outbox = createOutbox(dataDir, { clock, log });
     const deliveries = createDeliveries({ clock, log, outbox, couriers: { mail: mailer, webhook: webhooks } });
     const notifier = createNotifier({
@@ -158,10 +168,19 @@ export async function startAgent(
     });
     const scheduler = createScheduler({ clock, onDue: executor.due });
     let onDegraded: () => void = () => undefined;
-    const watch = createWatch(dir, { poll: config.poll, log, except, onDirty: (name) => reconciler.dirty(name), onDegraded: () => onDegraded() });
+    const watch = createWatch(dir, {
+      poll: config.poll,
+      log,
+      except,
+      onDirty: (name) => reconciler.dirty(name),
+      onDegraded: () => onDegraded(),
+    });
     const reconciler: Reconciler = createReconciler({
       source,
-      workTree: remote === null ? createWorkTree(dir) : { look: () => Promise.resolve({ commit: remote.commit(), lockedAt: null }) },
+      workTree:
+        remote === null
+          ? createWorkTree(dir)
+          : { look: () => Promise.resolve({ commit: remote.commit(), lockedAt: null }) },
       revisions,
       history,
       clock,
@@ -184,11 +203,17 @@ export async function startAgent(
     }
 
     /** Said wherever it is looked for. */
-    const own = () => ownTroubles({ data: history.trouble() ?? probe.trouble(), git: gitTrouble(), bash: hasBash(baseEnv) });
-    const telling = () => tellingTroubles(mailer === null ? reconciler.entries().flatMap(({ name, batch }) => (asksForMail(batch) ? name : [])) : [], deliveries.trouble());
+    const own = () =>
+      ownTroubles({ data: history.trouble() ?? probe.trouble(), git: gitTrouble(), bash: hasBash(baseEnv) });
+    const telling = () =>
+      tellingTroubles(
+        mailer === null ? reconciler.entries().flatMap(({ name, batch }) => (asksForMail(batch) ? name : [])) : [],
+        deliveries.trouble(),
+      );
     const gitTrouble = () => follower?.health().error ?? null;
     /** Before the first commit is there, git's trouble says it better. */
-    const rootProblem = () => (follower !== null && follower.health().commit === null ? null : reconciler.rootProblem());
+    const rootProblem = () =>
+      follower !== null && follower.health().commit === null ? null : reconciler.rootProblem();
     function problems(): Problem[] {
       const root = rootProblem();
       const ofBatches = reconciler.entries().flatMap((entry) => entry.problems);
@@ -205,7 +230,9 @@ export async function startAgent(
       notReady: () => [
         ...(ready || follower?.health().commit === null ? [] : ["the first reconcile is not done yet"]),
         ...(rootProblem() === null ? [] : [rootProblem()?.message ?? ""]),
-        ...(follower === null || follower.health().commit !== null ? [] : [`no commit of ${follower.health().url} could be fetched yet`]),
+        ...(follower === null || follower.health().commit !== null
+          ? []
+          : [`no commit of ${follower.health().url} could be fetched yet`]),
         ...own().flatMap(({ code, message }) => (code === "git-not-followed" ? [] : [message])),
       ],
       details: () => ({
@@ -218,12 +245,33 @@ export async function startAgent(
         git: follower?.health() ?? null,
       }),
     };
-    const access = { token: config.tokenFile === null ? null : await openTokenFile(config.tokenFile, log), baseUrl: config.baseUrl };
+    const access = {
+      token: config.tokenFile === null ? null : await openTokenFile(config.tokenFile, log),
+      baseUrl: config.baseUrl,
+    };
     const streams = createStreams((error) => log.error("a reader could not be told more", { error: String(error) }));
     const taps = createLogTaps(dataDir, clock);
-    const app = createApp({ catalog, history, logs, metrics, access, taps, revisions, settings: createSettingsFiles(dir, shownAs.shownAs), feed, streams, logLimitBytes: config.logLimitBytes, clock, log, version });
+    const app = createApp({
+      catalog,
+      history,
+      logs,
+      metrics,
+      access,
+      taps,
+      revisions,
+      settings: createSettingsFiles(dir, shownAs.shownAs),
+      feed,
+      streams,
+      logLimitBytes: config.logLimitBytes,
+      clock,
+      log,
+      version,
+    });
     if (config.tokenFile === null && !isLoopback(config.host)) {
-      log.warn(`ANYBODY who reaches ${config.host}:${config.port} can read every log and definition: there is no token`, { hint: "give it one with --token-file, or serve on 127.0.0.1" });
+      log.warn(
+        `ANYBODY who reaches ${config.host}:${config.port} can read every log and definition: there is no token`,
+        { hint: "give it one with --token-file, or serve on 127.0.0.1" },
+      );
     }
     const server = await listen(app, {
       host: config.host,
@@ -306,7 +354,8 @@ export async function startAgent(
 }
 
 function definitionOf(status: BatchStatus | undefined) {
-  if (status === undefined || status.state === "invalid" || status.batch === null || status.revision === null) return null;
+  if (status === undefined || status.state === "invalid" || status.batch === null || status.revision === null)
+    return null;
   return { batch: status.batch, revision: status.revision, commit: status.commit };
 }
 

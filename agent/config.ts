@@ -55,20 +55,75 @@ export function runOptions(machine: Machine): readonly Option[] {
     { name: "data", value: "folder", description: "where history, logs and revisions are kept", fallback: "data" },
     { name: "host", value: "address", description: "address to serve HTTP on", fallback: "127.0.0.1" },
     { name: "port", value: "number", description: "port to serve HTTP on; 0 takes a free one", fallback: "8080" },
-    { name: "max-parallel", value: "number", description: "how many executions run at once, 4 a core", fallback: String(4 * machine.cores) },
-    { name: "resync", value: "duration", description: "how often the whole folder is looked over, as a safety net", fallback: "60s" },
-    { name: "poll", value: null, description: "look for changes at intervals, for network mounts that give no events", fallback: "false" },
-    { name: "grace", value: "duration", description: "how long running executions get to end when the agent is stopped", fallback: "25s" },
+    {
+      name: "max-parallel",
+      value: "number",
+      description: "how many executions run at once, 4 a core",
+      fallback: String(4 * machine.cores),
+    },
+    {
+      name: "resync",
+      value: "duration",
+      description: "how often the whole folder is looked over, as a safety net",
+      fallback: "60s",
+    },
+    {
+      name: "poll",
+      value: null,
+      description: "look for changes at intervals, for network mounts that give no events",
+      fallback: "false",
+    },
+    {
+      name: "grace",
+      value: "duration",
+      description: "how long running executions get to end when the agent is stopped",
+      fallback: "25s",
+    },
     { name: "time-zone", value: "name", description: "zone of batches that name none", fallback: machine.timeZone },
-    { name: "log-limit", value: "size", description: "how long each log of an execution may be; one that writes more is ended", fallback: "1GiB" },
-    { name: "keep-removed", value: "duration", description: "how long the data of a removed batch is kept", fallback: "30d" },
-    { name: "archive-entries", value: "number", description: "how many entries an archive may have", fallback: "10000" },
+    {
+      name: "log-limit",
+      value: "size",
+      description: "how long each log of an execution may be; one that writes more is ended",
+      fallback: "1GiB",
+    },
+    {
+      name: "keep-removed",
+      value: "duration",
+      description: "how long the data of a removed batch is kept",
+      fallback: "30d",
+    },
+    {
+      name: "archive-entries",
+      value: "number",
+      description: "how many entries an archive may have",
+      fallback: "10000",
+    },
     { name: "archive-bytes", value: "size", description: "how much an archive may unpack to", fallback: "256MiB" },
-    { name: "token-file", value: "file", description: "holds the token that every request must bear; none without it", fallback: "" },
-    { name: "base-url", value: "url", description: "where people reach the dashboard, for links in messages; where it listens without it", fallback: "" },
-    { name: "smtp-url", value: "url", description: "SMTP server for mail, smtp:// or smtps://; no mail without it", fallback: "" },
+    {
+      name: "token-file",
+      value: "file",
+      description: "holds the token that every request must bear; none without it",
+      fallback: "",
+    },
+    {
+      name: "base-url",
+      value: "url",
+      description: "where people reach the dashboard, for links in messages; where it listens without it",
+      fallback: "",
+    },
+    {
+      name: "smtp-url",
+      value: "url",
+      description: "SMTP server for mail, smtp:// or smtps://; no mail without it",
+      fallback: "",
+    },
     { name: "mail-from", value: "address", description: "sender of mails", fallback: "" },
-    { name: "webhook-secret-file", value: "file", description: "holds the secret that webhooks are signed with; unsigned without it", fallback: "" },
+    {
+      name: "webhook-secret-file",
+      value: "file",
+      description: "holds the secret that webhooks are signed with; unsigned without it",
+      fallback: "",
+    },
     { name: "git-url", value: "url", description: "repository to follow instead of a folder", fallback: "" },
     { name: "git-ref", value: "ref", description: "branch or tag of it; its default branch without it", fallback: "" },
     { name: "git-path", value: "path", description: "folder of batches in it", fallback: "" },
@@ -91,7 +146,11 @@ export function readConfig(
 
   function text(name: string): { value: string; from: string } {
     const flag = flags[name];
-    if (flag === "") throw new UsageError(`--${name}: it is empty`, "a variable that is not set, perhaps; leave it out for the default");
+    if (flag === "")
+      throw new UsageError(
+        `--${name}: it is empty`,
+        "a variable that is not set, perhaps; leave it out for the default",
+      );
     if (flag !== undefined) return { value: String(flag), from: `--${name}` };
     const variable = env[environmentName(name)];
     if (variable !== undefined && variable !== "") return { value: variable, from: environmentName(name) };
@@ -132,7 +191,8 @@ export function readConfig(
 
   function zone(name: string): string {
     const { value, from } = text(name);
-    if (!isTimeZone(value)) throw new UsageError(`${from}: there is no time zone "${value}"`, "name it as Europe/Paris or UTC");
+    if (!isTimeZone(value))
+      throw new UsageError(`${from}: there is no time zone "${value}"`, "name it as Europe/Paris or UTC");
     return value;
   }
 
@@ -152,20 +212,30 @@ export function readConfig(
     if (value === "") return null;
     // The value may hold a password: it is not repeated.
     if (!URL.canParse(value) || !protocols.includes(new URL(value).protocol)) {
-      throw new UsageError(`${from}: this is not a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`);
+      throw new UsageError(
+        `${from}: this is not a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
+      );
     }
     return value.replace(/\/+$/, "");
   }
 
   function git(): Config["git"] {
     const gitUrl = optional("git-url");
-    const [ref, path, intervalMs] = [optional("git-ref"), text("git-path").value.replace(/\/+$/, ""), duration("git-interval", 1_000)];
+    const [ref, path, intervalMs] = [
+      optional("git-ref"),
+      text("git-path").value.replace(/\/+$/, ""),
+      duration("git-interval", 1_000),
+    ];
     if (gitUrl !== null) {
       const wrongUrl = judgeGitUrl(gitUrl); // it may hold a password and is not repeated
       if (wrongUrl !== null) throw new UsageError(`${text("git-url").from}: this cannot be followed: ${wrongUrl}`);
       const wrongRef = ref === null ? null : judgeGitRef(ref);
       if (wrongRef !== null) throw new UsageError(`${text("git-ref").from}: "${ref}": ${wrongRef}`);
-      if (!isGitPath(path)) throw new UsageError(`${text("git-path").from}: "${path}" is not a folder within the repository`, "name it from its top, as in jobs/nightly");
+      if (!isGitPath(path))
+        throw new UsageError(
+          `${text("git-path").from}: "${path}" is not a folder within the repository`,
+          "name it from its top, as in jobs/nightly",
+        );
       return { url: gitUrl, ref, path, intervalMs };
     }
     if (ref !== null || path !== "") throw new UsageError("--git-ref and --git-path need --git-url");

@@ -58,17 +58,29 @@ export async function runInForeground(
     const there = await source.list();
     for (const entry of options.chain ? there : [name]) {
       const loaded = await source.load(entry);
-      if (loaded.kind === "found") looks.set(entry, { folder: loaded.folder, ...parseBatch(loaded.folder, { timeZone: deps.timeZone }) });
+      if (loaded.kind === "found")
+        looks.set(entry, { folder: loaded.folder, ...parseBatch(loaded.folder, { timeZone: deps.timeZone }) });
     }
     const root = looks.get(name);
-    if (root === undefined) throw new ConfigError(`there is no batch ${name} in ${dir}`, "batches are named by their folders");
-    if (root.batch === null) throw new ConfigError(`${name} has problems: ${root.problems[0]?.message ?? ""}`, `batch-agent validate ${dir}`);
-    const graph = options.chain ? buildGraph([...looks.values()].flatMap(({ batch }) => batch ?? []), new Set(looks.keys())) : emptyGraph;
+    if (root === undefined)
+      throw new ConfigError(`there is no batch ${name} in ${dir}`, "batches are named by their folders");
+    if (root.batch === null)
+      throw new ConfigError(`${name} has problems: ${root.problems[0]?.message ?? ""}`, `batch-agent validate ${dir}`);
+    const graph = options.chain
+      ? buildGraph(
+          [...looks.values()].flatMap(({ batch }) => batch ?? []),
+          new Set(looks.keys()),
+        )
+      : emptyGraph;
     const definitions = new Map<string, { batch: Batch; revision: Revision; commit: null }>();
     for (const { folder, batch } of looks.values()) {
       if (batch === null || graph.problems.has(batch.name) || !(await revisions.store(folder))) continue;
       const asked = batch.name === name ? { ...batch, enabled: true } : batch;
-      definitions.set(batch.name, { batch: options.chain ? asked : { ...asked, retry: null, onFailure: null }, revision: folder.digest, commit: null });
+      definitions.set(batch.name, {
+        batch: options.chain ? asked : { ...asked, retry: null, onFailure: null },
+        revision: folder.digest,
+        commit: null,
+      });
     }
     const logs = createLogStore(dataDir);
     const folderOf = (batch: BatchName, id: ExecutionId) => join(dataDir, "batches", batch, "executions", id);
@@ -91,7 +103,8 @@ export async function runInForeground(
     const run = history.find(answer.id)?.run ?? "";
     let stopped = false;
     const over = async () => {
-      while (!stopped && runState(history.run(run)) === "running") await new Promise<void>((done) => void clock.after(lookMs, done));
+      while (!stopped && runState(history.run(run)) === "running")
+        await new Promise<void>((done) => void clock.after(lookMs, done));
     };
     return {
       executions: () => history.run(run),

@@ -9,7 +9,9 @@ import { environmentName, readConfig, runOptions } from "./config.ts";
 import { parseEnvFile } from "./core/env-file.ts";
 import { AgentError, ConfigError, StoreError, UsageError } from "./errors.ts";
 
-const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as { version: string };
+const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
+  version: string;
+};
 
 /** Exit codes: 0 done, 1 problems found or the work failed, 2 wrong use or settings, 130/143 stopped at once by a second signal. */
 async function main(): Promise<void> {
@@ -62,26 +64,45 @@ working directory is read first. Signals: SIGTERM or SIGINT ends in order, a sec
 and asks the repository of --git-url first.`,
     );
   for (const { name, value, description, fallback } of runOptions(thisMachine())) {
-    const option = new Option(value === null ? `--${name}` : `--${name} <${value}>`, fallback === "" ? description : `${description} (default: ${fallback})`);
+    const option = new Option(
+      value === null ? `--${name}` : `--${name} <${value}>`,
+      fallback === "" ? description : `${description} (default: ${fallback})`,
+    );
     command.addOption(option);
   }
   command.action(async (dir: string | undefined, options: Record<string, string | boolean | undefined>) => {
     const { run } = await import("./commands/run.ts"); // all of the agent; the other commands need little of it
     const flags = Object.fromEntries(Object.entries(options).map(([key, value]) => [dashed(key), value]));
-    const started = run(dir, flags, { env: process.env, people: process.stdout.isTTY, version, onLockLost: () => process.exit(1) });
+    const started = run(dir, flags, {
+      env: process.env,
+      people: process.stdout.isTTY,
+      version,
+      onLockLost: () => process.exit(1),
+    });
     // Heard from the first moment on: as process 1 of a container the agent would else be deaf to them while it starts.
     let asked = false;
     const stop = (signal: "SIGTERM" | "SIGINT") => {
       if (asked) process.exit(signal === "SIGTERM" ? 143 : 130);
       asked = true;
-      void started.then(async ({ agent, config }) => {
-        if (process.stdout.isTTY) console.log(`ending; running executions get ${config.graceMs / 1000} s, a second signal leaves at once`);
-        process.exit((await agent.stop()) ? 0 : 1);
-      }, () => undefined);
+      void started.then(
+        async ({ agent, config }) => {
+          if (process.stdout.isTTY)
+            console.log(`ending; running executions get ${config.graceMs / 1000} s, a second signal leaves at once`);
+          process.exit((await agent.stop()) ? 0 : 1);
+        },
+        () => undefined,
+      );
     };
     process.on("SIGTERM", stop);
     process.on("SIGINT", stop);
-    process.on("SIGHUP", () => void started.then(({ agent }) => agent.resync(), () => undefined));
+    process.on(
+      "SIGHUP",
+      () =>
+        void started.then(
+          ({ agent }) => agent.resync(),
+          () => undefined,
+        ),
+    );
     await started;
   });
 }
@@ -91,7 +112,11 @@ function addValidate(program: Command): void {
     .command("validate")
     .description("say every problem of a folder as file:line:column; exit code 1 if there is any")
     .argument("[dir]", "folder of batches", "batches.d")
-    .addOption(new Option("--format <format>", "text, json, or github for annotations in a workflow").choices(["text", "json", "github"]).default("text"))
+    .addOption(
+      new Option("--format <format>", "text, json, or github for annotations in a workflow")
+        .choices(["text", "json", "github"])
+        .default("text"),
+    )
     .option("--time-zone <name>", "zone of batches that name none (default: this machine's)")
     .action(async (dir: string, options: { format: "text" | "json" | "github"; timeZone?: string }) => {
       const { validate } = await import("./commands/validate.ts");
@@ -119,24 +144,47 @@ function addNext(program: Command): void {
 function addPlan(program: Command): void {
   program
     .command("plan")
-    .description("say what a folder would change: batches added, removed and changed, their next starts, broken chains; exit code 1 if it has problems")
+    .description(
+      "say what a folder would change: batches added, removed and changed, their next starts, broken chains; exit code 1 if it has problems",
+    )
     .argument("[dir]", "folder of batches", "batches.d")
-    .option("--against <url-or-folder>", "a running agent, or another folder such as a checkout of the base branch (default: the agent that status asks; if none answers, all is new)")
-    .addOption(new Option("--format <format>", "text, json, or markdown for a comment on a pull request").choices(["text", "json", "markdown"]).default("text"))
+    .option(
+      "--against <url-or-folder>",
+      "a running agent, or another folder such as a checkout of the base branch (default: the agent that status asks; if none answers, all is new)",
+    )
+    .addOption(
+      new Option("--format <format>", "text, json, or markdown for a comment on a pull request")
+        .choices(["text", "json", "markdown"])
+        .default("text"),
+    )
     .option("--time-zone <name>", "zone of batches that name none (default: the agent's, else this machine's)")
     .option("--token-file <file>", "holds the agent's token (default: $BATCH_AGENT_TOKEN_FILE)")
-    .action(async (dir: string, options: { against?: string; format: "text" | "json" | "markdown"; timeZone?: string; tokenFile?: string }) => {
-      const { connect } = await import("./commands/connect.ts");
-      const { plan } = await import("./commands/plan.ts");
-      const { against: base, format, tokenFile } = options;
-      const folder = base !== undefined && !/^https?:/.test(base);
-      const against = folder
-        ? ({ kind: "folder", dir: base, source: (await folderDeps(base)).source } as const)
-        : ({ kind: "agent", client: await connect({ url: base, tokenFile }, process.env), optional: base === undefined } as const);
-      const agentZone = options.timeZone === undefined && !process.env["BATCH_AGENT_TIME_ZONE"];
-      const deps = { ...(await folderDeps(dir)), complain: (text: string) => void process.stderr.write(text) };
-      process.exitCode = await plan(dir, against, { format, timeZone: zone(options.timeZone), agentZone, colours: coloured() }, deps);
-    });
+    .action(
+      async (
+        dir: string,
+        options: { against?: string; format: "text" | "json" | "markdown"; timeZone?: string; tokenFile?: string },
+      ) => {
+        const { connect } = await import("./commands/connect.ts");
+        const { plan } = await import("./commands/plan.ts");
+        const { against: base, format, tokenFile } = options;
+        const folder = base !== undefined && !/^https?:/.test(base);
+        const against = folder
+          ? ({ kind: "folder", dir: base, source: (await folderDeps(base)).source } as const)
+          : ({
+              kind: "agent",
+              client: await connect({ url: base, tokenFile }, process.env),
+              optional: base === undefined,
+            } as const);
+        const agentZone = options.timeZone === undefined && !process.env["BATCH_AGENT_TIME_ZONE"];
+        const deps = { ...(await folderDeps(dir)), complain: (text: string) => void process.stderr.write(text) };
+        process.exitCode = await plan(
+          dir,
+          against,
+          { format, timeZone: zone(options.timeZone), agentZone, colours: coloured() },
+          deps,
+        );
+      },
+    );
 }
 
 function addExec(program: Command): void {
@@ -147,20 +195,28 @@ function addExec(program: Command): void {
     .argument("[dir]", "folder of batches", "batches.d")
     .option("--chain", "run what follows it too; exit code 1 if only a follower failed")
     .option("--time-zone <name>", "zone of batches that name none (default: this machine's)")
-    .addHelpText("after", "\nNeeds no agent and leaves no history; $BATCH_STATE_DIR is empty and thrown away. Without --chain there is one attempt only.")
+    .addHelpText(
+      "after",
+      "\nNeeds no agent and leaves no history; $BATCH_STATE_DIR is empty and thrown away. Without --chain there is one attempt only.",
+    )
     .action(async (batch: string, dir: string, options: { chain?: boolean; timeZone?: string }) => {
       const { exec } = await import("./commands/exec.ts");
-      process.exitCode = await exec(batch, dir, { chain: options.chain ?? false }, {
-        env: process.env,
-        timeZone: zone(options.timeZone),
-        archives: archiveLimits(),
-        stdout: (bytes) => void process.stdout.write(bytes),
-        stderr: (bytes) => void process.stderr.write(bytes),
-        onStart(stop) {
-          for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop(signal));
-          for (const stream of [process.stdout, process.stderr]) stream.on("error", () => stop("SIGPIPE"));
+      process.exitCode = await exec(
+        batch,
+        dir,
+        { chain: options.chain ?? false },
+        {
+          env: process.env,
+          timeZone: zone(options.timeZone),
+          archives: archiveLimits(),
+          stdout: (bytes) => void process.stdout.write(bytes),
+          stderr: (bytes) => void process.stderr.write(bytes),
+          onStart(stop) {
+            for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop(signal));
+            for (const stream of [process.stdout, process.stderr]) stream.on("error", () => stop("SIGPIPE"));
+          },
         },
-      });
+      );
     });
 }
 
@@ -186,22 +242,49 @@ function addStatus(program: Command): void {
     .description("show how a running agent and its batches are")
     .argument("[batch...]", "only these batches")
     .option("--tag <tag>", "only batches with this tag")
-    .addOption(new Option("--state <state>", "only batches in this state").choices(["scheduled", "chained", "disabled", "invalid", "removed"]))
+    .addOption(
+      new Option("--state <state>", "only batches in this state").choices([
+        "scheduled",
+        "chained",
+        "disabled",
+        "invalid",
+        "removed",
+      ]),
+    )
     .option("--failed", "only batches whose last execution failed")
     .option("--all", "all of them on a terminal too, where 30 are shown, those that need you first")
-    .option("--check", "exit code 1 also when the agent is not ready, there is a problem, or a batch's last execution failed")
+    .option(
+      "--check",
+      "exit code 1 also when the agent is not ready, there is a problem, or a batch's last execution failed",
+    )
     .option("--json", "the API's answers in one document: {url, ready, batches, problems}");
-  askingOptions(command).action(async (names: string[], options: AskingOptions & { tag?: string; state?: string; failed?: boolean; all?: boolean; check?: boolean; json?: boolean }) => {
-    const { connect } = await import("./commands/connect.ts");
-    const { status } = await import("./commands/status.ts");
-    const { failed = false, all = false, check = false, json = false } = options;
-    process.exitCode = await status(await connect(options, process.env), { names, tag: options.tag, state: options.state, failed, all, check, json }, {
-      now: Date.now(),
-      terminal: process.stdout.isTTY,
-      colours: coloured(),
-      write: (text) => void process.stdout.write(text),
-    });
-  });
+  askingOptions(command).action(
+    async (
+      names: string[],
+      options: AskingOptions & {
+        tag?: string;
+        state?: string;
+        failed?: boolean;
+        all?: boolean;
+        check?: boolean;
+        json?: boolean;
+      },
+    ) => {
+      const { connect } = await import("./commands/connect.ts");
+      const { status } = await import("./commands/status.ts");
+      const { failed = false, all = false, check = false, json = false } = options;
+      process.exitCode = await status(
+        await connect(options, process.env),
+        { names, tag: options.tag, state: options.state, failed, all, check, json },
+        {
+          now: Date.now(),
+          terminal: process.stdout.isTTY,
+          colours: coloured(),
+          write: (text) => void process.stdout.write(text),
+        },
+      );
+    },
+  );
 }
 
 function addLogs(program: Command): void {
@@ -213,31 +296,54 @@ function addLogs(program: Command): void {
     .addOption(new Option("--stream <stream>", "only one of the two").choices(["stdout", "stderr"]))
     .option("--tail <number>", "only the last so many lines of each", positive)
     .option("--raw", "control characters as they are, on a terminal too")
-    .addHelpText("after", "\nOn a terminal, colours pass and other control characters are shown as ^[ and the like. Anywhere else every byte passes.");
-  askingOptions(command).action(async (target: string, options: AskingOptions & { follow?: boolean; stream?: "stdout" | "stderr"; tail?: number; raw?: boolean }) => {
-    const { connect } = await import("./commands/connect.ts");
-    const { logs } = await import("./commands/logs.ts");
-    const { follow = false, stream = null, tail = null, raw = false } = options;
-    process.exitCode = await logs(await connect(options, process.env), target, { follow, stream, tail, raw }, {
-      stdout: outputOf(process.stdout),
-      stderr: outputOf(process.stderr),
-      complain: (text) => void process.stderr.write(text),
-      wait: (ms) => new Promise((done) => setTimeout(done, ms)),
-      now: Date.now,
-    });
-  });
+    .addHelpText(
+      "after",
+      "\nOn a terminal, colours pass and other control characters are shown as ^[ and the like. Anywhere else every byte passes.",
+    );
+  askingOptions(command).action(
+    async (
+      target: string,
+      options: AskingOptions & { follow?: boolean; stream?: "stdout" | "stderr"; tail?: number; raw?: boolean },
+    ) => {
+      const { connect } = await import("./commands/connect.ts");
+      const { logs } = await import("./commands/logs.ts");
+      const { follow = false, stream = null, tail = null, raw = false } = options;
+      process.exitCode = await logs(
+        await connect(options, process.env),
+        target,
+        { follow, stream, tail, raw },
+        {
+          stdout: outputOf(process.stdout),
+          stderr: outputOf(process.stderr),
+          complain: (text) => void process.stderr.write(text),
+          wait: (ms) => new Promise((done) => setTimeout(done, ms)),
+          now: Date.now,
+        },
+      );
+    },
+  );
 }
 
 function addImport(program: Command): void {
   program
     .command("import-crontab")
-    .description("turn a crontab into batch folders; exit code 1 if something of it could not be taken over, which is said with its line")
+    .description(
+      "turn a crontab into batch folders; exit code 1 if something of it could not be taken over, which is said with its line",
+    )
     .argument("<file>", "the crontab, as written by crontab -l, or /etc/crontab; - for stdin")
     .option("--out <folder>", "folder of batches to write to", "batches.d")
-    .addOption(new Option("--system", "each line names a user before the command, as in /etc/crontab (default: found out)").conflicts("user"))
+    .addOption(
+      new Option(
+        "--system",
+        "each line names a user before the command, as in /etc/crontab (default: found out)",
+      ).conflicts("user"),
+    )
     .option("--user", "no line does")
     .option("--dry-run", "show what would be written")
-    .addHelpText("after", "\nOverwrites nothing: if a folder of one of the names is there already, none is written. Look at the result with validate and next.")
+    .addHelpText(
+      "after",
+      "\nOverwrites nothing: if a folder of one of the names is there already, none is written. Look at the result with validate and next.",
+    )
     .action(async (file: string, options: { out: string; system?: boolean; user?: boolean; dryRun?: boolean }) => {
       const { runImport } = await import("./commands/import-crontab.ts");
       const form = options.system ? "system" : options.user ? "user" : null;
@@ -247,10 +353,15 @@ function addImport(program: Command): void {
       } catch (error) {
         throw new StoreError("read", file, error);
       }
-      process.exitCode = await runImport(file, text, { out: options.out, form, dryRun: options.dryRun ?? false }, {
-        write: (words) => void process.stdout.write(words),
-        complain: (words) => void process.stderr.write(words),
-      });
+      process.exitCode = await runImport(
+        file,
+        text,
+        { out: options.out, form, dryRun: options.dryRun ?? false },
+        {
+          write: (words) => void process.stdout.write(words),
+          complain: (words) => void process.stderr.write(words),
+        },
+      );
     });
 }
 
@@ -262,7 +373,10 @@ interface AskingOptions {
 /** What every command takes that asks a running agent. */
 function askingOptions(command: Command): Command {
   return command
-    .option("--url <url>", "where the agent serves (default: $BATCH_AGENT_URL, else $BATCH_AGENT_HOST and $BATCH_AGENT_PORT, else http://127.0.0.1:8080)")
+    .option(
+      "--url <url>",
+      "where the agent serves (default: $BATCH_AGENT_URL, else $BATCH_AGENT_HOST and $BATCH_AGENT_PORT, else http://127.0.0.1:8080)",
+    )
     .option("--token-file <file>", "holds the agent's token (default: $BATCH_AGENT_TOKEN_FILE)");
 }
 
@@ -283,7 +397,11 @@ function outputOf(stream: NodeJS.WriteStream) {
 async function folderDeps(dir: string) {
   const { createSource } = await import("./io/source.ts");
   const { createUnpacker } = await import("./io/archive.ts");
-  return { source: createSource(dir, { unpack: createUnpacker(tmpdir(), archiveLimits()) }), now: Date.now(), write: (text: string) => void process.stdout.write(text) };
+  return {
+    source: createSource(dir, { unpack: createUnpacker(tmpdir(), archiveLimits()) }),
+    now: Date.now(),
+    write: (text: string) => void process.stdout.write(text),
+  };
 }
 
 /** As `run` takes them from the environment. */
@@ -297,7 +415,8 @@ function zone(flag: string | undefined): string {
 }
 
 function positive(text: string): number {
-  if (!/^\d+$/.test(text) || Number(text) < 1 || Number(text) > 100_000) throw new InvalidArgumentError("a whole number from 1 to 100000");
+  if (!/^\d+$/.test(text) || Number(text) < 1 || Number(text) > 100_000)
+    throw new InvalidArgumentError("a whole number from 1 to 100000");
   return Number(text);
 }
 
@@ -314,7 +433,12 @@ function loadDotEnv(): void {
     text = readFileSync(".env", "utf8");
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return;
-    throw new StoreError("read", ".env", error, "it is read first, if there is one; a folder of that name is in the way");
+    throw new StoreError(
+      "read",
+      ".env",
+      error,
+      "it is read first, if there is one; a folder of that name is in the way",
+    );
   }
   const parsed = parseEnvFile(text);
   if ("line" in parsed) throw new UsageError(`.env:${parsed.line}: this is no NAME=value`, "begin comments with #");

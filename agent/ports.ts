@@ -267,7 +267,16 @@ export interface Catalog {
   edges(): readonly Edge[];
   /** Why the agent is not ready; empty when it is. */
   notReady(): string[];
-  details(): { watch: WatchHealth; running: number; queued: number; batches: number; problems: number; version: string; timeZone: string; git: GitHealth | null };
+  details(): {
+    watch: WatchHealth;
+    running: number;
+    queued: number;
+    batches: number;
+    problems: number;
+    version: string;
+    timeZone: string;
+    git: GitHealth | null;
+  };
 }
 
 /** Hints that entries may have changed. */

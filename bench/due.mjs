@@ -15,21 +15,31 @@ export async function dueByAgent(count, parallel, meanwhile) {
   const home = temporaryFolder();
   const [batches, data] = [join(home, "batches.d"), join(home, "data")];
   const dueAt = Math.ceil((Date.now() + 4_000 + count * 6) / 1000) * 1000;
-  makeBatches(batches, count, () => `cron: "${new Date(dueAt).toISOString()}"\n`, () => script);
+  makeBatches(
+    batches,
+    count,
+    () => `cron: "${new Date(dueAt).toISOString()}"\n`,
+    () => script,
+  );
   const agent = await startAgent(batches, data, ["--max-parallel", String(parallel)]);
-  if (Date.now() > dueAt - 500) throw new Error("the agent was not ready in time: let the machine rest, or measure fewer");
+  if (Date.now() > dueAt - 500)
+    throw new Error("the agent was not ready in time: let the machine rest, or measure fewer");
   await sleep(dueAt - Date.now() - 300);
   const done = meanwhile?.(agent.url);
-  await until(async () => {
-    const { running, queued } = (await agent.json("/readyz")).details;
-    return Date.now() > dueAt + 200 && running + queued === 0;
-  }, { everyMs: 100 });
+  await until(
+    async () => {
+      const { running, queued } = (await agent.json("/readyz")).details;
+      return Date.now() > dueAt + 200 && running + queued === 0;
+    },
+    { everyMs: 100 },
+  );
   done?.();
   const finished = [];
   const late = [];
   for (let i = 0; i < count; i++) {
     const { executions } = JSON.parse(readFileSync(join(data, "batches", batchName(i), "history.json"), "utf8"));
-    if (executions.length !== 1 || executions[0].status !== "succeeded") throw new Error(`${batchName(i)} has ${executions.length} rows, one good one was due`);
+    if (executions.length !== 1 || executions[0].status !== "succeeded")
+      throw new Error(`${batchName(i)} has ${executions.length} rows, one good one was due`);
     finished.push(Date.parse(executions[0].finishedAt));
     late.push(lateness(join(data, "batches", batchName(i), "executions", executions[0].id, "stdout.log"), dueAt));
   }
@@ -45,7 +55,10 @@ export async function dueByXargs(count, parallel) {
   for (let i = 0; i < count; i++) mkdirSync(join(home, batchName(i)));
   const began = Date.now();
   const each = 'bash script.sh >"$0/out" 2>"$0/err"';
-  const xargs = launch("xargs", ["-P", String(parallel), "-n", "1", "sh", "-c", each], { cwd: home, stdio: ["pipe", "ignore", "inherit"] });
+  const xargs = launch("xargs", ["-P", String(parallel), "-n", "1", "sh", "-c", each], {
+    cwd: home,
+    stdio: ["pipe", "ignore", "inherit"],
+  });
   xargs.stdin?.end(Array.from({ length: count }, (_, i) => batchName(i)).join("\n"));
   await once(xargs, "exit");
   const seconds = (Date.now() - began) / 1000;

@@ -25,15 +25,27 @@ import { cleanUp } from "./world.mjs";
 const known = readdirSync(new URL("measures", import.meta.url)).map((file) => file.replace(".mjs", ""));
 const { values, positionals } = parseArgs({
   allowPositionals: true,
-  options: { rounds: { type: "string", default: "3" }, full: { type: "boolean", default: false }, json: { type: "boolean", default: false } },
+  options: {
+    rounds: { type: "string", default: "3" },
+    full: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+  },
 });
 const unknown = positionals.filter((name) => !known.includes(name));
 if (unknown.length > 0) throw new Error(`no measure ${unknown.join(", ")}; there are ${known.join(", ")}`);
 process.on("SIGINT", () => process.exit(130));
 process.on("exit", cleanUp);
 
-const machine = { cpu: cpus()[0]?.model ?? "?", cores: cpus().length, memoryGiB: Math.round(totalmem() / 2 ** 30), node: process.version };
-if (!values.json) console.log(`${machine.cores} × ${machine.cpu}, ${machine.memoryGiB} GiB, Node ${machine.node}; median of ${values.rounds} rounds in turns\n`);
+const machine = {
+  cpu: cpus()[0]?.model ?? "?",
+  cores: cpus().length,
+  memoryGiB: Math.round(totalmem() / 2 ** 30),
+  node: process.version,
+};
+if (!values.json)
+  console.log(
+    `${machine.cores} × ${machine.cpu}, ${machine.memoryGiB} GiB, Node ${machine.node}; median of ${values.rounds} rounds in turns\n`,
+  );
 const results = [];
 for (const name of positionals.length > 0 ? positionals : known) {
   const { measure } = /** @type {{ measure: Measure }} */ (await import(`./measures/${name}.mjs`));
@@ -41,7 +53,15 @@ for (const name of positionals.length > 0 ? positionals : known) {
     const ours = median(row.ours);
     const plain = row.plain === undefined ? null : median(row.plain);
     const ratio = plain === null ? null : ours / plain;
-    return { ...row, measure: name, rounds: { ours: row.ours, plain: row.plain ?? null }, ours, plain, ratio, met: row.met?.(ours, ratio ?? NaN) ?? null };
+    return {
+      ...row,
+      measure: name,
+      rounds: { ours: row.ours, plain: row.plain ?? null },
+      ours,
+      plain,
+      ratio,
+      met: row.met?.(ours, ratio ?? NaN) ?? null,
+    };
   });
   results.push(...rows);
   if (!values.json) console.log(table(name, rows));

@@ -15,7 +15,8 @@ export const median = (values) => quantile(values, 0.5);
  */
 export function table(name, rows) {
   const lines = rows.map(({ what, unit, ours, plain, ratio, alternative, goal, met }) => {
-    const beside = plain === null ? "" : `  ${alternative ?? "plain"} ${figure(plain)} ${unit}, ratio ${figure(ratio ?? NaN)}`;
+    const beside =
+      plain === null ? "" : `  ${alternative ?? "plain"} ${figure(plain)} ${unit}, ratio ${figure(ratio ?? NaN)}`;
     const verdict = met === null ? "" : met ? ", met" : ", NOT met";
     return `  ${what.padEnd(52)} ${figure(ours).padStart(8)} ${unit}${beside}${goal === undefined ? "" : `  (goal ${goal}${verdict})`}`;
   });

@@ -109,10 +109,14 @@ export const batchName = (i) => `b${String(i).padStart(5, "0")}`;
  */
 export async function startAgent(batches, data, args = []) {
   const began = performance.now();
-  const child = launch(process.execPath, [...nodeArgs, main, "run", batches, "--data", data, "--port", "0", "--log-level", "info", ...args], {
-    stdio: ["ignore", "pipe", "inherit"],
-    cwd: tmpdir(),
-  });
+  const child = launch(
+    process.execPath,
+    [...nodeArgs, main, "run", batches, "--data", data, "--port", "0", "--log-level", "info", ...args],
+    {
+      stdio: ["ignore", "pipe", "inherit"],
+      cwd: tmpdir(),
+    },
+  );
   let said = "";
   const url = await new Promise((done, failed) => {
     child.stdout?.on("data", (/** @type {Buffer} */ chunk) => {
@@ -146,11 +150,18 @@ function usage(pid) {
   const fields = readFileSync(`/proc/${pid}/stat`, "utf8").split(") ")[1]?.split(" ") ?? [];
   const status = readFileSync(`/proc/${pid}/status`, "utf8");
   const mib = (/** @type {string} */ key) => Number(new RegExp(`${key}:\\s+(\\d+) kB`).exec(status)?.[1]) / 1024;
-  return { cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100, rssMiB: mib("VmRSS"), peakMiB: mib("VmHWM"), fds: readdirSync(`/proc/${pid}/fd`).length };
+  return {
+    cpuSeconds: (Number(fields[11]) + Number(fields[12])) / 100,
+    rssMiB: mib("VmRSS"),
+    peakMiB: mib("VmHWM"),
+    fds: readdirSync(`/proc/${pid}/fd`).length,
+  };
 }
 
 /** All rows of all histories in a data folder. @param {string} data @returns {any[]} */
 export function recordedRows(data) {
   const home = join(data, "batches");
-  return readdirSync(home).flatMap((name) => JSON.parse(readFileSync(join(home, name, "history.json"), "utf8")).executions);
+  return readdirSync(home).flatMap(
+    (name) => JSON.parse(readFileSync(join(home, name, "history.json"), "utf8")).executions,
+  );
 }

@@ -12,9 +12,23 @@ const write = (name, content) => writeFileSync(new URL(`../agent/core/${name}.ge
 
 write("batch-schema", `${note}export const batchSchema = ${text} as const;\n`);
 
-const ajv = new Ajv2020({ allErrors: true, strict: true, strictTuples: false, useDefaults: true, verbose: true, code: { source: true, esm: true, lines: true } });
+const ajv = new Ajv2020({
+  allErrors: true,
+  strict: true,
+  strictTuples: false,
+  useDefaults: true,
+  verbose: true,
+  code: { source: true, esm: true, lines: true },
+});
 const code = standalone.default(ajv, ajv.compile(JSON.parse(text)));
 // ajv writes `require` for what its code needs of itself, also where it writes a module; Node and the tests' loader differ in what `default` then is.
-const imports = [...code.matchAll(/require\("([^"]+)"\)\.default/g)].map(([call, path], i) => ({ call, name: `runtime${i}`, path }));
+const imports = [...code.matchAll(/require\("([^"]+)"\)\.default/g)].map(([call, path], i) => ({
+  call,
+  name: `runtime${i}`,
+  path,
+}));
 const body = imports.reduce((all, { call, name }) => all.replaceAll(call, `(${name}.default ?? ${name})`), code);
-write("check-batch", `// @ts-nocheck: plain JavaScript\n${note}${imports.map(({ name, path }) => `import ${name} from "${path}.js";\n`).join("")}${body}`);
+write(
+  "check-batch",
+  `// @ts-nocheck: plain JavaScript\n${note}${imports.map(({ name, path }) => `import ${name} from "${path}.js";\n`).join("")}${body}`,
+);

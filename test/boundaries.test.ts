@@ -5,7 +5,18 @@ import { expect, test } from "vitest";
 
 /** Rooms of the house, and which of them each may import. Third-party packages are named only where they are limited. */
 const rooms: Record<string, { may: string[]; packages?: string[] }> = {
-  core: { may: ["core", "errors.ts"], packages: ["yaml", "ajv", "ajv/dist/runtime/equal.js", "ajv/dist/runtime/ucs2length.js", "croner", "diff", "json-schema-to-ts"] },
+  core: {
+    may: ["core", "errors.ts"],
+    packages: [
+      "yaml",
+      "ajv",
+      "ajv/dist/runtime/equal.js",
+      "ajv/dist/runtime/ucs2length.js",
+      "croner",
+      "diff",
+      "json-schema-to-ts",
+    ],
+  },
   loops: { may: ["loops", "core", "ports.ts", "errors.ts"], packages: [] },
   io: { may: ["io/files.ts", "io/durable.ts", "io/archive", "core", "ports.ts", "errors.ts"] },
   http: { may: ["http", "core", "ports.ts", "errors.ts"] },
@@ -22,7 +33,10 @@ const root = join(import.meta.dirname, "../agent");
 const files = readdirSync(root, { recursive: true, encoding: "utf8" }).filter((file) => /\.tsx?$/.test(file));
 const imports = files.flatMap((file) => {
   const text = readFileSync(join(root, file), "utf8");
-  return [...text.matchAll(/^(?:import|export)\b[^"]*?\bfrom "([^"]+)"|\bimport\("([^"]+)"\)/gm)].map((match) => ({ file, wanted: (match[1] ?? match[2]) as string }));
+  return [...text.matchAll(/^(?:import|export)\b[^"]*?\bfrom "([^"]+)"|\bimport\("([^"]+)"\)/gm)].map((match) => ({
+    file,
+    wanted: (match[1] ?? match[2]) as string,
+  }));
 });
 
 test("there are imports to judge", () => expect(imports.length).toBeGreaterThan(100));

@@ -5,13 +5,22 @@ import { environmentName, readConfig, runOptions } from "../agent/config.ts";
 const machine = { cores: 2, timeZone: "UTC" };
 
 test(".env.example lists every option, and which agent to ask", () => {
-  const listed = readFileSync(".env.example", "utf8").match(/^#?BATCH_AGENT_[A-Z_]+(?==)/gm)?.map((name) => name.replace("#", ""));
-  expect(listed?.sort()).toEqual([...runOptions(machine).map(({ name }) => environmentName(name)), "BATCH_AGENT_URL"].sort());
+  const listed = readFileSync(".env.example", "utf8")
+    .match(/^#?BATCH_AGENT_[A-Z_]+(?==)/gm)
+    ?.map((name) => name.replace("#", ""));
+  expect(listed?.sort()).toEqual(
+    [...runOptions(machine).map(({ name }) => environmentName(name)), "BATCH_AGENT_URL"].sort(),
+  );
 });
 
 test("flags go before the environment, the environment before defaults, an empty variable counts as none", () => {
   const env = { BATCH_AGENT_LOG_LIMIT: "5MiB", BATCH_AGENT_GRACE: "", BATCH_AGENT_PORT: "1" };
-  expect(readConfig({ port: "2" }, env, machine)).toMatchObject({ port: 2, logLimitBytes: 5 * 2 ** 20, graceMs: 25_000, maxParallel: 8 });
+  expect(readConfig({ port: "2" }, env, machine)).toMatchObject({
+    port: 2,
+    logLimitBytes: 5 * 2 ** 20,
+    graceMs: 25_000,
+    maxParallel: 8,
+  });
 });
 
 test.each([

@@ -36,9 +36,13 @@ export async function connect(options: ConnectOptions, env: Env): Promise<AgentC
 
 async function readToken(path: string): Promise<string> {
   const text = await readFile(path, "utf8").catch((error: unknown) => {
-    throw new ConfigError(`cannot read the token: ${error instanceof Error ? error.message : String(error)}`, "--token-file or BATCH_AGENT_TOKEN_FILE names the file");
+    throw new ConfigError(
+      `cannot read the token: ${error instanceof Error ? error.message : String(error)}`,
+      "--token-file or BATCH_AGENT_TOKEN_FILE names the file",
+    );
   });
   const token = text.trim();
-  if (!/^[\x21-\x7e]+$/.test(token)) throw new ConfigError(`${path} holds no token: one line of printable characters without blanks`);
+  if (!/^[\x21-\x7e]+$/.test(token))
+    throw new ConfigError(`${path} holds no token: one line of printable characters without blanks`);
   return token;
 }

@@ -58,7 +58,10 @@ export async function exec(batch: string, dir: string, options: { chain: boolean
     await run.ended;
     copyAll(stoppedBy === null ? Infinity : copyBytes); // who ends it does not wait for gigabytes
     for (const execution of run.executions()) {
-      const how = execution.reason === "shutdown" || execution.finishedAt === null ? "interrupted" : `${execution.status}: ${harmless(execution.message ?? "")}`;
+      const how =
+        execution.reason === "shutdown" || execution.finishedAt === null
+          ? "interrupted"
+          : `${execution.status}: ${harmless(execution.message ?? "")}`;
       if (execution.status !== "succeeded") deps.stderr(Buffer.from(`batch-agent: ${execution.batch} ${how}\n`));
     }
     return stoppedBy === null ? exitCode(batch, run.executions()) : signalExitCode(stoppedBy);

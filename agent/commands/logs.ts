@@ -42,20 +42,26 @@ export async function logs(client: AgentClient, target: string, options: LogsOpt
   const { id } = await find(client, target);
   const streams: LogStream[] = options.stream === null ? ["stdout", "stderr"] : [options.stream];
   if (!options.follow) {
-    for (const stream of streams) await copy(await client.bytes(pathOf(id, stream, options.tail), 0), outputOf(stream, options, deps));
+    for (const stream of streams)
+      await copy(await client.bytes(pathOf(id, stream, options.tail), 0), outputOf(stream, options, deps));
     return 0;
   }
   const [ended] = await Promise.all(streams.map((stream) => follow(client, id, stream, options, deps)));
   if (ended === undefined) return 1;
-  if (ended.status !== "succeeded") deps.complain(`batch-agent: ${ended.batch} ${ended.status}: ${harmless(ended.message ?? ended.reason ?? "")}\n`);
+  if (ended.status !== "succeeded")
+    deps.complain(`batch-agent: ${ended.batch} ${ended.status}: ${harmless(ended.message ?? ended.reason ?? "")}\n`);
   if (ended.status === "succeeded") return 0;
   return ended.exitCode || signalExitCode(ended.signal);
 }
 
 async function find(client: AgentClient, target: string): Promise<ExecutionView> {
-  if (idPattern.test(target.toUpperCase())) return client.json<ExecutionView>(`/api/executions/${target.toUpperCase()}`);
-  if (!/^[a-z0-9-]{1,63}$/.test(target)) throw new AgentError(`"${target}" is neither the id of an execution nor the name of a batch`);
-  const { items } = await client.json<{ items: ExecutionView[] }>(`/api/executions?batch=${encodeURIComponent(target)}&limit=1`);
+  if (idPattern.test(target.toUpperCase()))
+    return client.json<ExecutionView>(`/api/executions/${target.toUpperCase()}`);
+  if (!/^[a-z0-9-]{1,63}$/.test(target))
+    throw new AgentError(`"${target}" is neither the id of an execution nor the name of a batch`);
+  const { items } = await client.json<{ items: ExecutionView[] }>(
+    `/api/executions?batch=${encodeURIComponent(target)}&limit=1`,
+  );
   const [latest] = items;
   if (latest !== undefined) return latest;
   await client.json(`/api/batches/${encodeURIComponent(target)}`); // says so when there is none
@@ -67,11 +73,18 @@ function pathOf(id: string, stream: LogStream, tail: number | null = null): stri
 }
 
 /** On a terminal through the filter, else byte for byte. */
-function outputOf(stream: LogStream, options: LogsOptions, deps: LogsDeps): { write(bytes: Uint8Array): Promise<void>; end(): Promise<void> } {
+function outputOf(
+  stream: LogStream,
+  options: LogsOptions,
+  deps: LogsDeps,
+): { write(bytes: Uint8Array): Promise<void>; end(): Promise<void> } {
   const output = deps[stream];
   if (!output.terminal || options.raw) return { write: (bytes) => output.write(bytes), end: () => Promise.resolve() };
   const filter = createTerminalFilter();
-  return { write: (bytes) => output.write(Buffer.from(filter.push(bytes))), end: () => output.write(Buffer.from(filter.end())) };
+  return {
+    write: (bytes) => output.write(Buffer.from(filter.push(bytes))),
+    end: () => output.write(Buffer.from(filter.end())),
+  };
 }
 
 async function copy(bytes: AsyncIterable<Uint8Array> | null, output: ReturnType<typeof outputOf>): Promise<void> {
@@ -80,7 +93,13 @@ async function copy(bytes: AsyncIterable<Uint8Array> | null, output: ReturnType<
 }
 
 /** Copies one log until its execution has ended and all of it is there; the execution as it ended. */
-async function follow(client: AgentClient, id: string, stream: LogStream, options: LogsOptions, deps: LogsDeps): Promise<ExecutionView> {
+async function follow(
+  client: AgentClient,
+  id: string,
+  stream: LogStream,
+  options: LogsOptions,
+  deps: LogsDeps,
+): Promise<ExecutionView> {
   const output = outputOf(stream, options, deps);
   const path = pathOf(id, stream);
   let at = options.tail === null ? 0 : await tailStart(client, path, options.tail);
@@ -106,7 +125,8 @@ async function follow(client: AgentClient, id: string, stream: LogStream, option
       // Only silence and an agent that is stopped or busy (503) are waited out: any other refusal stays one.
       if (!(error instanceof AgentError) || (error.status !== null && error.status !== 503)) throw error;
       failures += 1;
-      if (failures === 2 && stream === (options.stream ?? "stdout")) deps.complain(`batch-agent: ${error.message}; waiting for it\n`);
+      if (failures === 2 && stream === (options.stream ?? "stdout"))
+        deps.complain(`batch-agent: ${error.message}; waiting for it\n`);
       lostAt ??= deps.now();
       if (deps.now() - lostAt > patienceMs) throw error;
       await deps.wait(againMs);

@@ -16,29 +16,49 @@ interface Start {
 }
 
 /** Writes the table; gives the exit code, 1 only when there are batches and none could be read. Throws StoreError as `source.list` does. */
-export async function next(dir: string, options: { count: number; timeZone: string; json?: boolean }, deps: FolderDeps): Promise<number> {
+export async function next(
+  dir: string,
+  options: { count: number; timeZone: string; json?: boolean },
+  deps: FolderDeps,
+): Promise<number> {
   const looks = await lookAtAll(deps.source, options.timeZone);
   const batches = looks.flatMap(({ parsed }) => parsed?.batch ?? []);
   const starts = comingStarts(batches, options.count, deps.now);
   const code = looks.length > 0 && looks.every(({ parsed }) => parsed === null) ? 1 : 0;
   if (options.json === true) {
-    const items = starts.map(({ batch, schedule, dueAt, startsAt }) => ({ batch: batch.name, dueAt: iso(dueAt), startsAt: iso(startsAt), timeZone: schedule.timeZone }));
+    const items = starts.map(({ batch, schedule, dueAt, startsAt }) => ({
+      batch: batch.name,
+      dueAt: iso(dueAt),
+      startsAt: iso(startsAt),
+      timeZone: schedule.timeZone,
+    }));
     deps.write(`${JSON.stringify({ items }, null, 2)}\n`);
     return code;
   }
-  const lines = starts.length === 0 ? [looks.length === 0 ? `there is no batch in ${dir}` : "no start is to come"] : table(starts, deps.now);
+  const lines =
+    starts.length === 0
+      ? [looks.length === 0 ? `there is no batch in ${dir}` : "no start is to come"]
+      : table(starts, deps.now);
   const shown = new Set(starts.map(({ batch }) => batch));
   const changes = noteLines([...shown].flatMap((batch) => changesOf(batch, deps.now)));
   if (changes.length > 0) lines.push("", ...changes);
   const broken = looks.filter(({ problems }) => problems.length > 0).length;
-  if (broken > 0) lines.push("", `${count(broken, "batch has", "batches have")} problems and ${broken === 1 ? "is" : "are"} left out: batch-agent validate ${dir}`);
+  if (broken > 0)
+    lines.push(
+      "",
+      `${count(broken, "batch has", "batches have")} problems and ${broken === 1 ? "is" : "are"} left out: batch-agent validate ${dir}`,
+    );
   deps.write(`${lines.join("\n")}\n`);
   return code;
 }
 
 /** The first `limit` starts after `now`, in time order, then by name. */
 function comingStarts(batches: readonly Batch[], limit: number, now: EpochMs): Start[] {
-  const waiting = batches.flatMap((batch) => (batch.enabled && batch.schedule !== null ? (startAfter(batch, batch.schedule, now - batch.schedule.jitterMs) ?? []) : []));
+  const waiting = batches.flatMap((batch) =>
+    batch.enabled && batch.schedule !== null
+      ? (startAfter(batch, batch.schedule, now - batch.schedule.jitterMs) ?? [])
+      : [],
+  );
   waiting.sort(earlier);
   const starts: Start[] = [];
   while (starts.length < limit) {
@@ -84,14 +104,21 @@ function table(starts: readonly Start[], now: EpochMs): string[] {
 
 function changesOf({ name, schedule }: Batch, now: EpochMs): Note[] {
   if (schedule === null) return [];
-  return clockChanges(schedule, now).map(({ text }) => ({ batch: name, file: null, line: null, column: null, message: text }));
+  return clockChanges(schedule, now).map(({ text }) => ({
+    batch: name,
+    file: null,
+    line: null,
+    column: null,
+    message: text,
+  }));
 }
 
 const formats = new Map<string, Intl.DateTimeFormat>();
 
 /** `2026-11-24 13:00:00` in the zone; Swedish writes it so. */
 function localTime(at: EpochMs, timeZone: string): string {
-  const format = formats.get(timeZone) ?? new Intl.DateTimeFormat("sv-SE", { timeZone, dateStyle: "short", timeStyle: "medium" });
+  const format =
+    formats.get(timeZone) ?? new Intl.DateTimeFormat("sv-SE", { timeZone, dateStyle: "short", timeStyle: "medium" });
   formats.set(timeZone, format);
   return format.format(at);
 }

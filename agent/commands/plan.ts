@@ -20,12 +20,18 @@ export interface PlanOptions {
 }
 
 /** What to compare with. `optional`: when no agent answers there, all is new. */
-export type Against = { kind: "agent"; client: AgentClient; optional: boolean } | { kind: "folder"; dir: string; source: BatchSource };
+export type Against =
+  { kind: "agent"; client: AgentClient; optional: boolean } | { kind: "folder"; dir: string; source: BatchSource };
 
 const startsCompared = 5;
 
 /** Writes the plan; gives the exit code, 1 if the folder has any problem. Throws StoreError or AgentError. */
-export async function plan(dir: string, against: Against, options: PlanOptions, deps: FolderDeps & { complain: (text: string) => void }): Promise<number> {
+export async function plan(
+  dir: string,
+  against: Against,
+  options: PlanOptions,
+  deps: FolderDeps & { complain: (text: string) => void },
+): Promise<number> {
   const { now } = deps;
   const base = await baseOf(against, options.timeZone, now, deps.complain);
   const timeZone = options.agentZone ? (base.timeZone ?? options.timeZone) : options.timeZone;
@@ -37,15 +43,23 @@ export async function plan(dir: string, against: Against, options: PlanOptions, 
     against: base.name,
     comparison,
     problems: looks.flatMap((look) => look.problems),
-    notes: looks.filter(({ name }) => told.has(name)).flatMap((look) => (look.parsed === null ? [] : notesOf(look.parsed, now))),
+    notes: looks
+      .filter(({ name }) => told.has(name))
+      .flatMap((look) => (look.parsed === null ? [] : notesOf(look.parsed, now))),
     sources: new Map(looks.flatMap((look) => look.sources)),
   };
   deps.write(formatPlan(report, options.format, options.colours, now));
   return report.problems.length === 0 ? 0 : 1;
 }
 
-async function baseOf(against: Against, timeZone: string, now: EpochMs, complain: (text: string) => void): Promise<{ name: string | null; known: Known[]; timeZone?: string | undefined }> {
-  if (against.kind === "folder") return { name: against.dir, known: knownOfFolder(await lookAtAll(against.source, timeZone), now) };
+async function baseOf(
+  against: Against,
+  timeZone: string,
+  now: EpochMs,
+  complain: (text: string) => void,
+): Promise<{ name: string | null; known: Known[]; timeZone?: string | undefined }> {
+  if (against.kind === "folder")
+    return { name: against.dir, known: knownOfFolder(await lookAtAll(against.source, timeZone), now) };
   const { client } = against;
   try {
     const [ready, { items }] = await Promise.all([
@@ -61,7 +75,10 @@ async function baseOf(against: Against, timeZone: string, now: EpochMs, complain
 }
 
 function knownOfFolder(looks: readonly Look[], now: EpochMs): Known[] {
-  const graph = buildGraph(looks.flatMap(({ parsed }) => parsed?.batch ?? []), new Set(looks.map(({ name }) => name)));
+  const graph = buildGraph(
+    looks.flatMap(({ parsed }) => parsed?.batch ?? []),
+    new Set(looks.map(({ name }) => name)),
+  );
   return looks.map(({ name, parsed, definition, problems, revision }) => {
     const batch = parsed?.batch ?? null;
     return {
@@ -69,7 +86,10 @@ function knownOfFolder(looks: readonly Look[], now: EpochMs): Known[] {
       state: stateOf(batch, []),
       revision,
       settings: definition?.file ?? null,
-      next: batch === null || !batch.enabled || batch.schedule === null ? [] : comingStarts(batch.schedule, -Infinity, startsCompared, now),
+      next:
+        batch === null || !batch.enabled || batch.schedule === null
+          ? []
+          : comingStarts(batch.schedule, -Infinity, startsCompared, now),
       blockedBy: graph.blockedBy.get(name) ?? [],
       history: null,
       broken: problems.length === 0 ? null : parsed?.problems.length === 0 ? "chain" : "files",

@@ -14,15 +14,29 @@ export async function run(
 ): Promise<{ agent: Agent; config: Config }> {
   const config = readConfig(flags, deps.env, thisMachine());
   if (config.git !== null && dir !== undefined) {
-    throw new UsageError(`it is either the folder ${dir} or --git-url`, "with --git-url, name the folder in the repository with --git-path");
+    throw new UsageError(
+      `it is either the folder ${dir} or --git-url`,
+      "with --git-url, name the folder in the repository with --git-path",
+    );
   }
   const folder = dir ?? "batches.d";
   const info = await stat(folder).catch(() => null);
   if (config.git === null && !info?.isDirectory()) {
-    throw new ConfigError(`there is no folder of batches at ${folder}`, "name it as in `batch-agent run path/to/batches.d`, or make it");
+    throw new ConfigError(
+      `there is no folder of batches at ${folder}`,
+      "name it as in `batch-agent run path/to/batches.d`, or make it",
+    );
   }
   const log = await createLogger({ level: config.logLevel, people: deps.people });
-  const agent = await startAgent(folder, config, { log, env: deps.env, version: deps.version, onLockLost: deps.onLockLost });
-  log.info(`batch-agent ${deps.version} runs ${config.git === null ? folder : "the repository of --git-url"}; dashboard: ${agent.url}`, { url: agent.url });
+  const agent = await startAgent(folder, config, {
+    log,
+    env: deps.env,
+    version: deps.version,
+    onLockLost: deps.onLockLost,
+  });
+  log.info(
+    `batch-agent ${deps.version} runs ${config.git === null ? folder : "the repository of --git-url"}; dashboard: ${agent.url}`,
+    { url: agent.url },
+  );
   return { agent, config };
 }

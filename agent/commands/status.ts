@@ -23,8 +23,15 @@ export interface StatusOptions {
 const shownOnTerminal = 30;
 
 /** Writes what the agent says; gives the exit code, 1 with `check` if something needs a person. Throws AgentError. */
-export async function status(client: AgentClient, options: StatusOptions, deps: { now: number; terminal: boolean; colours: boolean; write: (text: string) => void }): Promise<number> {
-  const query = new URLSearchParams([...(options.tag === undefined ? [] : [["tag", options.tag]]), ...(options.state === undefined ? [] : [["state", options.state]])] as [string, string][]);
+export async function status(
+  client: AgentClient,
+  options: StatusOptions,
+  deps: { now: number; terminal: boolean; colours: boolean; write: (text: string) => void },
+): Promise<number> {
+  const query = new URLSearchParams([
+    ...(options.tag === undefined ? [] : [["tag", options.tag]]),
+    ...(options.state === undefined ? [] : [["state", options.state]]),
+  ] as [string, string][]);
   const [ready, found, allProblems] = await Promise.all([
     client.json<Overview["ready"]>("/readyz", [503]),
     client.json<{ items: BatchView[] }>(`/api/batches${query.size === 0 ? "" : `?${query}`}`),
@@ -32,8 +39,14 @@ export async function status(client: AgentClient, options: StatusOptions, deps: 
   ]);
   const unknown = options.names.find((name) => !found.items.some((batch) => batch.name === name));
   if (unknown !== undefined) {
-    const near = closest(unknown, found.items.map(({ name }) => name));
-    throw new AgentError(`the agent at ${client.url} has no batch ${unknown}${query.size === 0 ? "" : " that fits the filter"}`, near === null ? {} : { hint: `did you mean ${near}?` });
+    const near = closest(
+      unknown,
+      found.items.map(({ name }) => name),
+    );
+    throw new AgentError(
+      `the agent at ${client.url} has no batch ${unknown}${query.size === 0 ? "" : " that fits the filter"}`,
+      near === null ? {} : { hint: `did you mean ${near}?` },
+    );
   }
   const batches = found.items
     .filter(({ name }) => options.names.length === 0 || options.names.includes(name))
@@ -41,9 +54,15 @@ export async function status(client: AgentClient, options: StatusOptions, deps: 
   const filtered = batches.length < found.items.length || query.size > 0;
   const shown = new Set(batches.map(({ name }) => name as string));
   // What is wrong with the agent's own means is told whatever was chosen.
-  const problems = filtered ? allProblems.items.filter(({ batch }) => batch === "" || shown.has(batch)) : allProblems.items;
+  const problems = filtered
+    ? allProblems.items.filter(({ batch }) => batch === "" || shown.has(batch))
+    : allProblems.items;
   const overview: Overview = { url: client.url, ready, batches, problems };
   const limit = deps.terminal && !options.all ? shownOnTerminal : Infinity;
-  deps.write(options.json ? `${JSON.stringify(overview, null, 2)}\n` : overviewText(overview, { colours: deps.colours, limit }, deps.now));
+  deps.write(
+    options.json
+      ? `${JSON.stringify(overview, null, 2)}\n`
+      : overviewText(overview, { colours: deps.colours, limit }, deps.now),
+  );
   return options.check && needsAttention(overview) ? 1 : 0;
 }

@@ -21,13 +21,22 @@ export interface FolderDeps {
 }
 
 /** Writes the report; gives the exit code, 1 if there is any problem. Throws StoreError when the root cannot be read, UsageError when it is a batch. */
-export async function validate(dir: string, options: { format: "text" | "json" | "github"; timeZone: string }, deps: FolderDeps): Promise<number> {
+export async function validate(
+  dir: string,
+  options: { format: "text" | "json" | "github"; timeZone: string },
+  deps: FolderDeps,
+): Promise<number> {
   const looks = await lookAtAll(deps.source, options.timeZone);
   const problems = looks.flatMap((look) => look.problems);
   const notes = looks.flatMap((look) => (look.parsed === null ? [] : notesOf(look.parsed, deps.now)));
   const sources = new Map(looks.flatMap((look) => look.sources));
-  const own = looks.length === 0 ? [...settingsNames, "script.sh"].find((file) => existsSync(join(dir, file))) : undefined;
-  if (own !== undefined) throw new UsageError(`${dir} is a batch itself: it holds ${own}`, `name the folder it lies in: batch-agent validate ${join(dir, "..")}`);
+  const own =
+    looks.length === 0 ? [...settingsNames, "script.sh"].find((file) => existsSync(join(dir, file))) : undefined;
+  if (own !== undefined)
+    throw new UsageError(
+      `${dir} is a batch itself: it holds ${own}`,
+      `name the folder it lies in: batch-agent validate ${join(dir, "..")}`,
+    );
   if (looks.length === 0 && options.format === "text") deps.write(`there is no batch in ${dir}\n`);
   else deps.write(formatReport({ problems, notes, batches: looks.length, sources }, options.format));
   return problems.length === 0 ? 0 : 1;
@@ -52,10 +61,18 @@ export async function lookAtAll(source: BatchSource, timeZone: string): Promise<
   const looks = await mapLimit(names, parallelLoads, async (name): Promise<Look | null> => {
     const loaded = await source.load(name);
     if (loaded.kind === "absent") return null;
-    if (loaded.kind === "unreadable") return { name, parsed: null, definition: null, revision: null, problems: [loaded.problem], sources: [] };
+    if (loaded.kind === "unreadable")
+      return { name, parsed: null, definition: null, revision: null, problems: [loaded.problem], sources: [] };
     const parsed = parseBatch(loaded.folder, { timeZone });
     const { problems } = parsed;
-    return { name, parsed, definition: parsed.batch, revision: loaded.folder.digest, problems, sources: sourcesOf(loaded.folder) };
+    return {
+      name,
+      parsed,
+      definition: parsed.batch,
+      revision: loaded.folder.digest,
+      problems,
+      sources: sourcesOf(loaded.folder),
+    };
   });
   return withChains(looks.filter((look) => look !== null));
 }
@@ -63,7 +80,10 @@ export async function lookAtAll(source: BatchSource, timeZone: string): Promise<
 /** What only shows over all batches is told with each of them; such a batch never starts. */
 function withChains(looks: readonly Look[]): Look[] {
   const names = looks.map(({ name }) => name);
-  const { problems } = buildGraph(looks.flatMap(({ parsed }) => parsed?.batch ?? []), new Set(names));
+  const { problems } = buildGraph(
+    looks.flatMap(({ parsed }) => parsed?.batch ?? []),
+    new Set(names),
+  );
   return looks.map((look) => {
     const found = problems.get(look.name);
     if (found === undefined || look.parsed === null) return look;

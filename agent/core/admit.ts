@@ -22,7 +22,8 @@ export type Admission =
  * @param held  whether one of these already waits for the others to end
  */
 export function admit(batch: Pick<Batch, "enabled" | "concurrency"> | null, open: number, held: boolean): Admission {
-  if (batch === null || !batch.enabled) return { kind: "abort", reason: "disabled", message: "the batch is not enabled" };
+  if (batch === null || !batch.enabled)
+    return { kind: "abort", reason: "disabled", message: "the batch is not enabled" };
   if (open === 0) return { kind: "start" };
   switch (batch.concurrency) {
     case "allow":
@@ -30,7 +31,8 @@ export function admit(batch: Pick<Batch, "enabled" | "concurrency"> | null, open
     case "forbid":
       return { kind: "abort", reason: "overlap", message: "an earlier execution of this batch has not ended" };
     case "queue":
-      if (held) return { kind: "abort", reason: "overlap", message: "an earlier start of this batch is waiting already" };
+      if (held)
+        return { kind: "abort", reason: "overlap", message: "an earlier start of this batch is waiting already" };
       return { kind: "wait" };
     case "replace":
       return { kind: "replace" };
@@ -46,8 +48,17 @@ export function admit(batch: Pick<Batch, "enabled" | "concurrency"> | null, open
  * the queue is full only the latest runs.
  * @param waiting  the only execution of the batch that is open
  */
-export function standsIn(batch: Pick<Batch, "enabled" | "concurrency" | "after">, waiting: Pick<Execution, "status" | "trigger">): boolean {
-  return batch.enabled && batch.concurrency === "forbid" && batch.after.length === 0 && waiting.status === "queued" && waiting.trigger.kind === "cron";
+export function standsIn(
+  batch: Pick<Batch, "enabled" | "concurrency" | "after">,
+  waiting: Pick<Execution, "status" | "trigger">,
+): boolean {
+  return (
+    batch.enabled &&
+    batch.concurrency === "forbid" &&
+    batch.after.length === 0 &&
+    waiting.status === "queued" &&
+    waiting.trigger.kind === "cron"
+  );
 }
 
 /**
@@ -59,7 +70,8 @@ export function admitQueued(
   startsAt: EpochMs,
   now: EpochMs,
 ): { kind: "start" } | Abort {
-  if (batch === null || !batch.enabled) return { kind: "abort", reason: "disabled", message: "disabled or removed while queued" };
+  if (batch === null || !batch.enabled)
+    return { kind: "abort", reason: "disabled", message: "disabled or removed while queued" };
   const lateMs = now - startsAt;
   if (lateMs > Math.max(batch.startDeadlineMs, onTimeMs)) {
     const message = `${Math.round(lateMs / 1000)} s late when its turn came, more than startDeadline allows`;

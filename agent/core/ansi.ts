@@ -18,7 +18,15 @@ export interface Piece {
   classes: string;
 }
 
-export const plainPen: Pen = { fg: -1, bg: -1, bold: false, dim: false, italic: false, underline: false, inverse: false };
+export const plainPen: Pen = {
+  fg: -1,
+  bg: -1,
+  bold: false,
+  dim: false,
+  italic: false,
+  underline: false,
+  inverse: false,
+};
 
 /** What is shown of one line; the rest is said as a number. */
 const mostChars = 4_000;
@@ -43,7 +51,8 @@ export function readLine(line: string, pen: Pen): { pieces: Piece[]; pen: Pen } 
     if (match[2] === "m") now = applySgr(now, match[1] ?? "");
   }
   add(pieces, shown.slice(at), now);
-  if (whole.length > shown.length) pieces.push({ text: ` … ${whole.length - shown.length} more characters`, classes: "cut" });
+  if (whole.length > shown.length)
+    pieces.push({ text: ` … ${whole.length - shown.length} more characters`, classes: "cut" });
   return { pieces, pen: now };
 }
 
@@ -57,8 +66,19 @@ function add(pieces: Piece[], text: string, pen: Pen): void {
 }
 
 function classesOf(pen: Pen): string {
-  const [fg, bg] = pen.inverse ? [pen.bg === -1 ? "fg-back" : `fg${pen.bg}`, pen.fg === -1 ? "bg-fore" : `bg${pen.fg}`] : [pen.fg === -1 ? "" : `fg${pen.fg}`, pen.bg === -1 ? "" : `bg${pen.bg}`];
-  return [fg, bg, pen.bold ? "bold" : "", pen.dim ? "faint" : "", pen.italic ? "italic" : "", pen.underline ? "underline" : ""].filter((name) => name !== "").join(" ");
+  const [fg, bg] = pen.inverse
+    ? [pen.bg === -1 ? "fg-back" : `fg${pen.bg}`, pen.fg === -1 ? "bg-fore" : `bg${pen.fg}`]
+    : [pen.fg === -1 ? "" : `fg${pen.fg}`, pen.bg === -1 ? "" : `bg${pen.bg}`];
+  return [
+    fg,
+    bg,
+    pen.bold ? "bold" : "",
+    pen.dim ? "faint" : "",
+    pen.italic ? "italic" : "",
+    pen.underline ? "underline" : "",
+  ]
+    .filter((name) => name !== "")
+    .join(" ");
 }
 
 function applySgr(pen: Pen, parameters: string): Pen {
@@ -100,14 +120,50 @@ function extendedColour([kind, first = -1, second = 0, third = 0]: number[]): [n
 }
 
 /** The 16 colours as they are read on the dark ground of a log. */
-const basic = ["#8b949e", "#ff7b72", "#56d364", "#e3b341", "#79c0ff", "#e29bff", "#56d4dd", "#d0d7de", "#a4adb8", "#ffa198", "#7ee787", "#f2cc60", "#a5d6ff", "#f0b6ff", "#8ff0f5", "#ffffff"];
-const basicGround = ["#21262d", "#8e1519", "#196c2e", "#7a5200", "#1158c7", "#7a3fb0", "#0f6b74", "#57606a", "#484f58", "#b62324", "#238636", "#9e6a03", "#1f6feb", "#8957e5", "#1b7c83", "#8b949e"];
+const basic = [
+  "#8b949e",
+  "#ff7b72",
+  "#56d364",
+  "#e3b341",
+  "#79c0ff",
+  "#e29bff",
+  "#56d4dd",
+  "#d0d7de",
+  "#a4adb8",
+  "#ffa198",
+  "#7ee787",
+  "#f2cc60",
+  "#a5d6ff",
+  "#f0b6ff",
+  "#8ff0f5",
+  "#ffffff",
+];
+const basicGround = [
+  "#21262d",
+  "#8e1519",
+  "#196c2e",
+  "#7a5200",
+  "#1158c7",
+  "#7a3fb0",
+  "#0f6b74",
+  "#57606a",
+  "#484f58",
+  "#b62324",
+  "#238636",
+  "#9e6a03",
+  "#1f6feb",
+  "#8957e5",
+  "#1b7c83",
+  "#8b949e",
+];
 
 /** Style rules for all classes of colour that `readLine` gives. */
 export function colourRules(): string {
   const rules: string[] = [];
   for (let index = 0; index < 256; index++) {
-    rules.push(`.fg${index}{color:${basic[index] ?? hex(index, 0.35)}}.bg${index}{background:${basicGround[index] ?? hex(index, 0)}}`);
+    rules.push(
+      `.fg${index}{color:${basic[index] ?? hex(index, 0.35)}}.bg${index}{background:${basicGround[index] ?? hex(index, 0)}}`,
+    );
   }
   return rules.join("\n");
 }
@@ -117,6 +173,15 @@ function hex(index: number, lift: number): string {
   const levels = [0, 95, 135, 175, 215, 255];
   const cube = index - 16;
   const grey = 8 + (index - 232) * 10;
-  const parts = index >= 232 ? [grey, grey, grey] : [levels[Math.floor(cube / 36)] ?? 0, levels[Math.floor(cube / 6) % 6] ?? 0, levels[cube % 6] ?? 0];
-  return `#${parts.map((part) => Math.round(part + (255 - part) * lift).toString(16).padStart(2, "0")).join("")}`;
+  const parts =
+    index >= 232
+      ? [grey, grey, grey]
+      : [levels[Math.floor(cube / 36)] ?? 0, levels[Math.floor(cube / 6) % 6] ?? 0, levels[cube % 6] ?? 0];
+  return `#${parts
+    .map((part) =>
+      Math.round(part + (255 - part) * lift)
+        .toString(16)
+        .padStart(2, "0"),
+    )
+    .join("")}`;
 }

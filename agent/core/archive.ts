@@ -48,10 +48,12 @@ export function createInventory(limits: ArchiveLimits): Inventory {
     const bad = (message: string) => ({ fault: { code: "bad-archive", path: "", message } as const });
     const shown = JSON.stringify(name.length > 100 ? `${name.slice(0, 100)}…` : name);
     entries += 1;
-    if (entries > limits.entries) return { fault: { code: "too-many-files", path: "", message: `holds more than ${limits.entries} entries` } };
+    if (entries > limits.entries)
+      return { fault: { code: "too-many-files", path: "", message: `holds more than ${limits.entries} entries` } };
     bytes += size;
     if (!(size >= 0)) return bad(`${shown} has no size`);
-    if (bytes > limits.bytes) return { fault: { code: "too-large", path: "", message: `unpacks to more than ${limits.bytes} bytes` } };
+    if (bytes > limits.bytes)
+      return { fault: { code: "too-large", path: "", message: `unpacks to more than ${limits.bytes} bytes` } };
 
     const wrong = wrongName(name);
     if (wrong !== null) return bad(`the name ${shown} ${wrong}`);
@@ -62,10 +64,13 @@ export function createInventory(limits: ArchiveLimits): Inventory {
       const part = parts.slice(0, depth).join("/");
       const last = depth === parts.length;
       const before = kinds.get(part);
-      if (last && before !== undefined && (before !== "folder" || kind !== "folder")) return bad(`${shown} is in it twice`);
-      if (!last && before !== undefined && before !== "folder") return bad(`${shown} lies below ${JSON.stringify(part)}, which is no folder`);
+      if (last && before !== undefined && (before !== "folder" || kind !== "folder"))
+        return bad(`${shown} is in it twice`);
+      if (!last && before !== undefined && before !== "folder")
+        return bad(`${shown} lies below ${JSON.stringify(part)}, which is no folder`);
       const twin = folded.get(fold(part));
-      if (twin !== undefined && twin !== part) return bad(`${JSON.stringify(part)} and ${JSON.stringify(twin)} differ in upper and lower case only`);
+      if (twin !== undefined && twin !== part)
+        return bad(`${JSON.stringify(part)} and ${JSON.stringify(twin)} differ in upper and lower case only`);
       kinds.set(part, last ? kind : "folder");
       folded.set(fold(part), part);
     }
@@ -97,7 +102,8 @@ function byteLength(text: string): number {
 
 /** Whether the target of a symbolic link at `path` is named so that it stays below the archive's top. */
 export function linkStaysInside(path: string, target: string): boolean {
-  if (target === "" || target.startsWith("/") || target.includes("\0") || byteLength(target) > longest.path) return false;
+  if (target === "" || target.startsWith("/") || target.includes("\0") || byteLength(target) > longest.path)
+    return false;
   let depth = path.split("/").length - 1;
   for (const part of target.split("/")) {
     if (part === "..") depth -= 1;

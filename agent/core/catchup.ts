@@ -41,7 +41,8 @@ export function decideDue(
 ): DueDecision {
   const until = now - schedule.jitterMs;
   const due = until > coveredUntil ? dueBetween(schedule, coveredUntil, until) : null;
-  if (due === null) return { start: null, before: null, missed: null, coveredUntil, next: nextDue(schedule, coveredUntil) };
+  if (due === null)
+    return { start: null, before: null, missed: null, coveredUntil, next: nextDue(schedule, coveredUntil) };
   const lateMs = until - due.last;
   const onTime = due.count === 1 && lateMs <= onTimeMs;
   const start = onTime || lateMs <= startDeadlineMs ? due.last : null;

@@ -35,7 +35,12 @@ export function planFollowUps(
     if (batch === null || latest.has(name) || plans.some((plan) => plan.batch === name)) continue; // once a run, also what answers a failure of what it comes after
     const previous = batch.after.flatMap((before) => latest.get(before) ?? []);
     if (previous.length < batch.after.length || previous.some(isOpen)) continue; // the last of them to finish decides
-    plans.push({ batch: name, kind: "after", refused: batch.independent ? null : refusal(previous), previous: previous.map(({ id }) => id) });
+    plans.push({
+      batch: name,
+      kind: "after",
+      refused: batch.independent ? null : refusal(previous),
+      previous: previous.map(({ id }) => id),
+    });
   }
   return plans;
 }

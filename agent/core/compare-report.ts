@@ -52,29 +52,51 @@ const colourOf: Record<Entry["mark"], Colour> = { "+": "green", "-": "red", "~":
 
 function planText(report: PlanReport, colours: boolean, now: EpochMs): string {
   const { problems, notes, sources, comparison } = report;
-  const blocks = entriesOf(comparison, now).map(({ mark, verb, name, lines }) => [paint(`${mark} ${harmless(name)}: ${verb}`, colourOf[mark], colours), ...lines.map((line) => `    ${line}`)].join("\n"));
-  const parts = [titleOf(report), "", ...blocks, ...(blocks.length > 0 ? [""] : []), summaryOf(report)].map((line) => `${line}\n`).join("");
+  const blocks = entriesOf(comparison, now).map(({ mark, verb, name, lines }) =>
+    [paint(`${mark} ${harmless(name)}: ${verb}`, colourOf[mark], colours), ...lines.map((line) => `    ${line}`)].join(
+      "\n",
+    ),
+  );
+  const parts = [titleOf(report), "", ...blocks, ...(blocks.length > 0 ? [""] : []), summaryOf(report)]
+    .map((line) => `${line}\n`)
+    .join("");
   if (problems.length + notes.length === 0) return parts;
   const text = formatReport({ problems, notes, batches: 0, sources }, "text").trimEnd().split("\n");
   return `${parts}\n${text.slice(0, -1).join("\n")}\n`;
 }
 
 function titleOf({ dir, against }: PlanReport): string {
-  return against === null ? `plan of ${harmless(dir)}, all of it new` : `plan of ${harmless(dir)} against ${harmless(against)}`;
+  return against === null
+    ? `plan of ${harmless(dir)}, all of it new`
+    : `plan of ${harmless(dir)} against ${harmless(against)}`;
 }
 
 function summaryOf({ comparison, problems }: PlanReport): string {
   const { added, removed, changed, affected, held, unchanged } = comparison;
-  const parts = [`${added.length} added`, `${removed.length} removed`, `${changed.length} changed`, ...(affected.length > 0 ? [`${affected.length} affected`] : []), ...(held.length > 0 ? [`${held.length} broken`] : []), `${unchanged} unchanged`];
+  const parts = [
+    `${added.length} added`,
+    `${removed.length} removed`,
+    `${changed.length} changed`,
+    ...(affected.length > 0 ? [`${affected.length} affected`] : []),
+    ...(held.length > 0 ? [`${held.length} broken`] : []),
+    `${unchanged} unchanged`,
+  ];
   return `${parts.join(", ")}; ${problems.length === 0 ? "no problems" : count(problems.length, "problem", "problems")}`;
 }
 
 function entriesOf({ added, removed, changed, affected, held }: Comparison, now: EpochMs): Entry[] {
   return [
-    ...held.map(({ name, inForce }): Entry => ({ mark: "!", verb: inForce ? "broken; what is in force stays in force" : "broken; it does not run", name, lines: [] })),
+    ...held.map(({ name, inForce }): Entry => ({
+      mark: "!",
+      verb: inForce ? "broken; what is in force stays in force" : "broken; it does not run",
+      name,
+      lines: [],
+    })),
     ...removed.map(({ name, history, open, nextLost }): Entry => {
       const lines = [
-        history === 0 ? "it has no history" : `${count(history, "execution is", "executions are")} kept for the agent's --keep-removed`,
+        history === 0
+          ? "it has no history"
+          : `${count(history, "execution is", "executions are")} kept for the agent's --keep-removed`,
         ...(open ? ["an execution of it is under way and ends normally"] : []),
         ...(nextLost === null ? [] : [`the start of ${startText(nextLost, now)} does not come`]),
       ];
@@ -82,8 +104,14 @@ function entriesOf({ added, removed, changed, affected, held }: Comparison, now:
     }),
     ...added.map(({ name, state, next, blockedBy, renamedFrom, history }): Entry => {
       const lines = [
-        ...(renamedFrom === null ? [] : [`the same files as ${harmless(renamedFrom)}, whose history stays under that name`]),
-        ...(history === 0 ? [] : [`${count(history, "execution", "executions")} of an earlier batch of that name ${history === 1 ? "is" : "are"} still there`]),
+        ...(renamedFrom === null
+          ? []
+          : [`the same files as ${harmless(renamedFrom)}, whose history stays under that name`]),
+        ...(history === 0
+          ? []
+          : [
+              `${count(history, "execution", "executions")} of an earlier batch of that name ${history === 1 ? "is" : "are"} still there`,
+            ]),
         ...(next.length === 0 ? [] : [`first starts: ${startsText(next, now)}`]),
         ...blockedLines([], blockedBy),
       ];
@@ -97,10 +125,18 @@ function entriesOf({ added, removed, changed, affected, held }: Comparison, now:
         ...(next === null ? [] : nextLines(next.from, next.to, now)),
         ...blockedLines(blockedBy.from, blockedBy.to),
       ];
-      return { mark: "~", verb: `changed, revision ${revision.from ?? "none"} → ${revision.to ?? "none"}`, name, lines };
+      return {
+        mark: "~",
+        verb: `changed, revision ${revision.from ?? "none"} → ${revision.to ?? "none"}`,
+        name,
+        lines,
+      };
     }),
     ...affected.map(({ name, state, blockedBy }): Entry => {
-      const lines = [...(state.from === state.to ? [] : [`${state.from} → ${state.to}`]), ...blockedLines(blockedBy.from, blockedBy.to)];
+      const lines = [
+        ...(state.from === state.to ? [] : [`${state.from} → ${state.to}`]),
+        ...blockedLines(blockedBy.from, blockedBy.to),
+      ];
       return { mark: "~", verb: "same files, affected by the others", name, lines };
     }),
   ];
@@ -154,8 +190,14 @@ function planJson({ dir, against, comparison, problems, notes }: PlanReport) {
     dir,
     against,
     added: added.map((one) => ({ ...one, next: full(one.next) })),
-    removed: removed.map((one) => ({ ...one, nextLost: one.nextLost === null ? null : new Date(one.nextLost).toISOString() })),
-    changed: changed.map((one) => ({ ...one, next: one.next === null ? null : { from: full(one.next.from), to: full(one.next.to) } })),
+    removed: removed.map((one) => ({
+      ...one,
+      nextLost: one.nextLost === null ? null : new Date(one.nextLost).toISOString(),
+    })),
+    changed: changed.map((one) => ({
+      ...one,
+      next: one.next === null ? null : { from: full(one.next.from), to: full(one.next.to) },
+    })),
     affected,
     held,
     unchanged,
@@ -167,16 +209,33 @@ function planJson({ dir, against, comparison, problems, notes }: PlanReport) {
 function planMarkdown(report: PlanReport, now: EpochMs): string {
   const { problems, notes, comparison } = report;
   const entries = entriesOf(comparison, now);
-  const rows = entries.slice(0, mostRows).map(({ mark, verb, name, lines }) => `| ${mark} | ${plain(name)} | ${[verb, ...lines].map(plain).join("<br>")} |`);
-  const placed = ({ file, batch, line }: Note) => plain([file ?? batch, line].filter((part) => part !== null).join(":"));
+  const rows = entries
+    .slice(0, mostRows)
+    .map(({ mark, verb, name, lines }) => `| ${mark} | ${plain(name)} | ${[verb, ...lines].map(plain).join("<br>")} |`);
+  const placed = ({ file, batch, line }: Note) =>
+    plain([file ?? batch, line].filter((part) => part !== null).join(":"));
   const lines = [
     `### ${plain(titleOf(report))}`,
     "",
     plain(summaryOf(report)),
     ...(rows.length === 0 ? [] : ["", "| | batch | what changes |", "| --- | --- | --- |", ...rows]),
     ...(entries.length > mostRows ? ["", `and ${entries.length - mostRows} more`] : []),
-    ...(problems.length === 0 ? [] : ["", "#### Problems", "", ...problems.slice(0, mostRows).map((problem) => `- **${placed(problem)}**: ${plain(problem.message)}${problem.hint === null ? "" : ` (${plain(problem.hint)})`}`)]),
-    ...(notes.length === 0 ? [] : ["", "#### Notes", "", ...notes.slice(0, mostRows).map((note) => `- ${placed(note)}: ${plain(note.message)}`)]),
+    ...(problems.length === 0
+      ? []
+      : [
+          "",
+          "#### Problems",
+          "",
+          ...problems
+            .slice(0, mostRows)
+            .map(
+              (problem) =>
+                `- **${placed(problem)}**: ${plain(problem.message)}${problem.hint === null ? "" : ` (${plain(problem.hint)})`}`,
+            ),
+        ]),
+    ...(notes.length === 0
+      ? []
+      : ["", "#### Notes", "", ...notes.slice(0, mostRows).map((note) => `- ${placed(note)}: ${plain(note.message)}`)]),
   ];
   return lines.map((line) => `${line}\n`).join("");
 }

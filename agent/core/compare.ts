@@ -83,28 +83,49 @@ export function compare(inForce: readonly Known[], folder: readonly Known[]): Co
   const remembered = new Map(inForce.map(({ name, history }) => [name, history]));
   const after = new Map(folder.map((known) => [known.name, known]));
   const removed = [...before.values()].filter(({ name }) => !after.has(name)).sort(byName);
-  const held = folder.filter(({ broken }) => broken === "files").map(({ name }): Held => ({ name, inForce: before.get(name)?.settings != null })).sort(byName);
+  const held = folder
+    .filter(({ broken }) => broken === "files")
+    .map(({ name }): Held => ({ name, inForce: before.get(name)?.settings != null }))
+    .sort(byName);
   // What stays in force keeps nobody waiting.
   const stays = new Set(held.flatMap(({ name, inForce }) => (inForce ? [name] : [])));
-  const unblocked = (known: Known): Known => ({ ...known, blockedBy: known.blockedBy.filter((name) => !stays.has(name)) });
+  const unblocked = (known: Known): Known => ({
+    ...known,
+    blockedBy: known.blockedBy.filter((name) => !stays.has(name)),
+  });
 
   const added: Added[] = [];
   const changed: Changed[] = [];
   const affected: Affected[] = [];
   let unchanged = 0;
-  for (const now of folder.filter(({ broken }) => broken !== "files").map(unblocked).sort(byName)) {
+  for (const now of folder
+    .filter(({ broken }) => broken !== "files")
+    .map(unblocked)
+    .sort(byName)) {
     const { name, state, next, blockedBy } = now;
     const was = before.get(name);
     if (was === undefined || (was.settings === null && was.broken !== "chain")) {
       const twin = removed.find(({ revision }) => revision !== null && revision === now.revision);
-      added.push({ name, state, next, blockedBy, renamedFrom: twin?.name ?? null, history: remembered.get(name)?.executions ?? 0 });
+      added.push({
+        name,
+        state,
+        next,
+        blockedBy,
+        renamedFrom: twin?.name ?? null,
+        history: remembered.get(name)?.executions ?? 0,
+      });
     } else if (was.revision !== now.revision) changed.push(changeOf(was, now));
     else if (was.state !== state || was.blockedBy.join() !== blockedBy.join()) affected.push(placeOf(was, now));
     else unchanged += 1;
   }
   return {
     added,
-    removed: removed.map(({ name, history, next }) => ({ name, history: history?.executions ?? 0, open: history?.open ?? false, nextLost: next[0] ?? null })),
+    removed: removed.map(({ name, history, next }) => ({
+      name,
+      history: history?.executions ?? 0,
+      open: history?.open ?? false,
+      nextLost: next[0] ?? null,
+    })),
     changed,
     affected,
     held,
@@ -114,18 +135,31 @@ export function compare(inForce: readonly Known[], folder: readonly Known[]): Co
 
 function changeOf(was: Known, now: Known): Changed {
   const settings = was.settings === null || now.settings === null ? [] : settingChanges(was.settings, now.settings);
-  const moved = was.state !== now.state || settings.some(({ key }) => /^(cron|timeZone|jitter|enabled|after)\b/.test(key));
-  return { ...placeOf(was, now), revision: { from: was.revision, to: now.revision }, settings, next: moved ? { from: was.next, to: now.next } : null };
+  const moved =
+    was.state !== now.state || settings.some(({ key }) => /^(cron|timeZone|jitter|enabled|after)\b/.test(key));
+  return {
+    ...placeOf(was, now),
+    revision: { from: was.revision, to: now.revision },
+    settings,
+    next: moved ? { from: was.next, to: now.next } : null,
+  };
 }
 
 function placeOf(was: Known, now: Known): Affected {
-  return { name: now.name, state: { from: was.state, to: now.state }, blockedBy: { from: was.blockedBy, to: now.blockedBy } };
+  return {
+    name: now.name,
+    state: { from: was.state, to: now.state },
+    blockedBy: { from: was.blockedBy, to: now.blockedBy },
+  };
 }
 
 const masked = "***";
 
 /** The settings that differ, in the order of their paths. */
-export function settingChanges(from: Readonly<Record<string, unknown>>, to: Readonly<Record<string, unknown>>): SettingChange[] {
+export function settingChanges(
+  from: Readonly<Record<string, unknown>>,
+  to: Readonly<Record<string, unknown>>,
+): SettingChange[] {
   const [old, now] = [new Map(flatten(from, "")), new Map(flatten(to, ""))];
   const keys = [...new Set([...old.keys(), ...now.keys()])].sort();
   return keys.flatMap((key): SettingChange[] => {
@@ -137,7 +171,9 @@ export function settingChanges(from: Readonly<Record<string, unknown>>, to: Read
     }
     if (key === "notify.webhook") {
       // What an agent tells of them is masked.
-      const [shownA, shownB] = [a, b].map((value) => (Array.isArray(value) ? value.map((one) => shownAddress(String(one))) : (value ?? null)));
+      const [shownA, shownB] = [a, b].map((value) =>
+        Array.isArray(value) ? value.map((one) => shownAddress(String(one))) : (value ?? null),
+      );
       return JSON.stringify(shownA) === JSON.stringify(shownB) ? [] : [{ key, from: shownA, to: shownB }];
     }
     return JSON.stringify(a) === JSON.stringify(b) ? [] : [{ key, from: a ?? null, to: b ?? null }];
@@ -164,7 +200,10 @@ export function knownOfView(view: BatchView): Known {
     settings: definition,
     next: next.map((at) => Date.parse(at)),
     blockedBy,
-    history: { executions: Object.values(counts).reduce((sum, one) => sum + one, 0), open: counts.queued + counts.running > 0 },
+    history: {
+      executions: Object.values(counts).reduce((sum, one) => sum + one, 0),
+      open: counts.queued + counts.running > 0,
+    },
     broken: problems.length === 0 ? null : definition !== null && state === "invalid" ? "chain" : "files",
   };
 }

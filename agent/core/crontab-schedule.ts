@@ -29,7 +29,11 @@ export function translateNickname(word: string): Translated {
   if (known.test(lower)) return { cron: lower, notes: [] };
   const pattern = nicknames[lower];
   if (pattern !== undefined) return { cron: pattern, notes: [] };
-  if (lower === "@reboot") return { fault: "@reboot is not supported: a batch starts by the clock or after another one; start it from the system's own start-up" };
+  if (lower === "@reboot")
+    return {
+      fault:
+        "@reboot is not supported: a batch starts by the clock or after another one; start it from the system's own start-up",
+    };
   return { fault: `${word} is not supported` };
 }
 
@@ -39,7 +43,10 @@ export function translateFields(texts: readonly string[]): Translated {
   const read = texts.map((text, index) => readField(text, fields[index] as Field, notes));
   const fault = read.find((one) => "fault" in one);
   // L, W and # are other crons' and mean the same here.
-  if (fault !== undefined) return texts.some((text) => /[LW#?]/.test(text)) ? judged(texts.join(" "), notes, fault.fault) : { fault: fault.fault };
+  if (fault !== undefined)
+    return texts.some((text) => /[LW#?]/.test(text))
+      ? judged(texts.join(" "), notes, fault.fault)
+      : { fault: fault.fault };
   const [minute, hour, day, month, weekday] = read as [ReadField, ReadField, ReadField, ReadField, ReadField];
   const times = `${minute.text} ${hour.text}`;
   // A field that begins with * restricts together with the other one, any other field instead of it.
@@ -69,11 +76,23 @@ function readField(text: string, field: Field, notes: string[]): ReadField | { f
   let plain = true;
   for (const part of text.split(",")) {
     const match = /^(?:(\*)|(\w+)(?:-(\w+))?)(?:\/(\d+))?$/.exec(part);
-    if (match === null) return { fault: /~/.test(part) ? `${part}: a random value is not supported; write a fixed one and use jitter` : `"${text}" is no ${field.name}` };
+    if (match === null)
+      return {
+        fault: /~/.test(part)
+          ? `${part}: a random value is not supported; write a fixed one and use jitter`
+          : `"${text}" is no ${field.name}`,
+      };
     const [, star, first, last, step] = match;
     const every = step === undefined ? 1 : Number(step);
     const from = star === undefined ? valueOf(first ?? "", field) : field.low;
-    const to = star !== undefined ? highOf(field) : last !== undefined ? valueOf(last, field) : step === undefined ? from : highOf(field);
+    const to =
+      star !== undefined
+        ? highOf(field)
+        : last !== undefined
+          ? valueOf(last, field)
+          : step === undefined
+            ? from
+            : highOf(field);
     if (from === null || to === null) return { fault: `"${text}" is no ${field.name}` };
     if (every < 1) return { fault: `${part}: a step must be at least 1` };
     if (star === undefined && last === undefined && step !== undefined) {
@@ -89,7 +108,11 @@ function readField(text: string, field: Field, notes: string[]): ReadField | { f
   const shown = new Set([...values].map((value) => (field.names === days ? value % 7 : value)));
   const all = shown.size === highOf(field) - field.low + 1;
   const list = [...shown].sort((a, b) => a - b).join(",");
-  return { text: all && plain && /^\*/.test(text) ? "*" : plain ? text : all ? `${field.low}-${highOf(field)}` : list, star: text.startsWith("*"), all };
+  return {
+    text: all && plain && /^\*/.test(text) ? "*" : plain ? text : all ? `${field.low}-${highOf(field)}` : list,
+    star: text.startsWith("*"),
+    all,
+  };
 }
 
 /** 7 is a second name of Sunday, not a day of its own. */

@@ -33,7 +33,8 @@ interface Setting {
 
 const longestDescription = 1_000;
 const userName = /^[a-z_][a-z0-9_-]{0,31}\$?$/i;
-const surelyUsers = /^(root|daemon|bin|sys|nobody|www-data|postgres|mysql|nginx|apache|git|backup|man|mail|news|list|munin|logcheck|amavis|debian-[a-z]+)$/;
+const surelyUsers =
+  /^(root|daemon|bin|sys|nobody|www-data|postgres|mysql|nginx|apache|git|backup|man|mail|news|list|munin|logcheck|amavis|debian-[a-z]+)$/;
 /** Those of them that a user's own crontab may well begin a command with. */
 const programs = /^(git|mysql|mail|nginx|backup|man|news|list|munin|postgres|apache|logcheck|sys|bin)$/;
 
@@ -41,7 +42,10 @@ const programs = /^(git|mysql|mail|nginx|backup|man|news|list|munin|postgres|apa
  * Translates a crontab. `form`: `system` has a column with the user, as /etc/crontab; `null` finds out, by every line having a well-known
  * user there. Names are unique within the answer.
  */
-export function importCrontab(text: string, options: { form: "system" | "user" | null; file: string }): { batches: ImportedBatch[]; remarks: Remark[]; system: boolean } {
+export function importCrontab(
+  text: string,
+  options: { form: "system" | "user" | null; file: string },
+): { batches: ImportedBatch[]; remarks: Remark[]; system: boolean } {
   const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
   const jobs = lines.filter(isJob);
   const system = options.form === null ? namesUsers(jobs) : options.form === "system";
@@ -58,9 +62,14 @@ export function importCrontab(text: string, options: { form: "system" | "user" |
     else if (trimmed.startsWith("#")) {
       const said = trimmed.replace(/^#+\s?/, "").trim();
       if (isJob(said) && "cron" in translate(said)) tell("a line that is commented out is left out");
-      else if (/\p{L}/u.test(said) && !/\bdow\b|day of (the )?(month|week)|^\W*(edit|DO NOT EDIT) this/i.test(said)) comment.push(said);
+      else if (/\p{L}/u.test(said) && !/\bdow\b|day of (the )?(month|week)|^\W*(edit|DO NOT EDIT) this/i.test(said))
+        comment.push(said);
     } else if (isJob(trimmed)) {
-      const batch = toBatch(trimmed, { system, line, comment: comment.join(" "), setting, file: options.file, taken }, tell);
+      const batch = toBatch(
+        trimmed,
+        { system, line, comment: comment.join(" "), setting, file: options.file, taken },
+        tell,
+      );
       if (batch !== null) batches.push(batch);
       comment = [];
     } else {
@@ -79,12 +88,19 @@ function namesUsers(jobs: readonly string[]): boolean {
 
 /** Whether a line begins as one with a time does; else it is a variable, a comment, or nothing cron knows. */
 function isJob(line: string): boolean {
-  return /^\s*-?(?:[\d*]|@[a-z]|[a-z]{3}\b(?!\s*=))/i.test(line) && !/^\s*(?:"[^"]*"|'[^']*'|[A-Za-z_]\w*)\s*=/.test(line) && !/^\s*#/.test(line) && /\S\s+\S/.test(line);
+  return (
+    /^\s*-?(?:[\d*]|@[a-z]|[a-z]{3}\b(?!\s*=))/i.test(line) &&
+    !/^\s*(?:"[^"]*"|'[^']*'|[A-Za-z_]\w*)\s*=/.test(line) &&
+    !/^\s*#/.test(line) &&
+    /\S\s+\S/.test(line)
+  );
 }
 
 function splitJob(line: string): { times: string[]; rest: string } {
   const plain = line.trimStart().replace(/^-/, ""); // "do not log" of some crons
-  const match = (plain.startsWith("@") ? /^(\S+)\s+([^]*)$/ : /^(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+([^]*)$/).exec(plain);
+  const match = (plain.startsWith("@") ? /^(\S+)\s+([^]*)$/ : /^(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+([^]*)$/).exec(
+    plain,
+  );
   if (match === null) return { times: [], rest: "" };
   return { times: match.slice(1, -1), rest: match.at(-1) ?? "" };
 }
@@ -104,7 +120,11 @@ interface JobContext {
   taken: Set<string>;
 }
 
-function toBatch(text: string, { system, line, comment, setting, file, taken }: JobContext, tell: (message: string, lost?: boolean) => void): ImportedBatch | null {
+function toBatch(
+  text: string,
+  { system, line, comment, setting, file, taken }: JobContext,
+  tell: (message: string, lost?: boolean) => void,
+): ImportedBatch | null {
   const refuse = (message: string) => {
     tell(`left out: ${message}`, true);
     return null;
@@ -115,13 +135,19 @@ function toBatch(text: string, { system, line, comment, setting, file, taken }: 
   const [, user = null, command = ""] = system ? (/^(\S+)\s+([^]*)$/.exec(rest) ?? ["", null, ""]) : ["", null, rest];
   if (system && (user === null || !userName.test(user))) return refuse("there is no user before the command");
   if (command.trim() === "") return refuse("there is no command");
-  if (!system && /^[\d*][\d*,/-]*\s/.test(command)) return refuse("it looks like six time fields, and a crontab has five");
+  if (!system && /^[\d*][\d*,/-]*\s/.test(command))
+    return refuse("it looks like six time fields, and a crontab has five");
   if (command.includes("\0")) return refuse("the command holds a NUL character");
   for (const note of translated.notes) tell(note);
   if (user !== null) tell(`ran as ${user}; the batch runs as the agent's own user`);
   const { run, input } = splitPercent(command.trimEnd());
   const name = unique(nameOf(run, comment, line), taken);
-  return { name, line, settings: settingsText({ cron: translated.cron, comment, user, line, file, setting }), script: scriptText(run, input, setting.shell) };
+  return {
+    name,
+    line,
+    settings: settingsText({ cron: translated.cron, comment, user, line, file, setting }),
+    script: scriptText(run, input, setting.shell),
+  };
 }
 
 /** At the first `%` the command ends and its stdin begins, further ones are line breaks there; `\%` is a `%`. As cronie does. */
@@ -161,9 +187,26 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", "'\\''")}'`;
 }
 
-function settingsText({ cron, comment, user, line, file, setting }: { cron: string; comment: string; user: string | null; line: number; file: string; setting: Setting }): string {
+function settingsText({
+  cron,
+  comment,
+  user,
+  line,
+  file,
+  setting,
+}: {
+  cron: string;
+  comment: string;
+  user: string | null;
+  line: number;
+  file: string;
+  setting: Setting;
+}): string {
   const { timeZone, env, mail, jitter } = setting;
-  const description = [comment, user === null ? "" : `(ran as ${user})`].filter((part) => part !== "").join(" ").slice(0, longestDescription);
+  const description = [comment, user === null ? "" : `(ran as ${user})`]
+    .filter((part) => part !== "")
+    .join(" ")
+    .slice(0, longestDescription);
   const lines = [
     `# From line ${line} of ${file.replace(/[^\x20-\x7e]/g, "?")}.`,
     ...(description === "" ? [] : [`description: ${yamlText(description)}`]),
@@ -178,13 +221,16 @@ function settingsText({ cron, comment, user, line, file, setting }: { cron: stri
 
 /** JSON's strings are YAML's, but for what YAML does not take unescaped. */
 function yamlText(text: string): string {
-  return JSON.stringify(text).replace(/[\u007f-\u009f\u2028\u2029\ufeff\ud800-\udfff]/g, (letter) => (/[\ud800-\udfff]/.test(letter) ? letter : `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`));
+  return JSON.stringify(text).replace(/[\u007f-\u009f\u2028\u2029\ufeff\ud800-\udfff]/g, (letter) =>
+    /[\ud800-\udfff]/.test(letter) ? letter : `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
 }
 
 function readVariable(text: string, setting: Setting, tell: (message: string, lost?: boolean) => void): void {
   const match = /^(?:"([^"]*)"|'([^']*)'|([^\s=]+))\s*=\s*([^]*)$/.exec(text);
   const name = match?.[1] ?? match?.[2] ?? match?.[3] ?? "";
-  if (match === null || !/^[A-Za-z_]\w*$/.test(name)) return tell("left out: neither a time with a command nor NAME=value", true);
+  if (match === null || !/^[A-Za-z_]\w*$/.test(name))
+    return tell("left out: neither a time with a command nor NAME=value", true);
   const trimmed = (match[4] ?? "").trim();
   const value = /^(["'])([^]*)\1$/.exec(trimmed)?.[2] ?? trimmed;
   switch (name) {
@@ -195,17 +241,21 @@ function readVariable(text: string, setting: Setting, tell: (message: string, lo
     case "MAILTO": {
       const parts = value.split(/[,\s]+/).filter((part) => part !== "");
       setting.mail = parts.filter((part) => mailAddress.test(part));
-      for (const part of parts) if (!setting.mail.includes(part)) tell(`MAILTO: ${part} is no mail address; nobody is told in its place`, true);
-      if (setting.mail.length > 0) tell("cron mailed every output; the batches below mail failure and recovery (notify.on)");
+      for (const part of parts)
+        if (!setting.mail.includes(part)) tell(`MAILTO: ${part} is no mail address; nobody is told in its place`, true);
+      if (setting.mail.length > 0)
+        tell("cron mailed every output; the batches below mail failure and recovery (notify.on)");
       return;
     }
     case "CRON_TZ":
       setting.timeZone = isTimeZone(value) ? value : null;
-      if (value !== "" && setting.timeZone === null) tell(`CRON_TZ: there is no time zone ${value}; the batches below use the agent's`, true);
+      if (value !== "" && setting.timeZone === null)
+        tell(`CRON_TZ: there is no time zone ${value}; the batches below use the agent's`, true);
       return;
     case "RANDOM_DELAY":
       setting.jitter = /^[1-9]\d{0,5}$/.test(value) ? `${value}m` : null;
-      if (setting.jitter === null && !/^0*$/.test(value)) tell(`RANDOM_DELAY: ${value} is no number of minutes; the batches below wait for nothing`, true);
+      if (setting.jitter === null && !/^0*$/.test(value))
+        tell(`RANDOM_DELAY: ${value} is no number of minutes; the batches below wait for nothing`, true);
       return;
     case "LOGNAME":
     case "USER":
@@ -214,7 +264,8 @@ function readVariable(text: string, setting: Setting, tell: (message: string, lo
     case "CONTENT_TRANSFER_ENCODING":
       return tell(`${name} is not taken over${name === "MAILFROM" ? ": the agent's --mail-from is the sender" : ""}`);
     default:
-      if (name.startsWith("BATCH_")) return tell(`${name} is not taken over: names that begin with BATCH_ are the agent's own`, true);
+      if (name.startsWith("BATCH_"))
+        return tell(`${name} is not taken over: names that begin with BATCH_ are the agent's own`, true);
       if (/\$/.test(value)) tell(`${name}: cron does not replace $ in a value, nor does the batch`);
       setting.env.set(name, value);
   }

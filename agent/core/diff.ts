@@ -18,12 +18,22 @@ export function isText(bytes: Uint8Array): boolean {
 /** The unified diff of one file, null for a side where it is not there; null when working it out would take too long. */
 export function unifiedDiff(path: string, before: DiffSide | null, after: DiffSide | null): string | null {
   const [from, to] = [before === null ? "/dev/null" : `a/${path}`, after === null ? "/dev/null" : `b/${path}`];
-  const patch = structuredPatch(from, to, before?.text ?? "", after?.text ?? "", "", "", { context: 3, timeout: timeoutMs, maxEditLength });
+  const patch = structuredPatch(from, to, before?.text ?? "", after?.text ?? "", "", "", {
+    context: 3,
+    timeout: timeoutMs,
+    maxEditLength,
+  });
   if (patch === undefined) return null;
   const mode = ({ executable }: DiffSide) => (executable ? "100755" : "100644");
-  const modes = before !== null && after !== null && before.executable !== after.executable ? [`old mode ${mode(before)}`, `new mode ${mode(after)}`] : [];
+  const modes =
+    before !== null && after !== null && before.executable !== after.executable
+      ? [`old mode ${mode(before)}`, `new mode ${mode(after)}`]
+      : [];
   if (patch.hunks.length === 0) return modes.map((line) => `${line}\n`).join("");
-  const hunks = patch.hunks.flatMap((hunk) => [`@@ -${range(hunk.oldStart, hunk.oldLines)} +${range(hunk.newStart, hunk.newLines)} @@`, ...hunk.lines]);
+  const hunks = patch.hunks.flatMap((hunk) => [
+    `@@ -${range(hunk.oldStart, hunk.oldLines)} +${range(hunk.newStart, hunk.newLines)} @@`,
+    ...hunk.lines,
+  ]);
   return [...modes, `--- ${from}`, `+++ ${to}`, ...hunks].map((line) => `${line}\n`).join("");
 }
 

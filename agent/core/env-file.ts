@@ -24,7 +24,8 @@ export function parseEnvFile(text: string): { env: Record<string, string> } | Pi
     }
     const end = lastLineOf(raw, lines, at);
     if (end !== null && lines.slice(at, end + 1).some((part) => part.includes("\0"))) return { line: at + 1 };
-    env[name] = end === null ? uncommented(raw).trimEnd() : (quoted([raw, ...lines.slice(at + 1, end + 1)].join("\n")) ?? "");
+    env[name] =
+      end === null ? uncommented(raw).trimEnd() : (quoted([raw, ...lines.slice(at + 1, end + 1)].join("\n")) ?? "");
     at = end ?? at;
   }
   return { env };

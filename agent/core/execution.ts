@@ -17,7 +17,13 @@ import type {
 } from "./model.ts";
 
 /** Every status there is. */
-export const statuses: readonly string[] = ["queued", "running", "succeeded", "failed", "aborted"] satisfies ExecutionStatus[];
+export const statuses: readonly string[] = [
+  "queued",
+  "running",
+  "succeeded",
+  "failed",
+  "aborted",
+] satisfies ExecutionStatus[];
 /** Ids of executions and runs: ULIDs. */
 export const idPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 
@@ -89,7 +95,8 @@ export function createExecution(fields: {
  */
 export function transition(execution: Execution, event: ExecutionEvent): Execution {
   const from = execution.status;
-  const allowed = event.kind === "start" ? from === "queued" : event.kind === "succeed" ? from === "running" : isOpen(execution);
+  const allowed =
+    event.kind === "start" ? from === "queued" : event.kind === "succeed" ? from === "running" : isOpen(execution);
   if (!allowed) throw new InvariantError(`execution ${execution.id} is ${from}: it cannot ${event.kind}`);
   switch (event.kind) {
     case "start":
@@ -142,7 +149,11 @@ export function endingEvent(ending: ProcessEnding, by: FinishedBy | null): Execu
     case "timeout":
       return { ...failure, reason: "timeout", message: "it ran for longer than its timeout" };
     case "log-limit":
-      return { ...failure, reason: "log-limit", message: "it wrote more than --log-limit allows; what goes beyond is cut off" };
+      return {
+        ...failure,
+        reason: "log-limit",
+        message: "it wrote more than --log-limit allows; what goes beyond is cut off",
+      };
     case "replaced":
       return { kind: "abort", at, bytes, reason: "replaced", message: "a newer start took its place" };
     case "shutdown":
@@ -175,7 +186,11 @@ export function endingEvent(ending: ProcessEnding, by: FinishedBy | null): Execu
  * The attempt that follows a failed one, queued until its delay is over; null when there is none.
  * The wait is `delay` times `factor` for each attempt before, `maxDelay` at most.
  */
-export function nextAttempt(failed: Execution, retry: Retry | null, fields: { id: ExecutionId; now: EpochMs }): Execution | null {
+export function nextAttempt(
+  failed: Execution,
+  retry: Retry | null,
+  fields: { id: ExecutionId; now: EpochMs },
+): Execution | null {
   if (failed.status !== "failed" || retry === null || failed.attempt > retry.limit) return null;
   const delayMs = Math.min(retry.maxDelayMs, retry.delayMs * retry.factor ** (failed.attempt - 1));
   const notBefore = iso(fields.now + delayMs);
@@ -191,7 +206,12 @@ export function nextAttempt(failed: Execution, retry: Retry | null, fields: { id
     attempt,
   });
   const { previous } = failed;
-  return { ...next, ...(previous === undefined ? {} : { previous }), notBefore, message: `attempt ${attempt} of ${retry.limit + 1}, due at ${notBefore}` };
+  return {
+    ...next,
+    ...(previous === undefined ? {} : { previous }),
+    notBefore,
+    message: `attempt ${attempt} of ${retry.limit + 1}, due at ${notBefore}`,
+  };
 }
 
 /** Whether it is queued or running: it still has an end to come. */
@@ -200,7 +220,8 @@ export function isOpen(execution: Execution): boolean {
 }
 
 function ended(execution: Execution, at: EpochMs): Pick<Execution, "finishedAt" | "durationMs"> {
-  const durationMs = execution.startedAt === null ? null : Math.max(0, Math.round(at - Date.parse(execution.startedAt)));
+  const durationMs =
+    execution.startedAt === null ? null : Math.max(0, Math.round(at - Date.parse(execution.startedAt)));
   return { finishedAt: iso(at), durationMs };
 }
 

@@ -29,18 +29,43 @@ export function buildGraph(batches: readonly Batch[], present: ReadonlySet<strin
   const problems = new Map<string, Problem[]>();
   const tell = (batch: Batch, place: Place, path: string, code: ProblemCode, message: string, hint: string | null) => {
     const list = problems.get(batch.name) ?? [];
-    list.push({ batch: batch.entry, file: batch.places.file, line: place.line, column: place.column, path, code, message, hint });
+    list.push({
+      batch: batch.entry,
+      file: batch.places.file,
+      line: place.line,
+      column: place.column,
+      path,
+      code,
+      message,
+      hint,
+    });
     problems.set(batch.name, list);
   };
 
   const answers = new Set<string>(batches.flatMap((batch) => batch.onFailure ?? []));
   for (const batch of batches) {
     for (const { name, place, path } of referencesOf(batch)) {
-      if (name === batch.name) tell(batch, place, path, "cycle", `${batch.name} cannot be ${path.startsWith("after") ? "after" : "the onFailure of"} itself`, "name another batch");
-      else if (!present.has(name)) tell(batch, place, path, "unknown-batch", `there is no batch ${name}`, "batches are named by their folders");
+      if (name === batch.name)
+        tell(
+          batch,
+          place,
+          path,
+          "cycle",
+          `${batch.name} cannot be ${path.startsWith("after") ? "after" : "the onFailure of"} itself`,
+          "name another batch",
+        );
+      else if (!present.has(name))
+        tell(batch, place, path, "unknown-batch", `there is no batch ${name}`, "batches are named by their folders");
     }
     if (batch.schedule === null && batch.after.length === 0 && !answers.has(batch.name)) {
-      tell(batch, batch.places.top, "cron", "no-start", "nothing ever starts this batch: it has neither cron nor after, and is no batch's onFailure", 'give it a line such as: cron: "30 2 * * *"');
+      tell(
+        batch,
+        batch.places.top,
+        "cron",
+        "no-start",
+        "nothing ever starts this batch: it has neither cron nor after, and is no batch's onFailure",
+        'give it a line such as: cron: "30 2 * * *"',
+      );
     }
   }
   const cyclic = cyclesIn(edges);
@@ -48,13 +73,28 @@ export function buildGraph(batches: readonly Batch[], present: ReadonlySet<strin
     const batch = byName.get(name);
     if (batch === undefined || members.length === 1) continue; // after itself is told above
     const reference = referencesOf(batch).find((candidate) => members.includes(candidate.name));
-    if (reference !== undefined) tell(batch, reference.place, reference.path, "cycle", `a chain that comes back to itself: ${[...members].sort().join(", ")}`, "take one of the links out");
+    if (reference !== undefined)
+      tell(
+        batch,
+        reference.place,
+        reference.path,
+        "cycle",
+        `a chain that comes back to itself: ${[...members].sort().join(", ")}`,
+        "take one of the links out",
+      );
   }
   const roots = rootsOf(batches, byName, new Set(cyclic.keys()));
   for (const batch of batches) {
     const known = batch.after.every((name) => byName.has(name)) && !problems.has(batch.name);
     if (batch.schedule !== null || batch.after.length < 2 || !known || roots(batch.name).size > 0) continue;
-    tell(batch, batch.places.after[0] ?? batch.places.top, "after", "no-common-root", `${batch.after.join(" and ")} are never in the same run: no root leads to all of them`, "give them a common root, or give this batch a cron of its own");
+    tell(
+      batch,
+      batch.places.after[0] ?? batch.places.top,
+      "after",
+      "no-common-root",
+      `${batch.after.join(" and ")} are never in the same run: no root leads to all of them`,
+      "give them a common root, or give this batch a cron of its own",
+    );
   }
 
   const sound = (name: string) => byName.get(name)?.enabled === true && !problems.has(name);
@@ -72,8 +112,14 @@ function edgesOf(batch: Batch): Edge[] {
 }
 
 function referencesOf({ after, onFailure, places }: Batch): { name: string; place: Place; path: string }[] {
-  const previous = after.map((name, index) => ({ name, place: places.after[index] ?? places.top, path: after.length > 1 ? `after[${index}]` : "after" }));
-  return onFailure === null ? previous : [...previous, { name: onFailure, place: places.onFailure ?? places.top, path: "onFailure" }];
+  const previous = after.map((name, index) => ({
+    name,
+    place: places.after[index] ?? places.top,
+    path: after.length > 1 ? `after[${index}]` : "after",
+  }));
+  return onFailure === null
+    ? previous
+    : [...previous, { name: onFailure, place: places.onFailure ?? places.top, path: "onFailure" }];
 }
 
 /** Each name that lies on a cycle, with all names of its knot (Tarjan, without recursion). */
@@ -110,16 +156,22 @@ function cyclesIn(edges: readonly Edge[]): Map<string, readonly string[]> {
       if (low.get(name) !== order.get(name)) continue;
       const knot = stack.splice(stack.indexOf(name));
       knot.forEach((member) => onStack.delete(member));
-      if (knot.length > 1 || next.get(name)?.includes(name) === true) knot.forEach((member) => cyclic.set(member, knot));
+      if (knot.length > 1 || next.get(name)?.includes(name) === true)
+        knot.forEach((member) => cyclic.set(member, knot));
     }
   }
   return cyclic;
 }
 
 /** Roots whose runs reach a batch; a fan-in is reached by the roots that all of its previous ones share. */
-function rootsOf(batches: readonly Batch[], byName: ReadonlyMap<string, Batch>, cyclic: ReadonlySet<string>): (name: string) => ReadonlySet<string> {
+function rootsOf(
+  batches: readonly Batch[],
+  byName: ReadonlyMap<string, Batch>,
+  cyclic: ReadonlySet<string>,
+): (name: string) => ReadonlySet<string> {
   const failing = new Map<string, string[]>();
-  for (const { name, onFailure } of batches) if (onFailure !== null) failing.set(onFailure, [...(failing.get(onFailure) ?? []), name]);
+  for (const { name, onFailure } of batches)
+    if (onFailure !== null) failing.set(onFailure, [...(failing.get(onFailure) ?? []), name]);
   const known = new Map<string, ReadonlySet<string>>();
   function roots(name: string): ReadonlySet<string> {
     const found = known.get(name);

@@ -25,7 +25,11 @@ const margin = 8;
 const letterWidth = 7.6;
 
 /** At most `limit` names that hang together with `centre`, nearest first; how many were left out. */
-export function neighbourhood(centre: readonly string[], edges: readonly Edge[], limit: number): { names: string[]; hidden: number } {
+export function neighbourhood(
+  centre: readonly string[],
+  edges: readonly Edge[],
+  limit: number,
+): { names: string[]; hidden: number } {
   const beside = new Map<string, Set<string>>();
   const link = (a: string, b: string) => beside.set(a, (beside.get(a) ?? new Set()).add(b));
   for (const { from, to } of edges) {
@@ -45,7 +49,12 @@ export function layOut(names: readonly string[], allEdges: readonly Edge[]): Lay
   const layers = layersOf([...present], edges);
   const { links, via } = throughLayers(layers, edges);
   order(layers, links);
-  const widths = layers.map((layer) => Math.min(240, Math.max(150, ...layer.map((name) => (present.has(name) ? Math.round(name.length * letterWidth) + 44 : 0)))));
+  const widths = layers.map((layer) =>
+    Math.min(
+      240,
+      Math.max(150, ...layer.map((name) => (present.has(name) ? Math.round(name.length * letterWidth) + 44 : 0))),
+    ),
+  );
   const heightOf = (name: string) => (present.has(name) ? nodeHeight : bendHeight);
   const heights = layers.map((layer) => layer.reduce((sum, name) => sum + heightOf(name) + gapY, -gapY));
   const height = Math.max(0, ...heights);
@@ -64,11 +73,19 @@ export function layOut(names: readonly string[], allEdges: readonly Edge[]): Lay
     const stops = [edge.from, ...(via.get(edge) ?? []), edge.to].flatMap((name) => placed.get(name) ?? []);
     return { ...edge, path: route(stops, (name) => heightOf(name) / 2) };
   });
-  return { width: Math.max(margin * 2, x - gapX + margin), height: height + margin * 2, nodes: [...placed.values()].filter(({ name }) => present.has(name)), edges: drawn };
+  return {
+    width: Math.max(margin * 2, x - gapX + margin),
+    height: height + margin * 2,
+    nodes: [...placed.values()].filter(({ name }) => present.has(name)),
+    edges: drawn,
+  };
 }
 
 /** Edges that pass over layers get a stop in each of them, so that they are led between the boxes. Adds the stops to `layers`. */
-function throughLayers(layers: string[][], edges: readonly Edge[]): { links: { from: string; to: string }[]; via: Map<Edge, string[]> } {
+function throughLayers(
+  layers: string[][],
+  edges: readonly Edge[],
+): { links: { from: string; to: string }[]; via: Map<Edge, string[]> } {
   const layerOf = new Map(layers.flatMap((layer, index) => layer.map((name): [string, number] => [name, index])));
   const links: { from: string; to: string }[] = [];
   const via = new Map<Edge, string[]>();
@@ -122,11 +139,17 @@ function order(layers: string[][], edges: readonly { from: string; to: string }[
     beside.set(to, [...(beside.get(to) ?? []), from]);
   }
   const place = new Map<string, number>();
-  const number = (layer: readonly string[]) => layer.forEach((name, index) => place.set(name, index - (layer.length - 1) / 2));
+  const number = (layer: readonly string[]) =>
+    layer.forEach((name, index) => place.set(name, index - (layer.length - 1) / 2));
   layers.forEach(number);
   for (let sweep = 0; sweep < 4; sweep++) {
     for (const layer of sweep % 2 === 0 ? layers : [...layers].reverse()) {
-      const mean = new Map(layer.map((name) => [name, meanOf((beside.get(name) ?? []).map((other) => place.get(other) ?? 0)) ?? place.get(name) ?? 0]));
+      const mean = new Map(
+        layer.map((name) => [
+          name,
+          meanOf((beside.get(name) ?? []).map((other) => place.get(other) ?? 0)) ?? place.get(name) ?? 0,
+        ]),
+      );
       layer.sort((a, b) => (mean.get(a) ?? 0) - (mean.get(b) ?? 0) || (a < b ? -1 : 1));
       number(layer);
     }

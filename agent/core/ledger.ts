@@ -85,14 +85,19 @@ export function createLedger(): Ledger {
   }
 
   function run(name: string): Execution[] {
-    return [name, ...(joined.get(name) ?? [])].sort().flatMap((id) => byId.get(id) ?? []).filter((execution) => (execution.run as string) === name);
+    return [name, ...(joined.get(name) ?? [])]
+      .sort()
+      .flatMap((id) => byId.get(id) ?? [])
+      .filter((execution) => (execution.run as string) === name);
   }
 
   /** The shortest sorted lists in which everything that is asked for stands. */
   function sourcesOf(query: ExecutionQuery, ofBatch: readonly Execution[]): Sorted[] {
     if (query.run !== undefined) return [ofExecutions(run(query.run))];
     if (query.batch !== undefined) return [ofExecutions(ofBatch)];
-    return query.statuses === undefined ? [ofIds(all.ids)] : [...new Set(query.statuses)].map((status) => ofIds(byStatus[status].ids));
+    return query.statuses === undefined
+      ? [ofIds(all.ids)]
+      : [...new Set(query.statuses)].map((status) => ofIds(byStatus[status].ids));
   }
 
   function page(query: ExecutionQuery, ofBatch: readonly Execution[]): { items: Execution[]; more: boolean } {
@@ -100,7 +105,7 @@ export function createLedger(): Ledger {
     const createdFrom = since === undefined ? "" : new Date(since).toISOString();
     const lists = sourcesOf(query, ofBatch).map((list) => ({ ...list, at: firstAtOrAfter(list, before) - 1 }));
     const items: Execution[] = [];
-    for (let last = ""; ; ) {
+    for (let last = ""; ;) {
       let newest: (typeof lists)[number] | null = null;
       for (const list of lists) if (list.at >= 0 && (newest === null || current(list) > current(newest))) newest = list;
       if (newest === null) return { items, more: false };

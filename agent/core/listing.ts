@@ -16,7 +16,10 @@ export interface Standing {
 
 /** `executions` oldest first. */
 export function standingOf(executions: readonly Execution[]): Standing {
-  return { open: executions.findLast(isOpen) ?? null, result: executions.findLast((execution) => !isOpen(execution)) ?? null };
+  return {
+    open: executions.findLast(isOpen) ?? null,
+    result: executions.findLast((execution) => !isOpen(execution)) ?? null,
+  };
 }
 
 export type Sort = "attention" | "name" | "last" | "next" | "duration";
@@ -32,7 +35,15 @@ export interface ListQuery {
   sort: Sort;
 }
 
-export const lastFilters = ["failed", "running", "queued", "aborted", "succeeded", "unusual", "never"] as const satisfies readonly NonNullable<ListQuery["last"]>[];
+export const lastFilters = [
+  "failed",
+  "running",
+  "queued",
+  "aborted",
+  "succeeded",
+  "unusual",
+  "never",
+] as const satisfies readonly NonNullable<ListQuery["last"]>[];
 
 export interface Counts {
   all: number;
@@ -69,8 +80,15 @@ export function tagsOf(all: readonly Listed[], limit = 200): string[] {
  * The batches that `query` asks for, in its order. Removed ones only when asked for by state, or by a text.
  * `nextOf` gives the next start in ms, null for none; asked only when sorting by it.
  */
-export function selectBatches(all: readonly Listed[], query: ListQuery, nextOf: (name: string) => number | null): Listed[] {
-  const words = query.text.toLowerCase().split(/\s+/).filter((word) => word !== "");
+export function selectBatches(
+  all: readonly Listed[],
+  query: ListQuery,
+  nextOf: (name: string) => number | null,
+): Listed[] {
+  const words = query.text
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== "");
   const selected = all.filter((listed) => {
     const { status, executions } = listed;
     if (query.state !== null && status.state !== query.state) return false;
@@ -78,7 +96,9 @@ export function selectBatches(all: readonly Listed[], query: ListQuery, nextOf: 
     if (query.tag !== null && status.batch?.file.tags.includes(query.tag) !== true) return false;
     if (query.last !== null && !lastMatches(standingOf(executions), query.last)) return false;
     if (words.length === 0) return true;
-    const text = [status.name, status.batch?.file.description ?? "", ...(status.batch?.file.tags ?? [])].join(" ").toLowerCase();
+    const text = [status.name, status.batch?.file.description ?? "", ...(status.batch?.file.tags ?? [])]
+      .join(" ")
+      .toLowerCase();
     return words.every((word) => text.includes(word));
   });
   return sorted(selected, query.sort, nextOf);

@@ -23,7 +23,12 @@ export interface Notice {
   stderr: readonly string[];
 }
 
-const verbs: Record<NotifyEvent, string> = { failure: "failed", recovery: "recovered", success: "succeeded", unusual: "unusual" };
+const verbs: Record<NotifyEvent, string> = {
+  failure: "failed",
+  recovery: "recovered",
+  success: "succeeded",
+  unusual: "unusual",
+};
 
 /** `[batch-agent] report failed`: made of the batch's name and one word, so that no header can be smuggled in. */
 export function mailSubject({ due, execution }: Notice): string {
@@ -71,7 +76,12 @@ function unusualText({ unusual }: Execution): string {
   }
 }
 
-const plural: Record<NotifyEvent, string> = { failure: "failures", recovery: "recoveries", success: "successes", unusual: "unusual successes" };
+const plural: Record<NotifyEvent, string> = {
+  failure: "failures",
+  recovery: "recoveries",
+  success: "successes",
+  unusual: "unusual successes",
+};
 
 /** What was held back, so that one message an hour stands for all. */
 function heldText({ due }: Notice): string | null {
@@ -89,7 +99,10 @@ function facts({ execution, description, changed, link }: Notice): [string, stri
     ["Execution", execution.id],
     ["Trigger", `${trigger.kind}, due ${clockText(trigger.dueAt)}`],
     ["Attempt", String(attempt)],
-    ["Ended", `${execution.status}${reason === null ? "" : ` (${reason})`}${execution.status === "failed" ? `: ${endingText(execution)}` : ""}`],
+    [
+      "Ended",
+      `${execution.status}${reason === null ? "" : ` (${reason})`}${execution.status === "failed" ? `: ${endingText(execution)}` : ""}`,
+    ],
     ["Exit code", exitCode === null ? null : String(exitCode)],
     ["Signal", signal],
     ["Unusual", execution.unusual],
@@ -107,7 +120,10 @@ function facts({ execution, description, changed, link }: Notice): [string, stri
 function changedText({ since, files }: NonNullable<Notice["changed"]>): string {
   if (files.length === 0) return `nothing since the last success, ${clockText(since)}`;
   const more = files.length > filesShown ? ` and ${files.length - filesShown} more` : "";
-  return `${files.slice(0, filesShown).map((file) => plainLine(file, 200)).join(", ")}${more}, since the last success, ${clockText(since)}`;
+  return `${files
+    .slice(0, filesShown)
+    .map((file) => plainLine(file, 200))
+    .join(", ")}${more}, since the last success, ${clockText(since)}`;
 }
 
 /** `2026-11-24 02:00:00 UTC`. */
@@ -117,7 +133,11 @@ function clockText(at: Iso): string {
 
 function logs({ stderr, stdout }: Notice): { title: string; lines: readonly string[] }[] {
   const title = (name: string, lines: readonly string[]) =>
-    lines.length === 0 ? `${name}: nothing` : lines.length < tailLines ? `${name}:` : `${name}, the last ${tailLines} lines:`;
+    lines.length === 0
+      ? `${name}: nothing`
+      : lines.length < tailLines
+        ? `${name}:`
+        : `${name}, the last ${tailLines} lines:`;
   return [
     { title: title("stderr", stderr), lines: stderr },
     { title: title("stdout", stdout), lines: stdout },
@@ -143,7 +163,9 @@ export function mailHtml(notice: Notice): string {
     const shown = name === "Look" ? `<a href="${escaped(value)}">${escaped(value)}</a>` : escaped(value);
     return `<tr><th align="left" valign="top">${name}</th><td>${shown}</td></tr>`;
   });
-  const parts = logs(notice).map(({ title, lines }) => `<p>${title}</p>${lines.length === 0 ? "" : `<pre>${lines.map(escaped).join("\n")}</pre>`}`);
+  const parts = logs(notice).map(
+    ({ title, lines }) => `<p>${title}</p>${lines.length === 0 ? "" : `<pre>${lines.map(escaped).join("\n")}</pre>`}`,
+  );
   return [
     "<!doctype html>",
     `<html lang="en"><head><meta charset="utf-8"><title>${escaped(mailSubject(notice))}</title></head><body>`,
@@ -163,5 +185,10 @@ export function webhookBody(notice: Notice): string {
 }
 
 function escaped(text: string): string {
-  return text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;").replaceAll('"', "&quot;").replaceAll("'", "&#39;");
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&quot;")
+    .replaceAll("'", "&#39;");
 }

@@ -13,10 +13,16 @@ export function notesOf({ batch, patternPlaces }: Pick<ParsedBatch, "batch" | "p
   };
   const notes = schedule.patterns.flatMap((pattern, index) =>
     pattern.kind === "cron" && bothDays(pattern.text)
-      ? [note(index, `"${pattern.text}": day-of-month and day-of-week are both set, and either of them is enough, as in crontab`)]
+      ? [
+          note(
+            index,
+            `"${pattern.text}": day-of-month and day-of-week are both set, and either of them is enough, as in crontab`,
+          ),
+        ]
       : [],
   );
   if (!enabled) return notes;
-  if (nextDue(schedule, now) === null) notes.push(note(0, "every start of this batch lies in the past; nothing is due any more"));
+  if (nextDue(schedule, now) === null)
+    notes.push(note(0, "every start of this batch lies in the past; nothing is due any more"));
   return [...notes, ...clockChanges(schedule, now).map(({ text }) => note(0, text))];
 }

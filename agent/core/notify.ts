@@ -23,7 +23,13 @@ const nothingTold: Told = { failures: 0, heard: true, streaks: [], last: {} };
  * @param told     undefined for a batch that has none yet
  * @param before   how the batch's run before this one ended, if that is still known: counts only where `told` does not
  */
-export function decideNotice(notify: Notify, told: Told | undefined, final: Execution, before: Execution | undefined, now: EpochMs): { told: Told | undefined; due: NotifyDue | null } {
+export function decideNotice(
+  notify: Notify,
+  told: Told | undefined,
+  final: Execution,
+  before: Execution | undefined,
+  now: EpochMs,
+): { told: Told | undefined; due: NotifyDue | null } {
   const known = told ?? (before?.status === "failed" ? { ...nothingTold, failures: 1 } : nothingTold);
   const asks = (event: NotifyEvent) => notify.on.includes(event);
   const status = final.reason === "replaced" && final.attempt > 1 ? "failed" : final.status;
@@ -40,7 +46,8 @@ export function decideNotice(notify: Notify, told: Told | undefined, final: Exec
     }
     case "succeeded": {
       const well = known.failures === 0 ? told : { ...known, failures: 0, heard: true };
-      if (known.failures > 0 && known.heard && asks("recovery")) return { told: well, due: { event: "recovery", count: known.failures, since: null } };
+      if (known.failures > 0 && known.heard && asks("recovery"))
+        return { told: well, due: { event: "recovery", count: known.failures, since: null } };
       const event = final.unusual !== null && asks("unusual") ? "unusual" : "success";
       if (!asks(event)) return { told: well, due: null };
       const base = well ?? nothingTold;

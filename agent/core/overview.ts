@@ -10,7 +10,18 @@ import type { BatchView, ExecutionView } from "./views.ts";
 /** The API's answers, and where they come from. */
 export interface Overview {
   url: string;
-  ready: { ready: boolean; reasons: readonly string[]; details: { version: string; running: number; queued: number; batches: number; problems: number; watch: { mode: string } } };
+  ready: {
+    ready: boolean;
+    reasons: readonly string[];
+    details: {
+      version: string;
+      running: number;
+      queued: number;
+      batches: number;
+      problems: number;
+      watch: { mode: string };
+    };
+  };
   batches: readonly BatchView[];
   problems: readonly Problem[];
 }
@@ -22,7 +33,11 @@ export interface OverviewOptions {
 }
 
 /** For people: how the agent is, the batches as a table, the problems; ends in a line break. */
-export function overviewText({ url, ready, batches, problems }: Overview, options: OverviewOptions, now: EpochMs): string {
+export function overviewText(
+  { url, ready, batches, problems }: Overview,
+  options: OverviewOptions,
+  now: EpochMs,
+): string {
   const { colours, limit } = options;
   const { details } = ready;
   const lines = [
@@ -32,13 +47,25 @@ export function overviewText({ url, ready, batches, problems }: Overview, option
   ];
   const shown = batches.toSorted(byUrgency).slice(0, limit);
   if (shown.length > 0) {
-    const head = ["BATCH", "STATE", "LAST", "WHEN", "TOOK", "NEXT", "PROBLEMS"].map((text): Cell => ({ text, colour: "dim" }));
+    const head = ["BATCH", "STATE", "LAST", "WHEN", "TOOK", "NEXT", "PROBLEMS"].map((text): Cell => ({
+      text,
+      colour: "dim",
+    }));
     lines.push("", ...tableLines([head, ...shown.map((batch) => rowOf(batch, now))], colours));
   }
-  if (batches.length > shown.length) lines.push(`and ${count(batches.length - shown.length, "more batch", "more batches")}: --all, or choose with --tag, --state or --failed`);
+  if (batches.length > shown.length)
+    lines.push(
+      `and ${count(batches.length - shown.length, "more batch", "more batches")}: --all, or choose with --tag, --state or --failed`,
+    );
   if (problems.length > 0) {
-    lines.push("", ...problems.slice(0, limit).map((problem) => `${placeText(problem)}: ${problem.code}: ${harmless(problem.message)}`));
-    if (problems.length > limit) lines.push(`and ${count(problems.length - limit, "more problem", "more problems")}: --all`);
+    lines.push(
+      "",
+      ...problems
+        .slice(0, limit)
+        .map((problem) => `${placeText(problem)}: ${problem.code}: ${harmless(problem.message)}`),
+    );
+    if (problems.length > limit)
+      lines.push(`and ${count(problems.length - limit, "more problem", "more problems")}: --all`);
   }
   return lines.map((line) => `${line}\n`).join("");
 }
@@ -66,7 +93,13 @@ function rank({ state, problems, lastExecution, blockedBy }: BatchView): number 
 }
 
 const stateColours: Partial<Record<BatchState, Colour>> = { invalid: "red", disabled: "dim", removed: "dim" };
-const statusColours = { queued: "yellow", running: "cyan", succeeded: "green", failed: "red", aborted: "yellow" } as const satisfies Record<ExecutionView["status"], Colour>;
+const statusColours = {
+  queued: "yellow",
+  running: "cyan",
+  succeeded: "green",
+  failed: "red",
+  aborted: "yellow",
+} as const satisfies Record<ExecutionView["status"], Colour>;
 
 function rowOf(batch: BatchView, now: EpochMs): Cell[] {
   const { name, state, lastExecution: last, problems } = batch;
@@ -82,7 +115,14 @@ function rowOf(batch: BatchView, now: EpochMs): Cell[] {
 
 function resultCells(last: ExecutionView, now: EpochMs): Cell[] {
   const { status, reason, exitCode, progress, attempt, unusual } = last;
-  const why = status === "running" ? (progress === null ? null : `${progress.percent} %`) : reason === "exit" ? `exit ${exitCode}` : (reason ?? unusual);
+  const why =
+    status === "running"
+      ? progress === null
+        ? null
+        : `${progress.percent} %`
+      : reason === "exit"
+        ? `exit ${exitCode}`
+        : (reason ?? unusual);
   const text = `${status}${why === null ? "" : `: ${why}`}${attempt > 1 ? ` (attempt ${attempt})` : ""}`;
   const since = Date.parse(last.finishedAt ?? last.startedAt ?? last.createdAt);
   const took = last.durationMs ?? (status === "running" ? now - since : null);
@@ -95,7 +135,8 @@ function nextCell({ state, next, blockedBy, definition }: BatchView, now: EpochM
   if (blockedBy.length > 0) return { text: `blocked by ${list(blockedBy)}`, colour: "yellow" };
   if (first !== undefined) return `in ${inWords(Date.parse(first) - now)}`;
   const after = definition?.after;
-  if (state === "chained") return after === undefined ? "on failure" : `after ${list(typeof after === "string" ? [after] : after)}`;
+  if (state === "chained")
+    return after === undefined ? "on failure" : `after ${list(typeof after === "string" ? [after] : after)}`;
   return "-";
 }
 

@@ -46,7 +46,9 @@ export function parsePattern(text: string): { pattern: Pattern } | PatternFault 
  * so no clock change bothers croner, which has its own ideas about them.
  */
 export function nextWall(text: string, from: EpochMs): EpochMs | null {
-  return new CronDate(new Date(Math.ceil(from / 1000) * 1000 - 1), 0).increment(cronOf(text), {}, false)?.getTime() ?? null;
+  return (
+    new CronDate(new Date(Math.ceil(from / 1000) * 1000 - 1), 0).increment(cronOf(text), {}, false)?.getTime() ?? null
+  );
 }
 
 /** Whether both day-of-month and day-of-week are restricted, so that either of them is enough. */
@@ -75,25 +77,49 @@ function cronOf(text: string): CronPattern {
 function earlyFault(text: string, fields: readonly string[]): PatternFault | null {
   const fault = (message: string, hint: string | null): PatternFault => ({ code: "bad-cron", message, hint });
   if (text === "") return fault("the pattern is empty", 'write one such as "30 2 * * *"');
-  if (/^@reboot/i.test(text)) return fault("@reboot is not supported: a batch starts by the clock or after another one", "give it a cron pattern, or start it from the system's own start-up");
-  if (/^@every/i.test(text)) return fault(`"${text}" is not supported`, 'write the interval as steps: "*/5 * * * *" is every five minutes, "*/10 * * * * *" every ten seconds');
-  if (text.startsWith("@") && fields.length === 1 && fields[0] === text) return fault(`there is no nickname ${text}`, `there are ${Object.keys(nicknames).join(" ")}`);
-  if (fields.length === 7) return fault("a pattern of 7 fields (with a year) is not supported", 'leave the year out, or write a single start as "2026-12-24T18:00:00"');
+  if (/^@reboot/i.test(text))
+    return fault(
+      "@reboot is not supported: a batch starts by the clock or after another one",
+      "give it a cron pattern, or start it from the system's own start-up",
+    );
+  if (/^@every/i.test(text))
+    return fault(
+      `"${text}" is not supported`,
+      'write the interval as steps: "*/5 * * * *" is every five minutes, "*/10 * * * * *" every ten seconds',
+    );
+  if (text.startsWith("@") && fields.length === 1 && fields[0] === text)
+    return fault(`there is no nickname ${text}`, `there are ${Object.keys(nicknames).join(" ")}`);
+  if (fields.length === 7)
+    return fault(
+      "a pattern of 7 fields (with a year) is not supported",
+      'leave the year out, or write a single start as "2026-12-24T18:00:00"',
+    );
   if (fields.length < 5 || fields.length > 7) {
-    return fault(`"${text}" has ${fields.length} field${fields.length === 1 ? "" : "s"}`, "a pattern has 5 fields: minute hour day-of-month month day-of-week; or 6, with seconds first");
+    return fault(
+      `"${text}" has ${fields.length} field${fields.length === 1 ? "" : "s"}`,
+      "a pattern has 5 fields: minute hour day-of-month month day-of-week; or 6, with seconds first",
+    );
   }
   const hashed = fields.find((field) => /^H\b/.test(field));
-  if (hashed !== undefined) return fault(`${hashed}: H is not supported`, "write a fixed value and use jitter to spread starts");
+  if (hashed !== undefined)
+    return fault(`${hashed}: H is not supported`, "write a fixed value and use jitter to spread starts");
   return null;
 }
 
 function reword(text: string, word: string): { message: string; hint: string | null } {
   const said = word.replace(/^CronPattern: /, "");
   const stepped = /'(\d+)\/(\d+)'/.exec(said);
-  if (stepped !== null) return { message: said, hint: `"from ${stepped[1]} on, every ${stepped[2]}" is written ${stepped[1]}-59/${stepped[2]} (minutes) or ${stepped[1]}-23/${stepped[2]} (hours)` };
+  if (stepped !== null)
+    return {
+      message: said,
+      hint: `"from ${stepped[1]} on, every ${stepped[2]}" is written ${stepped[1]}-59/${stepped[2]} (minutes) or ${stepped[1]}-23/${stepped[2]} (hours)`,
+    };
   const turned = text.split(/\s+/).find((field) => /^([A-Z]{3}|\d+)-([A-Z]{3}|\d+)$/i.test(field));
   if (said.startsWith("From value is larger") && turned !== undefined) {
-    return { message: `${turned}: the first value of a range must not be larger than the last`, hint: `split it in two with a comma, as in FRI-SAT,SUN-MON or 22-23,0-5` };
+    return {
+      message: `${turned}: the first value of a range must not be larger than the last`,
+      hint: `split it in two with a comma, as in FRI-SAT,SUN-MON or 22-23,0-5`,
+    };
   }
   const range = /^Invalid value for (\w+): (-?\d+)$/.exec(said);
   if (range !== null) {
@@ -103,8 +129,15 @@ function reword(text: string, word: string): { message: string; hint: string | n
     return { message: `${shown} is no ${unit === "dayOfWeek" ? "day of the week" : unit}`, hint: limits[unit] ?? null };
   }
   const illegal = /^configuration entry (\d+) \((.*)\) contains illegal characters/.exec(said);
-  if (illegal !== null) return { message: `"${illegal[2]}" (field ${illegal[1]}) is not something a pattern can hold`, hint: "fields hold numbers, names such as MON or JAN, and * , - / ? L W #" };
-  return { message: said.replace(/\.$/, ""), hint: "see the chapter on batch.yaml in the README for what a pattern can hold" };
+  if (illegal !== null)
+    return {
+      message: `"${illegal[2]}" (field ${illegal[1]}) is not something a pattern can hold`,
+      hint: "fields hold numbers, names such as MON or JAN, and * , - / ? L W #",
+    };
+  return {
+    message: said.replace(/\.$/, ""),
+    hint: "see the chapter on batch.yaml in the README for what a pattern can hold",
+  };
 }
 
 const limits: Record<string, string> = {
@@ -119,13 +152,28 @@ const limits: Record<string, string> = {
 function parseDateTime(text: string): { pattern: Pattern } | PatternFault {
   const fault = (message: string, hint: string): PatternFault => ({ code: "bad-cron", message, hint });
   if (/^\d{4}-\d\d-\d\d$/.test(text)) return fault(`"${text}" names a day without a time`, `write ${text}T00:00:00`);
-  const match = /^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,3})\d*)?)?(Z|[+-]\d\d:?\d\d)?$/i.exec(text);
-  if (match === null) return fault(`"${text}" is not an ISO 8601 date-time`, "write it as 2026-12-24T18:00:00, in timeZone, or with Z or +01:00 at its end");
-  const [year, month, day, hour, minute, second] = match.slice(1, 7).map((part) => Number(part ?? 0)) as [number, number, number, number, number, number];
-  if (hour > 23 || minute > 59 || second > 59) return fault(`there is no time ${text.slice(11, 19)}`, "hours go to 23, minutes and seconds to 59");
+  const match = /^(\d{4})-(\d\d)-(\d\d)[T ](\d\d):(\d\d)(?::(\d\d)(?:\.(\d{1,3})\d*)?)?(Z|[+-]\d\d:?\d\d)?$/i.exec(
+    text,
+  );
+  if (match === null)
+    return fault(
+      `"${text}" is not an ISO 8601 date-time`,
+      "write it as 2026-12-24T18:00:00, in timeZone, or with Z or +01:00 at its end",
+    );
+  const [year, month, day, hour, minute, second] = match.slice(1, 7).map((part) => Number(part ?? 0)) as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  if (hour > 23 || minute > 59 || second > 59)
+    return fault(`there is no time ${text.slice(11, 19)}`, "hours go to 23, minutes and seconds to 59");
   const wallMs = Date.UTC(year, month - 1, day, hour, minute, second, Number((match[7] ?? "0").padEnd(3, "0")));
   const back = new Date(wallMs);
-  if (back.getUTCMonth() !== month - 1 || back.getUTCDate() !== day) return fault(`there is no day ${text.slice(0, 10)}`, "check the month and the day");
+  if (back.getUTCMonth() !== month - 1 || back.getUTCDate() !== day)
+    return fault(`there is no day ${text.slice(0, 10)}`, "check the month and the day");
   const zone = match[8];
   if (zone === undefined) return { pattern: { kind: "once", text, wallMs, exact: false } };
   const offset = /([+-])(\d\d):?(\d\d)/.exec(zone);

@@ -27,12 +27,20 @@ export function plotDurations(executions: readonly Execution[]): Plot | null {
   const y = (ms: number) => Math.round((height - bottom - scale(ms) * (height - top - bottom)) * 10) / 10;
   const starts = ran.map(({ startedAt }) => Date.parse(startedAt ?? ""));
   const [first, last] = [Math.min(...starts), Math.max(...starts)];
-  const x = (at: number) => Math.round((left + (last === first ? 0.5 : (at - first) / (last - first)) * (width - left - right)) * 10) / 10;
-  const successes = ran.flatMap(({ status, durationMs }) => (status === "succeeded" && durationMs !== null ? [durationMs] : [])).sort((a, b) => a - b);
+  const x = (at: number) =>
+    Math.round((left + (last === first ? 0.5 : (at - first) / (last - first)) * (width - left - right)) * 10) / 10;
+  const successes = ran
+    .flatMap(({ status, durationMs }) => (status === "succeeded" && durationMs !== null ? [durationMs] : []))
+    .sort((a, b) => a - b);
   const middle = successes[Math.ceil(successes.length / 2) - 1];
   const times = last === first ? [first] : [0, 1 / 3, 2 / 3, 1].map((share) => first + share * (last - first));
   return {
-    dots: ran.map((execution, index) => ({ x: x(starts[index] ?? first), y: y(durations[index] ?? 1), tone: toneOf(execution), execution })),
+    dots: ran.map((execution, index) => ({
+      x: x(starts[index] ?? first),
+      y: y(durations[index] ?? 1),
+      tone: toneOf(execution),
+      execution,
+    })),
     levels: (log ? powers(low, high) : steps(high)).map((ms) => ({ y: y(ms), ms })),
     times: times.map((at) => ({ x: x(at), at: new Date(at).toISOString() })),
     median: middle === undefined ? null : { y: y(middle), ms: middle },

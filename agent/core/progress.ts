@@ -9,7 +9,9 @@ export function parseProgress(text: string, at: Iso): Execution["progress"] {
   if (match === null) return null;
   const percent = Math.round(Math.min(100, Math.max(0, Number(match[1]))) * 10) / 10;
   // Control and invisible formatting characters could play tricks on whoever reads them.
-  const message = Array.from((match[2] ?? "").replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "").trim()).slice(0, longestMessage).join("");
+  const message = Array.from((match[2] ?? "").replace(/[\p{C}\p{Zl}\p{Zp}]/gu, "").trim())
+    .slice(0, longestMessage)
+    .join("");
   return { percent: percent + 0, message: message === "" ? null : message, at };
 }
 

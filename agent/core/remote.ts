@@ -6,13 +6,17 @@ export function judgeGitUrl(url: string): string | null {
   if ([...url].some((char) => char <= " ")) return "it holds blanks or control characters";
   if (/^[a-z0-9+.-]+::/i.test(url)) return "it names a helper program";
   if (/^(https?|ssh|git|file):\/\//i.test(url)) return URL.canParse(url) ? null : "it is not a URL";
-  return /^[a-z][a-z0-9+.-]*:\/\//i.test(url) ? "it must begin with https://, http://, ssh://, git:// or file://, or be user@host:path, or a path" : null;
+  return /^[a-z][a-z0-9+.-]*:\/\//i.test(url)
+    ? "it must begin with https://, http://, ssh://, git:// or file://, or be user@host:path, or a path"
+    : null;
 }
 
 /** Why a name cannot be that of a branch or tag, by the rules git has for them; null when it can. */
 export function judgeGitRef(ref: string): string | null {
   if (ref.startsWith("-")) return "it begins with a hyphen";
-  const bad = /[ ~^:?*[\\]|\.\.|@\{|\/\/|\/$|^\/|\.$|\.lock$|(^|\/)\.|^@$/.test(ref) || [...ref].some((char) => char < " " || char === "\x7f");
+  const bad =
+    /[ ~^:?*[\\]|\.\.|@\{|\/\/|\/$|^\/|\.$|\.lock$|(^|\/)\.|^@$/.test(ref) ||
+    [...ref].some((char) => char < " " || char === "\x7f");
   return bad ? "no branch or tag can be called so" : null;
 }
 
@@ -50,19 +54,28 @@ function decode(text: string): string | null {
 
 /** What git has said, for people: its last lines, without user and query of any URL and without the secrets. */
 export function shownGitMessage(text: string, secrets: readonly (string | null)[]): string {
-  let shown = text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/'"]*@/gi, "$1").replace(/(:\/\/[^\s'"?#]*)[?#][^\s'"]*/g, "$1");
+  let shown = text
+    .replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/'"]*@/gi, "$1")
+    .replace(/(:\/\/[^\s'"?#]*)[?#][^\s'"]*/g, "$1");
   // The longest first: one may be part of another.
-  const forms = secrets.flatMap((secret) => (secret === null || secret.length < 3 ? [] : [secret, encodeURIComponent(secret)])).sort((a, b) => b.length - a.length);
+  const forms = secrets
+    .flatMap((secret) => (secret === null || secret.length < 3 ? [] : [secret, encodeURIComponent(secret)]))
+    .sort((a, b) => b.length - a.length);
   for (const form of forms) shown = shown.replaceAll(form, "***");
   const advice = /^(Please make sure you have the correct access rights|and the repository exists\.)$/;
-  const lines = shown.split(/[\r\n]+/).map((line) => line.trim()).filter((line) => line !== "" && !advice.test(line));
+  const lines = shown
+    .split(/[\r\n]+/)
+    .map((line) => line.trim())
+    .filter((line) => line !== "" && !advice.test(line));
   return lines.slice(-3).join("; ").slice(-400);
 }
 
 /** Names to ask a remote for: a branch goes before a tag; null is its default branch. */
 export function askedRefs(ref: string | null): string[] {
   if (ref === null) return ["HEAD"];
-  return ref.startsWith("refs/") ? [ref, `${ref}^{}`] : [`refs/heads/${ref}`, `refs/tags/${ref}`, `refs/tags/${ref}^{}`];
+  return ref.startsWith("refs/")
+    ? [ref, `${ref}^{}`]
+    : [`refs/heads/${ref}`, `refs/tags/${ref}`, `refs/tags/${ref}^{}`];
 }
 
 /** What `git ls-remote` answered: the ref's full name and its commit (a tag's own, not the tag); null when it has none. */
@@ -82,6 +95,7 @@ export function answeredRef(output: string, ref: string | null): { name: string;
 /** How long to wait, in ms, after `failures` failures in a row: the interval without any, else from 5 s to a minute (or the interval). `random`: 0 to 1. */
 export function nextLookMs(failures: number, intervalMs: number, random: number): number {
   const first = Math.min(intervalMs, 5_000);
-  const baseMs = failures === 0 ? intervalMs : Math.min(first * 2 ** Math.min(failures - 1, 20), Math.max(intervalMs, 60_000));
+  const baseMs =
+    failures === 0 ? intervalMs : Math.min(first * 2 ** Math.min(failures - 1, 20), Math.max(intervalMs, 60_000));
   return Math.round(baseMs * (0.8 + 0.4 * random));
 }

@@ -19,11 +19,19 @@ const tabWidth = 8;
 export function formatReport(report: Report, format: "text" | "json" | "github"): string {
   switch (format) {
     case "text":
-      return [...report.problems.map((problem) => problemText(problem, report.sources)), ...noteLines(report.notes), summary(report)].map((part) => `${part}\n`).join("");
+      return [
+        ...report.problems.map((problem) => problemText(problem, report.sources)),
+        ...noteLines(report.notes),
+        summary(report),
+      ]
+        .map((part) => `${part}\n`)
+        .join("");
     case "json":
       return `${JSON.stringify({ items: report.problems, notes: report.notes }, null, 2)}\n`;
     case "github":
-      return [...report.problems.map(problemCommand), ...report.notes.map(noteCommand), summary(report)].map((line) => `${line}\n`).join("");
+      return [...report.problems.map(problemCommand), ...report.notes.map(noteCommand), summary(report)]
+        .map((line) => `${line}\n`)
+        .join("");
     default: {
       const never: never = format;
       return never;
@@ -103,6 +111,8 @@ function noteCommand({ batch, file, line, column, message }: Note): string {
 function command(name: string, properties: Record<string, string | number | null>, text: string): string {
   const data = (value: string) => value.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
   const property = (value: string) => data(value).replaceAll(":", "%3A").replaceAll(",", "%2C");
-  const set = Object.entries(properties).flatMap(([key, value]) => (value === null ? [] : [`${key}=${property(harmless(String(value)))}`]));
+  const set = Object.entries(properties).flatMap(([key, value]) =>
+    value === null ? [] : [`${key}=${property(harmless(String(value)))}`],
+  );
   return `::${name} ${set.join(",")}::${data(text)}`;
 }

@@ -39,7 +39,11 @@ export function comingStarts(schedule: Schedule, coveredUntil: EpochMs, count: n
  * The due times in (after, upTo]: first, last, the one before that if it is among them, and how many; null when there is none. `count` stops at 100,000 (over a day
  * of seconds), so that this stays short however long the gap; `last` is exact all the same.
  */
-export function dueBetween(schedule: Schedule, after: EpochMs, upTo: EpochMs): { first: EpochMs; before: EpochMs | null; last: EpochMs; count: number } | null {
+export function dueBetween(
+  schedule: Schedule,
+  after: EpochMs,
+  upTo: EpochMs,
+): { first: EpochMs; before: EpochMs | null; last: EpochMs; count: number } | null {
   const first = nextDue(schedule, after);
   if (first === null || first > upTo) return null;
   let before: EpochMs | null = null;
@@ -89,7 +93,11 @@ export interface ClockChange {
 export function clockChanges(schedule: Schedule, from: EpochMs, count = 2): ClockChange[] {
   const changes: ClockChange[] = [];
   const { timeZone } = schedule;
-  for (let at = spanAt(timeZone, from).end; at < from + 400 * 24 * hourMs && changes.length < count; at = spanAt(timeZone, at).end) {
+  for (
+    let at = spanAt(timeZone, from).end;
+    at < from + 400 * 24 * hourMs && changes.length < count;
+    at = spanAt(timeZone, at).end
+  ) {
     const span = spanAt(timeZone, at);
     const pattern = schedule.patterns.find((candidate) => touches(candidate, span));
     if (span.before !== span.offset && pattern !== undefined) changes.push(describe(pattern, span, timeZone));

@@ -25,8 +25,11 @@ export function checkSettings(data: object): SettingFault[] {
 function foldChoices(errors: readonly ErrorObject[]): ErrorObject[] {
   return errors.filter((error) => {
     const branch = /\/oneOf\/(\d)(\/items)?/.exec(error.schemaPath);
-    if (branch === null) return error.keyword !== "oneOf" || !(typeof error.data === "string" || Array.isArray(error.data));
-    return error.keyword !== "type" || branch[2] !== undefined ? branch[1] === (branch[2] !== undefined || Array.isArray(error.data) ? "1" : "0") : false;
+    if (branch === null)
+      return error.keyword !== "oneOf" || !(typeof error.data === "string" || Array.isArray(error.data));
+    return error.keyword !== "type" || branch[2] !== undefined
+      ? branch[1] === (branch[2] !== undefined || Array.isArray(error.data) ? "1" : "0")
+      : false;
   });
 }
 
@@ -35,20 +38,45 @@ function reword(error: ErrorObject): SettingFault | null {
   const params = error.params as Record<string, unknown>;
   const value: unknown = error.data;
   const name = pathText(path);
-  const fault = (message: string, hint: string | null = null, code: SettingFault["code"] = "schema"): SettingFault => ({ code, path, of: "value", message: `${name} ${message}`, hint });
+  const fault = (message: string, hint: string | null = null, code: SettingFault["code"] = "schema"): SettingFault => ({
+    code,
+    path,
+    of: "value",
+    message: `${name} ${message}`,
+    hint,
+  });
 
   if (error.keyword === "additionalProperties") {
     const key = String(params.additionalProperty);
     const inner = [...path, key];
-    return { code: "unknown-key", path: inner, of: "key", message: `unknown key ${pathText(inner)}`, hint: spaceHint(key) ?? suggestKey(key, path.join(".")) };
+    return {
+      code: "unknown-key",
+      path: inner,
+      of: "key",
+      message: `unknown key ${pathText(inner)}`,
+      hint: spaceHint(key) ?? suggestKey(key, path.join(".")),
+    };
   }
   if (error.keyword === "propertyNames") {
     const key = String(params.propertyName);
-    const hint = key === "<<" ? "merge keys are not supported: write the keys out" : (spaceHint(key) ?? "letters, digits and _ only, and no digit first");
-    return { code: "schema", path: [...path, key], of: "key", message: `${pathText([...path, key])} cannot be the name of an environment variable`, hint };
+    const hint =
+      key === "<<"
+        ? "merge keys are not supported: write the keys out"
+        : (spaceHint(key) ?? "letters, digits and _ only, and no digit first");
+    return {
+      code: "schema",
+      path: [...path, key],
+      of: "key",
+      message: `${pathText([...path, key])} cannot be the name of an environment variable`,
+      hint,
+    };
   }
   if (error.propertyName !== undefined) return null;
-  if (value === null) return fault("has no value", path[0] === "env" ? 'write "" if it is to be empty' : "give it one, or take the key out");
+  if (value === null)
+    return fault(
+      "has no value",
+      path[0] === "env" ? 'write "" if it is to be empty' : "give it one, or take the key out",
+    );
   if (error.schemaPath.startsWith("#/$defs/duration/")) {
     const { message, hint } = durationFault(value, path.at(-1) === "age" ? "d" : "m");
     return fault(message, hint, "bad-duration");
@@ -58,18 +86,30 @@ function reword(error: ErrorObject): SettingFault | null {
     case "type":
       return fault(...typeFault(String(params.type), value, path));
     case "oneOf":
-      return fault(`must be a string or a list of strings, not ${kindOf(value)}`, isPlain(value) ? `quote it: "${String(value)}"` : null);
+      return fault(
+        `must be a string or a list of strings, not ${kindOf(value)}`,
+        isPlain(value) ? `quote it: "${String(value)}"` : null,
+      );
     case "enum": {
       const allowed = params.allowedValues as string[];
       const near = typeof value === "string" ? closest(value, allowed) : null;
       return fault(`must be one of ${allowed.join(", ")}`, near === null ? null : `did you mean \`${near}\`?`);
     }
     case "required":
-      return fault(`needs \`${String(params.missingProperty)}\``, path[0] === "retry" ? "how many attempts follow the first one, as in limit: 3" : null);
+      return fault(
+        `needs \`${String(params.missingProperty)}\``,
+        path[0] === "retry" ? "how many attempts follow the first one, as in limit: 3" : null,
+      );
     case "pattern":
-      if (path[1] === "webhook") return fault("must be an http:// or https:// address", "such as https://chat.example.org/hooks/batch");
+      if (path[1] === "webhook")
+        return fault("must be an http:// or https:// address", "such as https://chat.example.org/hooks/batch");
       if (typeof value === "string" && /[,;]/.test(value)) return fault("must be one mail address", "one an entry");
-      return fault("must be a mail address", typeof value === "string" && /<[^<>]+>/.test(value) ? "the bare address, without a name around it" : "such as ops@example.org");
+      return fault(
+        "must be a mail address",
+        typeof value === "string" && /<[^<>]+>/.test(value)
+          ? "the bare address, without a name around it"
+          : "such as ops@example.org",
+      );
     case "minLength":
       return fault("is empty", "give it a value, or take it out");
     case "maxLength":
@@ -113,24 +153,49 @@ function typeFault(type: string, value: unknown, path: Path): [string, string | 
     case "integer":
     case "number": {
       const what = `must be a ${type === "integer" ? "whole " : ""}number`;
-      return [`${what}, not ${Number.isFinite(value) ? String(value) : kindOf(value)}`, /^\d+(\.\d+)?$/.test(text) ? `take the quotes off: ${text}` : null];
+      return [
+        `${what}, not ${Number.isFinite(value) ? String(value) : kindOf(value)}`,
+        /^\d+(\.\d+)?$/.test(text) ? `take the quotes off: ${text}` : null,
+      ];
     }
     case "array": {
       const shown = () => (path[1] === "webhook" ? '"…"' : String(value).slice(0, 60)); // an address may hold a secret
       return [`must be a list, not ${kindOf(value)}`, isPlain(value) ? `write it in brackets: [${shown()}]` : null];
     }
     case "object":
-      return [`must hold keys with values, not ${kindOf(value)}`, path[0] === "env" ? "write each variable as NAME: value, with a space after the colon" : null];
+      return [
+        `must hold keys with values, not ${kindOf(value)}`,
+        path[0] === "env" ? "write each variable as NAME: value, with a space after the colon" : null,
+      ];
     default:
       return [`must be ${type}`, null];
   }
 }
 
-const longUnits: Record<string, string> = { sec: "s", secs: "s", second: "s", seconds: "s", min: "m", mins: "m", minute: "m", minutes: "m", hour: "h", hours: "h", hr: "h", hrs: "h", day: "d", days: "d" };
+const longUnits: Record<string, string> = {
+  sec: "s",
+  secs: "s",
+  second: "s",
+  seconds: "s",
+  min: "m",
+  mins: "m",
+  minute: "m",
+  minutes: "m",
+  hour: "h",
+  hours: "h",
+  hr: "h",
+  hrs: "h",
+  day: "d",
+  days: "d",
+};
 
 function durationFault(value: unknown, unitOf: string): { message: string; hint: string } {
   const forms = "durations are whole numbers with units, largest first: 90s, 15m, 1h30m, 2d";
-  if (typeof value === "number") return { message: `must be a duration, and ${value} has no unit`, hint: Number.isInteger(value) && value >= 0 ? `write ${value}s or ${value}${unitOf}` : forms };
+  if (typeof value === "number")
+    return {
+      message: `must be a duration, and ${value} has no unit`,
+      hint: Number.isInteger(value) && value >= 0 ? `write ${value}s or ${value}${unitOf}` : forms,
+    };
   if (typeof value !== "string") return { message: `must be a duration, not ${kindOf(value)}`, hint: forms };
   const message = `must be a duration, and ${JSON.stringify(value.slice(0, 40))} is none`;
   const single = /^\s*(\d{1,6})\s*([a-z]*)\s*$/i.exec(value);
@@ -156,7 +221,10 @@ function kindOf(value: unknown): string {
 }
 
 function pathOf(pointer: string): Path {
-  return pointer.split("/").slice(1).map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
+  return pointer
+    .split("/")
+    .slice(1)
+    .map((part) => part.replaceAll("~1", "/").replaceAll("~0", "~"));
 }
 
 /** `retry.limit`, `cron[1]`; entries of lists count from 0. */

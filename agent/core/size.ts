@@ -1,5 +1,14 @@
 // Sizes as people write them.
-const units = new Map([["", 1], ["B", 1], ["KB", 1e3], ["MB", 1e6], ["GB", 1e9], ["KIB", 2 ** 10], ["MIB", 2 ** 20], ["GIB", 2 ** 30]]);
+const units = new Map([
+  ["", 1],
+  ["B", 1],
+  ["KB", 1e3],
+  ["MB", 1e6],
+  ["GB", 1e9],
+  ["KIB", 2 ** 10],
+  ["MIB", 2 ** 20],
+  ["GIB", 2 ** 30],
+]);
 
 /** `512MiB`, `1GB` or bytes alone, in bytes; null for anything else. */
 export function parseSize(text: string): number | null {

@@ -19,7 +19,10 @@ export function toneOf(execution: Pick<Execution, "status" | "unusual">): Tone {
  */
 export function stripPaths(executions: readonly Execution[], now: number): { tone: Tone; path: string }[] {
   const shown = executions.slice(-stripLength);
-  const lengths = shown.map(({ durationMs, startedAt, status }) => durationMs ?? (status === "running" && startedAt !== null ? Math.max(0, now - Date.parse(startedAt)) : 0));
+  const lengths = shown.map(
+    ({ durationMs, startedAt, status }) =>
+      durationMs ?? (status === "running" && startedAt !== null ? Math.max(0, now - Date.parse(startedAt)) : 0),
+  );
   const longest = Math.max(1, ...lengths);
   const paths = new Map<Tone, string>();
   shown.forEach((execution, index) => {

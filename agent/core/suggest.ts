@@ -32,13 +32,25 @@ const synonyms: Record<string, Record<string, string>> = {
     "enabled: false": "suspend suspended disabled disable paused",
     enabled: "active enable",
   }),
-  retry: words({ limit: "count max attempts times retries maxretries maxattempts", delay: "wait interval backoff", factor: "multiplier exponent backofffactor", maxDelay: "maxinterval maxbackoff cap" }),
-  notify: words({ on: "when events event", mail: "email emails mails mailto to", webhook: "webhooks url urls hook hooks slack" }),
+  retry: words({
+    limit: "count max attempts times retries maxretries maxattempts",
+    delay: "wait interval backoff",
+    factor: "multiplier exponent backofffactor",
+    maxDelay: "maxinterval maxbackoff cap",
+  }),
+  notify: words({
+    on: "when events event",
+    mail: "email emails mails mailto to",
+    webhook: "webhooks url urls hook hooks slack",
+  }),
   keep: words({ executions: "count runs limit history max", age: "days maxage ttl for" }),
 };
 
 const elsewhere: Record<string, string> = {
-  ...words({ "what runs is script.sh, beside batch.yaml": "command commands cmd script scripts run exec entrypoint args shell program" }),
+  ...words({
+    "what runs is script.sh, beside batch.yaml":
+      "command commands cmd script scripts run exec entrypoint args shell program",
+  }),
   ...words({ "the folder's name is the batch's name": "name id" }),
   "<<": "merge keys are not supported: write the keys out",
 };
@@ -55,7 +67,15 @@ export function suggestKey(key: string, path: string): string {
   if (above === true) return `\`${key}\` belongs at the top, not below \`${path}\`: check the indentation`;
   const below = Object.keys(known).find((parent) => parent !== path && parent !== "" && known[parent]?.includes(key));
   if (below !== undefined) return `\`${key}\` belongs below \`${below}\``;
-  const near = closest(key, keys) ?? own(others, closest(key, Object.keys(others).filter((word) => word.length > 4)) ?? "");
+  const near =
+    closest(key, keys) ??
+    own(
+      others,
+      closest(
+        key,
+        Object.keys(others).filter((word) => word.length > 4),
+      ) ?? "",
+    );
   return near === undefined ? `known here: ${keys.join(", ")}` : `did you mean \`${near}\`?`;
 }
 
@@ -83,7 +103,8 @@ function editDistance(a: string, b: string): number {
     for (let j = 1; j <= b.length; j++) {
       const change = a[i - 1] === b[j - 1] ? 0 : 1;
       let least = Math.min(num(row[j - 1]) + 1, num(last[j]) + 1, num(last[j - 1]) + change);
-      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]) least = Math.min(least, num(older[j - 2]) + 1);
+      if (i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1])
+        least = Math.min(least, num(older[j - 2]) + 1);
       row.push(least);
     }
     [older, last] = [last, row];

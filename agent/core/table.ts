@@ -5,7 +5,14 @@ export type Colour = "red" | "green" | "yellow" | "cyan" | "dim" | "bold";
 /** A cell: text, or text with a colour. */
 export type Cell = string | { text: string; colour: Colour };
 
-const codes: Record<Colour, [number, number]> = { red: [31, 39], green: [32, 39], yellow: [33, 39], cyan: [36, 39], dim: [2, 22], bold: [1, 22] };
+const codes: Record<Colour, [number, number]> = {
+  red: [31, 39],
+  green: [32, 39],
+  yellow: [33, 39],
+  cyan: [36, 39],
+  dim: [2, 22],
+  bold: [1, 22],
+};
 
 /** `text` in a colour; as it is when `colours` is false. */
 export function paint(text: string, colour: Colour, colours: boolean): string {
@@ -16,7 +23,8 @@ export function paint(text: string, colour: Colour, colours: boolean): string {
 /** One line a row, columns as wide as their widest cell, two blanks between; no blanks at the end of a line. */
 export function tableLines(rows: readonly (readonly Cell[])[], colours = false): string[] {
   const widths: number[] = [];
-  for (const row of rows) row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, widthOf(textOf(cell)))));
+  for (const row of rows)
+    row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, widthOf(textOf(cell)))));
   return rows.map((row) => {
     const last = row.findLastIndex((cell) => textOf(cell) !== "");
     return row

@@ -24,11 +24,14 @@ export function createTerminalFilter(): TerminalFilter {
     held = begun === null ? "" : begun[0];
     const whole = begun === null ? text : text.slice(0, begun.index);
     // Either a colour as a whole, or one control character.
-    return whole.replace(/\u001b\[([0-9;:]{0,64})m|[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g, (found: string, colour: string | undefined) => {
-      if (colour === undefined) return visible(found.charCodeAt(0));
-      coloured = !/^0*$/.test(colour);
-      return found;
-    });
+    return whole.replace(
+      /\u001b\[([0-9;:]{0,64})m|[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g,
+      (found: string, colour: string | undefined) => {
+        if (colour === undefined) return visible(found.charCodeAt(0));
+        coloured = !/^0*$/.test(colour);
+        return found;
+      },
+    );
   }
 
   return {

@@ -40,12 +40,17 @@ export function lastDay(executions: readonly Execution[], now: EpochMs): Executi
 }
 
 /** Names with the most time at work in the last day first; those that only have a coming start after them. */
-export function busiestFirst(batches: readonly { name: string; executions: readonly Execution[] }[], now: EpochMs): string[] {
+export function busiestFirst(
+  batches: readonly { name: string; executions: readonly Execution[] }[],
+  now: EpochMs,
+): string[] {
   const atWork = (execution: Execution) => {
     const { from, to } = spanOf(execution, now);
     return 1 + to - from;
   };
-  const work = new Map(batches.map(({ name, executions }) => [name, executions.reduce((sum, execution) => sum + atWork(execution), 0)]));
+  const work = new Map(
+    batches.map(({ name, executions }) => [name, executions.reduce((sum, execution) => sum + atWork(execution), 0)]),
+  );
   return batches.map(({ name }) => name).sort((a, b) => (work.get(b) ?? 0) - (work.get(a) ?? 0) || (a < b ? -1 : 1));
 }
 
@@ -93,7 +98,10 @@ export function foresee(outlooks: ReadonlyMap<string, Outlook>, now: EpochMs): M
     const { after, usualMs } = outlook;
     const before = outlook.starts.length > 0 || after.length === 0 ? [] : after.map(of);
     const runs = Math.min(...before.map((list) => list.length));
-    const starts = before.length === 0 ? outlook.starts : Array.from({ length: runs }, (_, run) => Math.max(...before.map((list) => list[run]?.to ?? 0)));
+    const starts =
+      before.length === 0
+        ? outlook.starts
+        : Array.from({ length: runs }, (_, run) => Math.max(...before.map((list) => list[run]?.to ?? 0)));
     const all = starts.filter((from) => from < now + dayMs).map((from) => ({ from, to: from + usualMs }));
     known.set(name, all);
     return all;
@@ -103,7 +111,12 @@ export function foresee(outlooks: ReadonlyMap<string, Outlook>, now: EpochMs): M
 }
 
 /** One lane. `executions`: of the last day, oldest first. */
-export function laneOf(name: string, executions: readonly Execution[], coming: readonly Foreseen[], now: EpochMs): Lane {
+export function laneOf(
+  name: string,
+  executions: readonly Execution[],
+  coming: readonly Foreseen[],
+  now: EpochMs,
+): Lane {
   const spans = executions.map((execution) => ({ execution, ...spanOf(execution, now) }));
   const tracks = tracksOf(spans);
   const used = Math.max(1, ...tracks.map((track) => track + 1));
@@ -112,17 +125,31 @@ export function laneOf(name: string, executions: readonly Execution[], coming: r
     const x = clamp(minutes(from, now), 0, timelineWidth - leastWidth);
     return { x, width: round(Math.max(leastWidth, clamp(minutes(to, now), 0, timelineWidth) - x)) };
   };
-  const marks = spans.map((span, index) => ({ ...place(span.from, span.to), y: (tracks[index] ?? 0) * height, tone: toneOf(span.execution), execution: span.execution }));
+  const marks = spans.map((span, index) => ({
+    ...place(span.from, span.to),
+    y: (tracks[index] ?? 0) * height,
+    tone: toneOf(span.execution),
+    execution: span.execution,
+  }));
   const tones = [...new Set(marks.map(({ tone }) => tone))].sort((a, b) => weight[a] - weight[b]);
   const failed = executions.filter(({ status }) => status === "failed").length;
   return {
     name,
-    bars: tones.map((tone) => ({ tone, path: pathOf(marks.filter((mark) => mark.tone === tone), height - 1) })),
+    bars: tones.map((tone) => ({
+      tone,
+      path: pathOf(
+        marks.filter((mark) => mark.tone === tone),
+        height - 1,
+      ),
+    })),
     links: marks
       .filter(({ tone }) => tone === "failed" || tone === "running")
       .slice(-mostLinks)
       .map(({ execution, x, y, width }) => ({ execution, x, y, width, height: height - 1 })),
-    coming: pathOf(coming.map(({ from, to }) => ({ ...place(from, to), y: 4 })), laneHeight - 8),
+    coming: pathOf(
+      coming.map(({ from, to }) => ({ ...place(from, to), y: 4 })),
+      laneHeight - 8,
+    ),
     counts: { ran: executions.length, failed, coming: coming.length },
   };
 }
@@ -141,7 +168,11 @@ export function loadOf(spans: readonly Foreseen[], height: number, now: EpochMs)
   let [level, next] = [0, 0];
   for (let slot = 0; slot < slots; slot++) {
     let peak = level;
-    for (let change = changes[next]; change !== undefined && change.at < (slot + 1) * slotMinutes; change = changes[++next]) {
+    for (
+      let change = changes[next];
+      change !== undefined && change.at < (slot + 1) * slotMinutes;
+      change = changes[++next]
+    ) {
       level += change.by;
       peak = Math.max(peak, level);
     }
@@ -149,12 +180,24 @@ export function loadOf(spans: readonly Foreseen[], height: number, now: EpochMs)
   }
   const top = Math.max(...most);
   const y = (value: number) => round(height - (value / Math.max(1, top)) * height);
-  const steps = most.map((value, slot) => (value === most[slot - 1] ? "" : `L${slot * slotMinutes} ${y(most[slot - 1] ?? 0)}L${slot * slotMinutes} ${y(value)}`)).join("");
-  return { path: `M0 ${height}${steps}L${timelineWidth} ${y(most.at(-1) ?? 0)}L${timelineWidth} ${height}z`, most: top };
+  const steps = most
+    .map((value, slot) =>
+      value === most[slot - 1]
+        ? ""
+        : `L${slot * slotMinutes} ${y(most[slot - 1] ?? 0)}L${slot * slotMinutes} ${y(value)}`,
+    )
+    .join("");
+  return {
+    path: `M0 ${height}${steps}L${timelineWidth} ${y(most.at(-1) ?? 0)}L${timelineWidth} ${height}z`,
+    most: top,
+  };
 }
 
 /** From start to end; up to `now` while it runs; a moment for what never ran. */
-export function spanOf({ startedAt, finishedAt, createdAt }: Pick<Execution, "startedAt" | "finishedAt" | "createdAt">, now: EpochMs): Foreseen {
+export function spanOf(
+  { startedAt, finishedAt, createdAt }: Pick<Execution, "startedAt" | "finishedAt" | "createdAt">,
+  now: EpochMs,
+): Foreseen {
   const from = Date.parse(startedAt ?? createdAt);
   return { from, to: Math.max(from, startedAt === null ? from : finishedAt === null ? now : Date.parse(finishedAt)) };
 }
@@ -182,7 +225,9 @@ function pathOf(marks: readonly { x: number; y: number; width: number }[], heigh
     if (last !== undefined && x - last.end < leastWidth / 2) last.end = Math.max(last.end, x + width);
     else row.push({ x, end: x + width });
   }
-  return [...rows].flatMap(([y, row]) => row.map(({ x, end }) => `M${round(x)} ${y}h${round(end - x)}v${height}h-${round(end - x)}z`)).join("");
+  return [...rows]
+    .flatMap(([y, row]) => row.map(({ x, end }) => `M${round(x)} ${y}h${round(end - x)}v${height}h-${round(end - x)}z`))
+    .join("");
 }
 
 const minutes = (at: EpochMs, now: EpochMs) => (at - now + dayMs) / minuteMs;

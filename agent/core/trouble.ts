@@ -16,8 +16,19 @@ export interface OwnMeans {
 export function ownTroubles({ data, git, bash }: OwnMeans): Problem[] {
   return [
     ...(data === null ? [] : [trouble("data-folder", data.path, data.message, data.hint)]),
-    ...(git === null ? [] : [trouble("git-not-followed", null, git, "the last good commit stays in force; the agent asks again")]),
-    ...(bash ? [] : [trouble("no-bash", null, "bash is not on the agent's PATH: no script can start", "install bash, or set the agent's PATH")]),
+    ...(git === null
+      ? []
+      : [trouble("git-not-followed", null, git, "the last good commit stays in force; the agent asks again")]),
+    ...(bash
+      ? []
+      : [
+          trouble(
+            "no-bash",
+            null,
+            "bash is not on the agent's PATH: no script can start",
+            "install bash, or set the agent's PATH",
+          ),
+        ]),
   ];
 }
 
@@ -26,12 +37,26 @@ export function ownTroubles({ data, git, bash }: OwnMeans): Problem[] {
  * @param unsent      names of batches that ask for mail where none can be sent
  * @param undelivered places that take no messages, why, and how many wait for them
  */
-export function tellingTroubles(unsent: readonly string[], undelivered: readonly { place: string; why: string; waiting: number }[]): Problem[] {
+export function tellingTroubles(
+  unsent: readonly string[],
+  undelivered: readonly { place: string; why: string; waiting: number }[],
+): Problem[] {
   const others = unsent.length > mostNames ? ` and ${unsent.length - mostNames} more` : "";
   const names = unsent.slice(0, mostNames).join(", ") + others;
   return [
-    ...(unsent.length === 0 ? [] : [trouble("no-mail", null, `the agent has no --smtp-url: no mail is sent for ${names}`, "set --smtp-url, or take notify.mail out")]),
-    ...undelivered.map(({ place, why, waiting }) => trouble("not-delivered", null, `${place}: ${waiting} waiting, ${why}`, "they are tried again, for 3 days")),
+    ...(unsent.length === 0
+      ? []
+      : [
+          trouble(
+            "no-mail",
+            null,
+            `the agent has no --smtp-url: no mail is sent for ${names}`,
+            "set --smtp-url, or take notify.mail out",
+          ),
+        ]),
+    ...undelivered.map(({ place, why, waiting }) =>
+      trouble("not-delivered", null, `${place}: ${waiting} waiting, ${why}`, "they are tried again, for 3 days"),
+    ),
   ];
 }
 

@@ -54,11 +54,23 @@ export function judgeUnusual(execution: Execution, executions: readonly Executio
 }
 
 function isLow(value: number, values: readonly number[], floor: number): boolean {
-  return farOut(values, median(values) - value, floor) && isRare(values.filter((other) => other <= value), values);
+  return (
+    farOut(values, median(values) - value, floor) &&
+    isRare(
+      values.filter((other) => other <= value),
+      values,
+    )
+  );
 }
 
 function isHigh(value: number, values: readonly number[], floor: number): boolean {
-  return farOut(values, value - median(values), floor) && isRare(values.filter((other) => other >= value), values);
+  return (
+    farOut(values, value - median(values), floor) &&
+    isRare(
+      values.filter((other) => other >= value),
+      values,
+    )
+  );
 }
 
 function farOut(values: readonly number[], distance: number, floor: number): boolean {
@@ -79,5 +91,7 @@ function outputOf({ stdoutBytes, stderrBytes }: Execution): number {
 function median(values: readonly number[]): number {
   const sorted = [...values].sort((a, b) => a - b);
   const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? (sorted[middle] as number) : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
+  return sorted.length % 2 === 1
+    ? (sorted[middle] as number)
+    : ((sorted[middle - 1] as number) + (sorted[middle] as number)) / 2;
 }

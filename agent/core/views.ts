@@ -7,14 +7,41 @@ const statsOver = 50;
 
 /** The contract's keys, in its order: what else a record holds, today or later, is not shown. */
 const shownKeys = [
-  ...(["id", "run", "batch", "revision", "commit", "trigger", "attempt", "status", "reason", "message", "exitCode", "signal", "pid"] as const),
-  ...(["createdAt", "startedAt", "finishedAt", "durationMs", "progress", "estimatedEndAt", "stdoutBytes", "stderrBytes", "unusual"] as const),
+  ...([
+    "id",
+    "run",
+    "batch",
+    "revision",
+    "commit",
+    "trigger",
+    "attempt",
+    "status",
+    "reason",
+    "message",
+    "exitCode",
+    "signal",
+    "pid",
+  ] as const),
+  ...([
+    "createdAt",
+    "startedAt",
+    "finishedAt",
+    "durationMs",
+    "progress",
+    "estimatedEndAt",
+    "stdoutBytes",
+    "stderrBytes",
+    "unusual",
+  ] as const),
 ] satisfies (keyof Execution)[];
 
 export type ExecutionView = Pick<Execution, (typeof shownKeys)[number] | "missed">;
 
 /** An execution as the API shows it. `live` overrides what a running one's record does not hold yet. */
-export function executionView(execution: Execution, live: Partial<Pick<Execution, "stdoutBytes" | "stderrBytes" | "estimatedEndAt">> = {}): ExecutionView {
+export function executionView(
+  execution: Execution,
+  live: Partial<Pick<Execution, "stdoutBytes" | "stderrBytes" | "estimatedEndAt">> = {},
+): ExecutionView {
   const shown = Object.fromEntries(shownKeys.map((key) => [key, execution[key]])) as unknown as ExecutionView;
   return { ...shown, ...(execution.missed === undefined ? {} : { missed: execution.missed }), ...live };
 }
@@ -56,7 +83,10 @@ export function runView(run: string, executions: readonly Execution[]) {
 
 /** Every chain there is; batches that are in none are nodes too. */
 export function graphView(batches: readonly BatchStatus[], edges: readonly Edge[]) {
-  return { nodes: batches.filter(({ state }) => state !== "removed").map(({ name, state }) => ({ name, state })), edges };
+  return {
+    nodes: batches.filter(({ state }) => state !== "removed").map(({ name, state }) => ({ name, state })),
+    edges,
+  };
 }
 
 export function problemView(problem: Problem): Problem {

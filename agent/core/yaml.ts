@@ -1,5 +1,17 @@
 // YAML text → plain data with the places of its keys and values. Knows YAML's traps, nothing of batches.
-import { isAlias, isMap, isScalar, isSeq, LineCounter, parseDocument, visit, type Document, type Node, type YAMLError, type YAMLMap } from "yaml";
+import {
+  isAlias,
+  isMap,
+  isScalar,
+  isSeq,
+  LineCounter,
+  parseDocument,
+  visit,
+  type Document,
+  type Node,
+  type YAMLError,
+  type YAMLMap,
+} from "yaml";
 import type { Place } from "./model.ts";
 import type { Fault } from "./text.ts";
 
@@ -34,7 +46,15 @@ export function readYaml(text: string): YamlFile {
 function read(text: string): YamlFile {
   const lines = new LineCounter();
   // Keys are compared below: the parser's own comparison takes quadratic time.
-  const doc = parseDocument(text, { lineCounter: lines, prettyErrors: false, uniqueKeys: false, schema: "core", resolveKnownTags: false, merge: false, logLevel: "error" });
+  const doc = parseDocument(text, {
+    lineCounter: lines,
+    prettyErrors: false,
+    uniqueKeys: false,
+    schema: "core",
+    resolveKnownTags: false,
+    merge: false,
+    logLevel: "error",
+  });
   const placeOf = (offset: number): Place => {
     const { line, col } = lines.linePos(offset);
     return line === 0 ? { line: 1, column: 1 } : { line, column: col };
@@ -61,18 +81,34 @@ function toData(doc: Document, tell: (fault: Omit<Fault, "place">, offset: numbe
 
   function convert(node: unknown, path: Path, around: number): unknown {
     const offset = startOf(node) ?? around;
-    if (++values > maxValues) fail("too-large", offset, `holds more than ${maxValues} values`, "keep data in a file of its own");
+    if (++values > maxValues)
+      fail("too-large", offset, `holds more than ${maxValues} values`, "keep data in a file of its own");
     if (path.length > maxDepth) fail("yaml-syntax", offset, `values are nested more than ${maxDepth} deep`, null);
     if (isAlias(node)) {
-      if (++aliases > maxAliases) fail("yaml-alias", offset, `aliases such as *${node.source} are followed more than ${maxAliases} times`, "write the values out");
+      if (++aliases > maxAliases)
+        fail(
+          "yaml-alias",
+          offset,
+          `aliases such as *${node.source} are followed more than ${maxAliases} times`,
+          "write the values out",
+        );
       const target = node.resolve(doc);
-      if (target === undefined) fail("yaml-syntax", offset, "a value that begins with * refers to an anchor, and there is none of that name", "quote it if the * belongs to the value");
-      if (open.has(target)) fail("yaml-alias", offset, `the alias *${node.source} stands within what it refers to`, "write the values out");
+      if (target === undefined)
+        fail(
+          "yaml-syntax",
+          offset,
+          "a value that begins with * refers to an anchor, and there is none of that name",
+          "quote it if the * belongs to the value",
+        );
+      if (open.has(target))
+        fail("yaml-alias", offset, `the alias *${node.source} stands within what it refers to`, "write the values out");
       return convert(target, path, offset);
     }
     if (!isMap(node) && !isSeq(node)) return isScalar(node) ? node.value : null;
     open.add(node);
-    const data = isSeq(node) ? node.items.map((item, index) => convert(item, [...path, index], offset)) : convertMap(node, path, offset);
+    const data = isSeq(node)
+      ? node.items.map((item, index) => convert(item, [...path, index], offset))
+      : convertMap(node, path, offset);
     open.delete(node);
     return data;
   }
@@ -86,7 +122,15 @@ function toData(doc: Document, tell: (fault: Omit<Fault, "place">, offset: numbe
       if (key === null) fail("yaml-syntax", at, "a key must be a plain word", "quote it if it is meant as text");
       const value = convert(pair.value, [...path, key], at);
       if (seen.has(key)) {
-        tell({ code: "yaml-duplicate-key", path: [...path, key], message: `${shownKey(key)} is here a second time`, hint: "keep one of them" }, at);
+        tell(
+          {
+            code: "yaml-duplicate-key",
+            path: [...path, key],
+            message: `${shownKey(key)} is here a second time`,
+            hint: "keep one of them",
+          },
+          at,
+        );
         continue;
       }
       seen.set(key, at);
@@ -163,39 +207,77 @@ function tell(text: string, doc: Document, error: YAMLError): Told {
   const at = atEnd ? Math.min(error.pos[0], text.trimEnd().length) : error.pos[0];
   const lineStart = text.lastIndexOf("\n", at - 1) + 1;
   const line = text.slice(lineStart, lineStart + 500).split("\n", 1)[0] ?? "";
-  const syntax = (message: string, hint: string | null, offset?: number): Told => ({ code: "yaml-syntax", message, hint, ...(offset === undefined ? {} : { offset }) });
+  const syntax = (message: string, hint: string | null, offset?: number): Told => ({
+    code: "yaml-syntax",
+    message,
+    hint,
+    ...(offset === undefined ? {} : { offset }),
+  });
 
   const tab = /^[ -]*\t/.exec(line);
   if (error.code === "TAB_AS_INDENT" || (tab !== null && error.code !== "MULTIPLE_DOCS")) {
     const offset = tab === null ? at : lineStart + tab[0].length - 1;
-    return { code: "yaml-tab", message: "a tab stands where YAML wants spaces", hint: "indent with spaces, two for each level", offset };
+    return {
+      code: "yaml-tab",
+      message: "a tab stands where YAML wants spaces",
+      hint: "indent with spaces, two for each level",
+      offset,
+    };
   }
   if (error.code === "MULTIPLE_DOCS") {
-    return { code: "yaml-multiple", message: "a second document begins here", hint: "a batch.yaml is one document: take out what follows the line ---" };
+    return {
+      code: "yaml-multiple",
+      message: "a second document begins here",
+      hint: "a batch.yaml is one document: take out what follows the line ---",
+    };
   }
   // `cron: * * * * *` and `cron: @daily`: both signs mean something to YAML.
   const sign = /^(\s*(?:[\w-]+\s*:\s+|-\s+)*(?:\[\s*)?)([*@!].*?)\s*(?:\s#.*)?$/.exec(line);
-  if (sign !== null && ["BAD_ALIAS", "UNEXPECTED_TOKEN", "BAD_SCALAR_START", "MISSING_CHAR", "TAG_RESOLVE_FAILED"].includes(error.code)) {
+  if (
+    sign !== null &&
+    ["BAD_ALIAS", "UNEXPECTED_TOKEN", "BAD_SCALAR_START", "MISSING_CHAR", "TAG_RESOLVE_FAILED"].includes(error.code)
+  ) {
     const [, before = "", value = ""] = sign;
     // Values of other keys may be secrets, and problems are shown to many.
     const ofCron = /^\s*-\s+$/.test(before) ? /^cron\s*:/.test(keyAbove(text, lineStart)) : /^cron\s*:/.test(line);
     const shown = ofCron && !/[[\]"{}]/.test(value) ? `: "${value.slice(0, 100)}"` : "";
-    return syntax(`a value cannot begin with ${value[0]} unless it is quoted`, `quote it${shown}`, lineStart + before.length);
+    return syntax(
+      `a value cannot begin with ${value[0]} unless it is quoted`,
+      `quote it${shown}`,
+      lineStart + before.length,
+    );
   }
-  if (error.code === "TAG_RESOLVE_FAILED") return syntax("a tag (a word that begins with !) means nothing here", "take it out, or quote the value if it is meant as text");
-  if (/closing .*quote/.test(error.message)) return syntax("a quote is opened and never closed", null, openedAt(doc, error.pos[0], "quote") ?? at);
+  if (error.code === "TAG_RESOLVE_FAILED")
+    return syntax(
+      "a tag (a word that begins with !) means nothing here",
+      "take it out, or quote the value if it is meant as text",
+    );
+  if (/closing .*quote/.test(error.message))
+    return syntax("a quote is opened and never closed", null, openedAt(doc, error.pos[0], "quote") ?? at);
   if (error.code === "BAD_INDENT" && /end with a [\]}]/.test(error.message)) {
-    const message = atEnd ? "a bracket is opened and never closed" : "a bracket is never closed, or what is in it is not indented";
-    return syntax(message, atEnd ? null : "close it, and indent every line up to the closing one", openedAt(doc, error.pos[0], "bracket") ?? at);
+    const message = atEnd
+      ? "a bracket is opened and never closed"
+      : "a bracket is never closed, or what is in it is not indented";
+    return syntax(
+      message,
+      atEnd ? null : "close it, and indent every line up to the closing one",
+      openedAt(doc, error.pos[0], "bracket") ?? at,
+    );
   }
-  if (/map values/.test(error.message)) return syntax("there is no value for this key", "write key: value, with a colon and a space");
+  if (/map values/.test(error.message))
+    return syntax("there is no value for this key", "write key: value, with a colon and a space");
   const [message, hint] = own[error.code] ?? [];
   return syntax(message ?? reworded(error.message), hint ?? null, at);
 }
 
 /** The nearest line above that begins with a key; empty for none. */
 function keyAbove(text: string, lineStart: number): string {
-  return text.slice(0, lineStart).split("\n").findLast((line) => /^\s*[\w-]+\s*:/.test(line)) ?? "";
+  return (
+    text
+      .slice(0, lineStart)
+      .split("\n")
+      .findLast((line) => /^\s*[\w-]+\s*:/.test(line)) ?? ""
+  );
 }
 
 /** A key as it may be shown: of `PASSWORD:secret`, where a space is missing, the rest is a value. */
@@ -206,10 +288,16 @@ export function shownKey(key: string): string {
 
 /** Own words for errors of the parser: message (null keeps the parser's) and hint. */
 const own: Partial<Record<YAMLError["code"], readonly [string | null, string]>> = {
-  BLOCK_AS_IMPLICIT_KEY: ["there is a second colon on this line, or the indentation is off", "quote the value if the colon belongs to it; else give keys of one level the same indentation"],
+  BLOCK_AS_IMPLICIT_KEY: [
+    "there is a second colon on this line, or the indentation is off",
+    "quote the value if the colon belongs to it; else give keys of one level the same indentation",
+  ],
   MULTILINE_IMPLICIT_KEY: ["a key runs over more than one line", "is there a colon missing, or a quote?"],
   KEY_OVER_1024_CHARS: ["a key is longer than 1,024 characters", "is there a quote missing?"],
-  BAD_DQ_ESCAPE: ["a backslash in double quotes begins an escape that there is not", "use single quotes, or double the backslash"],
+  BAD_DQ_ESCAPE: [
+    "a backslash in double quotes begins an escape that there is not",
+    "use single quotes, or double the backslash",
+  ],
   BAD_SCALAR_START: [null, "quote the value"],
   RESOURCE_EXHAUSTION: [tooDeep, "take a level out"],
   BAD_INDENT: [null, "check the indentation"],
@@ -220,7 +308,8 @@ function openedAt(doc: Document, at: number, what: "quote" | "bracket"): number 
   let offset: number | null = null;
   visit(doc, {
     Node(_key, node) {
-      const open = what === "quote" ? isScalar(node) && node.type?.startsWith("QUOTE") : (isMap(node) || isSeq(node)) && node.flow;
+      const open =
+        what === "quote" ? isScalar(node) && node.type?.startsWith("QUOTE") : (isMap(node) || isSeq(node)) && node.flow;
       const [start, end] = node.range ?? [Infinity, -Infinity];
       if (open === true && start < at && end >= at - 1) offset = what === "quote" ? start : (offset ?? start);
     },

@@ -33,7 +33,11 @@ const zones = new Map<string, Zone>();
 function openZone(name: string): Zone {
   // Newer engines take "+05:30" too; a zone here is a place or a named clock.
   if (!/^[a-z]/i.test(name)) throw new RangeError(`Invalid time zone specified: ${name}`);
-  return { format: new Intl.DateTimeFormat("en-US", { timeZone: name, timeZoneName: "longOffset" }), changes: new Map(), latest: null };
+  return {
+    format: new Intl.DateTimeFormat("en-US", { timeZone: name, timeZoneName: "longOffset" }),
+    changes: new Map(),
+    latest: null,
+  };
 }
 
 /** Whether `name` is an IANA time zone this machine knows. Upper and lower case do not matter; offsets such as `+05:30` are none. */

@@ -42,7 +42,11 @@ export function isLoopback(address: string): boolean {
 export function hostGuard({ token, baseUrl }: Access): MiddlewareHandler {
   return async (c, next) => {
     if (token === null && !isOurHost(hostOf(c), baseUrl)) {
-      return problemResponse(c, 421, "this agent does not go by that name; say by which it is reached with --base-url, or use its address");
+      return problemResponse(
+        c,
+        421,
+        "this agent does not go by that name; say by which it is reached with --base-url, or use its address",
+      );
     }
     return next();
   };
@@ -53,20 +57,35 @@ export function methodGuard({ token }: Access): MiddlewareHandler {
   return async (c, next) => {
     const login = token !== null && c.req.path === "/login";
     if (["GET", "HEAD"].includes(c.req.method) || (login && c.req.method === "POST")) return next();
-    const what = login ? "/login takes GET, HEAD and POST" : "this API is read-only: the folder of batches is the way to change something";
+    const what = login
+      ? "/login takes GET, HEAD and POST"
+      : "this API is read-only: the folder of batches is the way to change something";
     return problemResponse(c, 405, what, { Allow: login ? "GET, HEAD, POST" : "GET, HEAD" });
   };
 }
 
 /** Asks for the token, and adds the login where there is one. Nothing is asked without a token. */
-export function addAccess(app: Hono, { access: { token: source, baseUrl }, clock }: { access: Access; clock: Clock }): void {
+export function addAccess(
+  app: Hono,
+  { access: { token: source, baseUrl }, clock }: { access: Access; clock: Clock },
+): void {
   if (source === null) return;
   const wrong = createWrongTries(clock);
-  const cookie = { path: "/", httpOnly: true, sameSite: "Strict", secure: baseUrl?.startsWith("https:") ?? false } as const;
+  const cookie = {
+    path: "/",
+    httpOnly: true,
+    sameSite: "Strict",
+    secure: baseUrl?.startsWith("https:") ?? false,
+  } as const;
 
   /** What is wrong with it: nothing, or the status and the words to refuse it with. */
-  function refusal(c: Context, given: string, token: string | null): { status: 401 | 429 | 503; detail: string; wait?: number } | null {
-    if (token === null) return { status: 503, detail: "the agent cannot read its token file: nobody is let in until it can" };
+  function refusal(
+    c: Context,
+    given: string,
+    token: string | null,
+  ): { status: 401 | 429 | 503; detail: string; wait?: number } | null {
+    if (token === null)
+      return { status: 503, detail: "the agent cannot read its token file: nobody is let in until it can" };
     const address = addressOf(c);
     const wait = wrong.waitOf(address);
     if (wait > 0) return { status: 429, detail: `wrong too often: wait ${wait} s`, wait };
@@ -75,42 +94,57 @@ export function addAccess(app: Hono, { access: { token: source, baseUrl }, clock
     return { status: 401, detail: "this is not the token" };
   }
 
-  const hasSession = (c: Context, token: string | null) => token !== null && isSession(getCookie(c, cookieName) ?? "", token, clock.now());
+  const hasSession = (c: Context, token: string | null) =>
+    token !== null && isSession(getCookie(c, cookieName) ?? "", token, clock.now());
 
   app.use(async (c, next) => {
     if (open.test(c.req.path)) return next();
     const token = await source.current();
     if (hasSession(c, token)) return next();
     const given = /^Bearer +(\S+) *$/i.exec(c.req.header("Authorization") ?? "")?.[1];
-    const refused = given === undefined ? { status: 401, detail: "this asks for `Authorization: Bearer <token>`" } : refusal(c, given, token);
+    const refused =
+      given === undefined
+        ? { status: 401, detail: "this asks for `Authorization: Bearer <token>`" }
+        : refusal(c, given, token);
     if (refused === null) return next();
     if (!forPrograms.test(c.req.path) && c.req.header("Accept")?.includes("text/html") === true) return toLogin(c);
     return problemResponse(c, refused.status, refused.detail, headersOf(refused));
   });
 
-  app.get("/login", async (c) => html(c, loginPage({ next: localPath(c.req.query("next")), inside: hasSession(c, await source.current()), trouble: null })));
-  app.post("/login", bodyLimit({ maxSize: formBytes, onError: (c) => problemResponse(c, 413, "that is no login form") }), async (c) => {
-    if (isFromElsewhere(c)) return problemResponse(c, 403, "this form was sent from another site");
-    const form = await c.req.parseBody();
-    const next = localPath(form["next"]);
-    if (form["leave"] !== undefined) {
-      deleteCookie(c, cookieName, cookie);
-      return c.redirect("/login", 303);
-    }
-    const token = await source.current();
-    const given = typeof form["token"] === "string" ? form["token"].trim() : "";
-    const refused = refusal(c, given, token);
-    if (refused !== null) return html(c, loginPage({ next, inside: false, trouble: refused.detail }), refused.status, headersOf(refused));
-    setCookie(c, cookieName, issueSession(token ?? "", clock.now()), { ...cookie, maxAge: sessionSeconds });
-    return c.redirect(next, 303);
-  });
+  app.get("/login", async (c) =>
+    html(
+      c,
+      loginPage({ next: localPath(c.req.query("next")), inside: hasSession(c, await source.current()), trouble: null }),
+    ),
+  );
+  app.post(
+    "/login",
+    bodyLimit({ maxSize: formBytes, onError: (c) => problemResponse(c, 413, "that is no login form") }),
+    async (c) => {
+      if (isFromElsewhere(c)) return problemResponse(c, 403, "this form was sent from another site");
+      const form = await c.req.parseBody();
+      const next = localPath(form["next"]);
+      if (form["leave"] !== undefined) {
+        deleteCookie(c, cookieName, cookie);
+        return c.redirect("/login", 303);
+      }
+      const token = await source.current();
+      const given = typeof form["token"] === "string" ? form["token"].trim() : "";
+      const refused = refusal(c, given, token);
+      if (refused !== null)
+        return html(c, loginPage({ next, inside: false, trouble: refused.detail }), refused.status, headersOf(refused));
+      setCookie(c, cookieName, issueSession(token ?? "", clock.now()), { ...cookie, maxAge: sessionSeconds });
+      return c.redirect(next, 303);
+    },
+  );
 }
 
 /** A link followed from another site comes without our cookie; asked for once more from here it comes with it. */
 function toLogin(c: Context): Response | Promise<Response> {
   const { pathname, search } = new URL(c.req.url);
   const again = c.req.header("Sec-Fetch-Site");
-  if ((again === "cross-site" || again === "same-site") && getCookie(c, cookieName) === undefined) return html(c, onwardPage(localPath(pathname + search)));
+  if ((again === "cross-site" || again === "same-site") && getCookie(c, cookieName) === undefined)
+    return html(c, onwardPage(localPath(pathname + search)));
   const to = pathname === "/" && search === "" ? "/login" : `/login?next=${encodeURIComponent(pathname + search)}`;
   return c.redirect(to, 303);
 }
@@ -128,7 +162,9 @@ function isFromElsewhere(c: Context): boolean {
   const site = c.req.header("Sec-Fetch-Site");
   if (site !== undefined) return site !== "same-origin" && site !== "none";
   const origin = c.req.header("Origin");
-  return origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== new URL(`http://${hostOf(c)}`).host);
+  return (
+    origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== new URL(`http://${hostOf(c)}`).host)
+  );
 }
 
 function hostOf(c: Context): string {
@@ -136,13 +172,21 @@ function hostOf(c: Context): string {
 }
 
 function addressOf(c: Context): string {
-  return (c.env as object | undefined) !== undefined && "incoming" in (c.env as object) ? (getConnInfo(c).remote.address ?? "") : "";
+  return (c.env as object | undefined) !== undefined && "incoming" in (c.env as object)
+    ? (getConnInfo(c).remote.address ?? "")
+    : "";
 }
 
 function headersOf({ status, wait }: { status: number; wait?: number }): Record<string, string> {
-  return { ...(status === 401 ? { "WWW-Authenticate": 'Bearer realm="batch-agent"' } : {}), ...(wait === undefined ? {} : { "Retry-After": String(wait) }) };
+  return {
+    ...(status === 401 ? { "WWW-Authenticate": 'Bearer realm="batch-agent"' } : {}),
+    ...(wait === undefined ? {} : { "Retry-After": String(wait) }),
+  };
 }
 
 function html(c: Context, page: unknown, status = 200, headers: Record<string, string> = {}): Response {
-  return c.body(`<!doctype html>${String(page)}`, status as 200, { "Content-Type": "text/html; charset=utf-8", ...headers });
+  return c.body(`<!doctype html>${String(page)}`, status as 200, {
+    "Content-Type": "text/html; charset=utf-8",
+    ...headers,
+  });
 }

@@ -19,7 +19,9 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
   const following = { ...deps, live, now: clock.now };
   const log = (c: Context, stream: LogStream) => {
     const execution = executionOf(c);
-    return flag(c, "follow") ? followResponse(c, following, execution, stream) : logResponse(c, logs, execution, stream);
+    return flag(c, "follow")
+      ? followResponse(c, following, execution, stream)
+      : logResponse(c, logs, execution, stream);
   };
   const json = (c: Context, body: unknown, status: 200 | 503 = 200) => c.json(body as object, status);
   const text = (c: Context, body: string) => c.body(body, 200, { "Content-Type": "application/json" });
@@ -29,7 +31,11 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
   app.get("/healthz", (c) => json(c, { status: "ok" }));
   app.get("/readyz", (c) => {
     const reasons = catalog.notReady();
-    return json(c, { ready: reasons.length === 0, reasons, details: catalog.details() }, reasons.length === 0 ? 200 : 503);
+    return json(
+      c,
+      { ready: reasons.length === 0, reasons, details: catalog.details() },
+      reasons.length === 0 ? 200 : 503,
+    );
   });
 
   app.get("/metrics", async (c) => c.body(await metrics.text(), 200, { "Content-Type": metrics.contentType }));
@@ -56,7 +62,9 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
     return text(c, body);
   });
   app.get("/api/executions/:id", async (c) => text(c, await reader.text(executionOf(c))));
-  app.get("/api/executions/:id/changes", async (c) => json(c, await changesOf(executionOf(c), { ...deps, now: clock.now })));
+  app.get("/api/executions/:id/changes", async (c) =>
+    json(c, await changesOf(executionOf(c), { ...deps, now: clock.now })),
+  );
   app.get("/api/executions/:id/stdout", (c) => log(c, "stdout"));
   app.get("/api/executions/:id/stderr", (c) => log(c, "stderr"));
   app.get("/api/executions/:id/logs", (c) => archiveResponse(c, logs, executionOf(c)));

@@ -33,7 +33,8 @@ export function createApp(deps: AppDeps): Hono {
   const app = new Hono();
   app.use(hostGuard(deps.access));
   app.use(methodGuard(deps.access));
-  const refuse = (c: Context, status: number, detail: string, headers: Record<string, string> = {}) => (wantsPage(c) ? trouble(c, deps, status, detail) : problemResponse(c, status, detail, headers));
+  const refuse = (c: Context, status: number, detail: string, headers: Record<string, string> = {}) =>
+    wantsPage(c) ? trouble(c, deps, status, detail) : problemResponse(c, status, detail, headers);
   app.notFound((c) => refuse(c, 404, `there is nothing at ${c.req.path}`));
   app.onError((error, c) => {
     if (error instanceof HttpProblem) return refuse(c, error.status, error.message, error.headers);

@@ -13,10 +13,15 @@ const served: Record<string, { files: readonly string[]; type: keyof typeof type
   "/style.css": { files: styleParts, type: "css" },
   "/assets/icon.svg": { files: ["client/icon.svg"], type: "svg" },
   ...Object.fromEntries(
-    ["http/client/main.js", "http/client/swap.js", "http/client/log.js", "http/client/log-view.js", "http/client/log-stream.js", "core/moments.js", "core/ansi.js"].map((file) => [
-      `/assets/${file}`,
-      { files: [`../${file}`], type: "js" as const },
-    ]),
+    [
+      "http/client/main.js",
+      "http/client/swap.js",
+      "http/client/log.js",
+      "http/client/log-view.js",
+      "http/client/log-stream.js",
+      "core/moments.js",
+      "core/ansi.js",
+    ].map((file) => [`/assets/${file}`, { files: [`../${file}`], type: "js" as const }]),
   ),
 };
 

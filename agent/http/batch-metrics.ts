@@ -10,10 +10,26 @@ const slice = 100;
 const families = {
   executions: ["batch_agent_executions_total", "counter", "Executions that have ended since the agent started."],
   info: ["batch_agent_batch_info", "gauge", "State, revision and commit in force; always 1."],
-  failing: ["batch_agent_batch_failing", "gauge", "1 if the last attempt that ran to an end failed and none is to follow, else 0."],
-  lastDuration: ["batch_agent_last_duration_seconds", "gauge", "How long the last execution that succeeded or failed took."],
-  lastSuccess: ["batch_agent_last_success_timestamp_seconds", "gauge", "When it last succeeded, in seconds since 1970."],
-  nextStart: ["batch_agent_next_start_timestamp_seconds", "gauge", "When it starts next by its own schedule, jitter included, in seconds since 1970."],
+  failing: [
+    "batch_agent_batch_failing",
+    "gauge",
+    "1 if the last attempt that ran to an end failed and none is to follow, else 0.",
+  ],
+  lastDuration: [
+    "batch_agent_last_duration_seconds",
+    "gauge",
+    "How long the last execution that succeeded or failed took.",
+  ],
+  lastSuccess: [
+    "batch_agent_last_success_timestamp_seconds",
+    "gauge",
+    "When it last succeeded, in seconds since 1970.",
+  ],
+  nextStart: [
+    "batch_agent_next_start_timestamp_seconds",
+    "gauge",
+    "When it starts next by its own schedule, jitter included, in seconds since 1970.",
+  ],
 } as const;
 type Family = keyof typeof families;
 
@@ -78,10 +94,12 @@ export function createBatchMetrics({ catalog, history }: { catalog(): Catalog; h
     const names = new Set(here.map(({ name }) => name as string));
     for (const kept of [counts, successes]) for (const name of kept.keys()) if (!names.has(name)) kept.delete(name);
     const lines = new Map<Family, string[]>();
-    for (const [family, [name, type, help]] of Object.entries(families)) lines.set(family as Family, [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`]);
+    for (const [family, [name, type, help]] of Object.entries(families))
+      lines.set(family as Family, [`# HELP ${name} ${help}`, `# TYPE ${name} ${type}`]);
     for (const [index, status] of here.entries()) {
       if (index % slice === slice - 1) await new Promise<void>((done) => void setImmediate(done));
-      for (const [family, labels, value] of samplesOf(status)) lines.get(family)?.push(`${families[family][0]}{${labels}} ${value}`);
+      for (const [family, labels, value] of samplesOf(status))
+        lines.get(family)?.push(`${families[family][0]}{${labels}} ${value}`);
     }
     return [...lines.values()].map((family) => `${family.join("\n")}\n`).join("\n");
   }
@@ -92,7 +110,9 @@ export function createBatchMetrics({ catalog, history }: { catalog(): Catalog; h
 /** Labels as Prometheus wants them written. */
 function written(labels: Record<string, string>): string {
   return Object.entries(labels)
-    .map(([name, value]) => `${name}="${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`)
+    .map(
+      ([name, value]) => `${name}="${value.replaceAll("\\", "\\\\").replaceAll('"', '\\"').replaceAll("\n", "\\n")}"`,
+    )
     .join(",");
 }
 

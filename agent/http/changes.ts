@@ -49,7 +49,11 @@ function sideOf({ id, revision, commit }: Execution): ChangesSide {
   return { execution: id, revision, commit };
 }
 
-async function compare(before: readonly RevisionFile[], after: readonly RevisionFile[], now: () => number): Promise<ChangedFile[]> {
+async function compare(
+  before: readonly RevisionFile[],
+  after: readonly RevisionFile[],
+  now: () => number,
+): Promise<ChangedFile[]> {
   const until = now() + longestMs;
   const [old, young] = [byPath(before), byPath(after)];
   const changed: ChangedFile[] = [];
@@ -89,5 +93,7 @@ async function textOf(file: RevisionFile | null): Promise<DiffSide | null | "unf
   if (file === null) return null;
   if (file.size > largestFile) return "unfit";
   const bytes = await file.read();
-  return isText(bytes) ? { executable: file.executable, text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) } : "unfit";
+  return isText(bytes)
+    ? { executable: file.executable, text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) }
+    : "unfit";
 }

@@ -36,7 +36,11 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
   app.get("/batches/:name", async (c) => {
     const status = batchOf(c);
     const query = executionQuery(c);
-    const { items, more } = history.page({ batch: status.name, limit: historyLength, ...(query.before === undefined ? {} : { before: query.before }) });
+    const { items, more } = history.page({
+      batch: status.name,
+      limit: historyLength,
+      ...(query.before === undefined ? {} : { before: query.before }),
+    });
     const { names, hidden } = neighbourhood([status.name], catalog.edges(), mostNodes);
     const edges = catalog.edges().filter(({ from, to }) => names.includes(from) && names.includes(to));
     const nodes = names.map((name): ChainNode => ({ ...batchNode(name), here: name === status.name }));
@@ -48,7 +52,11 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         problems: await withExcerpts(status.problems.slice(0, 50), settings),
         chain: { nodes, edges, hidden },
         plot: plotDurations(history.document(status.name)?.executions ?? []),
-        history: { items: await Promise.all(items.map(live)), nextCursor: more ? (items.at(-1)?.id ?? null) : null, first: query.before === undefined },
+        history: {
+          items: await Promise.all(items.map(live)),
+          nextCursor: more ? (items.at(-1)?.id ?? null) : null,
+          first: query.before === undefined,
+        },
       }),
     );
   });
@@ -59,17 +67,25 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
     const shown = open ?? result;
     const state = catalog.batch(name)?.state;
     const href = batchPath(name);
-    if (state === undefined || state === "invalid" || state === "disabled" || shown === null) return { name, href, tone: "none", word: state ?? "not there" };
+    if (state === undefined || state === "invalid" || state === "disabled" || shown === null)
+      return { name, href, tone: "none", word: state ?? "not there" };
     return { name, href, tone: toneOf(shown), word: shown.status };
   }
 
   app.get("/executions/:id", async (c) => {
     const execution = executionOf(c);
     const { log, before } = logQuery(c);
-    const [view, changes] = await Promise.all([live(execution), execution.status === "failed" ? changesOf(execution, { history, revisions, now: clock.now }) : null]);
-    const stream: LogStream = log ?? (execution.status === "failed" && view.stderrBytes > 0 && view.stdoutBytes === 0 ? "stderr" : "stdout");
+    const [view, changes] = await Promise.all([
+      live(execution),
+      execution.status === "failed" ? changesOf(execution, { history, revisions, now: clock.now }) : null,
+    ]);
+    const stream: LogStream =
+      log ?? (execution.status === "failed" && view.stderrBytes > 0 && view.stdoutBytes === 0 ? "stderr" : "stdout");
     const slice = await readSlice(logs, execution, stream, before);
-    const words = execution.status === "failed" && stream === "stdout" && view.stderrBytes > 0 ? (await readSlice(logs, execution, "stderr", null)).lines : [];
+    const words =
+      execution.status === "failed" && stream === "stdout" && view.stderrBytes > 0
+        ? (await readSlice(logs, execution, "stderr", null)).lines
+        : [];
     const run = history.run(execution.run);
     const attempts = run.filter(({ batch }) => batch === execution.batch);
     const executions = history.document(execution.batch)?.executions ?? [];
@@ -96,7 +112,15 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
     const run = c.req.param("run");
     const executions = history.run(run);
     if (executions.length === 0) throw new HttpProblem(404, `there is no run ${run}`);
-    return html(c, runPage({ agent: agentState(deps), run, picture: picture(executions), executions: await Promise.all(executions.slice(0, mostExecutions).map(live)) }));
+    return html(
+      c,
+      runPage({
+        agent: agentState(deps),
+        run,
+        picture: picture(executions),
+        executions: await Promise.all(executions.slice(0, mostExecutions).map(live)),
+      }),
+    );
   });
 
   /** The batches of a run as their last executions stand, and those of their chain that may still come. */
@@ -116,12 +140,18 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
     }
     const nodes = [...names].slice(0, mostNodes).map((name): ChainNode => {
       const execution = latest.get(name);
-      if (execution === undefined) return { name, href: batchPath(name), tone: "none", word: state === "running" ? "not yet" : "did not run" };
+      if (execution === undefined)
+        return { name, href: batchPath(name), tone: "none", word: state === "running" ? "not yet" : "did not run" };
       const took = execution.durationMs === null ? "" : `, ${spanText(execution.durationMs)}`;
       return { name, href: executionPath(execution.id), tone: toneOf(execution), word: `${execution.status}${took}` };
     });
     const drawn = new Set(nodes.map(({ name }) => name));
-    return { state, nodes, edges: edges.filter(({ from, to }) => drawn.has(from) && drawn.has(to)), hidden: Math.max(0, latest.size - mostNodes) };
+    return {
+      state,
+      nodes,
+      edges: edges.filter(({ from, to }) => drawn.has(from) && drawn.has(to)),
+      hidden: Math.max(0, latest.size - mostNodes),
+    };
   }
 }
 
@@ -131,7 +161,8 @@ export async function withExcerpts(problems: readonly Problem[], settings: Setti
   return Promise.all(
     problems.map(async (problem) => {
       const { batch, file, line, path } = problem;
-      if (file === null || line === null || path === "env" || path?.startsWith("env.") === true) return { ...problem, excerpt: null };
+      if (file === null || line === null || path === "env" || path?.startsWith("env.") === true)
+        return { ...problem, excerpt: null };
       const text = await (texts.get(file) ?? keep(texts, file, settings.read(batch, file)));
       return { ...problem, excerpt: text === null ? null : excerptOf(text, line) };
     }),

@@ -29,7 +29,8 @@ export function createEvents({ feed, streams, clock, reader }: EventsDeps): (c: 
 
   async function render(change: Change): Promise<string> {
     const { id } = change;
-    const view = change.kind === "execution" ? await reader.live(change.execution) : await reader.batchNamed(change.name);
+    const view =
+      change.kind === "execution" ? await reader.live(change.execution) : await reader.batchNamed(change.name);
     return sseEvent({ id, event: change.kind, data: JSON.stringify(view) });
   }
 

@@ -26,7 +26,12 @@ export interface FollowDeps {
 }
 
 /** One log that goes on until its execution ends: from `Last-Event-ID`, else from `tail` lines before its end, else whole. */
-export async function followResponse(c: Context, deps: FollowDeps, execution: Execution, stream: LogStream): Promise<Response> {
+export async function followResponse(
+  c: Context,
+  deps: FollowDeps,
+  execution: Execution,
+  stream: LogStream,
+): Promise<Response> {
   const { logs, taps, streams } = deps;
   const lines = integer(c, "tail", 1, 100_000);
   const asked = lastEventId(c);
@@ -37,9 +42,14 @@ export async function followResponse(c: Context, deps: FollowDeps, execution: Ex
 
   const tap = await taps.open(execution.batch, execution.id, stream);
   try {
-    const tailed = lines === undefined || tap.size() === 0 ? 0 : await logs.tailStart(execution.batch, execution.id, stream, lines, tap.size());
+    const tailed =
+      lines === undefined || tap.size() === 0
+        ? 0
+        : await logs.tailStart(execution.batch, execution.id, stream, lines, tap.size());
     const pieces = createPieces(deps, execution, tap, asked ?? tailed);
-    const next = events ? eventsOf(pieces, deps, execution, asked ?? tailed) : async () => (await pieces(false))?.bytes ?? null;
+    const next = events
+      ? eventsOf(pieces, deps, execution, asked ?? tailed)
+      : async () => (await pieces(false))?.bytes ?? null;
     return new Response(streams.open(next, tap.close), { headers });
   } catch (error) {
     tap.close();
@@ -57,7 +67,12 @@ interface Piece {
  * Gives one piece of the log after the other, as it grows; null once the execution has ended and all is given, an empty
  * piece now and then when there is nothing to give. With `whole`, a piece is whole lines.
  */
-function createPieces(deps: FollowDeps, execution: Execution, tap: LogTap, start: number): (whole: boolean) => Promise<Piece | null> {
+function createPieces(
+  deps: FollowDeps,
+  execution: Execution,
+  tap: LogTap,
+  start: number,
+): (whole: boolean) => Promise<Piece | null> {
   let at = start;
   /** Size at which there was no whole line yet. */
   let looked = -1;
@@ -104,7 +119,12 @@ const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
  * Pieces as events: data = whole lines without the last newline, id = the offset after them; at last `end` with the
  * execution. A carriage return would break the line in two on the wire: it is sent as U+240D (␍).
  */
-function eventsOf(pieces: ReturnType<typeof createPieces>, deps: FollowDeps, execution: Execution, start: number): () => Promise<Uint8Array | null> {
+function eventsOf(
+  pieces: ReturnType<typeof createPieces>,
+  deps: FollowDeps,
+  execution: Execution,
+  start: number,
+): () => Promise<Uint8Array | null> {
   let state: "new" | "open" | "ended" = "new";
   return async () => {
     if (state === "ended") return null;

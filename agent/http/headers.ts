@@ -18,7 +18,9 @@ const policy = {
 
 const standing: readonly (readonly [string, string])[] = Object.entries({
   "Cache-Control": "no-store",
-  "Content-Security-Policy": Object.entries(policy).map((directive) => directive.join(" ")).join("; "),
+  "Content-Security-Policy": Object.entries(policy)
+    .map((directive) => directive.join(" "))
+    .join("; "),
   "Cross-Origin-Opener-Policy": "same-origin",
   "Cross-Origin-Resource-Policy": "same-origin",
   "Origin-Agent-Cluster": "?1",

@@ -10,7 +10,12 @@ import { problemResponse } from "./problem.ts";
 import { integer } from "./query.ts";
 
 /** One log as text/plain. A running execution's log is as long as it was when asked for. */
-export async function logResponse(c: Context, logs: LogStore, execution: Execution, stream: LogStream): Promise<Response> {
+export async function logResponse(
+  c: Context,
+  logs: LogStore,
+  execution: Execution,
+  stream: LogStream,
+): Promise<Response> {
   const lines = integer(c, "tail", 1, 100_000);
   const { batch, id } = execution;
   const info = await logs.stat(batch, id, stream);
@@ -23,7 +28,8 @@ export async function logResponse(c: Context, logs: LogStore, execution: Executi
     ETag: etag,
     ...(info === null ? {} : { "Last-Modified": new Date(info.changedAt).toUTCString() }),
   };
-  if (lines === undefined && isKnown(c.req.header("If-None-Match"), etag)) return new Response(null, { status: 304, headers });
+  if (lines === undefined && isKnown(c.req.header("If-None-Match"), etag))
+    return new Response(null, { status: 304, headers });
 
   let [start, end, status] = [0, size, 200];
   if (lines !== undefined) {
@@ -48,7 +54,9 @@ export async function logResponse(c: Context, logs: LogStore, execution: Executi
 }
 
 function isKnown(header: string | undefined, etag: string): boolean {
-  return header !== undefined && header.split(",").some((known) => ["*", etag].includes(known.trim().replace(/^W\//, "")));
+  return (
+    header !== undefined && header.split(",").some((known) => ["*", etag].includes(known.trim().replace(/^W\//, "")))
+  );
 }
 
 /** One range; null (the whole is sent) for none, several, or what is no range. `end` is the first byte after it. */

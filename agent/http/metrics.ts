@@ -91,26 +91,76 @@ interface On {
 /** No label for the batch on the histograms: at 10,000 batches that would be 140,000 series each. */
 function countersOf(on: On) {
   return {
-    durations: new Histogram({ ...on, name: "batch_agent_execution_duration_seconds", help: "How long executions that ran took.", labelNames: ["status"], buckets: durationBuckets }),
-    lateness: new Histogram({ ...on, name: "batch_agent_start_lateness_seconds", help: "How long after their due time, jitter included, scheduled executions started.", buckets: startBuckets }),
-    missed: new Counter({ ...on, name: "batch_agent_missed_due_times_total", help: "Due times lost: agent down, machine asleep or no place free." }),
-    logBytes: new Counter({ ...on, name: "batch_agent_log_bytes_total", help: "Bytes that ended executions have written.", labelNames: ["stream"] }),
-    reconciles: new Histogram({ ...on, name: "batch_agent_reconcile_duration_seconds", help: "How long looks at the folder of batches took.", buckets: reconcileBuckets }),
-    reconcileErrors: new Counter({ ...on, name: "batch_agent_reconcile_errors_total", help: "Looks at the folder of batches that failed." }),
+    durations: new Histogram({
+      ...on,
+      name: "batch_agent_execution_duration_seconds",
+      help: "How long executions that ran took.",
+      labelNames: ["status"],
+      buckets: durationBuckets,
+    }),
+    lateness: new Histogram({
+      ...on,
+      name: "batch_agent_start_lateness_seconds",
+      help: "How long after their due time, jitter included, scheduled executions started.",
+      buckets: startBuckets,
+    }),
+    missed: new Counter({
+      ...on,
+      name: "batch_agent_missed_due_times_total",
+      help: "Due times lost: agent down, machine asleep or no place free.",
+    }),
+    logBytes: new Counter({
+      ...on,
+      name: "batch_agent_log_bytes_total",
+      help: "Bytes that ended executions have written.",
+      labelNames: ["stream"],
+    }),
+    reconciles: new Histogram({
+      ...on,
+      name: "batch_agent_reconcile_duration_seconds",
+      help: "How long looks at the folder of batches took.",
+      buckets: reconcileBuckets,
+    }),
+    reconcileErrors: new Counter({
+      ...on,
+      name: "batch_agent_reconcile_errors_total",
+      help: "Looks at the folder of batches that failed.",
+    }),
   };
 }
 
 /** What holds for the agent as a whole at the moment it is asked. */
 function gaugesOfNow(on: On) {
   return {
-    build: new Gauge({ ...on, name: "batch_agent_build_info", help: "The version that runs; always 1.", labelNames: ["version", "node"] }),
+    build: new Gauge({
+      ...on,
+      name: "batch_agent_build_info",
+      help: "The version that runs; always 1.",
+      labelNames: ["version", "node"],
+    }),
     running: new Gauge({ ...on, name: "batch_agent_running", help: "Executions that run." }),
-    queued: new Gauge({ ...on, name: "batch_agent_queued", help: "Executions that wait for a place, for an earlier one or for their next attempt." }),
+    queued: new Gauge({
+      ...on,
+      name: "batch_agent_queued",
+      help: "Executions that wait for a place, for an earlier one or for their next attempt.",
+    }),
     problems: new Gauge({ ...on, name: "batch_agent_problems", help: "Problems as /api/problems lists them." }),
     ready: new Gauge({ ...on, name: "batch_agent_ready", help: "1 if /readyz says so, else 0." }),
     batches: new Gauge({ ...on, name: "batch_agent_batches", help: "Batches by state.", labelNames: ["state"] }),
-    polling: new Gauge({ ...on, name: "batch_agent_watch_polling", help: "1 if the folder is looked over at intervals because events cannot be had, else 0." }),
-    verified: new Gauge({ ...on, name: "batch_agent_watch_verified_timestamp_seconds", help: "When the whole folder was last looked over, in seconds since 1970." }),
-    missedEvents: new Counter({ ...on, name: "batch_agent_watch_missed_events_total", help: "Changes that no event told of and a look over the whole folder found." }),
+    polling: new Gauge({
+      ...on,
+      name: "batch_agent_watch_polling",
+      help: "1 if the folder is looked over at intervals because events cannot be had, else 0.",
+    }),
+    verified: new Gauge({
+      ...on,
+      name: "batch_agent_watch_verified_timestamp_seconds",
+      help: "When the whole folder was last looked over, in seconds since 1970.",
+    }),
+    missedEvents: new Counter({
+      ...on,
+      name: "batch_agent_watch_missed_events_total",
+      help: "Changes that no event told of and a look over the whole folder found.",
+    }),
   };
 }

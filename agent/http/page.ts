@@ -6,8 +6,21 @@ import type { AgentState } from "./pages/shell.tsx";
 import { troublePage } from "./pages/trouble.tsx";
 
 /** Asked for before anything else of a page is looked up: whatever changes from here on, the events after `event` tell. */
-export function agentState({ access, catalog, clock, feed, version }: Pick<AppDeps, "access" | "catalog" | "clock" | "feed" | "version">): AgentState {
-  return { version, now: clock.now(), event: feed.newest(), guarded: access.token !== null, notReady: catalog.notReady(), details: catalog.details() };
+export function agentState({
+  access,
+  catalog,
+  clock,
+  feed,
+  version,
+}: Pick<AppDeps, "access" | "catalog" | "clock" | "feed" | "version">): AgentState {
+  return {
+    version,
+    now: clock.now(),
+    event: feed.newest(),
+    guarded: access.token !== null,
+    notReady: catalog.notReady(),
+    details: catalog.details(),
+  };
 }
 
 /** Answers with a page. Pages tell how things are now: nobody keeps them. */
@@ -17,7 +30,10 @@ export function html(c: Context, page: JSX.Element, status: 200 | 400 | 404 | 50
 
 /** Whether somebody looks at this with a browser, rather than a program that reads the API. */
 export function wantsPage(c: Context): boolean {
-  return !/^\/(api|assets|healthz|readyz|metrics|openapi)/.test(c.req.path) && (c.req.header("Accept") ?? "").includes("text/html");
+  return (
+    !/^\/(api|assets|healthz|readyz|metrics|openapi)/.test(c.req.path) &&
+    (c.req.header("Accept") ?? "").includes("text/html")
+  );
 }
 
 /** What could not be shown, as a page. */

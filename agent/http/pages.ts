@@ -2,7 +2,17 @@
 import type { Hono } from "hono";
 import { countBatches, selectBatches, standingOf, tagsOf, type Listed } from "../core/listing.ts";
 import type { Problem } from "../core/model.ts";
-import { busiestFirst, foresee, goOn, lastDay, laneOf, loadOf, spanOf, usualMs, type Outlook } from "../core/timeline.ts";
+import {
+  busiestFirst,
+  foresee,
+  goOn,
+  lastDay,
+  laneOf,
+  loadOf,
+  spanOf,
+  usualMs,
+  type Outlook,
+} from "../core/timeline.ts";
 import type { AppDeps } from "./app.ts";
 import { addAssetRoutes } from "./assets.ts";
 import { addDetailRoutes, withExcerpts } from "./detail-pages.ts";
@@ -27,7 +37,8 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
   const { live } = createReader(deps);
   addAssetRoutes(app);
   addDetailRoutes(app, deps);
-  const listed = (): Listed[] => catalog.batches().map((status) => ({ status, executions: history.document(status.name)?.executions ?? [] }));
+  const listed = (): Listed[] =>
+    catalog.batches().map((status) => ({ status, executions: history.document(status.name)?.executions ?? [] }));
 
   app.get("/", async (c) => {
     const { only, page, ...query } = overviewQuery(c);
@@ -37,14 +48,28 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
     const found = selectBatches(all, query, catalog.nextDueAt);
     const of = Math.max(1, Math.ceil(found.length / pageLength));
     const at = Math.min(page, of);
-    const shown = only === null ? found.slice((at - 1) * pageLength, at * pageLength) : all.filter(({ status }) => only.includes(status.name));
+    const shown =
+      only === null
+        ? found.slice((at - 1) * pageLength, at * pageLength)
+        : all.filter(({ status }) => only.includes(status.name));
     const rows = await Promise.all(
       shown.map(async (one) => {
         const { open } = standingOf(one.executions);
         return { ...one, next: nextOf(one.status.name), live: open === null ? null : await live(open) };
       }),
     );
-    return html(c, overviewPage({ agent, counts: countBatches(all), tags: tagsOf(all), query, page: { at, of }, found: found.length, rows }));
+    return html(
+      c,
+      overviewPage({
+        agent,
+        counts: countBatches(all),
+        tags: tagsOf(all),
+        query,
+        page: { at, of },
+        found: found.length,
+        rows,
+      }),
+    );
   });
 
   app.get("/timeline", (c) => {
@@ -54,20 +79,40 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
     const all = listed();
     const chosen = selectBatches(all, { ...query, state: null, last: null, sort: "name" }, () => null)
       .map(({ status, executions }) => ({ name: status.name as string, status, executions: lastDay(executions, now) }))
-      .filter(({ executions, status }) => executions.length > 0 || ((status.state === "scheduled" || status.state === "chained") && status.batch !== null));
+      .filter(
+        ({ executions, status }) =>
+          executions.length > 0 ||
+          ((status.state === "scheduled" || status.state === "chained") && status.batch !== null),
+      );
     const byName = new Map(chosen.map((one) => [one.name, one]));
     const order = busiestFirst(chosen, now);
     const names = order.slice(0, mostLanes);
     const foreseen = foresee(outlooks(names, now), now);
     const lanes = names.map((name) => laneOf(name, byName.get(name)?.executions ?? [], foreseen.get(name) ?? [], now));
-    const spans = [...chosen.flatMap(({ executions }) => executions.filter(({ startedAt }) => startedAt !== null).map((execution) => spanOf(execution, now))), ...[...foreseen.values()].flat()];
-    return html(c, timelinePage({ agent, query, tags: tagsOf(all), lanes, hidden: order.length - names.length, load: loadOf(spans, loadHeight, now) }));
+    const spans = [
+      ...chosen.flatMap(({ executions }) =>
+        executions.filter(({ startedAt }) => startedAt !== null).map((execution) => spanOf(execution, now)),
+      ),
+      ...[...foreseen.values()].flat(),
+    ];
+    return html(
+      c,
+      timelinePage({
+        agent,
+        query,
+        tags: tagsOf(all),
+        lanes,
+        hidden: order.length - names.length,
+        load: loadOf(spans, loadHeight, now),
+      }),
+    );
   });
 
   /** Its coming starts until one is more than a day off. Few are asked for at first: a hundred starts of a yearly one are a century of calendar. */
   function nextDay(name: string, now: number): number[] {
     const upTo = (count: number) => catalog.next(name, count).map((at) => Date.parse(at));
-    const enough = (starts: readonly number[], count: number) => starts.length < count || (starts.at(-1) ?? 0) >= now + dayMs;
+    const enough = (starts: readonly number[], count: number) =>
+      starts.length < count || (starts.at(-1) ?? 0) >= now + dayMs;
     const first = upTo(1);
     if (enough(first, 1)) return first;
     const few = upTo(fewComing);
@@ -92,13 +137,18 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
     const all = catalog.problems();
     const shown = await withExcerpts(all.slice(0, mostProblems), settings);
     const groups = new Map<string, typeof shown>();
-    for (const problem of shown.filter((one) => !isOwn(one))) groups.set(problem.batch, [...(groups.get(problem.batch) ?? []), problem]);
+    for (const problem of shown.filter((one) => !isOwn(one)))
+      groups.set(problem.batch, [...(groups.get(problem.batch) ?? []), problem]);
     return html(
       c,
       problemsPage({
         agent: agentState(deps),
         own: shown.filter(isOwn),
-        groups: [...groups].map(([batch, problems]) => ({ batch, problems, known: catalog.batch(batch) !== undefined })),
+        groups: [...groups].map(([batch, problems]) => ({
+          batch,
+          problems,
+          known: catalog.batch(batch) !== undefined,
+        })),
         hidden: all.length - shown.length,
       }),
     );

@@ -26,13 +26,29 @@ export class HttpProblem extends Error {
   }
 }
 
-export function problemResponse(c: Context, status: number, detail: string, headers: Record<string, string> = {}): Response {
+export function problemResponse(
+  c: Context,
+  status: number,
+  detail: string,
+  headers: Record<string, string> = {},
+): Response {
   return problemAt(c.req.path, status, detail, headers);
 }
 
 /** The same without a context; `instance`: the path, null where there is none. */
-export function problemAt(instance: string | null, status: number, detail: string, headers: Record<string, string> = {}): Response {
+export function problemAt(
+  instance: string | null,
+  status: number,
+  detail: string,
+  headers: Record<string, string> = {},
+): Response {
   const title = titles[status] ?? "Error";
-  const body = JSON.stringify({ type: "about:blank", title, status, detail, ...(instance === null ? {} : { instance }) });
+  const body = JSON.stringify({
+    type: "about:blank",
+    title,
+    status,
+    detail,
+    ...(instance === null ? {} : { instance }),
+  });
   return new Response(body, { status, headers: { "Content-Type": "application/problem+json", ...headers } });
 }

@@ -29,7 +29,8 @@ export function integer(c: Context, name: string, least: number, most: number): 
   const value = matching(c, name, /^\d{1,9}$/, `a whole number from ${least} to ${most}`);
   if (value === undefined) return undefined;
   const number = Number(value);
-  if (number < least || number > most) throw new HttpProblem(400, `${name} must be a whole number from ${least} to ${most}`);
+  if (number < least || number > most)
+    throw new HttpProblem(400, `${name} must be a whole number from ${least} to ${most}`);
   return number;
 }
 
@@ -57,7 +58,8 @@ export function executionQuery(c: Context): ExecutionQuery {
   const run = matching(c, "run", idPattern, "the id of a run");
   const before = matching(c, "cursor", idPattern, "a nextCursor that was given");
   const status = c.req.queries("status")?.flatMap((value) => value.split(","));
-  if (status?.some((word) => !statuses.includes(word))) throw new HttpProblem(400, `status must be one of ${statuses.join(", ")}, or several with commas between`);
+  if (status?.some((word) => !statuses.includes(word)))
+    throw new HttpProblem(400, `status must be one of ${statuses.join(", ")}, or several with commas between`);
   const since = instant(c, "since");
   return {
     limit: integer(c, "limit", 1, 500) ?? 50,
@@ -72,7 +74,8 @@ export function executionQuery(c: Context): ExecutionQuery {
 export function batchQuery(c: Context): { tag?: string; state?: string } {
   const tag = single(c, "tag");
   const state = single(c, "state");
-  if (state !== undefined && !states.includes(state)) throw new HttpProblem(400, `state must be one of ${states.join(", ")}`);
+  if (state !== undefined && !states.includes(state))
+    throw new HttpProblem(400, `state must be one of ${states.join(", ")}`);
   return { ...(tag === undefined ? {} : { tag }), ...(state === undefined ? {} : { state }) };
 }
 

@@ -16,7 +16,9 @@ export function createReader({ catalog, history, logs }: Pick<AppDeps, "catalog"
   /** A running one's logs grow, and its end is foreseen; its record does not know. */
   async function live(execution: Execution): Promise<ExecutionView> {
     if (execution.status !== "running") return executionView(execution);
-    const [out, err] = await Promise.all((["stdout", "stderr"] as const).map((stream) => logs.stat(execution.batch, execution.id, stream)));
+    const [out, err] = await Promise.all(
+      (["stdout", "stderr"] as const).map((stream) => logs.stat(execution.batch, execution.id, stream)),
+    );
     const estimatedEndAt = estimatedEnd(execution, history.document(execution.batch)?.executions ?? []);
     return executionView(execution, { estimatedEndAt, stdoutBytes: out?.size ?? 0, stderrBytes: err?.size ?? 0 });
   }
@@ -47,7 +49,15 @@ export function createReader({ catalog, history, logs }: Pick<AppDeps, "catalog"
     viewOf,
     /** One of which nothing is kept any more is shown as removed. */
     batchNamed(name: string) {
-      const gone = { name, state: "removed", batch: null, revision: null, commit: null, problems: [], blockedBy: [] } as const;
+      const gone = {
+        name,
+        state: "removed",
+        batch: null,
+        revision: null,
+        commit: null,
+        problems: [],
+        blockedBy: [],
+      } as const;
       return viewOf(catalog.batch(name) ?? gone);
     },
     /** The one the path names; throws a 404. */

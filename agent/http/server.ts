@@ -37,10 +37,16 @@ export async function listen(app: Hono, options: ListenOptions): Promise<HttpSer
     maxHeaderSize: 16 * 1024,
     connectionsCheckingInterval: Math.min(headersTimeout, 5_000),
   };
-  const answer = getRequestListener(async (request, env) => sendCopy(await app.fetch(request, env), env.outgoing as ServerResponse), {
-    hostname: host, // for a request without Host
-    errorHandler: (error) => (error instanceof Error && error.name === "RequestError" ? problemAt(null, 400, error.message) : problemAt(null, 500, "the agent could not answer")),
-  });
+  const answer = getRequestListener(
+    async (request, env) => sendCopy(await app.fetch(request, env), env.outgoing as ServerResponse),
+    {
+      hostname: host, // for a request without Host
+      errorHandler: (error) =>
+        error instanceof Error && error.name === "RequestError"
+          ? problemAt(null, 400, error.message)
+          : problemAt(null, 500, "the agent could not answer"),
+    },
+  );
   const server = createServer(serverOptions, (incoming, outgoing) => {
     setStandingHeaders(outgoing);
     void answer(incoming, outgoing);
@@ -52,7 +58,10 @@ export async function listen(app: Hono, options: ListenOptions): Promise<HttpSer
     await once(server, "listening");
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new ConfigError(`cannot serve HTTP on ${host}:${options.port}: ${reason}`, "choose another address with --host or --port (0 takes a free one)");
+    throw new ConfigError(
+      `cannot serve HTTP on ${host}:${options.port}: ${reason}`,
+      "choose another address with --host or --port (0 takes a free one)",
+    );
   }
   server.on("error", (error) => options.onError?.(error)); // with nobody to hear it, it would end the agent
   const address = server.address();

@@ -48,7 +48,9 @@ export function createWrongTries(clock: Clock): WrongTries {
   return {
     waitOf(address) {
       const known = recent(address);
-      return known === null || known.given.size < wrongAtMost ? 0 : Math.ceil((known.since + wrongWithinMs - clock.now()) / 1000);
+      return known === null || known.given.size < wrongAtMost
+        ? 0
+        : Math.ceil((known.since + wrongWithinMs - clock.now()) / 1000);
     },
     add(address, given) {
       const known = recent(address) ?? { since: clock.now(), given: new Set() };

@@ -21,7 +21,12 @@ export interface LogSlice {
  * The last lines before `before`, an offset, or before the end of the log. While the execution runs, what follows the last
  * line break is left to whoever follows the log from `end` on.
  */
-export async function readSlice(logs: LogStore, execution: Execution, stream: LogStream, before: number | null): Promise<LogSlice> {
+export async function readSlice(
+  logs: LogStore,
+  execution: Execution,
+  stream: LogStream,
+  before: number | null,
+): Promise<LogSlice> {
   const { batch, id, status } = execution;
   const size = (await logs.stat(batch, id, stream))?.size ?? 0;
   const high = Math.min(before ?? size, size);

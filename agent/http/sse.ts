@@ -33,10 +33,16 @@ export function encode(text: string): Uint8Array {
 export function lastEventId(c: Context, since?: string): number | undefined {
   const value = c.req.header("Last-Event-ID") ?? since;
   if (value === undefined || value === "") return undefined;
-  if (!/^\d{1,16}$/.test(value) || !Number.isSafeInteger(Number(value))) throw new HttpProblem(400, `${c.req.header("Last-Event-ID") === undefined ? "since" : "Last-Event-ID"} must be an id that was given`);
+  if (!/^\d{1,16}$/.test(value) || !Number.isSafeInteger(Number(value)))
+    throw new HttpProblem(
+      400,
+      `${c.req.header("Last-Event-ID") === undefined ? "since" : "Last-Event-ID"} must be an id that was given`,
+    );
   return Number(value);
 }
 
 export function wantsEvents(c: Context): boolean {
-  return (c.req.header("Accept") ?? "").split(",").some((type) => type.trim().toLowerCase().startsWith("text/event-stream"));
+  return (c.req.header("Accept") ?? "")
+    .split(",")
+    .some((type) => type.trim().toLowerCase().startsWith("text/event-stream"));
 }

@@ -21,7 +21,11 @@ export function createStreams(onError: (error: unknown) => void, most = mostStre
   function open(next: () => Promise<Uint8Array | null>, release: () => void): ReadableStream<Uint8Array> {
     if (closing || ends.size >= most) {
       release();
-      throw new HttpProblem(503, closing ? "the agent is being stopped" : `${most} readers follow something already; try again later`, { "Retry-After": "5" });
+      throw new HttpProblem(
+        503,
+        closing ? "the agent is being stopped" : `${most} readers follow something already; try again later`,
+        { "Retry-After": "5" },
+      );
     }
     let over = false;
     let end: () => void = () => undefined;

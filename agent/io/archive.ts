@@ -30,7 +30,12 @@ export function createUnpacker(home: string, limits: ArchiveLimits): OpenArchive
       if (!info.isFile()) return await refuse({ code: "special-file", path: "", message: "it is not a file" });
       const fault = await fill(staging, archive, path, info.size, limits);
       if (fault !== null) return await refuse(fault);
-      const top = topOf((await readdir(staging, { withFileTypes: true })).map((entry) => ({ name: entry.name, folder: entry.isDirectory() })));
+      const top = topOf(
+        (await readdir(staging, { withFileTypes: true })).map((entry) => ({
+          name: entry.name,
+          folder: entry.isDirectory(),
+        })),
+      );
       const real = await realpath(staging);
       const tree = await walkTree(real, join(real, top), { files: limits.entries, bytes: limits.bytes });
       return await work({ ...tree, changedMs });
@@ -54,7 +59,13 @@ async function makeFolder(home: string): Promise<string> {
 }
 
 /** Unpacks into `staging`; why not, or null. */
-async function fill(staging: string, archive: FileHandle, path: string, size: number, limits: ArchiveLimits): Promise<ArchiveFault | null> {
+async function fill(
+  staging: string,
+  archive: FileHandle,
+  path: string,
+  size: number,
+  limits: ArchiveLimits,
+): Promise<ArchiveFault | null> {
   const stop = new AbortController();
   let timer: NodeJS.Timeout | undefined;
   const stalled = new Promise<never>((_, reject) => {
@@ -64,7 +75,8 @@ async function fill(staging: string, archive: FileHandle, path: string, size: nu
   const shelf = createShelf(staging, limits, () => timer?.refresh());
   // Most agents never see one: what reads them is loaded with the first.
   const unpack = async () => {
-    if (path.endsWith(".zip")) await (await import("./archive/zip.ts")).unzip(archive, size, limits, shelf, stop.signal);
+    if (path.endsWith(".zip"))
+      await (await import("./archive/zip.ts")).unzip(archive, size, limits, shelf, stop.signal);
     else await (await import("./archive/tar.ts")).untar(archive, !path.endsWith(".tar"), limits, shelf, stop.signal);
   };
   try {

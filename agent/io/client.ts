@@ -37,12 +37,19 @@ export function createClient(url: string, token: string | null): AgentClient {
       const hint = "name the file that holds it with --token-file or BATCH_AGENT_TOKEN_FILE";
       return token === null
         ? new AgentError(`the agent at ${url} asks for a token`, { status, hint })
-        : new AgentError(`the agent at ${url} does not take this token`, { status, hint: "is it the file of this agent, and its present content?" });
+        : new AgentError(`the agent at ${url} does not take this token`, {
+            status,
+            hint: "is it the file of this agent, and its present content?",
+          });
     }
     const body = (await response.json().catch(() => null)) as { detail?: unknown } | null;
     if (typeof body?.detail === "string") return new AgentError(body.detail, { status });
-    if (status >= 502 && status <= 504) return unreachable(url, new Error(`whatever stands in front of it says ${status}`));
-    return new AgentError(`what answers at ${url} is no batch-agent (status ${status})`, { status, hint: "check the address: --url or BATCH_AGENT_URL" });
+    if (status >= 502 && status <= 504)
+      return unreachable(url, new Error(`whatever stands in front of it says ${status}`));
+    return new AgentError(`what answers at ${url} is no batch-agent (status ${status})`, {
+      status,
+      hint: "check the address: --url or BATCH_AGENT_URL",
+    });
   }
 
   return {
@@ -56,7 +63,10 @@ export function createClient(url: string, token: string | null): AgentClient {
       try {
         return JSON.parse(text) as T;
       } catch {
-        throw new AgentError(`what answers at ${url} is no batch-agent`, { status: response.status, hint: "check the address: --url or BATCH_AGENT_URL" });
+        throw new AgentError(`what answers at ${url} is no batch-agent`, {
+          status: response.status,
+          hint: "check the address: --url or BATCH_AGENT_URL",
+        });
       }
     },
     async bytes(path, from) {
@@ -70,7 +80,10 @@ export function createClient(url: string, token: string | null): AgentClient {
       return chunks(url, response, response.status === 206 ? 0 : from);
     },
     async follow(path, from) {
-      const response = await ask(`${path}?follow=1`, { Accept: "text/plain", ...(from > 0 ? { "Last-Event-ID": String(from) } : {}) });
+      const response = await ask(`${path}?follow=1`, {
+        Accept: "text/plain",
+        ...(from > 0 ? { "Last-Event-ID": String(from) } : {}),
+      });
       if (!response.ok) throw await refused(response);
       return chunks(url, response, 0);
     },
@@ -100,7 +113,10 @@ function unreachable(url: string, error: unknown): AgentError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
   const reason = reasons[code] ?? (cause instanceof Error ? cause.message || code : String(cause));
-  return new AgentError(`no agent answers at ${url}: ${reason}`, { hint: "is one running (batch-agent run), and there? Another address: --url or BATCH_AGENT_URL", cause: error });
+  return new AgentError(`no agent answers at ${url}: ${reason}`, {
+    hint: "is one running (batch-agent run), and there? Another address: --url or BATCH_AGENT_URL",
+    cause: error,
+  });
 }
 
 const reasons: Record<string, string> = {

@@ -1,6 +1,18 @@
 // File mechanics that several adapters share: walking and hashing a batch's tree. No policy.
 import { createHash } from "node:crypto";
-import { closeSync, constants, fstatSync, lstatSync, openSync, readdirSync, readFileSync, readSync, realpathSync, statSync, type Dirent } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readdirSync,
+  readFileSync,
+  readSync,
+  realpathSync,
+  statSync,
+  type Dirent,
+} from "node:fs";
 import { chmod, open, opendir, readdir, rm } from "node:fs/promises";
 import { join, sep } from "node:path";
 import type { Logger } from "../ports.ts";
@@ -101,7 +113,10 @@ export async function walkTree(root: string, folder: string, limits: TreeLimits 
     const info = statSync(directory); // a file that was taken out shows here only
     changedMs = Math.max(changedMs, info.mtimeMs, info.ctimeMs);
     // A folder of very many is read bit by bit, no further than the limit; for others one call is several times as fast.
-    const listed = info.size > 64 * 1024 ? await opendir(directory, { bufferSize: 256 }) : readdirSync(directory, { withFileTypes: true });
+    const listed =
+      info.size > 64 * 1024
+        ? await opendir(directory, { bufferSize: 256 })
+        : readdirSync(directory, { withFileTypes: true });
     const entries: Dirent[] = [];
     for await (const entry of listed) {
       if (entry.name.startsWith("..") || entry.name === ".git" || isEditorLeftover(entry.name)) continue;
@@ -126,7 +141,8 @@ export async function walkTree(root: string, folder: string, limits: TreeLimits 
       }
       const info = statSync(real, { throwIfNoEntry: false });
       if (info === undefined) {
-        if (entry.name.includes("\uFFFD")) faults.push({ code: "special-file", path, message: `the name of ${path} is not UTF-8`, hint: "rename it" });
+        if (entry.name.includes("\uFFFD"))
+          faults.push({ code: "special-file", path, message: `the name of ${path} is not UTF-8`, hint: "rename it" });
         else changedMs = Date.now(); // it went after it was listed: not settled yet
         continue;
       }
@@ -164,7 +180,12 @@ export async function walkTree(root: string, folder: string, limits: TreeLimits 
   }
   files.sort((a, b) => (a.path < b.path ? -1 : a.path > b.path ? 1 : 0));
   const quietMs = began - changedMs;
-  return { files, faults, changedMs, signature: faults.length === 0 && quietMs > coarsestTimeMs ? identity.digest("base64") : null };
+  return {
+    files,
+    faults,
+    changedMs,
+    signature: faults.length === 0 && quietMs > coarsestTimeMs ? identity.digest("base64") : null,
+  };
 }
 
 /** null when it leads nowhere. */
@@ -206,7 +227,8 @@ export function readPlain(path: string, most: number): string {
     // Its size says nothing: it may grow, and those of /proc are all 0 and may have no end.
     const buffer = Buffer.allocUnsafe(most + 1);
     let length = 0;
-    for (let read = -1; read !== 0 && length <= most; length += read) read = readSync(file, buffer, length, buffer.length - length, null);
+    for (let read = -1; read !== 0 && length <= most; length += read)
+      read = readSync(file, buffer, length, buffer.length - length, null);
     if (length > most) throw new Error(`it is larger than ${most} bytes`);
     return buffer.toString("utf8", 0, length);
   } finally {
@@ -249,5 +271,7 @@ export async function removeTree(folder: string): Promise<void> {
 
 /** The same, where nothing is to wait for it: what cannot be deleted, as a script may have left it, is said and stays. */
 export async function clearTree(folder: string, log: Logger): Promise<void> {
-  await removeTree(folder).catch((error: unknown) => log.warn("a folder cannot be deleted", { path: folder, error: String(error) }));
+  await removeTree(folder).catch((error: unknown) =>
+    log.warn("a folder cannot be deleted", { path: folder, error: String(error) }),
+  );
 }

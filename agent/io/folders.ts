@@ -8,7 +8,14 @@ export async function existing(dir: string, names: readonly string[]): Promise<s
   const found: string[] = [];
   for (const name of names) {
     const paths = ["", ".zip", ".tar", ".tar.gz", ".tgz"].map((ending) => join(dir, name + ending));
-    const there = await Promise.all(paths.map((path) => lstat(path).then(() => true, () => false)));
+    const there = await Promise.all(
+      paths.map((path) =>
+        lstat(path).then(
+          () => true,
+          () => false,
+        ),
+      ),
+    );
     if (there.includes(true)) found.push(name);
   }
   return found;

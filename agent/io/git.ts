@@ -17,7 +17,13 @@ const keptBytes = 64 * 1024;
 
 /** Nothing of the repository is run, no helper program is a transport, and large files stay the pointers they are. */
 const safety = [
-  ...["protocol.ext.allow=never", "core.hooksPath=/dev/null", "core.fsmonitor=false", "submodule.recurse=false", "credential.interactive=false"],
+  ...[
+    "protocol.ext.allow=never",
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "submodule.recurse=false",
+    "credential.interactive=false",
+  ],
   ...["filter.lfs.smudge=", "filter.lfs.process=", "filter.lfs.required=false"],
   ...["gc.autoDetach=false", "gc.pruneExpire=now", "http.lowSpeedLimit=1000", "http.lowSpeedTime=60"],
 ];
@@ -38,7 +44,9 @@ export async function openRemote(
 
   async function prepare(): Promise<void> {
     const path = join(home, "source");
-    const source = createHash("sha256").update(JSON.stringify([url, settings.ref, settings.path])).digest("hex");
+    const source = createHash("sha256")
+      .update(JSON.stringify([url, settings.ref, settings.path]))
+      .digest("hex");
     try {
       if ((await readFile(path, "utf8").catch(() => "")) === source) return;
       await rm(home, { recursive: true, force: true });
@@ -50,10 +58,19 @@ export async function openRemote(
   }
 
   /** Runs git without a terminal it could ask at; its group is killed when it takes too long. */
-  function git(args: readonly string[], limitMs: number, more: Readonly<Record<string, string>> = {}): Promise<{ code: number; output: string; message: string }> {
+  function git(
+    args: readonly string[],
+    limitMs: number,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<{ code: number; output: string; message: string }> {
     const options = [...safety, `safe.directory=${repo}`].flatMap((option) => ["-c", option]);
     return new Promise((done, fail) => {
-      const child = spawn("git", [...options, ...args], { cwd: home, env: { ...gitEnv, ...more }, stdio: ["ignore", "pipe", "pipe"], detached: true });
+      const child = spawn("git", [...options, ...args], {
+        cwd: home,
+        env: { ...gitEnv, ...more },
+        stdio: ["ignore", "pipe", "pipe"],
+        detached: true,
+      });
       running.add(child);
       let [output, said, late] = ["", "", false];
       const timer = setTimeout(() => {
@@ -76,7 +93,11 @@ export async function openRemote(
     });
   }
 
-  async function must(args: readonly string[], limitMs: number, more: Readonly<Record<string, string>> = {}): Promise<string> {
+  async function must(
+    args: readonly string[],
+    limitMs: number,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<string> {
     const { code, output, message } = await git(args, limitMs, more);
     if (code !== 0) throw new Error(message);
     return output.trim();
@@ -95,7 +116,8 @@ export async function openRemote(
       const { code, output, message } = await git(["ls-remote", "--", url, ...askedRefs(settings.ref)], askMs);
       if (code !== 0) throw new Error(message);
       const found = answeredRef(output, settings.ref);
-      if (found === null) throw new Error(settings.ref === null ? "it has no commit yet" : `it has no branch or tag ${settings.ref}`);
+      if (found === null)
+        throw new Error(settings.ref === null ? "it has no commit yet" : `it has no branch or tag ${settings.ref}`);
       return found;
     } catch (error) {
       throw new StoreError("follow", url, error);
@@ -112,7 +134,9 @@ export async function openRemote(
       await mkdir(staging, { recursive: true });
       const index = `${staging}.index`;
       for (const left of [index, `${index}.lock`]) await rm(left, { force: true }); // of a git that was killed
-      await must([`--git-dir=${repo}`, `--work-tree=${staging}`, "read-tree", "-u", "--reset", id], buildMs, { GIT_INDEX_FILE: index });
+      await must([`--git-dir=${repo}`, `--work-tree=${staging}`, "read-tree", "-u", "--reset", id], buildMs, {
+        GIT_INDEX_FILE: index,
+      });
       await rm(index, { force: true });
       if (!(await holdsFolder(staging))) {
         await rm(staging, { recursive: true, force: true });
@@ -156,7 +180,8 @@ export async function openRemote(
 
   async function tidy(): Promise<void> {
     const current = commit();
-    for (const name of await readdir(trees)) if (name !== current) await rm(join(trees, name), { recursive: true, force: true });
+    for (const name of await readdir(trees))
+      if (name !== current) await rm(join(trees, name), { recursive: true, force: true });
   }
 
   return { folder: link, url, commit, ask, take, tidy, close: () => running.forEach(kill) };
@@ -171,12 +196,32 @@ function kill(child: ChildProcess): void {
 }
 
 /** The user's own, so that helpers, SSH and proxies work; credentials of the URL go in by a helper, seen in no list of processes. */
-function environment(env: Readonly<Record<string, string | undefined>>, user: string | null, password: string | null): Record<string, string> {
-  const unwanted = /^(BATCH_AGENT_.*|GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|COMMON_DIR|NAMESPACE|TRACE.*|CURL_VERBOSE)|SSH_ASKPASS)$/;
-  const kept = Object.entries(env).flatMap(([name, value]) => (value === undefined || unwanted.test(name) ? [] : [[name, value] as const]));
-  const result: Record<string, string> = { ...Object.fromEntries(kept), GIT_TERMINAL_PROMPT: "0", GIT_OPTIONAL_LOCKS: "0", LC_ALL: "C" };
+function environment(
+  env: Readonly<Record<string, string | undefined>>,
+  user: string | null,
+  password: string | null,
+): Record<string, string> {
+  const unwanted =
+    /^(BATCH_AGENT_.*|GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|COMMON_DIR|NAMESPACE|TRACE.*|CURL_VERBOSE)|SSH_ASKPASS)$/;
+  const kept = Object.entries(env).flatMap(([name, value]) =>
+    value === undefined || unwanted.test(name) ? [] : [[name, value] as const],
+  );
+  const result: Record<string, string> = {
+    ...Object.fromEntries(kept),
+    GIT_TERMINAL_PROMPT: "0",
+    GIT_OPTIONAL_LOCKS: "0",
+    LC_ALL: "C",
+  };
   const helper = `!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' "$FOLLOWED_USER" "$FOLLOWED_PASSWORD"; }; f`;
-  const settings = password !== null ? [["credential.helper", ""], ["credential.helper", helper]] : user !== null ? [["credential.username", user]] : [];
+  const settings =
+    password !== null
+      ? [
+          ["credential.helper", ""],
+          ["credential.helper", helper],
+        ]
+      : user !== null
+        ? [["credential.username", user]]
+        : [];
   let count = Number(result["GIT_CONFIG_COUNT"] ?? 0);
   for (const [key = "", value = ""] of settings) {
     result[`GIT_CONFIG_KEY_${count}`] = key;
@@ -191,6 +236,7 @@ function environment(env: Readonly<Record<string, string | undefined>>, user: st
 /** A tree that is in force is whole after a power cut too. */
 async function syncTree(folder: string): Promise<void> {
   const entries = await readdir(folder, { withFileTypes: true, recursive: true });
-  const pathsOf = (kind: "isFile" | "isDirectory") => entries.filter((entry) => entry[kind]()).map((entry) => join(entry.parentPath, entry.name));
+  const pathsOf = (kind: "isFile" | "isDirectory") =>
+    entries.filter((entry) => entry[kind]()).map((entry) => join(entry.parentPath, entry.name));
   await Promise.all([...pathsOf("isFile").map(syncFile), ...[folder, ...pathsOf("isDirectory")].map(syncFolder)]);
 }

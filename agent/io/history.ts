@@ -98,9 +98,17 @@ export async function openHistory(
   function asideIn(folder: string): string[] {
     try {
       const files = readdirSync(folder).filter((file) => file.startsWith(corrupt));
-      return files.sort().slice(-mostAside).map((file) => join(folder, file));
+      return files
+        .sort()
+        .slice(-mostAside)
+        .map((file) => join(folder, file));
     } catch (error) {
-      throw new StoreError("read", folder, error, "all of the data folder must be the agent's user's to read and write");
+      throw new StoreError(
+        "read",
+        folder,
+        error,
+        "all of the data folder must be the agent's user's to read and write",
+      );
     }
   }
 
@@ -117,8 +125,18 @@ export async function openHistory(
 
   function tellAside(name: string, file: string, reason: string | null): Problem {
     const message = `the history of ${name} ${reason === null ? "could not be read" : `cannot be read (${reason})`}; it was set aside`;
-    const hint = "the batch goes on from now, with a new history; its logs are still there. Once looked at, delete the file";
-    const problem: Problem = { batch: name, file, line: null, column: null, path: null, code: "history-corrupt", message, hint };
+    const hint =
+      "the batch goes on from now, with a new history; its logs are still there. Once looked at, delete the file";
+    const problem: Problem = {
+      batch: name,
+      file,
+      line: null,
+      column: null,
+      path: null,
+      code: "history-corrupt",
+      message,
+      hint,
+    };
     aside.push(problem);
     return problem;
   }
@@ -161,7 +179,12 @@ export async function openHistory(
       keeper.failure = null;
       for (const tell of keeper.waiters.splice(0)) tell();
     } catch (error) {
-      const wrapped = new StoreError("write", join(home, keeper.db.data.name, "history.json"), error, "is there room in the data folder, and may the agent write there?");
+      const wrapped = new StoreError(
+        "write",
+        join(home, keeper.db.data.name, "history.json"),
+        error,
+        "is there room in the data folder, and may the agent write there?",
+      );
       if (keeper.failure === null) log.error(wrapped.message, { batch: keeper.db.data.name });
       keeper.failure = wrapped;
       if (!retrying) clock.after(retryMs, () => void retry());
@@ -179,7 +202,10 @@ export async function openHistory(
     const next = all.findIndex((keeper) => keeper === lastTried) + 1;
     for (const keeper of [...all.slice(next), ...all.slice(0, next)]) {
       lastTried = keeper;
-      const error = await write(keeper).then(() => null, (reason: unknown) => reason as StoreError);
+      const error = await write(keeper).then(
+        () => null,
+        (reason: unknown) => reason as StoreError,
+      );
       if (error !== null && ofTheDisk.includes(errorCode(error.cause))) break;
     }
     retrying = failed().length > 0;
@@ -190,7 +216,10 @@ export async function openHistory(
     let keeper = keepers.get(name);
     if (keeper === undefined) {
       const firstSeenAt = new Date(now).toISOString();
-      keeper = keep({ name, firstSeenAt, removedAt: null, revision: null, commit: null, schedule: null, executions: [] }, false);
+      keeper = keep(
+        { name, firstSeenAt, removedAt: null, revision: null, commit: null, schedule: null, executions: [] },
+        false,
+      );
       keepers.set(name, keeper);
     }
     return keeper;
@@ -267,7 +296,9 @@ export async function openHistory(
       const folder = join(home, name);
       const inFolder = await readdir(folder).catch(() => []);
       if (inFolder.some((entry) => entry.startsWith(corrupt))) return 0; // somebody may want to look at its logs
-      const strays = (await readdir(join(folder, "executions")).catch(() => [])).filter((id) => ledger.find(id) === undefined);
+      const strays = (await readdir(join(folder, "executions")).catch(() => [])).filter(
+        (id) => ledger.find(id) === undefined,
+      );
       for (const id of strays) await clearTree(join(folder, "executions", id), log);
       return strays.length;
     },
@@ -288,7 +319,9 @@ export async function openHistory(
     problems: () => aside.filter(({ file }) => file !== null && existsSync(file)),
     newestId: ledger.newestId,
     async flush() {
-      const pending = [...keepers.values()].flatMap((keeper) => keeper.next ?? keeper.writing ?? (keeper.failure !== null ? write(keeper) : []));
+      const pending = [...keepers.values()].flatMap(
+        (keeper) => keeper.next ?? keeper.writing ?? (keeper.failure !== null ? write(keeper) : []),
+      );
       await Promise.all(pending);
     },
   };
@@ -339,7 +372,9 @@ function isExecution(row: Partial<Execution> | null, name: string): boolean {
   if (typeof row !== "object" || row === null) return false;
   const { id, run, batch, status, trigger, createdAt } = row;
   if (!idPattern.test(String(id)) || typeof run !== "string" || !statuses.includes(String(status))) return false;
-  return batch === name && isTime(createdAt) && typeof trigger === "object" && trigger !== null && isTime(trigger.dueAt);
+  return (
+    batch === name && isTime(createdAt) && typeof trigger === "object" && trigger !== null && isTime(trigger.dueAt)
+  );
 }
 
 function isTime(value: unknown): boolean {

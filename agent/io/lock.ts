@@ -63,7 +63,8 @@ export async function takeLock(
   } finally {
     await unlink(mine).catch(() => undefined);
   }
-  const isMine = (holder: Holder | null) => holder?.pid === self.pid && holder.host === self.host && holder.since === self.since;
+  const isMine = (holder: Holder | null) =>
+    holder?.pid === self.pid && holder.host === self.host && holder.since === self.since;
   async function touch(): Promise<void> {
     const holder = await read(path);
     if (holder !== null && !isMine(holder)) {

@@ -7,7 +7,10 @@ export async function createLogger(options: { level: string; people: boolean }):
   const formatters = { level: (label: string) => ({ level: label }) };
   const settings = { level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime };
   const out = options.people
-    ? pino(settings, (await import("pino-pretty")).default({ translateTime: "SYS:HH:MM:ss", singleLine: true, sync: true }))
+    ? pino(
+        settings,
+        (await import("pino-pretty")).default({ translateTime: "SYS:HH:MM:ss", singleLine: true, sync: true }),
+      )
     : pino({ ...settings, formatters }, pino.destination({ dest: 1, sync: true }));
   return {
     debug: (message, fields = {}) => out.debug(fields, message),

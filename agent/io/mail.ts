@@ -21,7 +21,10 @@ export function createMailer(url: string, { from, hostname }: { from: string | n
   const user = decoded(username);
   const sender = from ?? (isAddress(user) ? user : `batch-agent@${hostname}`);
   if (/\p{Cc}/u.test(sender) || !isAddress(/<([^<>]*)>\s*$/.exec(sender)?.[1] ?? sender)) {
-    throw new ConfigError("--mail-from: this is no mail address", "write it as batch@example.org, or as: Batches <batch@example.org>");
+    throw new ConfigError(
+      "--mail-from: this is no mail address",
+      "write it as batch@example.org, or as: Batches <batch@example.org>",
+    );
   }
   const domain = /@([^@<>\s]+)/.exec(sender)?.[1] ?? hostname;
   const local = isLoopback(host);

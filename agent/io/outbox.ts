@@ -19,7 +19,11 @@ export function createOutbox(dataDir: string, { clock, log }: { clock: Clock; lo
       await mkdir(home, { recursive: true });
       const names = (await readdir(home)).sort();
       for (const name of names.filter((one) => one.endsWith(".tmp"))) await rm(join(home, name), { force: true });
-      const messages = await mapLimit(names.filter((one) => one.endsWith(".json")), 16, load);
+      const messages = await mapLimit(
+        names.filter((one) => one.endsWith(".json")),
+        16,
+        load,
+      );
       return messages.filter((message) => message !== null);
     } catch (error) {
       throw new StoreError("read", home, error, hint);
@@ -37,7 +41,8 @@ export function createOutbox(dataDir: string, { clock, log }: { clock: Clock; lo
     const aside = `${path}.corrupt-${new Date(clock.now()).toISOString().replaceAll(":", "-")}`;
     await rename(path, aside).then(
       () => log.error("a waiting message cannot be read; it was set aside", { path: aside }),
-      (error: unknown) => log.error("a waiting message can neither be read nor set aside", { path, error: String(error) }),
+      (error: unknown) =>
+        log.error("a waiting message can neither be read nor set aside", { path, error: String(error) }),
     );
     return null;
   }
@@ -82,8 +87,10 @@ function isMessage(value: unknown): value is Message {
   if (typeof value !== "object" || value === null) return false;
   const { id, batch, execution, event, createdAt, to, content } = value as Partial<Message>;
   const texts = [id, batch, execution, event, createdAt, to].every((text) => typeof text === "string");
-  if (!texts || Number.isNaN(Date.parse(createdAt ?? "")) || typeof content !== "object" || content === null) return false;
-  if (content.kind === "mail") return [content.subject, content.text, content.html].every((text) => typeof text === "string");
+  if (!texts || Number.isNaN(Date.parse(createdAt ?? "")) || typeof content !== "object" || content === null)
+    return false;
+  if (content.kind === "mail")
+    return [content.subject, content.text, content.html].every((text) => typeof text === "string");
   try {
     return content.kind === "webhook" && typeof content.body === "string" && placeOf(value as Message) !== "null";
   } catch {

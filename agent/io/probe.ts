@@ -23,7 +23,12 @@ export function createProbe(dataDir: string): Probe {
       await writeFile(path, bytes);
       trouble = null;
     } catch (error) {
-      trouble = new StoreError("write", path, error, "is there room in the data folder, and may the agent write there?");
+      trouble = new StoreError(
+        "write",
+        path,
+        error,
+        "is there room in the data folder, and may the agent write there?",
+      );
     }
   }
 

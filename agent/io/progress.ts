@@ -8,7 +8,11 @@ import { errorCode } from "./files.ts";
 const most = 1024;
 
 /** The beginning of an execution's progress file and when it was written; null where there is none. Throws on I/O errors. */
-export async function readProgress(dataDir: string, batch: BatchName, id: ExecutionId): Promise<{ text: string; changedAt: EpochMs } | null> {
+export async function readProgress(
+  dataDir: string,
+  batch: BatchName,
+  id: ExecutionId,
+): Promise<{ text: string; changedAt: EpochMs } | null> {
   const path = join(dataDir, "batches", batch, "executions", id, "progress");
   try {
     if (lstatSync(path, { throwIfNoEntry: false }) === undefined) return null; // most scripts say nothing

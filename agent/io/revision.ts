@@ -1,13 +1,34 @@
 // Immutable copies of batch folders under data/revisions/<digest>/, shared by equal content.
 import { createHash, randomUUID } from "node:crypto";
-import { chmodSync, closeSync, createReadStream, existsSync, fchmodSync, mkdirSync, openSync, realpathSync, renameSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  closeSync,
+  createReadStream,
+  existsSync,
+  fchmodSync,
+  mkdirSync,
+  openSync,
+  realpathSync,
+  renameSync,
+  writeFileSync,
+} from "node:fs";
 import { mkdir, readdir, readFile, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import type { BatchName, Folder, Revision } from "../core/model.ts";
 import { InvariantError, StoreError } from "../errors.ts";
 import type { BatchSource, Logger, RevisionFile, Revisions } from "../ports.ts";
 import { syncFile, syncFolder } from "./durable.ts";
-import { clearTree, errorCode, hashTree, removeTree, unlimited, walkTree, type OpenArchive, type Tree, type TreeFile } from "./files.ts";
+import {
+  clearTree,
+  errorCode,
+  hashTree,
+  removeTree,
+  unlimited,
+  walkTree,
+  type OpenArchive,
+  type Tree,
+  type TreeFile,
+} from "./files.ts";
 
 /**
  * @param dataDir  the agent's data folder
@@ -15,7 +36,12 @@ import { clearTree, errorCode, hashTree, removeTree, unlimited, walkTree, type O
  * @param sourceOf reads a stored revision back, as a source of folders below the given path
  * @param unpack   opens batches that are archives
  */
-export function createRevisions(dataDir: string, root: string, sourceOf: (root: string) => BatchSource, unpack?: OpenArchive): Revisions {
+export function createRevisions(
+  dataDir: string,
+  root: string,
+  sourceOf: (root: string) => BatchSource,
+  unpack?: OpenArchive,
+): Revisions {
   const home = join(dataDir, "revisions");
   const stored = sourceOf(home);
 
@@ -27,7 +53,11 @@ export function createRevisions(dataDir: string, root: string, sourceOf: (root: 
     try {
       mkdirSync(staging, { recursive: true });
       if (folder.files !== undefined) await writeOut(folder.files, staging);
-      else if ((await opened(folder, ({ files, faults }) => (faults.length > 0 ? Promise.resolve(null) : copy(files, staging)))) !== folder.digest) {
+      else if (
+        (await opened(folder, ({ files, faults }) =>
+          faults.length > 0 ? Promise.resolve(null) : copy(files, staging),
+        )) !== folder.digest
+      ) {
         await removeTree(staging);
         return false;
       }
@@ -132,7 +162,9 @@ async function writeOut(files: NonNullable<Folder["files"]>, target: string): Pr
 /** Reads, copies and hashes in one pass, so that the digest is that of the copy; all on disk, and read-only, when it resolves. */
 async function copy(files: readonly TreeFile[], target: string): Promise<string> {
   const copy = beginCopy(target);
-  const digest = await hashTree(files, ({ path, executable }, bytes) => copy.write(path, executable, bytes)).finally(copy.close);
+  const digest = await hashTree(files, ({ path, executable }, bytes) => copy.write(path, executable, bytes)).finally(
+    copy.close,
+  );
   await copy.settled();
   return digest;
 }

@@ -2,7 +2,16 @@
 // a process group of its own, and a small `sh` beside it leaves `pid` and then `exit` in the execution's folder.
 import { spawn } from "node:child_process";
 import { setImmediate } from "node:timers/promises";
-import { accessSync, closeSync, constants as fsConstants, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
+import {
+  accessSync,
+  closeSync,
+  constants as fsConstants,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from "node:fs";
 import { constants as osConstants } from "node:os";
 import { delimiter, join } from "node:path";
 import { parseEnvFile } from "../core/env-file.ts";
@@ -34,10 +43,18 @@ const pollMs = 250;
 const pidPatienceMs = 2_000;
 
 /** `Omit` keeps a union a union only when it is asked to. */
-type Ending = ProcessEnding extends infer E ? (E extends ProcessEnding ? Omit<E, "stdoutBytes" | "stderrBytes"> : never) : never;
+type Ending = ProcessEnding extends infer E
+  ? E extends ProcessEnding
+    ? Omit<E, "stdoutBytes" | "stderrBytes">
+    : never
+  : never;
 
 /** Where a number has two names, the first: SIGABRT, not SIGIOT. */
-const signalNames = new Map(Object.entries(osConstants.signals).reverse().map(([name, number]) => [number, name]));
+const signalNames = new Map(
+  Object.entries(osConstants.signals)
+    .reverse()
+    .map(([name, number]) => [number, name]),
+);
 
 /** Runs scripts as local processes; folders lie below `dataDir`, an absolute path. */
 export function createRunner(dataDir: string, clock: Clock): Runner {
@@ -63,7 +80,8 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
       if (statSync(state, { throwIfNoEntry: false }) === undefined) mkdirSync(state, { recursive: true });
       const env = { ...order.baseEnv, ...readEnvFiles(order.envFiles), ...order.ownEnv };
       const bash = findBash(env["PATH"] ?? "");
-      if (!statSync(order.cwd, { throwIfNoEntry: false })?.isDirectory()) throw new Error(`the revision ${order.cwd} is gone`);
+      if (!statSync(order.cwd, { throwIfNoEntry: false })?.isDirectory())
+        throw new Error(`the revision ${order.cwd} is gone`);
       const inputs = order.stdin.filter((path) => (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0);
       return launch(folder, bash, order.cwd, env, inputs, [out, err]);
     } catch (error) {
@@ -75,11 +93,25 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
 
   function notStarted(error: unknown, folder: string): Process {
     const message = error instanceof Error ? error.message : String(error);
-    return { pid: null, ended: Promise.resolve({ kind: "spawn", message, finishedAt: clock.now(), ...sizes(folder) }), signal: () => undefined, sayWhy: () => undefined, saidWhy: null, lingers: () => false };
+    return {
+      pid: null,
+      ended: Promise.resolve({ kind: "spawn", message, finishedAt: clock.now(), ...sizes(folder) }),
+      signal: () => undefined,
+      sayWhy: () => undefined,
+      saidWhy: null,
+      lingers: () => false,
+    };
   }
 
   /** One input is the script's stdin itself; several come through a `cat` beside it, never through the agent. */
-  function launch(folder: string, bash: string, cwd: string, env: Record<string, string>, inputs: readonly string[], logs: [number, number]): Process {
+  function launch(
+    folder: string,
+    bash: string,
+    cwd: string,
+    env: Record<string, string>,
+    inputs: readonly string[],
+    logs: [number, number],
+  ): Process {
     const input = inputs.length === 1 ? openSync(inputs[0] as string, "r") : null;
     try {
       const several = inputs.length > 1 ? inputs : [];
@@ -198,7 +230,9 @@ function readEnvFiles(paths: readonly string[]): Record<string, string> {
       if ("line" in parsed) throw new Error(`its line ${parsed.line} is no NAME=value`);
       Object.assign(env, parsed.env);
     } catch (error) {
-      throw new Error(`envFile ${path} cannot be used: ${error instanceof Error ? error.message : String(error)}`, { cause: error });
+      throw new Error(`envFile ${path} cannot be used: ${error instanceof Error ? error.message : String(error)}`, {
+        cause: error,
+      });
     }
   }
   return env;
@@ -225,7 +259,9 @@ function readWhy(folder: string): FinishedBy | null {
 }
 
 /** The shell's last word, if it is whole, and when it was written. */
-function readExit(folder: string): { how: { kind: "exit"; exitCode: number } | { kind: "signal"; signal: string }; at: number } | null {
+function readExit(
+  folder: string,
+): { how: { kind: "exit"; exitCode: number } | { kind: "signal"; signal: string }; at: number } | null {
   try {
     const path = join(folder, "exit");
     const match = /^(signal )?(\d{1,3})\n$/.exec(readFileSync(path, "utf8"));

@@ -8,7 +8,16 @@ import type { Folder, Problem, ProblemCode, Revision } from "../core/model.ts";
 import { unsettledHint } from "../core/plan.ts";
 import { StoreError } from "../errors.ts";
 import type { BatchSource, Loaded, Unchanged } from "../ports.ts";
-import { errorCode, hashTree, isWithin, walkTree, type OpenArchive, type Tree, type TreeFile, type TreeLimits } from "./files.ts";
+import {
+  errorCode,
+  hashTree,
+  isWithin,
+  walkTree,
+  type OpenArchive,
+  type Tree,
+  type TreeFile,
+  type TreeLimits,
+} from "./files.ts";
 
 export const settingsNames = ["batch.yaml", "batch.yml"];
 const keptBytes = 1024 * 1024;
@@ -34,7 +43,8 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
   const { unpack, quietMs = 0, limits, except } = options;
   const shown = (options.shownAs ?? root).replace(/\/+$/, "") || "/";
   /** What was last listed: where the root really was, the archives of each batch, and all entries; null before. */
-  let listed: { real: string; archives: ReadonlyMap<string, readonly string[]>; names: ReadonlySet<string> } | null = null;
+  let listed: { real: string; archives: ReadonlyMap<string, readonly string[]>; names: ReadonlySet<string> } | null =
+    null;
   /** Archives as they were last read, so that an unchanged one is not unpacked at every look. */
   const remembered = new Map<string, { stamp: string; loaded: Loaded }>();
 
@@ -46,11 +56,19 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
   async function list(): Promise<string[]> {
     try {
       const real = realpathSync.native(root);
-      const entries = (await readdir(real, { withFileTypes: true })).filter((entry) => !/^[._]/.test(entry.name) && entry.name !== "README.md" && join(real, entry.name) !== except);
-      const packed = entries.filter((entry) => unpack !== undefined && isArchiveName(entry.name) && !entry.isDirectory());
+      const entries = (await readdir(real, { withFileTypes: true })).filter(
+        (entry) => !/^[._]/.test(entry.name) && entry.name !== "README.md" && join(real, entry.name) !== except,
+      );
+      const packed = entries.filter(
+        (entry) => unpack !== undefined && isArchiveName(entry.name) && !entry.isDirectory(),
+      );
       const archives = new Map<string, string[]>();
-      for (const { name } of packed) archives.set(batchNameOf(name), [...(archives.get(batchNameOf(name)) ?? []), name]);
-      const names = new Set([...entries.filter((entry) => !entry.isFile() && !packed.includes(entry)).map((entry) => entry.name), ...archives.keys()]);
+      for (const { name } of packed)
+        archives.set(batchNameOf(name), [...(archives.get(batchNameOf(name)) ?? []), name]);
+      const names = new Set([
+        ...entries.filter((entry) => !entry.isFile() && !packed.includes(entry)).map((entry) => entry.name),
+        ...archives.keys(),
+      ]);
       listed = { real, archives, names };
       const there = new Set(packed.map((entry) => entry.name));
       for (const entry of remembered.keys()) if (!there.has(entry)) remembered.delete(entry);
@@ -69,7 +87,8 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
       if (real === "") real = realpathSync.native(root); // all of a batch comes from one tree, also when a link at the root is swapped
       const archives = await archivesOf(real, name);
       const beside = archives.length > 0 && (await isBeside(join(real, name)));
-      if (archives.length > (beside ? 0 : 1)) return await tellTwo(real, name, [...(beside ? [name] : []), ...archives]);
+      if (archives.length > (beside ? 0 : 1))
+        return await tellTwo(real, name, [...(beside ? [name] : []), ...archives]);
       entry = archives[0] ?? name;
       const path = join(real, entry);
       if (entry !== name) return await loadArchive(real, name, entry);
@@ -98,7 +117,10 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
   }
 
   function rootIsElsewhere(real: string): Promise<boolean> {
-    return realpath(root).then((now) => now !== real, () => false);
+    return realpath(root).then(
+      (now) => now !== real,
+      () => false,
+    );
   }
 
   /** Whether a folder, or a link, lies at `path`: plain files are no batches. */
@@ -109,8 +131,11 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
   /** The archives of a batch that are there now. */
   async function archivesOf(real: string, name: string): Promise<string[]> {
     if (unpack === undefined) return [];
-    const candidates = listed === null ? archiveExtensions.map((extension) => name + extension) : (listed.archives.get(name) ?? []);
-    const there = await Promise.all(candidates.map((entry) => lstat(join(real, entry)).then((info) => !info.isDirectory(), notThere)));
+    const candidates =
+      listed === null ? archiveExtensions.map((extension) => name + extension) : (listed.archives.get(name) ?? []);
+    const there = await Promise.all(
+      candidates.map((entry) => lstat(join(real, entry)).then((info) => !info.isDirectory(), notThere)),
+    );
     return candidates.filter((_, index) => there[index]);
   }
 
@@ -123,13 +148,25 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
     if (target === null && link?.isSymbolicLink() === true) return astray(entry, "leads nowhere", link.ctimeMs);
     if (!entry.includes("\uFFFD") || listed?.names.has(entry) !== true) return null;
     const hint = "lower-case letters, digits and - only, no - at either end, at most 63 characters";
-    return { kind: "unreadable", problem: problem(entry, "bad-name", `${JSON.stringify(entry)} cannot be the name of a batch: it is not UTF-8`, hint) };
+    return {
+      kind: "unreadable",
+      problem: problem(
+        entry,
+        "bad-name",
+        `${JSON.stringify(entry)} cannot be the name of a batch: it is not UTF-8`,
+        hint,
+      ),
+    };
   }
 
   /** Never the same twice, so that it is looked at again until it rests. */
   function moving(entry: string): Loaded {
     const found = problem(entry, "unsettled", "its files come and go while they are read", unsettledHint);
-    return { kind: "found", changedAt: Date.now(), folder: empty(batchNameOf(entry), entry, [found], String(performance.now())) };
+    return {
+      kind: "found",
+      changedAt: Date.now(),
+      folder: empty(batchNameOf(entry), entry, [found], String(performance.now())),
+    };
   }
 
   function astray(entry: string, why: string, changedAt: number): Loaded {
@@ -139,7 +176,14 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
 
   async function tellTwo(real: string, name: string, found: readonly string[]): Promise<Loaded> {
     const shownNames = found.map((entry) => (entry === name ? `${entry}/` : entry)).join(" and ");
-    const problems = found.map((entry) => problem(entry, "two-sources", `${found.length > 2 ? "all of" : "both"} ${shownNames} are here`, "keep one of them"));
+    const problems = found.map((entry) =>
+      problem(
+        entry,
+        "two-sources",
+        `${found.length > 2 ? "all of" : "both"} ${shownNames} are here`,
+        "keep one of them",
+      ),
+    );
     const infos = await Promise.all(found.map((entry) => lstat(join(real, entry))));
     const changedAt = Math.max(...infos.map((info) => info.ctimeMs));
     return { kind: "found", changedAt, folder: empty(name, found[0] ?? name, problems, JSON.stringify(found)) };
@@ -147,7 +191,8 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
 
   async function loadArchive(real: string, name: string, entry: string): Promise<Loaded> {
     const path = join(real, entry);
-    if (!isWithin(real, await realpath(path))) return astray(entry, "leaves the watched folder", (await lstat(path)).ctimeMs);
+    if (!isWithin(real, await realpath(path)))
+      return astray(entry, "leaves the watched folder", (await lstat(path)).ctimeMs);
     const before = await stampOf(path);
     const known = remembered.get(entry);
     if (known?.stamp === before.stamp) return known.loaded;
@@ -168,18 +213,28 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
     return { name, entry, location: `${shown}/${entry}`, digest, settings: [], script: null, problems };
   }
 
-  async function readTree(name: string, entry: string, { files, faults, changedMs: changedAt, signature = null }: Tree): Promise<Loaded> {
+  async function readTree(
+    name: string,
+    entry: string,
+    { files, faults, changedMs: changedAt, signature = null }: Tree,
+  ): Promise<Loaded> {
     const packed = entry !== name;
     const hintOf = (code: keyof typeof hints) => (packed ? (packedHints[code] ?? hints[code]) : hints[code]);
-    const problems = faults.map((fault) => problem(entry, fault.code, fault.message, fault.hint ?? hintOf(fault.code), fault.path));
+    const problems = faults.map((fault) =>
+      problem(entry, fault.code, fault.message, fault.hint ?? hintOf(fault.code), fault.path),
+    );
     const settingsFiles = files.filter((file) => settingsNames.includes(file.path));
     const scriptFile = files.find((file) => file.path === "script.sh");
-    const special = faults.some((fault) => ["", ...settingsNames, "script.sh"].includes(fault.path) && fault.code !== "too-large");
+    const special = faults.some(
+      (fault) => ["", ...settingsNames, "script.sh"].includes(fault.path) && fault.code !== "too-large",
+    );
     const whole = !faults.some((fault) => fault.code === "too-many-files");
-    if (settingsFiles.length === 0 && scriptFile === undefined && !special && whole && !packed) return { kind: "absent" };
+    if (settingsFiles.length === 0 && scriptFile === undefined && !special && whole && !packed)
+      return { kind: "absent" };
 
     const scriptFolder = files.some((file) => file.path.startsWith("script.sh/"));
-    if (scriptFolder) problems.push(problem(entry, "special-file", "script.sh is a folder", "it must be a file", "script.sh"));
+    if (scriptFolder)
+      problems.push(problem(entry, "special-file", "script.sh is a folder", "it must be a file", "script.sh"));
     if (problems.length > 0) {
       const content = JSON.stringify([problems, whole ? files.map((file) => [file.path, file.size]) : null, changedAt]);
       return { kind: "found", changedAt, folder: empty(name, entry, problems, content) };
@@ -206,7 +261,15 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
         digest,
         settings: settingsFiles.map((file) => ({ file: file.path, bytes: bytesOf(file), size: file.size })),
         script: scriptFile === undefined ? null : { bytes: bytesOf(scriptFile), size: scriptFile.size },
-        ...(asRead ? { files: files.map((file) => ({ path: file.path, executable: file.executable, bytes: kept.get(file.path)?.[0] as Uint8Array })) } : {}),
+        ...(asRead
+          ? {
+              files: files.map((file) => ({
+                path: file.path,
+                executable: file.executable,
+                bytes: kept.get(file.path)?.[0] as Uint8Array,
+              })),
+            }
+          : {}),
         problems: [],
       },
     };
@@ -243,6 +306,7 @@ const packedHints: Partial<Record<keyof typeof hints, string>> = {
 };
 
 function unreadableHint(code: string): string {
-  if (code === "EACCES" || code === "EPERM") return "give the agent's user read permission; what was in force stays in force";
+  if (code === "EACCES" || code === "EPERM")
+    return "give the agent's user read permission; what was in force stays in force";
   return "what was in force stays in force; the agent tries again at the next resync";
 }

@@ -60,7 +60,9 @@ export function createLogTaps(dataDir: string, clock: Clock): LogTaps {
     const { file, recent } = tap;
     if (recent?.start === start && recent.length === length) return recent.bytes;
     if (file === null) return Promise.resolve(new Uint8Array(0));
-    const bytes = file.read(new Uint8Array(length), 0, length, start).then(({ bytesRead, buffer }) => buffer.subarray(0, bytesRead));
+    const bytes = file
+      .read(new Uint8Array(length), 0, length, start)
+      .then(({ bytesRead, buffer }) => buffer.subarray(0, bytesRead));
     tap.recent = { start, length, bytes };
     return bytes;
   }

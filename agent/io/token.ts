@@ -35,7 +35,8 @@ export async function openTokenFile(path: string, log: Logger): Promise<TokenSou
     } catch (error) {
       known = null;
       const reason = error instanceof Error ? error.message : String(error);
-      if (reason !== trouble) log.error("the token file cannot be used: nobody is let in until it can", { path, error: reason });
+      if (reason !== trouble)
+        log.error("the token file cannot be used: nobody is let in until it can", { path, error: reason });
       trouble = reason;
     }
     return known?.token ?? null;
@@ -45,7 +46,10 @@ export async function openTokenFile(path: string, log: Logger): Promise<TokenSou
     known = await read();
   } catch (error) {
     const reason = error instanceof Error ? error.message : String(error);
-    throw new ConfigError(`--token-file: ${path} cannot be used: ${reason}`, "make one with: (umask 077; openssl rand -hex 32 > token)");
+    throw new ConfigError(
+      `--token-file: ${path} cannot be used: ${reason}`,
+      "make one with: (umask 077; openssl rand -hex 32 > token)",
+    );
   }
   return { current };
 }

@@ -14,7 +14,10 @@ export function createTriggerBox(dataDir: string): TriggerBox {
       await mkdir(home, { recursive: true });
     },
     async take() {
-      const asked = (await readdir(home)).filter((name) => name.endsWith(".ask")).sort().slice(0, 100);
+      const asked = (await readdir(home))
+        .filter((name) => name.endsWith(".ask"))
+        .sort()
+        .slice(0, 100);
       const taken = await Promise.all(
         asked.map(async (name) => {
           const path = join(home, name.replace(/\.ask$/, ".taken"));
@@ -69,6 +72,9 @@ export async function askForStart(dataDir: string, batch: string, waitMs: number
   }
   const answered = await answer(waitMs);
   if (answered !== null) return answered;
-  const withdrawn = await rm(path("ask")).then(() => true, () => false);
+  const withdrawn = await rm(path("ask")).then(
+    () => true,
+    () => false,
+  );
   return withdrawn ? null : answer(answerMs);
 }

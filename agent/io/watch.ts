@@ -1,7 +1,18 @@
 // Tells which names below the root may have changed. Only hints: events get lost (a queue of inotify that is full, a swapped link),
 // so whoever listens reads the truth for itself and looks over everything now and then. A hint needs no more than one watch a
 // folder, which is one call of the system; chokidar, which lists every folder and looks at every file, watches the root's place.
-import { existsSync, lstatSync, readdirSync, readlinkSync, realpathSync, statSync, watch, type Dirent, type FSWatcher, type Stats } from "node:fs";
+import {
+  existsSync,
+  lstatSync,
+  readdirSync,
+  readlinkSync,
+  realpathSync,
+  statSync,
+  watch,
+  type Dirent,
+  type FSWatcher,
+  type Stats,
+} from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { setTimeout as later } from "node:timers/promises";
@@ -44,7 +55,13 @@ interface Attended {
  */
 export function createWatch(
   root: string,
-  options: { poll: boolean; log: Logger; except?: string; onDirty: (name: string | null) => void; onDegraded?: () => void },
+  options: {
+    poll: boolean;
+    log: Logger;
+    except?: string;
+    onDirty: (name: string | null) => void;
+    onDegraded?: () => void;
+  },
 ): Watch {
   const { log, except, onDirty } = options;
   const path = resolve(root);
@@ -70,7 +87,9 @@ export function createWatch(
   function degrade(error: unknown): void {
     if (mode === "poll" || closed) return;
     mode = "poll";
-    log.warn("watching failed, going over to polling", { error: error instanceof Error ? error.message : String(error) });
+    log.warn("watching failed, going over to polling", {
+      error: error instanceof Error ? error.message : String(error),
+    });
     shut();
     void outer?.watcher.close();
     outer = null;
@@ -183,7 +202,8 @@ export function createWatch(
       if (listed > most.listed || info.size > mostListBytes) return;
       const entries = readdirSync(at, { withFileTypes: true });
       listed += entries.length;
-      for (const entry of entries) if (!entry.name.startsWith("..") && entry.name !== ".git") follow(join(at, entry.name), entry);
+      for (const entry of entries)
+        if (!entry.name.startsWith("..") && entry.name !== ".git") follow(join(at, entry.name), entry);
     }
 
     follow(join(real, name));
@@ -230,7 +250,8 @@ export function createWatch(
     if (within === null) return;
     const names = new Set(attended.keys());
     try {
-      for (const entry of readdirSync(within.real, { withFileTypes: true })) if (!entry.isFile() && !isPassedOver(within.real, entry.name)) names.add(entry.name);
+      for (const entry of readdirSync(within.real, { withFileTypes: true }))
+        if (!entry.isFile() && !isPassedOver(within.real, entry.name)) names.add(entry.name);
     } catch {
       return; // it went: the watch of its place tells
     }

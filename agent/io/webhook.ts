@@ -18,10 +18,19 @@ export interface WebhookOptions {
 }
 
 /** Throws ConfigError when there is to be a secret and it cannot be read. */
-export async function openWebhookCaller({ clock, secretFile, userAgent, timeoutMs = answerMs }: WebhookOptions): Promise<Courier> {
+export async function openWebhookCaller({
+  clock,
+  secretFile,
+  userAgent,
+  timeoutMs = answerMs,
+}: WebhookOptions): Promise<Courier> {
   const closing = new AbortController();
   const first = secretFile === null ? null : await readSecret(secretFile);
-  if (first !== null && "trouble" in first) throw new ConfigError(`--webhook-secret-file: ${first.trouble}`, "write the secret into it, or take the option out");
+  if (first !== null && "trouble" in first)
+    throw new ConfigError(
+      `--webhook-secret-file: ${first.trouble}`,
+      "write the secret into it, or take the option out",
+    );
 
   async function send({ id, to, event, content }: Message): Promise<Delivery> {
     if (content.kind !== "webhook") return { kind: "refused", why: "it is no webhook" };
@@ -41,7 +50,8 @@ export async function openWebhookCaller({ clock, secretFile, userAgent, timeoutM
         const secret = await readSecret(secretFile);
         // Nothing goes out unsigned for want of the secret.
         if ("trouble" in secret) return { kind: "later", why: secret.trouble, waitMs: null, down: true };
-        headers["X-Batch-Agent-Signature"] = `sha256=${createHmac("sha256", secret.text).update(content.body).digest("hex")}`;
+        headers["X-Batch-Agent-Signature"] =
+          `sha256=${createHmac("sha256", secret.text).update(content.body).digest("hex")}`;
       }
       const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), closing.signal]);
       const response = await fetch(url, { method: "POST", headers, body: content.body, redirect: "manual", signal });

@@ -46,7 +46,9 @@ async function readHead(gitFolder: string): Promise<string | null> {
     if (commit !== undefined) return commit;
     const ref = /^ref: (refs\/\S+)$/.exec(text.trim())?.[1];
     if (ref === undefined || ref.split("/").includes("..")) return null;
-    const loose = await readFile(join(gitFolder, ref), "utf8").catch(() => readFile(join(common, ref), "utf8").catch(() => null));
+    const loose = await readFile(join(gitFolder, ref), "utf8").catch(() =>
+      readFile(join(common, ref), "utf8").catch(() => null),
+    );
     if (loose === null) return readPacked(join(common, "packed-refs"), ref);
     text = loose;
   }

@@ -106,9 +106,10 @@ export function createAttempt(running: Execution, deps: AttemptDeps): Attempt {
 
   async function follow(): Promise<Execution> {
     // One that a newer start has taken the place of needs no record to have been: it ends as it would have.
-    if (deps.recorded !== null) await deps.recorded.catch((error: unknown) => {
-      if (reason !== "replaced") throw error;
-    });
+    if (deps.recorded !== null)
+      await deps.recorded.catch((error: unknown) => {
+        if (reason !== "replaced") throw error;
+      });
     if (reason !== null) {
       cancelKill();
       const bytes = { stdoutBytes: 0, stderrBytes: 0 };

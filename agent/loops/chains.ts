@@ -34,10 +34,17 @@ export function createChains({ history, clock, entries, onStatus, onApplied, onP
     if (touched.size === 0) return;
     const before = graph;
     // Most edits change nothing about chains: the graph of thousands is not built anew for them.
-    if ([...touched].filter(isLinkedAnew).length > 0) graph = buildGraph([...entries.values()].flatMap(({ batch }) => batch ?? []), new Set(entries.keys()));
-    const names = graph === before ? new Set(touched) : new Set([...touched, ...before.problems.keys(), ...graph.problems.keys()]);
+    if ([...touched].filter(isLinkedAnew).length > 0)
+      graph = buildGraph(
+        [...entries.values()].flatMap(({ batch }) => batch ?? []),
+        new Set(entries.keys()),
+      );
+    const names =
+      graph === before ? new Set(touched) : new Set([...touched, ...before.problems.keys(), ...graph.problems.keys()]);
     touched.clear();
-    for (const name of graph === before ? names : new Set([...names, ...before.blockedBy.keys(), ...graph.blockedBy.keys()])) {
+    for (const name of graph === before
+      ? names
+      : new Set([...names, ...before.blockedBy.keys(), ...graph.blockedBy.keys()])) {
       const after = graph.blockedBy.get(name) ?? [];
       if (names.has(name) || String(before.blockedBy.get(name) ?? []) !== String(after)) onStatus(name);
     }
@@ -58,7 +65,10 @@ export function createChains({ history, clock, entries, onStatus, onApplied, onP
   /** Whether an entry stands otherwise in its chain than when it was last asked for. */
   function isLinkedAnew(name: string): boolean {
     const batch = entries.get(name)?.batch;
-    const link = batch == null ? String(batch) : JSON.stringify([batch.enabled, batch.schedule === null, batch.after, batch.onFailure, batch.places]);
+    const link =
+      batch == null
+        ? String(batch)
+        : JSON.stringify([batch.enabled, batch.schedule === null, batch.after, batch.onFailure, batch.places]);
     if (links.get(name) === link) return false;
     links.set(name, link);
     return true;

@@ -76,7 +76,16 @@ export function createDeliveries(deps: {
   function placeAt(name: string, courier: Place["courier"]): Place {
     let place = places.get(name);
     if (place === undefined) {
-      place = { name, courier, waiting: [], sending: new Set(), failures: 0, notBefore: 0, why: null, cancel: () => undefined };
+      place = {
+        name,
+        courier,
+        waiting: [],
+        sending: new Set(),
+        failures: 0,
+        notBefore: 0,
+        why: null,
+        cancel: () => undefined,
+      };
       places.set(name, place);
     }
     return place;
@@ -95,7 +104,11 @@ export function createDeliveries(deps: {
 
   function giveUp(waiting: Waiting, why: string): void {
     tally.givenUp += 1;
-    log.error("a message is given up", { ...labelOf(waiting), reason: why, ...(waiting.place.why === null ? {} : { last: waiting.place.why }) });
+    log.error("a message is given up", {
+      ...labelOf(waiting),
+      reason: why,
+      ...(waiting.place.why === null ? {} : { last: waiting.place.why }),
+    });
     discard(waiting);
   }
 
@@ -123,7 +136,9 @@ export function createDeliveries(deps: {
   }
 
   function track(work: Promise<void>): void {
-    const done = work.catch((error: unknown) => log.error("a message could not be seen to in order", { error: errorText(error) })).finally(() => underWay.delete(done));
+    const done = work
+      .catch((error: unknown) => log.error("a message could not be seen to in order", { error: errorText(error) }))
+      .finally(() => underWay.delete(done));
     underWay.add(done);
   }
 
@@ -137,16 +152,23 @@ export function createDeliveries(deps: {
     place.cancel();
     if (!going) return;
     const now = clock.now();
-    for (const old of place.waiting.filter(({ id, createdAt }) => !place.sending.has(id) && isTooOld(createdAt, now))) giveUp(old, `nobody took it for ${giveUpDays} days`);
+    for (const old of place.waiting.filter(({ id, createdAt }) => !place.sending.has(id) && isTooOld(createdAt, now)))
+      giveUp(old, `nobody took it for ${giveUpDays} days`);
     if (courier === null) return rest(place, now + 3_600_000);
     // While nobody answers, one is enough to find out.
     const most = place.courier === "mail" && place.failures === 0 ? parallelMails : 1;
-    while (place.sending.size < most && (place.courier === "mail" || calls < parallelCalls) && mayGo(place.notBefore, now)) {
+    while (
+      place.sending.size < most &&
+      (place.courier === "mail" || calls < parallelCalls) &&
+      mayGo(place.notBefore, now)
+    ) {
       const next = place.waiting.find(({ id, notBefore }) => !place.sending.has(id) && mayGo(notBefore, now));
       if (next === undefined) break;
       track(deliver(next, courier));
     }
-    const times = place.waiting.filter(({ id }) => !place.sending.has(id)).map(({ notBefore }) => Math.max(notBefore, place.notBefore));
+    const times = place.waiting
+      .filter(({ id }) => !place.sending.has(id))
+      .map(({ notBefore }) => Math.max(notBefore, place.notBefore));
     const soonest = Math.min(...times);
     if (place.sending.size < most && soonest > now) rest(place, soonest);
   }
@@ -198,7 +220,10 @@ export function createDeliveries(deps: {
         if (!delivery.down) Object.assign(place, { failures: 0, notBefore: 0 });
         const known = place.why !== null;
         place.why = delivery.why;
-        log[known ? "debug" : "warn"]("a message is not taken yet; it is tried again", { ...labelOf(waiting), reason: delivery.why });
+        log[known ? "debug" : "warn"]("a message is not taken yet; it is tried again", {
+          ...labelOf(waiting),
+          reason: delivery.why,
+        });
         break;
       }
       default: {
@@ -217,13 +242,18 @@ export function createDeliveries(deps: {
     async stop() {
       going = false;
       for (const place of places.values()) place.cancel();
-      const late = clock.after(lastWaitMs, () => [couriers.mail, couriers.webhook].forEach((courier) => courier?.close()));
+      const late = clock.after(lastWaitMs, () =>
+        [couriers.mail, couriers.webhook].forEach((courier) => courier?.close()),
+      );
       while (underWay.size > 0) await Promise.all(underWay);
       late();
       couriers.mail?.close();
       couriers.webhook.close();
     },
-    trouble: () => [...places.values()].flatMap(({ name, why, waiting }) => (why === null || waiting.length === 0 ? [] : [{ place: name, why, waiting: waiting.length }])),
+    trouble: () =>
+      [...places.values()].flatMap(({ name, why, waiting }) =>
+        why === null || waiting.length === 0 ? [] : [{ place: name, why, waiting: waiting.length }],
+      ),
     counts: () => ({ waiting: waitingCount(), ...tally }),
   };
 }

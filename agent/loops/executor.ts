@@ -5,7 +5,17 @@ import type { DueDecision } from "../core/catchup.ts";
 import { batchEnvironment } from "../core/environment.ts";
 import { createExecution, isOpen, nextAttempt, transition } from "../core/execution.ts";
 import type { Graph } from "../core/graph.ts";
-import type { AbortedReason, Batch, BatchName, EpochMs, Execution, ExecutionId, Revision, RunId, TriggerKind } from "../core/model.ts";
+import type {
+  AbortedReason,
+  Batch,
+  BatchName,
+  EpochMs,
+  Execution,
+  ExecutionId,
+  Revision,
+  RunId,
+  TriggerKind,
+} from "../core/model.ts";
 import { mostKept, selectExpired } from "../core/retention.ts";
 import { judgeUnusual } from "../core/usual.ts";
 import type { Clock, History, Logger, LogSizes, NewId, Notifier, Process, Runner, TriggerAnswer } from "../ports.ts";
@@ -35,7 +45,11 @@ export interface ExecutorDeps {
   definition(name: BatchName): Definition | null;
   graph(): Graph;
   /** Absolute paths of a batch's own places. */
-  paths: { revision(revision: Revision): string; state(name: BatchName): string; execution(name: BatchName, id: ExecutionId): string };
+  paths: {
+    revision(revision: Revision): string;
+    state(name: BatchName): string;
+    execution(name: BatchName, id: ExecutionId): string;
+  };
   /** Cuts an execution's logs to their limit. */
   trimLogs(execution: Execution): Promise<LogSizes & { cut: boolean }>;
   /** What an execution's script has last said of its progress; null where it said nothing. */
@@ -78,7 +92,8 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   const gaps = new Map<ExecutionId, Execution>();
   let stopping = false;
   const batchOf = (name: BatchName) => deps.definition(name)?.batch ?? null;
-  const refuse = (execution: Execution, reason: AbortedReason, message: string) => finish(abort(execution, reason, message));
+  const refuse = (execution: Execution, reason: AbortedReason, message: string) =>
+    finish(abort(execution, reason, message));
   const followUps = createFollowUps({ history, graph: deps.graph, batchOf, fresh, take, refuse });
 
   function due(batch: Batch, decision: DueDecision): void {
@@ -95,7 +110,12 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     if (decision.start === null) return;
     const dueAt = new Date(decision.start).toISOString();
     // Only after the clock was set back by more than a day: it has been started already.
-    if (document?.executions.some((row) => row.trigger.kind === "cron" && row.trigger.dueAt === dueAt && row.missed === undefined)) return;
+    if (
+      document?.executions.some(
+        (row) => row.trigger.kind === "cron" && row.trigger.dueAt === dueAt && row.missed === undefined,
+      )
+    )
+      return;
     const execution = fresh(name, { kind: "cron", dueAt: decision.start, by: null });
     if (batch.after.length === 0) return take(execution);
     const known = since === "" || since > dueAt ? (document?.firstSeenAt ?? "") : since;
@@ -120,7 +140,8 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const earlier = gaps.get(waiting.id);
     const from = Date.parse(earlier?.missed?.from ?? waiting.trigger.dueAt);
     const row = missedRow(waiting.batch, { from, to: start, count: (earlier?.missed?.count ?? 1) + count });
-    const told = earlier === undefined ? row : { ...row, id: earlier.id, run: earlier.run, createdAt: earlier.createdAt };
+    const told =
+      earlier === undefined ? row : { ...row, id: earlier.id, run: earlier.run, createdAt: earlier.createdAt };
     gaps.set(waiting.id, told);
     const { notBefore: _past, ...rest } = waiting;
     history.show({ ...rest, trigger: { ...waiting.trigger, dueAt: new Date(start).toISOString() } });
@@ -160,17 +181,32 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     if (waiting?.status === "queued") void refuse(waiting, "replaced", "a newer start took its place");
   }
 
-  function fresh(name: BatchName, trigger: { kind: TriggerKind; dueAt: EpochMs; by: ExecutionId | null }, run?: RunId): Execution {
+  function fresh(
+    name: BatchName,
+    trigger: { kind: TriggerKind; dueAt: EpochMs; by: ExecutionId | null },
+    run?: RunId,
+  ): Execution {
     const now = clock.now();
     const definition = deps.definition(name);
     const [revision, commit] = [definition?.revision ?? null, definition?.commit ?? null];
-    return createExecution({ id: newId(now) as ExecutionId, batch: name, revision, commit, trigger, now, ...(run === undefined ? {} : { run }) });
+    return createExecution({
+      id: newId(now) as ExecutionId,
+      batch: name,
+      revision,
+      commit,
+      trigger,
+      now,
+      ...(run === undefined ? {} : { run }),
+    });
   }
 
   function missedRow(name: BatchName, missed: NonNullable<DueDecision["missed"]>): Execution {
     const [from, to] = [new Date(missed.from).toISOString(), new Date(missed.to).toISOString()];
     const times = missed.count === 1 ? `1 due time: ${from}` : `${missed.count} due times from ${from} to ${to}`;
-    return { ...abort(fresh(name, { kind: "cron", dueAt: missed.to, by: null }), "missed", `missed ${times}`), missed: { from, to, count: missed.count } };
+    return {
+      ...abort(fresh(name, { kind: "cron", dueAt: missed.to, by: null }), "missed", `missed ${times}`),
+      missed: { from, to, count: missed.count },
+    };
   }
 
   function abort(execution: Execution, reason: AbortedReason, message: string): Execution {
@@ -231,7 +267,11 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const next = nextAttempt(execution, retry, { id: newId(now) as ExecutionId, now });
     const followed = next === null && followUps.isDue(execution);
     const notifyDue = next === null ? (deps.notifier?.decide(execution) ?? null) : null;
-    const final: Execution = { ...execution, ...(followed ? { followUpsDue: true } : {}), ...(notifyDue === null ? {} : { notifyDue }) };
+    const final: Execution = {
+      ...execution,
+      ...(followed ? { followUpsDue: true } : {}),
+      ...(notifyDue === null ? {} : { notifyDue }),
+    };
     // Whatever writes the document from here on writes the end and the next attempt: no crash comes between the two.
     history.show(final);
     if (next !== null) {
@@ -248,7 +288,8 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     });
     const recorded = history.save(final, expired(final));
     const saved = recorded.catch(() => undefined);
-    if (notifyDue !== null) void recorded.catch(() => history.written(final.batch)).then(() => deps.notifier?.take(final));
+    if (notifyDue !== null)
+      void recorded.catch(() => history.written(final.batch)).then(() => deps.notifier?.take(final));
     // In the same breath, so that nobody sees a run that looks over and is not. Should the agent die before either is on
     // disk, this one is still `running` there, and is taken over, or its follow-ups are due.
     if (followed && !stopping) await followUps.carryOut(final);
@@ -281,18 +322,28 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const definition = deps.definition(queued.batch);
     const dueAt = Date.parse(queued.trigger.dueAt) + (definition?.batch.schedule?.jitterMs ?? 0);
     // Only a due time can be missed: what follows another execution comes when it comes.
-    const startsAt = queued.trigger.kind !== "cron" ? now : queued.notBefore === undefined ? dueAt : Date.parse(queued.notBefore);
+    const startsAt =
+      queued.trigger.kind !== "cron" ? now : queued.notBefore === undefined ? dueAt : Date.parse(queued.notBefore);
     const verdict = admitQueued(definition?.batch ?? null, startsAt, now);
     if (definition === null || verdict.kind === "abort") {
-      const [reason, message] = verdict.kind === "abort" ? [verdict.reason, verdict.message] : (["disabled", ""] as const);
+      const [reason, message] =
+        verdict.kind === "abort" ? [verdict.reason, verdict.message] : (["disabled", ""] as const);
       void refuse(queued, reason, message);
       return;
     }
     const { revision, commit, batch } = definition;
-    const execution = { ...transition(queued, { kind: "start", at: now, revision, commit, boot: runner.boot }), timeoutMs: batch.timeoutMs };
+    const execution = {
+      ...transition(queued, { kind: "start", at: now, revision, commit, boot: runner.boot }),
+      timeoutMs: batch.timeoutMs,
+    };
     // Recorded before the process exists: whatever happens now, this due time is never started again.
     const recorded = history.save(execution).then(() => runner.turn());
-    follow(execution, { recorded, launch: () => launch(execution, batch), timeoutMs: batch.timeoutMs, onUnrecorded: () => backOff(queued) });
+    follow(execution, {
+      recorded,
+      launch: () => launch(execution, batch),
+      timeoutMs: batch.timeoutMs,
+      onUnrecorded: () => backOff(queued),
+    });
   }
 
   function launch(execution: Execution, batch: Batch): Process {
@@ -300,10 +351,28 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const folder = (of: Execution) => paths.execution(of.batch, of.id);
     const previous = (execution.previous ?? []).flatMap((id) => history.find(id) ?? []);
     const logOf = (of: Execution, name: string) => (of.startedAt === null ? "/dev/null" : `${folder(of)}/${name}`); // one that was aborted has none
-    const outputs = previous.map((of) => ({ batch: of.batch, status: of.status, exitCode: of.exitCode, stdout: logOf(of, "stdout.log"), stderr: logOf(of, "stderr.log") }));
-    const ownEnv = batchEnvironment(execution, batch, { stateDir: paths.state(execution.batch), progress: `${folder(execution)}/progress` }, outputs);
+    const outputs = previous.map((of) => ({
+      batch: of.batch,
+      status: of.status,
+      exitCode: of.exitCode,
+      stdout: logOf(of, "stdout.log"),
+      stderr: logOf(of, "stderr.log"),
+    }));
+    const ownEnv = batchEnvironment(
+      execution,
+      batch,
+      { stateDir: paths.state(execution.batch), progress: `${folder(execution)}/progress` },
+      outputs,
+    );
     const stdin = batch.input === "previous" ? outputs.map((output) => output.stdout) : [];
-    return runner.start({ execution, cwd: paths.revision(execution.revision as Revision), baseEnv, ownEnv, envFiles: batch.envFiles, stdin });
+    return runner.start({
+      execution,
+      cwd: paths.revision(execution.revision as Revision),
+      baseEnv,
+      ownEnv,
+      envFiles: batch.envFiles,
+      stdin,
+    });
   }
 
   function follow(
@@ -313,7 +382,16 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const { recorded, launch, timeoutMs } = how;
     let unrecorded = false;
     void recorded?.catch(() => (unrecorded = true));
-    const attempt = createAttempt(execution, { clock, log, recorded, launch, timeoutMs, onSeen: history.show, trimLogs: () => deps.trimLogs(execution), readProgress: () => deps.readProgress(execution) });
+    const attempt = createAttempt(execution, {
+      clock,
+      log,
+      recorded,
+      launch,
+      timeoutMs,
+      onSeen: history.show,
+      trimLogs: () => deps.trimLogs(execution),
+      readProgress: () => deps.readProgress(execution),
+    });
     running.set(execution.id, attempt);
     // The next in line has its place as soon as the process is gone, while the end is being written.
     const giveUpPlace = () => {
@@ -321,17 +399,26 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       pump();
     };
     const finished = attempt.ended
-      .then((ended) => {
-        const recorded = finish(ended);
-        giveUpPlace();
-        return recorded;
-      }, (error: unknown) => {
-        if (unrecorded) how.onUnrecorded();
-        giveUpPlace();
-        // Whatever else went wrong, it may have been started: it stays on record as running, and is never started again.
-        if (!unrecorded) throw error;
-      })
-      .catch((error: unknown) => log.error("an execution could not be ended in order", { batch: execution.batch, id: execution.id, error: String(error) }))
+      .then(
+        (ended) => {
+          const recorded = finish(ended);
+          giveUpPlace();
+          return recorded;
+        },
+        (error: unknown) => {
+          if (unrecorded) how.onUnrecorded();
+          giveUpPlace();
+          // Whatever else went wrong, it may have been started: it stays on record as running, and is never started again.
+          if (!unrecorded) throw error;
+        },
+      )
+      .catch((error: unknown) =>
+        log.error("an execution could not be ended in order", {
+          batch: execution.batch,
+          id: execution.id,
+          error: String(error),
+        }),
+      )
       .finally(() => unfinished.delete(finished));
     unfinished.add(finished);
   }
@@ -352,7 +439,12 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       const { timeoutMs = batchOf(execution.batch)?.timeoutMs ?? null } = execution; // what it was started with, whatever the batch is by now
       const ranMs = Math.max(0, clock.now() - Date.parse(execution.startedAt ?? ""));
       const launch = () => runner.adopt(execution);
-      follow(execution, { recorded: null, launch, timeoutMs: timeoutMs === null ? null : timeoutMs - ranMs, onUnrecorded: () => undefined });
+      follow(execution, {
+        recorded: null,
+        launch,
+        timeoutMs: timeoutMs === null ? null : timeoutMs - ranMs,
+        onUnrecorded: () => undefined,
+      });
     }
     const queued = open.filter(({ status }) => status === "queued").sort((a, b) => (a.id < b.id ? -1 : 1));
     for (const execution of queued) {
@@ -370,7 +462,8 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     pump();
     // What an earlier agent did not get round to: the run goes on from there.
     for (const name of history.names()) {
-      for (const execution of history.document(name)?.executions ?? []) if (execution.followUpsDue === true) void followUps.carryOut(execution);
+      for (const execution of history.document(name)?.executions ?? [])
+        if (execution.followUpsDue === true) void followUps.carryOut(execution);
     }
   }
 

@@ -1,7 +1,16 @@
 // What comes after a final execution in its run: starts and refusals, carried out so that a crash at any point repeats and loses none.
 import { planFollowUps } from "../core/chain.ts";
 import type { Graph } from "../core/graph.ts";
-import type { AbortedReason, Batch, BatchName, EpochMs, Execution, ExecutionId, RunId, TriggerKind } from "../core/model.ts";
+import type {
+  AbortedReason,
+  Batch,
+  BatchName,
+  EpochMs,
+  Execution,
+  ExecutionId,
+  RunId,
+  TriggerKind,
+} from "../core/model.ts";
 import type { History } from "../ports.ts";
 
 export interface FollowUpDeps {
@@ -9,7 +18,11 @@ export interface FollowUpDeps {
   graph(): Graph;
   /** The batch as it is in force; null when there is none. */
   batchOf(name: BatchName): Batch | null;
-  fresh(name: BatchName, trigger: { kind: TriggerKind; dueAt: EpochMs; by: ExecutionId | null }, run?: RunId): Execution;
+  fresh(
+    name: BatchName,
+    trigger: { kind: TriggerKind; dueAt: EpochMs; by: ExecutionId | null },
+    run?: RunId,
+  ): Execution;
   /** Puts a permitted one on its way. */
   take(execution: Execution): void;
   /** Ends a refused one, with what follows it in turn. */
@@ -64,7 +77,13 @@ export function createFollowUps({ history, graph, batchOf, fresh, take, refuse }
   /** As it stands by now, unless it has ended and was let go meanwhile. The history itself tries again, and says so, when it cannot write. */
   async function save({ id }: Execution): Promise<boolean> {
     const current = history.find(id);
-    return current === undefined || (await history.save(current).then(() => true, () => false));
+    return (
+      current === undefined ||
+      (await history.save(current).then(
+        () => true,
+        () => false,
+      ))
+    );
   }
 
   return { isDue, carryOut };

@@ -67,7 +67,11 @@ export function createFollower(deps: {
   function tell(message: string | null): void {
     if (stopped || message === error) return;
     if (message === null) log.info("the repository is followed again", { repository: url });
-    else log.warn(`the repository cannot be followed, the last good commit stays in force: ${message}`, { repository: url, commit: remote.commit() });
+    else
+      log.warn(`the repository cannot be followed, the last good commit stays in force: ${message}`, {
+        repository: url,
+        commit: remote.commit(),
+      });
     error = message;
   }
 

@@ -48,10 +48,16 @@ export function createNotifier(deps: {
     if (document === undefined) return null;
     if (notify === null) {
       // Should it be asked for again, what failed before is no news, and what succeeds then no recovery.
-      if (final.status === "succeeded" && document.told !== undefined && document.told.failures > 0) history.tell(final.batch, { ...document.told, failures: 0, heard: true });
+      if (final.status === "succeeded" && document.told !== undefined && document.told.failures > 0)
+        history.tell(final.batch, { ...document.told, failures: 0, heard: true });
       return null;
     }
-    const before = document.told === undefined ? document.executions.findLast(({ run, status }) => run !== final.run && (status === "failed" || status === "succeeded")) : undefined;
+    const before =
+      document.told === undefined
+        ? document.executions.findLast(
+            ({ run, status }) => run !== final.run && (status === "failed" || status === "succeeded"),
+          )
+        : undefined;
     const { told, due } = decideNotice(notify, document.told, final, before, clock.now());
     if (told !== undefined && told !== document.told) history.tell(final.batch, told);
     return due;
@@ -111,8 +117,18 @@ export function createNotifier(deps: {
       stdout: await tail(execution, "stdout"),
       stderr: await tail(execution, "stderr"),
     };
-    const common = { batch: execution.batch, execution: execution.id, event: notifyDue.event, createdAt: new Date(clock.now()).toISOString() };
-    const mail = { kind: "mail", subject: mailSubject(notice), text: mailText(notice), html: mailHtml(notice) } as const;
+    const common = {
+      batch: execution.batch,
+      execution: execution.id,
+      event: notifyDue.event,
+      createdAt: new Date(clock.now()).toISOString(),
+    };
+    const mail = {
+      kind: "mail",
+      subject: mailSubject(notice),
+      text: mailText(notice),
+      html: mailHtml(notice),
+    } as const;
     const webhook = { kind: "webhook", body: webhookBody(notice) } as const;
     const drafts = [
       ...(deps.mails ? notify.mail : []).map((to) => ({ ...common, to, content: mail })),
@@ -126,7 +142,9 @@ export function createNotifier(deps: {
   async function tail({ batch, id }: Execution, stream: LogStream): Promise<string[]> {
     try {
       const size = (await deps.logs.stat(batch, id, stream))?.size ?? 0;
-      const bytes = await new Response(deps.logs.read(batch, id, stream, Math.max(0, size - tailBytes), size)).arrayBuffer();
+      const bytes = await new Response(
+        deps.logs.read(batch, id, stream, Math.max(0, size - tailBytes), size),
+      ).arrayBuffer();
       return plainTail(new Uint8Array(bytes), size, tailLines);
     } catch (error) {
       return [`(it cannot be read: ${errorText(error)})`];
@@ -134,7 +152,9 @@ export function createNotifier(deps: {
   }
 
   async function start(): Promise<void> {
-    const left = history.names().flatMap((name) => (history.document(name)?.executions ?? []).filter(({ notifyDue }) => notifyDue !== undefined));
+    const left = history
+      .names()
+      .flatMap((name) => (history.document(name)?.executions ?? []).filter(({ notifyDue }) => notifyDue !== undefined));
     const again = new Set(left.map(({ id }) => id));
     // Messages of ends that are still marked were not complete, and none of them has gone out: they are made anew.
     for (const message of await outbox.open()) {

@@ -3,8 +3,26 @@ import { batchNameOf } from "../core/archive.ts";
 import { parseBatch } from "../core/batch.ts";
 import type { Batch, BatchName, BatchStatus, Problem, Revision } from "../core/model.ts";
 import { stateOf, type Graph } from "../core/graph.ts";
-import { isSettled, planReconcile, settleTime, unsettledHint, type Action, type Desired, type InForce } from "../core/plan.ts";
-import type { BatchSource, Clock, History, Loaded, Logger, Revisions, Unchanged, WatchHealth, WorkTree } from "../ports.ts";
+import {
+  isSettled,
+  planReconcile,
+  settleTime,
+  unsettledHint,
+  type Action,
+  type Desired,
+  type InForce,
+} from "../core/plan.ts";
+import type {
+  BatchSource,
+  Clock,
+  History,
+  Loaded,
+  Logger,
+  Revisions,
+  Unchanged,
+  WatchHealth,
+  WorkTree,
+} from "../ports.ts";
 import { createChains } from "./chains.ts";
 
 const debounceMs = 100;
@@ -86,7 +104,14 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   /** Changes that a resync found before any event told of them; one that still has none by the next resync was missed. */
   const suspects = new Set<string>();
   const applying = new Set<Revision>();
-  const chains = createChains({ history, clock, entries, onStatus: deps.onStatus, onApplied: deps.onApplied, onProblem: tell });
+  const chains = createChains({
+    history,
+    clock,
+    entries,
+    onStatus: deps.onStatus,
+    onApplied: deps.onApplied,
+    onProblem: tell,
+  });
   /** HEAD at the last look over everything. */
   let lastHead: string | null = null;
 
@@ -185,7 +210,11 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     const present = new Set(listed);
     const known = new Set([...entries.keys(), ...history.names()].filter((name) => !isGone(name)));
     const told = [...hinted].filter((name) => present.has(name) || known.has(name));
-    const names = new Set(all ? [...present, ...known] : [...told, ...listed.filter((name) => !entries.has(name)), ...[...known].filter((name) => !present.has(name))]);
+    const names = new Set(
+      all
+        ? [...present, ...known]
+        : [...told, ...listed.filter((name) => !entries.has(name)), ...[...known].filter((name) => !present.has(name))],
+    );
 
     const desired: Desired[] = [];
     for (const name of names) {
@@ -210,14 +239,22 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     const others = actions.filter(({ kind }) => kind !== "remove");
     await Promise.all([
       eachLimited(others.filter(atHand), parallelWrites, carryOut),
-      eachLimited(others.filter((action) => !atHand(action)), parallelLoads, carryOut),
+      eachLimited(
+        others.filter((action) => !atHand(action)),
+        parallelLoads,
+        carryOut,
+      ),
     ]);
     // In one breath: nothing is told as removed and still scheduled.
     const written = removals.map(carryOut);
     chains.connect();
     await Promise.all(written);
     if (!all) return;
-    if (lastVerifiedAt === null) log.info("folder read", { entries: present.size, problems: [...entries.values()].filter((entry) => entry.problems.length > 0).length });
+    if (lastVerifiedAt === null)
+      log.info("folder read", {
+        entries: present.size,
+        problems: [...entries.values()].filter((entry) => entry.problems.length > 0).length,
+      });
     lastVerifiedAt = new Date(clock.now()).toISOString();
   }
 
@@ -263,7 +300,10 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       return { name, kind: "unreadable", problem: loaded.problem };
     }
     const now = clock.now();
-    const look = loaded.kind === "absent" ? { digest: "absent", changedAt: now } : { digest: loaded.folder.digest, changedAt: loaded.changedAt };
+    const look =
+      loaded.kind === "absent"
+        ? { digest: "absent", changedAt: now }
+        : { digest: loaded.folder.digest, changedAt: loaded.changedAt };
     const signature = loaded.kind === "found" ? (loaded.signature ?? null) : null;
     if (known?.judged === look.digest) {
       known.waiting = null;
@@ -304,7 +344,16 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   function open(name: string): Entry {
     const document = history.document(name);
     const commit = document?.commit ?? null;
-    const entry: Entry = { name, batch: null, revision: null, commit, problems: [], judged: null, signature: null, waiting: null };
+    const entry: Entry = {
+      name,
+      batch: null,
+      revision: null,
+      commit,
+      problems: [],
+      judged: null,
+      signature: null,
+      waiting: null,
+    };
     entries.set(name, entry);
     return entry;
   }
@@ -337,7 +386,18 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
         if (entry === undefined) return [];
         const document = history.document(name);
         const gone = document === undefined ? false : document.removedAt !== null;
-        return [[name, { batch: entry.batch, revision: entry.revision, problems: entry.problems, schedule: document?.schedule ?? null, gone }]];
+        return [
+          [
+            name,
+            {
+              batch: entry.batch,
+              revision: entry.revision,
+              problems: entry.problems,
+              schedule: document?.schedule ?? null,
+              gone,
+            },
+          ],
+        ];
       }),
     );
   }
@@ -358,13 +418,18 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
           const { batch, folder, schedule } = action;
           const document = history.document(batch.name);
           const record = { removedAt: null, revision: folder.digest, schedule };
-          const recorded = document !== undefined && Object.entries(record).every(([key, value]) => document[key as keyof typeof record] === value);
+          const recorded =
+            document !== undefined &&
+            Object.entries(record).every(([key, value]) => document[key as keyof typeof record] === value);
           // A commit alone is no reason to write: one commit would write every document there is.
           if (!recorded) await history.amend(batch.name, { ...record, commit: head }, now);
           const first = entry.batch === null;
           Object.assign(entry, { batch, revision: folder.digest, commit: head, problems: [] });
           // At start one line for all is enough.
-          log[lastVerifiedAt === null ? "debug" : "info"](first ? "batch in force" : "batch changed", { batch: batch.name, revision: folder.digest });
+          log[lastVerifiedAt === null ? "debug" : "info"](first ? "batch in force" : "batch changed", {
+            batch: batch.name,
+            revision: folder.digest,
+          });
           chains.touch(batch.name);
           break;
         }
@@ -380,7 +445,8 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
           chains.touch(action.name);
           log.info("batch removed", { batch: action.name });
           const document = history.document(action.name);
-          if (document !== undefined && document.removedAt === null) await history.amend(document.name, { removedAt: new Date(now).toISOString(), schedule: null }, now);
+          if (document !== undefined && document.removedAt === null)
+            await history.amend(document.name, { removedAt: new Date(now).toISOString(), schedule: null }, now);
           break;
         }
         default: {
@@ -394,7 +460,18 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       const message = error instanceof Error ? error.message : String(error);
       if (action.kind === "apply" && entry.problems[0]?.message !== message) {
         const hint = "what was in force stays in force; the agent tries again every second";
-        entry.problems = [{ batch: action.folder.entry, file: action.folder.location, line: null, column: null, path: null, code: "not-stored", message, hint }];
+        entry.problems = [
+          {
+            batch: action.folder.entry,
+            file: action.folder.location,
+            line: null,
+            column: null,
+            path: null,
+            code: "not-stored",
+            message,
+            hint,
+          },
+        ];
         deps.onStatus(action.name);
         log.error("cannot apply", { batch: action.name, error: message });
       }
@@ -414,13 +491,29 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     const document = history.document(name);
     if (entry === undefined || (entry.batch === null && entry.problems.length === 0)) {
       if (document === undefined || document.removedAt === null) return undefined;
-      return { name, state: "removed", batch: null, revision: document.revision, commit: document.commit, problems: [], blockedBy: [] };
+      return {
+        name,
+        state: "removed",
+        batch: null,
+        revision: document.revision,
+        commit: document.commit,
+        problems: [],
+        blockedBy: [],
+      };
     }
     const { batch, revision, commit } = entry;
     const graph = chains.graph();
     const chainProblems = graph.problems.get(name) ?? [];
     const problems = [...entry.problems, ...chainProblems];
-    return { name, state: stateOf(batch, chainProblems), batch, revision, commit, problems, blockedBy: graph.blockedBy.get(name) ?? [] };
+    return {
+      name,
+      state: stateOf(batch, chainProblems),
+      batch,
+      revision,
+      commit,
+      problems,
+      blockedBy: graph.blockedBy.get(name) ?? [],
+    };
   }
 
   async function stop(): Promise<void> {
@@ -444,7 +537,16 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
 }
 
 function unsettled(name: string): Problem {
-  return { batch: name, file: null, line: null, column: null, path: null, code: "unsettled", message: "its files keep changing", hint: unsettledHint };
+  return {
+    batch: name,
+    file: null,
+    line: null,
+    column: null,
+    path: null,
+    code: "unsettled",
+    message: "its files keep changing",
+    hint: unsettledHint,
+  };
 }
 
 async function eachLimited<T>(items: readonly T[], limit: number, work: (item: T) => Promise<void>): Promise<void> {

@@ -30,7 +30,10 @@ interface Slot {
 }
 
 /** `onDue` gets each decision that has something to start or to tell; it must record it before it comes back next time. */
-export function createScheduler(deps: { clock: Clock; onDue: (batch: Batch, decision: DueDecision) => void }): Scheduler {
+export function createScheduler(deps: {
+  clock: Clock;
+  onDue: (batch: Batch, decision: DueDecision) => void;
+}): Scheduler {
   const { clock, onDue } = deps;
   const slots = new Map<string, Slot>();
   const heap = createHeap<{ at: EpochMs; slot: Slot }>((a, b) => a.at - b.at);
@@ -43,7 +46,11 @@ export function createScheduler(deps: { clock: Clock; onDue: (batch: Batch, deci
     if (schedule === null) return remove(batch.name);
     const coveredUntil = trustedMark(mark, clock.now());
     const known = slots.get(batch.name);
-    if (known?.batch.schedule?.key === schedule.key && known.batch.schedule.jitterMs === schedule.jitterMs && known.coveredUntil === coveredUntil) {
+    if (
+      known?.batch.schedule?.key === schedule.key &&
+      known.batch.schedule.jitterMs === schedule.jitterMs &&
+      known.coveredUntil === coveredUntil
+    ) {
       known.batch = batch; // the same schedule: its place in the heap stands
       return;
     }
@@ -102,7 +109,8 @@ export function createScheduler(deps: { clock: Clock; onDue: (batch: Batch, deci
 
   /** What counted on a time that is no longer near counts anew. */
   function clockWentBack(): void {
-    for (const slot of slots.values()) if (trustedMark(slot.coveredUntil, clock.now()) !== slot.coveredUntil) set(slot.batch, slot.coveredUntil);
+    for (const slot of slots.values())
+      if (trustedMark(slot.coveredUntil, clock.now()) !== slot.coveredUntil) set(slot.batch, slot.coveredUntil);
   }
 
   return {
@@ -110,7 +118,9 @@ export function createScheduler(deps: { clock: Clock; onDue: (batch: Batch, deci
     remove,
     next(name, count) {
       const slot = slots.get(name);
-      return slot?.batch.schedule == null ? [] : comingStarts(slot.batch.schedule, slot.coveredUntil, count, clock.now());
+      return slot?.batch.schedule == null
+        ? []
+        : comingStarts(slot.batch.schedule, slot.coveredUntil, count, clock.now());
     },
     first(name) {
       const slot = slots.get(name);

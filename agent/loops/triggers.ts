@@ -8,7 +8,12 @@ export interface TriggerLoop {
   stop(): Promise<void>;
 }
 
-export function createTriggerLoop(deps: { clock: Clock; log: Logger; box: TriggerBox; manual(batch: string): Promise<TriggerAnswer> }): TriggerLoop {
+export function createTriggerLoop(deps: {
+  clock: Clock;
+  log: Logger;
+  box: TriggerBox;
+  manual(batch: string): Promise<TriggerAnswer>;
+}): TriggerLoop {
   const { clock, log, box } = deps;
   let cancel: () => void = () => undefined;
   let current: Promise<void> = Promise.resolve();

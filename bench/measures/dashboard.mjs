@@ -8,10 +8,18 @@ import { makeBatches, remove, startAgent, temporaryFolder } from "../world.mjs";
 export async function measure({ rounds }) {
   const home = temporaryFolder();
   const [batches, data] = [join(home, "batches.d"), join(home, "data")];
-  makeBatches(batches, 1_000, () => 'cron: "@yearly"\ntags: [nightly, billing]\ndescription: Does what it has always done.\n', () => "true\n");
+  makeBatches(
+    batches,
+    1_000,
+    () => 'cron: "@yearly"\ntags: [nightly, billing]\ndescription: Does what it has always done.\n',
+    () => "true\n",
+  );
   writePast(data, 1_000, 100);
   const agent = await startAgent(batches, data);
-  const browser = await chromium.launch({ executablePath: "/usr/bin/chromium", args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"] });
+  const browser = await chromium.launch({
+    executablePath: "/usr/bin/chromium",
+    args: ["--no-sandbox", "--disable-gpu", "--disable-quic", "--disable-background-networking"],
+  });
   const rows = [];
   for (const path of ["/", "/?q=b0099", "/timeline", "/batches/b00000"]) {
     /** @type {number[]} */ const server = [];
@@ -27,7 +35,13 @@ export async function measure({ rounds }) {
       ours.push(performance.now() - at);
       await page.close();
     }
-    rows.push({ what: `${path} in the browser`, unit: "ms", ours, goal: "< 1,000 ms", met: (/** @type {number} */ ms) => ms < 1_000 });
+    rows.push({
+      what: `${path} in the browser`,
+      unit: "ms",
+      ours,
+      goal: "< 1,000 ms",
+      met: (/** @type {number} */ ms) => ms < 1_000,
+    });
     rows.push({ what: `${path} from the agent`, unit: "ms", ours: server });
   }
   await browser.close();

@@ -11,7 +11,12 @@ const mib = 1024;
 export async function measure({ rounds }) {
   const home = temporaryFolder();
   const [batches, data] = [join(home, "batches.d"), join(home, "data")];
-  makeBatches(batches, 1, () => 'cron: "@yearly"\n', () => gibibyte);
+  makeBatches(
+    batches,
+    1,
+    () => 'cron: "@yearly"\n',
+    () => gibibyte,
+  );
   const agent = await startAgent(batches, data, ["--log-limit", "2GiB"]);
   const id = await agent.trigger("b00000");
   await until(async () => (await agent.json(`/api/executions/${id}`)).status === "succeeded", { everyMs: 500 });
@@ -20,15 +25,26 @@ export async function measure({ rounds }) {
   chmodSync(home, 0o755);
   const port = await freePort();
   const settings = join(home, "nginx.conf");
-  writeFileSync(settings, `daemon off; worker_processes 1; pid ${home}/pid; error_log stderr; user root; events {}
-http { access_log off; sendfile on; tcp_nopush on; server { listen 127.0.0.1:${port}; location / { root ${folder}; } } }`);
+  writeFileSync(
+    settings,
+    `daemon off; worker_processes 1; pid ${home}/pid; error_log stderr; user root; events {}
+http { access_log off; sendfile on; tcp_nopush on; server { listen 127.0.0.1:${port}; location / { root ${folder}; } } }`,
+  );
   const nginx = launch("nginx", ["-c", settings, "-p", home], { stdio: "ignore" });
   const theirs = `http://127.0.0.1:${port}/stdout.log`;
-  await until(() => fetch(theirs, { method: "HEAD" }).then(() => true, () => false));
+  await until(() =>
+    fetch(theirs, { method: "HEAD" }).then(
+      () => true,
+      () => false,
+    ),
+  );
   const url = `${agent.url}/api/executions/${id}/stdout`;
 
   const rows = [];
-  for (const [what, size, args] of /** @type {const} */ ([["whole", mib, []], ["by Range, 512 MiB", mib / 2, ["-r", `${2 ** 28}-${2 ** 28 + 2 ** 29 - 1}`]]])) {
+  for (const [what, size, args] of /** @type {const} */ ([
+    ["whole", mib, []],
+    ["by Range, 512 MiB", mib / 2, ["-r", `${2 ** 28}-${2 ** 28 + 2 ** 29 - 1}`]],
+  ])) {
     /** @type {number[]} */ const ours = [];
     /** @type {number[]} */ const plain = [];
     /** @type {number[]} */ const growth = [];
@@ -42,8 +58,22 @@ http { access_log off; sendfile on; tcp_nopush on; server { listen 127.0.0.1:${p
       plain.push(size / (await timed("curl", ["-sf", "-o", "/dev/null", ...args, theirs])));
       await sleep(200);
     }
-    rows.push({ what: `log of 1 GiB, ${what}`, unit: "MiB/s", ours, plain, alternative: "nginx", goal: "≥ 0.7", met: (/** @type {number} */ _, /** @type {number} */ ratio) => ratio >= 0.7 });
-    rows.push({ what: `resident growth, ${what}, most of all rounds`, unit: "MiB", ours: [Math.max(...growth)], goal: "< 30 MiB", met: (/** @type {number} */ grown) => grown < 30 });
+    rows.push({
+      what: `log of 1 GiB, ${what}`,
+      unit: "MiB/s",
+      ours,
+      plain,
+      alternative: "nginx",
+      goal: "≥ 0.7",
+      met: (/** @type {number} */ _, /** @type {number} */ ratio) => ratio >= 0.7,
+    });
+    rows.push({
+      what: `resident growth, ${what}, most of all rounds`,
+      unit: "MiB",
+      ours: [Math.max(...growth)],
+      goal: "< 30 MiB",
+      met: (/** @type {number} */ grown) => grown < 30,
+    });
   }
   nginx.kill();
   await agent.stop();

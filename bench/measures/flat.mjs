@@ -34,14 +34,26 @@ export async function measure({ rounds, full }) {
     what: `CPU of one start after ${mark} executions`,
     unit: "ms",
     ours: costs[i] ?? [],
-    ...(i === 0 ? {} : { plain: first, alternative: "after 100", goal: "≤ 1.1", met: (/** @type {number} */ _, /** @type {number} */ ratio) => ratio <= 1.1 }),
+    ...(i === 0
+      ? {}
+      : {
+          plain: first,
+          alternative: "after 100",
+          goal: "≤ 1.1",
+          met: (/** @type {number} */ _, /** @type {number} */ ratio) => ratio <= 1.1,
+        }),
   }));
 }
 
 /** CPU ms a start over a window after each mark. @param {string} home @param {readonly number[]} marks */
 async function runMany(home, marks) {
   const root = join(home, "batches.d");
-  makeBatches(root, 10, () => 'cron: "@yearly"\nconcurrency: allow\n', () => "true\n");
+  makeBatches(
+    root,
+    10,
+    () => 'cron: "@yearly"\nconcurrency: allow\n',
+    () => "true\n",
+  );
   const quiet = () => undefined;
   const log = { debug: quiet, info: quiet, warn: console.warn, error: console.error };
   const source = createSource(root);
@@ -49,11 +61,16 @@ async function runMany(home, marks) {
   for (const name of await source.list()) {
     const loaded = await source.load(name);
     if (loaded.kind !== "found") throw new Error("not there");
-    definitions.set(name, { batch: parseBatch(loaded.folder, { timeZone: "UTC" }).batch, revision: loaded.folder.digest, commit: null });
+    definitions.set(name, {
+      batch: parseBatch(loaded.folder, { timeZone: "UTC" }).batch,
+      revision: loaded.folder.digest,
+      commit: null,
+    });
   }
   const history = await openHistory(home, { clock: systemClock, log });
   for (const name of definitions.keys()) await history.amend(name, {}, Date.now());
-  const folder = (/** @type {string} */ name, /** @type {string} */ id) => join(home, "batches", name, "executions", id);
+  const folder = (/** @type {string} */ name, /** @type {string} */ id) =>
+    join(home, "batches", name, "executions", id);
   const over = { kind: /** @type {const} */ ("exit"), exitCode: 0, finishedAt: 0, stdoutBytes: 0, stderrBytes: 0 };
   const executor = createExecutor({
     clock: systemClock,
@@ -63,7 +80,11 @@ async function runMany(home, marks) {
     maxParallel: 8,
     definition: (/** @type {string} */ name) => definitions.get(name) ?? null,
     graph: () => emptyGraph,
-    paths: { revision: createRevisions(home, root, createSource).path, state: (/** @type {string} */ name) => join(home, name), execution: folder },
+    paths: {
+      revision: createRevisions(home, root, createSource).path,
+      state: (/** @type {string} */ name) => join(home, name),
+      execution: folder,
+    },
     trimLogs: () => Promise.resolve({ stdoutBytes: 0, stderrBytes: 0, cut: false }),
     readProgress: () => Promise.resolve(null),
     baseEnv: {},
@@ -72,9 +93,23 @@ async function runMany(home, marks) {
       turn: () => Promise.resolve(),
       start(/** @type {any} */ { execution }) {
         mkdirSync(folder(execution.batch, execution.id), { recursive: true });
-        return { pid: 1, ended: Promise.resolve({ ...over, finishedAt: Date.now() }), signal: quiet, sayWhy: quiet, saidWhy: null, lingers: () => false };
+        return {
+          pid: 1,
+          ended: Promise.resolve({ ...over, finishedAt: Date.now() }),
+          signal: quiet,
+          sayWhy: quiet,
+          saidWhy: null,
+          lingers: () => false,
+        };
       },
-      adopt: () => ({ pid: null, ended: Promise.resolve({ ...over, finishedAt: Date.now() }), signal: quiet, sayWhy: quiet, saidWhy: null, lingers: () => false }),
+      adopt: () => ({
+        pid: null,
+        ended: Promise.resolve({ ...over, finishedAt: Date.now() }),
+        signal: quiet,
+        sayWhy: quiet,
+        saidWhy: null,
+        lingers: () => false,
+      }),
     },
   });
   const names = [...definitions.keys()];

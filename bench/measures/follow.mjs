@@ -13,7 +13,12 @@ const script = `sleep 1\nfor ((i = 0; i < ${lines}; i++)); do echo "\${EPOCHREAL
 export async function measure({ rounds }) {
   const home = temporaryFolder();
   const [batches, data] = [join(home, "batches.d"), join(home, "data")];
-  makeBatches(batches, 1, () => 'cron: "@yearly"\n', () => script);
+  makeBatches(
+    batches,
+    1,
+    () => 'cron: "@yearly"\n',
+    () => script,
+  );
   const agent = await startAgent(batches, data);
   /** @type {number[][]} */ const ours = [];
   /** @type {number[][]} */ const plain = [];
@@ -25,7 +30,12 @@ export async function measure({ rounds }) {
   }
   await agent.stop();
   remove(home);
-  const row = (/** @type {number} */ share) => ({ unit: "ms", ours: ours.map((round) => quantile(round, share)), plain: plain.map((round) => quantile(round, share)), alternative: "tail -f" });
+  const row = (/** @type {number} */ share) => ({
+    unit: "ms",
+    ours: ours.map((round) => quantile(round, share)),
+    plain: plain.map((round) => quantile(round, share)),
+    alternative: "tail -f",
+  });
   return [
     { what: "a line's way to who follows it, median", ...row(0.5), goal: "≤ 200 ms", met: (ms) => ms <= 200 },
     { what: "a line's way to who follows it, p99", ...row(0.99) },

@@ -13,13 +13,23 @@ export async function measure({ rounds }) {
   /** @type {number[]} */ const answers = [];
   for (let round = 0; round < rounds; round++) {
     /** @type {number[]} */ const tookMs = [];
-    const { late } = await dueByAgent(count, parallel, (url) => askingAllTheTime(`${url}/api/executions?limit=10`, tookMs));
+    const { late } = await dueByAgent(count, parallel, (url) =>
+      askingAllTheTime(`${url}/api/executions?limit=10`, tookMs),
+    );
     ours.push(median(late));
     answers.push(quantile(tookMs, 0.99));
     plain.push(median((await dueByXargs(count, parallel)).late));
   }
   return [
-    { what: `lateness of ${count} starts due at once, median`, unit: "ms", ours, plain, alternative: `xargs -P ${parallel}`, goal: "≤ 1.2", met: (_, ratio) => ratio <= 1.2 },
+    {
+      what: `lateness of ${count} starts due at once, median`,
+      unit: "ms",
+      ours,
+      plain,
+      alternative: `xargs -P ${parallel}`,
+      goal: "≤ 1.2",
+      met: (_, ratio) => ratio <= 1.2,
+    },
     { what: "API answers meanwhile, p99", unit: "ms", ours: answers, goal: "≤ 100 ms", met: (p99) => p99 <= 100 },
   ];
 }

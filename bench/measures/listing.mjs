@@ -13,14 +13,25 @@ serve({ fetch: app.fetch, port: 0, hostname: "127.0.0.1" }, ({ port }) => consol
 
 /** @type {import("../main.mjs").Measure} */
 export async function measure({ rounds }) {
-  const bare = launch(process.execPath, ["--input-type=module", "-e", trivial], { stdio: ["ignore", "pipe", "inherit"], cwd: import.meta.dirname });
+  const bare = launch(process.execPath, ["--input-type=module", "-e", trivial], {
+    stdio: ["ignore", "pipe", "inherit"],
+    cwd: import.meta.dirname,
+  });
   const [port] = await once(/** @type {import("node:stream").Readable} */ (bare.stdout), "data");
   const plainUrl = `http://127.0.0.1:${String(port).trim()}/`;
   const rows = [];
-  for (const [batchCount, each] of /** @type {const} */ ([[10, 10], [100, 1_000]])) {
+  for (const [batchCount, each] of /** @type {const} */ ([
+    [10, 10],
+    [100, 1_000],
+  ])) {
     const home = temporaryFolder();
     const [batches, data] = [join(home, "batches.d"), join(home, "data")];
-    makeBatches(batches, batchCount, () => `cron: "@yearly"\nkeep: {executions: ${each}}\n`, () => "true\n");
+    makeBatches(
+      batches,
+      batchCount,
+      () => `cron: "@yearly"\nkeep: {executions: ${each}}\n`,
+      () => "true\n",
+    );
     writePast(data, batchCount, each);
     const agent = await startAgent(batches, data);
     const { id } = (await agent.json("/api/executions?limit=1")).items[0];
@@ -38,7 +49,15 @@ export async function measure({ rounds }) {
         ours.push(await perSecond(agent.url + path));
         plain.push(await perSecond(plainUrl));
       }
-      rows.push({ what: `${what}, ${batchCount * each} kept`, unit: "/s", ours, plain, alternative: "trivial route", goal: "≥ 0.5", met: (/** @type {number} */ _, /** @type {number} */ ratio) => ratio >= 0.5 });
+      rows.push({
+        what: `${what}, ${batchCount * each} kept`,
+        unit: "/s",
+        ours,
+        plain,
+        alternative: "trivial route",
+        goal: "≥ 0.5",
+        met: (/** @type {number} */ _, /** @type {number} */ ratio) => ratio >= 0.5,
+      });
     }
     await agent.stop();
     remove(home);

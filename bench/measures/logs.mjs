@@ -10,7 +10,12 @@ export const gibibyte = `yes "${"x".repeat(99)}" | head -c ${bytes}\n`;
 export async function measure({ rounds }) {
   const home = temporaryFolder();
   const [batches, data] = [join(home, "batches.d"), join(home, "data")];
-  makeBatches(batches, 1, () => 'cron: "@yearly"\nkeep: {executions: 1}\n', () => gibibyte);
+  makeBatches(
+    batches,
+    1,
+    () => 'cron: "@yearly"\nkeep: {executions: 1}\n',
+    () => gibibyte,
+  );
   const agent = await startAgent(batches, data, ["--log-limit", "2GiB"]);
   const exit = (/** @type {string} */ id) => join(data, "batches/b00000/executions", id, "exit");
   const mibPerSecond = (/** @type {number} */ seconds) => bytes / 2 ** 20 / seconds;
@@ -27,7 +32,8 @@ export async function measure({ rounds }) {
       const it = await agent.json(`/api/executions/${id}`);
       return it.finishedAt === null ? null : it;
     });
-    if (execution.status !== "succeeded" || execution.stdoutBytes !== bytes) throw new Error(`not a good round: ${JSON.stringify(execution)}`);
+    if (execution.status !== "succeeded" || execution.stdoutBytes !== bytes)
+      throw new Error(`not a good round: ${JSON.stringify(execution)}`);
     ours.push(mibPerSecond(execution.durationMs / 1000));
     const out = join(home, "out");
     plain.push(mibPerSecond(await timed("bash", ["-c", `bash "${batches}/b00000/script.sh" >"${out}"`])));
@@ -37,7 +43,15 @@ export async function measure({ rounds }) {
   await agent.stop();
   remove(home);
   return [
-    { what: "log capture, 1 GiB", unit: "MiB/s", ours, plain, alternative: "bash script.sh > file", goal: "≥ 0.97", met: (_, ratio) => ratio >= 0.97 },
+    {
+      what: "log capture, 1 GiB",
+      unit: "MiB/s",
+      ours,
+      plain,
+      alternative: "bash script.sh > file",
+      goal: "≥ 0.97",
+      met: (_, ratio) => ratio >= 0.97,
+    },
     { what: "the agent's CPU meanwhile", unit: "s", ours: cpu, goal: "< 0.05 s", met: (seconds) => seconds < 0.05 },
   ];
 }

@@ -8,7 +8,12 @@ export async function measure({ full }) {
   const minutes = full ? 10 : 3;
   const home = temporaryFolder();
   const [batches, data] = [join(home, "batches.d"), join(home, "data")];
-  makeBatches(batches, count, () => 'cron: "* * * * *"\n', () => "true\n");
+  makeBatches(
+    batches,
+    count,
+    () => 'cron: "* * * * *"\n',
+    () => "true\n",
+  );
   const agent = await startAgent(batches, data);
   const minuteOf = (/** @type {number} */ at) => Math.floor(at / 60_000);
   // Whole minutes from the next one on; the last one's starts get a minute too.
@@ -44,8 +49,24 @@ export async function measure({ full }) {
     { what: what("run twice"), unit: "", ours: [doubled], goal: "0", met: (twice) => twice === 0 },
     { what: what("neither run nor told why"), unit: "", ours: [due - seen.size], goal: "0", met: (lost) => lost === 0 },
     { what: what("open at a minute's end, most"), unit: "", ours: [backlog] },
-    { what: what("resident, last beside first minute"), unit: "MiB", ours: rss.slice(-1), plain: rss.slice(0, 1), alternative: "first", goal: "flat", met: (_, ratio) => ratio <= 1.15 },
-    { what: what("descriptors, last beside first"), unit: "", ours: fds.slice(-1), plain: fds.slice(0, 1), alternative: "first", goal: "flat", met: (_, ratio) => ratio <= 1.15 },
+    {
+      what: what("resident, last beside first minute"),
+      unit: "MiB",
+      ours: rss.slice(-1),
+      plain: rss.slice(0, 1),
+      alternative: "first",
+      goal: "flat",
+      met: (_, ratio) => ratio <= 1.15,
+    },
+    {
+      what: what("descriptors, last beside first"),
+      unit: "",
+      ours: fds.slice(-1),
+      plain: fds.slice(0, 1),
+      alternative: "first",
+      goal: "flat",
+      met: (_, ratio) => ratio <= 1.15,
+    },
     { what: what("the agent's CPU a start"), unit: "s", ours: [cpu] },
   ];
 }

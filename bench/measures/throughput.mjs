@@ -13,7 +13,15 @@ export async function measure({ rounds }) {
       ours?.push((await dueByAgent(count, parallel)).perSecond);
       plain?.push((await dueByXargs(count, parallel)).perSecond);
     }
-    rows.push({ what: `${count} no-ops, ${parallel} in parallel`, unit: "/s", ours: ours ?? [], plain: plain ?? [], alternative: `xargs -P ${parallel}`, goal: "≥ 0.8", met: (/** @type {number} */ _, /** @type {number} */ ratio) => ratio >= 0.8 });
+    rows.push({
+      what: `${count} no-ops, ${parallel} in parallel`,
+      unit: "/s",
+      ours: ours ?? [],
+      plain: plain ?? [],
+      alternative: `xargs -P ${parallel}`,
+      goal: "≥ 0.8",
+      met: (/** @type {number} */ _, /** @type {number} */ ratio) => ratio >= 0.8,
+    });
   }
   return rows;
 }

@@ -16,15 +16,29 @@ const rarely = "0 0 1 1 *";
 /** Starts a batch as the command does, and gives its execution once it is there. */
 async function trigger(agent: RunningAgent, place: { home: string; data: string }, name: string): Promise<Execution> {
   const before = new Set((await agent.executions(`?batch=${name}`)).map(({ id }) => id));
-  execFileSync(process.execPath, ["dist/main.js", "trigger", name, "--data", place.data], { cwd: `${import.meta.dirname}/../..` });
+  execFileSync(process.execPath, ["dist/main.js", "trigger", name, "--data", place.data], {
+    cwd: `${import.meta.dirname}/../..`,
+  });
   return eventually(async () => (await agent.executions(`?batch=${name}`)).find(({ id }) => !before.has(id)));
 }
 
 async function world() {
   const place = workplace();
-  place.put("steady", `description: Counts sheep\ntags: [night]\ncron: "${rarely}"\nenv: {TOKEN: hunter2}\n`, "echo one\n");
-  place.put("failing", `description: Sends invoices\ntags: [billing]\ncron: "${rarely}"\n`, 'echo "<script>alert(1)</script>"\nprintf "\\033[31mno such customer\\033[0m\\n" >&2\nexit 3\n');
-  place.put("slow", `cron: "${rarely}"\n`, 'for i in 1 2 3; do echo "line $i"; while [ ! -e "$BATCH_STATE_DIR/go$i" ]; do sleep 0.05; done; done\necho "the last line"\n');
+  place.put(
+    "steady",
+    `description: Counts sheep\ntags: [night]\ncron: "${rarely}"\nenv: {TOKEN: hunter2}\n`,
+    "echo one\n",
+  );
+  place.put(
+    "failing",
+    `description: Sends invoices\ntags: [billing]\ncron: "${rarely}"\n`,
+    'echo "<script>alert(1)</script>"\nprintf "\\033[31mno such customer\\033[0m\\n" >&2\nexit 3\n',
+  );
+  place.put(
+    "slow",
+    `cron: "${rarely}"\n`,
+    'for i in 1 2 3; do echo "line $i"; while [ ! -e "$BATCH_STATE_DIR/go$i" ]; do sleep 0.05; done; done\necho "the last line"\n',
+  );
   place.put("first", `cron: "${rarely}"\n`, "echo 1\n");
   place.put("second", "after: first\n", "echo 2\n");
   place.put("broken", 'cron: "61 * * * *"\nenv:\n  PASSWORD: hunter2\n', "echo\n");
@@ -78,19 +92,28 @@ test("a running execution: its lines arrive, it is paused and goes on, its end i
   const page = await openPage(`${agent.url}/executions/${execution.id}`);
   const log = page.locator("#log");
   await eventually(async () => (await log.textContent())?.includes("line 1"));
-  await eventually(async () => (await page.getByRole("button", { name: "Following" }).getAttribute("aria-pressed")) === "true");
+  await eventually(
+    async () => (await page.getByRole("button", { name: "Following" }).getAttribute("aria-pressed")) === "true",
+  );
   go(1);
   await eventually(async () => (await log.textContent())?.includes("line 2"));
   await page.getByRole("button", { name: "Following" }).click();
   go(2);
-  await eventually(async () => (await (await agent.get(`/api/executions/${execution.id}/stdout`)).text()).includes("line 3"));
+  await eventually(async () =>
+    (await (await agent.get(`/api/executions/${execution.id}/stdout`)).text()).includes("line 3"),
+  );
   expect(await log.textContent()).not.toContain("line 3");
   await page.getByRole("button", { name: "Follow" }).click();
   await eventually(async () => (await log.textContent())?.includes("line 3"));
   go(3);
   await eventually(async () => (await page.locator("#standing").textContent())?.includes("succeeded"));
   await eventually(async () => (await log.textContent())?.includes("the last line"));
-  expect((await log.locator(".chunk > div").allTextContents()).filter((line) => line !== "")).toEqual(["line 1", "line 2", "line 3", "the last line"]);
+  expect((await log.locator(".chunk > div").allTextContents()).filter((line) => line !== "")).toEqual([
+    "line 1",
+    "line 2",
+    "line 3",
+    "the last line",
+  ]);
   await eventually(async () => (await list.locator("#b-slow .status.succeeded").count()) === 1);
 
   await page.getByRole("searchbox").fill("LINE 2");
@@ -121,13 +144,17 @@ test("a large log opens at its tail, goes back by pieces, and the page holds onl
   const { id } = await trigger(agent, place, "large");
   await eventually(async () => (await agent.executions("?batch=large&status=succeeded")).length === 1);
   const page = await openPage(`${agent.url}/executions/${id}`);
-  await eventually(async () => (await page.locator("#log .chunk > div").last().textContent()) === "this is line number 2000000");
+  await eventually(
+    async () => (await page.locator("#log .chunk > div").last().textContent()) === "this is line number 2000000",
+  );
   for (let i = 0; i < 5; i++) {
     const before = await page.locator("#log .chunk > div").first().textContent();
     await page.locator(".earlier").click();
     await eventually(async () => (await page.locator("#log .chunk > div").first().textContent()) !== before);
   }
-  const numbers = (await page.locator("#log .chunk > div").allTextContents()).map((line) => Number(/\d+$/.exec(line)?.[0]));
+  const numbers = (await page.locator("#log .chunk > div").allTextContents()).map((line) =>
+    Number(/\d+$/.exec(line)?.[0]),
+  );
   expect(numbers.length).toBeGreaterThan(2_000);
   expect(numbers.length).toBeLessThanOrEqual(5_000);
   expect(numbers.every((number, index) => index === 0 || number === (numbers[index - 1] ?? 0) + 1)).toBe(true);
@@ -141,7 +168,15 @@ describe("every page", () => {
     await trigger(agent, place, "slow");
     await eventually(async () => (await agent.executions("?batch=second&status=succeeded")).length === 1);
     await eventually(async () => (await agent.executions("?batch=failing&status=failed")).length === 1);
-    const paths = ["/", "/batches/first", "/batches/broken", `/executions/${failed.id}`, `/runs/${first.run}`, "/timeline", "/problems"];
+    const paths = [
+      "/",
+      "/batches/first",
+      "/batches/broken",
+      `/executions/${failed.id}`,
+      `/runs/${first.run}`,
+      "/timeline",
+      "/problems",
+    ];
     for (const colorScheme of ["light", "dark"] as const) {
       for (const path of paths) {
         const page = await openPage(agent.url + path, { colorScheme, reducedMotion: "reduce" });

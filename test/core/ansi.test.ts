@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { expect, test } from "vitest";
 import { colourRules, plainPen, readLine } from "../../agent/core/ansi.ts";
 
-const read = (line: string) => readLine(line, plainPen).pieces.map(({ text, classes }) => (classes === "" ? text : [text, classes]));
+const read = (line: string) =>
+  readLine(line, plainPen).pieces.map(({ text, classes }) => (classes === "" ? text : [text, classes]));
 
 test.each<[string, ReturnType<typeof read>]>([
   ["plain", ["plain"]],
@@ -34,12 +35,26 @@ test("a colour lasts until it is taken back, over lines", () => {
 
 test("a long line is cut, and says so; one of a thousand colours has few pieces", () => {
   expect(read("x".repeat(1_000_000)).at(-1)).toEqual([" … 996000 more characters", "cut"]);
-  expect(readLine(Array.from({ length: 5_000 }, (_, i) => `\u001b[3${i % 8}mx`).join("").slice(0, 4_000), plainPen).pieces.length).toBeLessThanOrEqual(401);
+  expect(
+    readLine(
+      Array.from({ length: 5_000 }, (_, i) => `\u001b[3${i % 8}mx`)
+        .join("")
+        .slice(0, 4_000),
+      plainPen,
+    ).pieces.length,
+  ).toBeLessThanOrEqual(401);
 });
 
 test("whatever comes: no control character is left, and every class has a rule or is known", () => {
-  const known = new Set([...colourRules().matchAll(/\.([a-z]+\d+)\{/g)].map((match) => match[1] as string).concat("bold", "faint", "italic", "underline", "fg-back", "bg-fore", "cut"));
-  const chunk = fc.oneof(fc.string({ unit: "binary" }), fc.constantFrom("\u001b[", "\u001b]", "m", ";", "31", "38;5;", "48;2;1;2;3m", "\u001b[0m", "\r"));
+  const known = new Set(
+    [...colourRules().matchAll(/\.([a-z]+\d+)\{/g)]
+      .map((match) => match[1] as string)
+      .concat("bold", "faint", "italic", "underline", "fg-back", "bg-fore", "cut"),
+  );
+  const chunk = fc.oneof(
+    fc.string({ unit: "binary" }),
+    fc.constantFrom("\u001b[", "\u001b]", "m", ";", "31", "38;5;", "48;2;1;2;3m", "\u001b[0m", "\r"),
+  );
   fc.assert(
     fc.property(fc.array(chunk, { maxLength: 30 }), (chunks) => {
       for (const { text, classes } of readLine(chunks.join(""), plainPen).pieces) {

@@ -12,7 +12,9 @@ function judge(settings: string | Uint8Array | null, script?: string | Uint8Arra
 
 /** Problems in short: `line:column code path`. */
 function short(settings: string | Uint8Array | null, script?: string | Uint8Array | null) {
-  return judge(settings, script).problems.map(({ line, column, code, path }) => [line === null ? "-" : `${line}:${column}`, code, path].filter((part) => part !== null).join(" "));
+  return judge(settings, script).problems.map(({ line, column, code, path }) =>
+    [line === null ? "-" : `${line}:${column}`, code, path].filter((part) => part !== null).join(" "),
+  );
 }
 
 describe("valid batches", () => {
@@ -29,7 +31,18 @@ describe("valid batches", () => {
       notify: null,
       keep: { executions: 100, ageMs: null },
     });
-    expect(batch?.file).toEqual({ cron: "30 2 * * *", tags: [], enabled: true, independent: false, input: "none", concurrency: "forbid", startDeadline: "10m", jitter: "0s", env: {}, keep: { executions: 100 } });
+    expect(batch?.file).toEqual({
+      cron: "30 2 * * *",
+      tags: [],
+      enabled: true,
+      independent: false,
+      input: "none",
+      concurrency: "forbid",
+      startDeadline: "10m",
+      jitter: "0s",
+      env: {},
+      keep: { executions: 100 },
+    });
   });
 
   test("every key that works now", () => {
@@ -52,12 +65,19 @@ keep: { executions: 30, age: 90d }
       startDeadlineMs: 3_600_000,
       env: { REGION: "eu-west", PORT: "8080" },
       envFiles: ["/run/secrets/a.env"],
-      notify: { on: ["failure", "recovery"], mail: ["ops@example.org"], webhook: ["https://chat.example.org/hooks/1?key=2"] },
+      notify: {
+        on: ["failure", "recovery"],
+        mail: ["ops@example.org"],
+        webhook: ["https://chat.example.org/hooks/1?key=2"],
+      },
       keep: { executions: 30, ageMs: 7_776_000_000 },
     });
     expect(batch?.schedule?.jitterMs).toBeGreaterThan(0);
     expect(batch?.schedule?.jitterMs).toBeLessThan(300_000);
-    expect(patternPlaces.map(({ file, line, column }) => `${file}:${line}:${column}`)).toEqual(["batches.d/report/batch.yaml:4:8", "batches.d/report/batch.yaml:4:23"]);
+    expect(patternPlaces.map(({ file, line, column }) => `${file}:${line}:${column}`)).toEqual([
+      "batches.d/report/batch.yaml:4:8",
+      "batches.d/report/batch.yaml:4:23",
+    ]);
   });
 
   test.each([
@@ -67,7 +87,10 @@ keep: { executions: 30, age: 90d }
     ["document marks", "---\ncron: '@daily'\n...\n"],
     ["anchors within reason", "cron: &c '@daily'\nenv: { A: *c, B: *c }\n"],
     ["a pattern without quotes", "cron: 30 2 * * *\n"],
-    ["keys at their defaults whose other values are to come", `${due}independent: false\ninput: none\nconcurrency: forbid\nretry: { limit: 0 }\n`],
+    [
+      "keys at their defaults whose other values are to come",
+      `${due}independent: false\ninput: none\nconcurrency: forbid\nretry: { limit: 0 }\n`,
+    ],
     ["names of JavaScript's own", `${due}env: { constructor: a, __proto__: b, toString: c }\n`],
     ["what YAML 1.1 took for something else", `${due}env: { A: yes, B: 2026-01-01, C: 08:00 }\n`],
   ])("%s", (_, text) => {
@@ -98,7 +121,11 @@ describe("problems and their places", () => {
     ["an unknown key is told at the key", `${due}keep:\n  days: 3\n`, ["3:3 unknown-key keep.days"]],
     ["one pattern of several", "cron: ['@daily', '@nightly']\n", ["1:18 bad-cron cron[1]"]],
     ["a value through an alias is told at the alias", `${due}tags: [&t x]\nenvFile: *t\n`, ["3:10 schema envFile"]],
-    ["sorted by line", `zzz: 1\n${due}aaa: 1\nenabled: 1\n`, ["1:1 unknown-key zzz", "3:1 unknown-key aaa", "4:10 schema enabled"]],
+    [
+      "sorted by line",
+      `zzz: 1\n${due}aaa: 1\nenabled: 1\n`,
+      ["1:1 unknown-key zzz", "3:1 unknown-key aaa", "4:10 schema enabled"],
+    ],
     ["a guess at cron stands for no-start", "schedule: '@daily'\n", ["1:1 unknown-key schedule"]],
     ["a script that is not there and a setting", "enabled: 1\n", ["1:10 schema enabled"]],
     ["an unquoted star", "cron: * * * * *\n", ["1:7 yaml-syntax"]],
@@ -146,7 +173,19 @@ describe("problems and their places", () => {
   });
 
   test("values of env are not repeated", () => {
-    const lines = ["A: 4711", "A: *4711", "A: @4711", "A: !4711 x", "A: |4711", 'A: "4711" 4711', "A: { 4711: 4711 }", "A: [4711]", "A: 4711: 4711", 'A: "\\4711"', "A: %4711"];
+    const lines = [
+      "A: 4711",
+      "A: *4711",
+      "A: @4711",
+      "A: !4711 x",
+      "A: |4711",
+      'A: "4711" 4711',
+      "A: { 4711: 4711 }",
+      "A: [4711]",
+      "A: 4711: 4711",
+      'A: "\\4711"',
+      "A: %4711",
+    ];
     for (const line of lines) {
       const { problems } = judge(`${due}env:\n  ${line}\n`);
       expect(problems, line).not.toEqual([]);
@@ -160,7 +199,16 @@ describe("problems and their places", () => {
   });
 
   test("what reading found is passed on, and what it did not read is not called missing", () => {
-    const problem = { batch: "report", file: "batches.d/report/x", line: null, column: null, path: null, code: "special-file" as const, message: "x", hint: null };
+    const problem = {
+      batch: "report",
+      file: "batches.d/report/x",
+      line: null,
+      column: null,
+      path: null,
+      code: "special-file" as const,
+      message: "x",
+      hint: null,
+    };
     expect(parseBatch({ ...folderOf(null, null), problems: [problem] }, options).problems).toEqual([problem]);
   });
 
@@ -171,7 +219,6 @@ describe("problems and their places", () => {
   test.each(["a", "0", "a-b", "a--b", "a".repeat(63)])("the name %j is one", (name) => {
     expect(parseBatch(folderOf(due, "echo\n", name), options).problems).toEqual([]);
   });
-
 });
 
 test.each([
@@ -193,10 +240,23 @@ test.each([
 
 test("addresses that nobody can be reached at are told with their place, webhooks without what may be a secret", () => {
   const on = `${due}notify:\n  `;
-  expect(short(`${on}webhook: [https://a.example/x, "http://[half/secret"]\n`)).toEqual(["3:34 schema notify.webhook[1]"]);
+  expect(short(`${on}webhook: [https://a.example/x, "http://[half/secret"]\n`)).toEqual([
+    "3:34 schema notify.webhook[1]",
+  ]);
   expect(JSON.stringify(judge(`${on}webhook: ["http://[half/secret"]\n`).problems)).not.toContain("secret");
-  for (const bad of ["ops", '"@example.org"', "ops@", "a@b@c", '"a b@c"', '"a@b.c\\nBcc: x@y.z"', '"a@b.c\\0"', '"<a@b.c>"']) expect(short(`${on}mail: [${bad}]\n`), bad).toEqual(["3:10 schema notify.mail[0]"]);
-  for (const bad of ["file:///etc/passwd", "//a.example", '"https://a.example/\\nx"', "javascript:x"]) expect(short(`${on}webhook: [${bad}]\n`), bad).toEqual(["3:13 schema notify.webhook[0]"]);
+  for (const bad of [
+    "ops",
+    '"@example.org"',
+    "ops@",
+    "a@b@c",
+    '"a b@c"',
+    '"a@b.c\\nBcc: x@y.z"',
+    '"a@b.c\\0"',
+    '"<a@b.c>"',
+  ])
+    expect(short(`${on}mail: [${bad}]\n`), bad).toEqual(["3:10 schema notify.mail[0]"]);
+  for (const bad of ["file:///etc/passwd", "//a.example", '"https://a.example/\\nx"', "javascript:x"])
+    expect(short(`${on}webhook: [${bad}]\n`), bad).toEqual(["3:13 schema notify.webhook[0]"]);
   expect(judge(`${on}mail: [börse@exämple.org]\n`).batch?.notify?.mail).toEqual(["börse@exämple.org"]);
   expect(judge(`${due}notify: {on: [failure]}\n`).batch?.notify).toBeNull();
 });
@@ -206,13 +266,29 @@ describe("hostile input", () => {
     ["deep lists", "[".repeat(100_000)],
     ["deep maps", "a: {".repeat(20_000)],
     ["deep indentation", Array.from({ length: 600 }, (_, i) => `${" ".repeat(i)}a:`).join("\n")],
-    ["many keys", Array.from({ length: 40_000 }, (_, i) => `k${i}:`).join("\n").slice(0, 250_000)],
+    [
+      "many keys",
+      Array.from({ length: 40_000 }, (_, i) => `k${i}:`)
+        .join("\n")
+        .slice(0, 250_000),
+    ],
     ["many documents", "---\n".repeat(50_000)],
     ["many tabs", "\ta\n".repeat(50_000)],
     ["many stars", `cron: ${"* ".repeat(100_000)}`],
-    ["many entries of an enum", `${due}notify: { on: [${Array.from({ length: 40_000 }, (_, i) => i).join(",")}] }`.slice(0, 250_000)],
-    ["many anchors", Array.from({ length: 10_000 }, (_, i) => `k${i}: &a${i} x`).join("\n").slice(0, 250_000)],
-    ["JavaScript's own words", "timeZone: { toString: 1, valueOf: 2 }\nenv: { A: { toString: 1 } }\n__proto__: { cron: 1 }\nkeep: { constructor: 1 }\n"],
+    [
+      "many entries of an enum",
+      `${due}notify: { on: [${Array.from({ length: 40_000 }, (_, i) => i).join(",")}] }`.slice(0, 250_000),
+    ],
+    [
+      "many anchors",
+      Array.from({ length: 10_000 }, (_, i) => `k${i}: &a${i} x`)
+        .join("\n")
+        .slice(0, 250_000),
+    ],
+    [
+      "JavaScript's own words",
+      "timeZone: { toString: 1, valueOf: 2 }\nenv: { A: { toString: 1 } }\n__proto__: { cron: 1 }\nkeep: { constructor: 1 }\n",
+    ],
   ])("%s end in problems, soon", (_, text) => {
     const begun = performance.now();
     expect(judge(text).batch).toBeNull();
@@ -226,7 +302,43 @@ describe("hostile input", () => {
       "cron:\n  - '*/5 * * * *'\nretry:\n  limit: 3\n  delay: 10s\nenv: &e\n  A: |\n    text\n  B: *e\n",
       "after: [a, b]\nnotify:\n  on: [failure]\n  mail: [a@b.c]\nenvFile: /x\njitter: 5m\ntimeout: 30\n",
     ];
-    const pieces = ["\t", "\r\n", ": ", "- ", "*", "&a ", "*a", "!x ", "{", "}", "[", "]", '"', "'", "\\", "#", "|", ">", "%", "@", "\0", "\uFEFF", "\u2028", "---\n", "...\n", "<<", "null", "yes", "1e999", "  ", "é", "\ud800", "? ", "toString", "__proto__"];
+    const pieces = [
+      "\t",
+      "\r\n",
+      ": ",
+      "- ",
+      "*",
+      "&a ",
+      "*a",
+      "!x ",
+      "{",
+      "}",
+      "[",
+      "]",
+      '"',
+      "'",
+      "\\",
+      "#",
+      "|",
+      ">",
+      "%",
+      "@",
+      "\0",
+      "\uFEFF",
+      "\u2028",
+      "---\n",
+      "...\n",
+      "<<",
+      "null",
+      "yes",
+      "1e999",
+      "  ",
+      "é",
+      "\ud800",
+      "? ",
+      "toString",
+      "__proto__",
+    ];
     const pick = <T>(items: readonly T[]) => items[Math.floor(random() * items.length)] as T;
     for (let round = 0; round < 500; round++) {
       let text = pick(seeds);
@@ -235,7 +347,11 @@ describe("hostile input", () => {
         text = text.slice(0, at) + pick(pieces) + text.slice(at + Math.floor(random() * 4));
       }
       check(text);
-      check(Uint8Array.from({ length: Math.floor(random() * 300) }, () => Math.floor(random() * (round % 2 === 0 ? 256 : 127))));
+      check(
+        Uint8Array.from({ length: Math.floor(random() * 300) }, () =>
+          Math.floor(random() * (round % 2 === 0 ? 256 : 127)),
+        ),
+      );
     }
 
     function check(content: string | Uint8Array): void {
@@ -254,7 +370,8 @@ describe("hostile input", () => {
 
 describe("notes", () => {
   const now = Date.parse("2026-11-24T12:00:00Z");
-  const notes = (text: string) => notesOf(judge(text), now).map(({ line, column, message }) => `${line}:${column} ${message}`);
+  const notes = (text: string) =>
+    notesOf(judge(text), now).map(({ line, column, message }) => `${line}:${column} ${message}`);
 
   test("days that mean OR are told at their own pattern", () => {
     const found = notes('cron:\n  - "0 0 * * *"\n  - "0 0 13 * 5"\n');
@@ -290,5 +407,7 @@ function generator(seed: number): () => number {
 test("an old Latin-1 script is a batch like any other; a batch.yaml in Latin-1 is not", () => {
   const latin = Uint8Array.from([...'echo "caf'].map((c) => c.charCodeAt(0)).concat([0xe9, 0x22, 0x0a]));
   expect(parseBatch(folderOf('cron: "@daily"\n', latin), { timeZone: "UTC" }).problems).toEqual([]);
-  expect(parseBatch(folderOf(latin), { timeZone: "UTC" }).problems).toMatchObject([{ code: "not-text", line: 1, column: 10 }]);
+  expect(parseBatch(folderOf(latin), { timeZone: "UTC" }).problems).toMatchObject([
+    { code: "not-text", line: 1, column: 10 },
+  ]);
 });

@@ -6,8 +6,10 @@ import type { Batch, BatchName, Execution, ExecutionStatus, RunId } from "../../
 import { batch, execution, schedule, t0 } from "../helpers/make.ts";
 
 const run = "run" as RunId;
-const row = (name: string, status: ExecutionStatus, fields: Partial<Execution> & { at?: number } = {}) => execution({ batch: name as BatchName, status, run, ...fields });
-const make = (name: string, fields: Partial<Batch> = {}) => batch({ name: name as BatchName, schedule: null, ...fields });
+const row = (name: string, status: ExecutionStatus, fields: Partial<Execution> & { at?: number } = {}) =>
+  execution({ batch: name as BatchName, status, run, ...fields });
+const make = (name: string, fields: Partial<Batch> = {}) =>
+  batch({ name: name as BatchName, schedule: null, ...fields });
 
 describe("permission after one previous batch", () => {
   const rows: { status: ExecutionStatus; reason?: Execution["reason"]; independent: boolean; want: string }[] = [
@@ -22,30 +24,43 @@ describe("permission after one previous batch", () => {
       { status: "aborted" as const, reason, independent: true, want: "start" },
     ]),
   ];
-  test.each(rows)("$status/$reason, independent $independent → $want", ({ status, reason = null, independent, want }) => {
-    const batches = [batch({ name: "a" as BatchName }), make("b", { after: ["a"], independent })];
-    const finished = row("a", status, { reason });
-    const [plan] = plans(batches, finished, [finished]);
-    expect(plan?.batch).toBe("b");
-    expect(plan?.refused?.reason ?? "start").toBe(want);
-    expect(plan?.previous).toEqual([finished.id]);
-  });
+  test.each(rows)(
+    "$status/$reason, independent $independent → $want",
+    ({ status, reason = null, independent, want }) => {
+      const batches = [batch({ name: "a" as BatchName }), make("b", { after: ["a"], independent })];
+      const finished = row("a", status, { reason });
+      const [plan] = plans(batches, finished, [finished]);
+      expect(plan?.batch).toBe("b");
+      expect(plan?.refused?.reason ?? "start").toBe(want);
+      expect(plan?.previous).toEqual([finished.id]);
+    },
+  );
 });
 
 function plans(batches: Batch[], finished: Execution, all: Execution[]) {
   const known = new Map<string, Batch>(batches.map((one) => [one.name, one]));
   const graph = buildGraph(batches, new Set(known.keys()));
-  return planFollowUps(finished, all, graph, (name) => ((one) => (one?.enabled === true ? one : null))(known.get(name)));
+  return planFollowUps(finished, all, graph, (name) =>
+    ((one) => (one?.enabled === true ? one : null))(known.get(name)),
+  );
 }
 
 describe("planFollowUps", () => {
   const root = batch({ name: "a" as BatchName, onFailure: "alert" });
-  const fanIn = [root, make("b", { after: ["a"] }), make("c", { after: ["a"] }), make("d", { after: ["b", "c"] }), make("alert")];
+  const fanIn = [
+    root,
+    make("b", { after: ["a"] }),
+    make("c", { after: ["a"] }),
+    make("d", { after: ["b", "c"] }),
+    make("alert"),
+  ];
 
   test("a fan-in waits for the last, and is judged by all in the order of after", () => {
     const [a, b, c] = [row("a", "succeeded"), row("b", "failed"), row("c", "aborted")] as const;
     expect(plans(fanIn, b, [a, b, row("c", "running")])).toEqual([]);
-    expect(plans(fanIn, c, [a, b, c])).toMatchObject([{ batch: "d", refused: { reason: "previous-failed" }, previous: [b.id, c.id] }]);
+    expect(plans(fanIn, c, [a, b, c])).toMatchObject([
+      { batch: "d", refused: { reason: "previous-failed" }, previous: [b.id, c.id] },
+    ]);
   });
 
   test("asked twice it gives nothing twice", () => {
@@ -86,7 +101,8 @@ describe("planFollowUps", () => {
 
 describe("permitOwnTime: after with cron", () => {
   const since = new Date(t0).toISOString();
-  const at = (minutes: number, status: ExecutionStatus, fields: Partial<Execution> = {}) => row("a", status, { at: t0 + minutes * 60_000, ...fields });
+  const at = (minutes: number, status: ExecutionStatus, fields: Partial<Execution> = {}) =>
+    row("a", status, { at: t0 + minutes * 60_000, ...fields });
   const rows: { name: string; given: Execution[]; independent?: boolean; want: string }[] = [
     { name: "never ran", given: [], want: "previous-not-run" },
     { name: "finished before the previous due time", given: [at(-1, "succeeded")], want: "previous-not-run" },
@@ -97,11 +113,23 @@ describe("permitOwnTime: after with cron", () => {
     { name: "failed, then succeeded", given: [at(1, "failed"), at(2, "succeeded")], want: "start" },
     { name: "succeeded, then failed", given: [at(1, "succeeded"), at(2, "failed")], want: "previous-failed" },
     { name: "still running", given: [at(1, "running")], want: "previous-not-run" },
-    { name: "a newer run of it still running", given: [at(1, "succeeded"), at(2, "running")], want: "previous-not-run" },
+    {
+      name: "a newer run of it still running",
+      given: [at(1, "succeeded"), at(2, "running")],
+      want: "previous-not-run",
+    },
     { name: "a retry pending", given: [at(1, "failed"), at(2, "queued")], want: "previous-not-run" },
     { name: "independent waives success, not having run", given: [], independent: true, want: "previous-not-run" },
-    { name: "a start that was left out while it ran is no run", given: [at(1, "succeeded"), at(2, "aborted", { reason: "overlap" })], want: "start" },
-    { name: "a gap's row is no run", given: [at(1, "succeeded"), at(2, "aborted", { reason: "missed" })], want: "start" },
+    {
+      name: "a start that was left out while it ran is no run",
+      given: [at(1, "succeeded"), at(2, "aborted", { reason: "overlap" })],
+      want: "start",
+    },
+    {
+      name: "a gap's row is no run",
+      given: [at(1, "succeeded"), at(2, "aborted", { reason: "missed" })],
+      want: "start",
+    },
   ];
   test.each(rows)("$name → $want", ({ given, independent = false, want }) => {
     const { refused } = permitOwnTime({ after: ["a"], independent }, since, () => given);
@@ -122,7 +150,8 @@ const graphs = fc.integer({ min: 1, max: 9 }).chain((size) =>
   fc.tuple(
     ...Array.from({ length: size }, (_, i) =>
       fc.record({
-        after: i === 0 ? fc.constant<number[]>([]) : fc.uniqueArray(fc.integer({ min: 0, max: i - 1 }), { maxLength: 3 }),
+        after:
+          i === 0 ? fc.constant<number[]>([]) : fc.uniqueArray(fc.integer({ min: 0, max: i - 1 }), { maxLength: 3 }),
         independent: fc.boolean(),
         enabled: fc.boolean().map((coin) => coin || i % 3 > 0),
         answer: i === 0 ? fc.constant(null) : fc.option(fc.integer({ min: 0, max: i - 1 })),
@@ -135,13 +164,23 @@ test("random graphs and endings: a run ends, one row a batch, nothing runs witho
   fc.assert(
     fc.property(graphs, fc.infiniteStream(fc.nat()), (nodes, luck) => {
       const name = (i: number) => `b${i}` as BatchName;
-      const answers = nodes.map((_node, i) => nodes.findIndex((other, j) => j > i && other.answer === i && other.after.length === 0));
+      const answers = nodes.map((_node, i) =>
+        nodes.findIndex((other, j) => j > i && other.answer === i && other.after.length === 0),
+      );
       const batches = nodes.map((node, i) =>
-        batch({ name: name(i), schedule: i === 0 ? schedule() : null, after: node.after.map(name), independent: node.independent, enabled: i === 0 || node.enabled, onFailure: (answers[i] ?? -1) > i ? name(answers[i] as number) : null }),
+        batch({
+          name: name(i),
+          schedule: i === 0 ? schedule() : null,
+          after: node.after.map(name),
+          independent: node.independent,
+          enabled: i === 0 || node.enabled,
+          onFailure: (answers[i] ?? -1) > i ? name(answers[i] as number) : null,
+        }),
       );
       const known = new Map<string, Batch>(batches.map((one) => [one.name, one]));
       const graph = buildGraph(batches, new Set(known.keys()));
-      const batchOf = (of: string) => ((one) => (one?.enabled === true && !graph.problems.has(of) ? one : null))(known.get(of));
+      const batchOf = (of: string) =>
+        ((one) => (one?.enabled === true && !graph.problems.has(of) ? one : null))(known.get(of));
       const next = () => luck.next().value ?? 0;
 
       const rows: Execution[] = [execution({ batch: name(0), run, status: "queued" })];
@@ -157,7 +196,8 @@ test("random graphs and endings: a run ends, one row a batch, nothing runs witho
             rows.push(follower);
             const previous = plan.previous.map((id) => rows.find((other) => other.id === id) as Execution);
             if (plan.kind === "after") {
-              const permitted = previous.every((other) => other.status === "succeeded") || batchOf(plan.batch)?.independent === true;
+              const permitted =
+                previous.every((other) => other.status === "succeeded") || batchOf(plan.batch)?.independent === true;
               expect(plan.refused === null, "permission").toBe(permitted);
               expect(previous.map((other) => other.batch)).toEqual(known.get(plan.batch)?.after);
             }
@@ -171,7 +211,9 @@ test("random graphs and endings: a run ends, one row a batch, nothing runs witho
       for (const follower of batches) {
         const last = follower.after.map((before) => rows.find((other) => other.batch === before));
         if (follower.after.length === 0 || batchOf(follower.name) === null || follower.schedule !== null) continue;
-        expect(ran.includes(follower.name), `${follower.name} has its row`).toBe(last.every((other) => other !== undefined));
+        expect(ran.includes(follower.name), `${follower.name} has its row`).toBe(
+          last.every((other) => other !== undefined),
+        );
       }
     }),
     { numRuns: 500 },

@@ -14,7 +14,10 @@ describe("diff", () => {
     ["", "new\n"],
     ["one\n", "one\ntwo"],
     ["one\ntwo", "one\n"],
-    [Array.from({ length: 100 }, (_, i) => `line ${i}\n`).join(""), Array.from({ length: 100 }, (_, i) => `line ${i === 3 || i === 80 ? "x" : i}\n`).join("")],
+    [
+      Array.from({ length: 100 }, (_, i) => `line ${i}\n`).join(""),
+      Array.from({ length: 100 }, (_, i) => `line ${i === 3 || i === 80 ? "x" : i}\n`).join(""),
+    ],
   ])("git takes it: %j", (before, after) => {
     const home = temporaryFolder();
     mkdirSync(join(home, "lib"));
@@ -27,7 +30,9 @@ describe("diff", () => {
   test("a file that is new, one that is gone, and a run bit", () => {
     expect(unifiedDiff("a", null, plain("x\ny\n"))).toBe("--- /dev/null\n+++ b/a\n@@ -0,0 +1,2 @@\n+x\n+y\n");
     expect(unifiedDiff("a", plain("x\n"), null)).toBe("--- a/a\n+++ /dev/null\n@@ -1 +0,0 @@\n-x\n");
-    expect(unifiedDiff("a", plain("x\n"), { executable: true, text: "x\n" })).toBe("old mode 100644\nnew mode 100755\n");
+    expect(unifiedDiff("a", plain("x\n"), { executable: true, text: "x\n" })).toBe(
+      "old mode 100644\nnew mode 100755\n",
+    );
   });
 
   test("two large files with nothing in common are given up, soon", () => {
@@ -44,7 +49,10 @@ describe("diff", () => {
 
 describe("redacted batch.yaml", () => {
   test.each([
-    ["block", 'cron: "@daily"\nenv: # was topsecret\n  A: topsecret # topsecret\n  # B: topsecret\n  B: "topsecret"\ntags: [x]\n'],
+    [
+      "block",
+      'cron: "@daily"\nenv: # was topsecret\n  A: topsecret # topsecret\n  # B: topsecret\n  B: "topsecret"\ntags: [x]\n',
+    ],
     ["flow", 'env: { A: topsecret, "B": topsecret }\ncron: "@daily"\n'],
     ["several lines", "env:\n  A: |\n    topsecret\n    topsecret\n  B: >-\n    topsecret\n    more\n"],
     ["JSON", '{"cron":"@daily","env":{"A":"topsecret","B":"topsecret"}}'],
@@ -58,16 +66,30 @@ describe("redacted batch.yaml", () => {
   test("that a value is another one is said, and no more", () => {
     const yaml = (value: string) => `cron: "@daily"\nenv:\n  A: ${value}\n  B: same\n`;
     const { before, after } = redactPair(yaml("old"), yaml("new"));
-    expect([before, after]).toEqual(['cron: "@daily"\nenv:\n  A: ***\n  B: ***\n', 'cron: "@daily"\nenv:\n  A: *** (changed)\n  B: ***\n']);
+    expect([before, after]).toEqual([
+      'cron: "@daily"\nenv:\n  A: ***\n  B: ***\n',
+      'cron: "@daily"\nenv:\n  A: *** (changed)\n  B: ***\n',
+    ]);
   });
 
-  test.each(["env: &x { A: topsecret }\nretry: *x\n", "env: [\n", "env: topsecret\n", "env: { A: topsecret }\nenv: { A: topsecret }\n"])("in doubt nothing is shown: %j", (text) => {
+  test.each([
+    "env: &x { A: topsecret }\nretry: *x\n",
+    "env: [\n",
+    "env: topsecret\n",
+    "env: { A: topsecret }\nenv: { A: topsecret }\n",
+  ])("in doubt nothing is shown: %j", (text) => {
     expect(redactPair(text, null)).toEqual({ before: null, after: null });
   });
 
   test.each([
-    ["block", "cron: x\nnotify:\n  mail: [ops@example.org]\n  webhook: # was https://h.example/topsecret\n    - https://h.example/topsecret\n    - 'https://plain.example'\nenv:\n  A: topsecret\ntags: [x]\n"],
-    ["flow", 'notify: { webhook: ["https://h.example/topsecret", "https://plain.example"], mail: [ops@example.org] }\ncron: x\nenv: {A: topsecret}\n'],
+    [
+      "block",
+      "cron: x\nnotify:\n  mail: [ops@example.org]\n  webhook: # was https://h.example/topsecret\n    - https://h.example/topsecret\n    - 'https://plain.example'\nenv:\n  A: topsecret\ntags: [x]\n",
+    ],
+    [
+      "flow",
+      'notify: { webhook: ["https://h.example/topsecret", "https://plain.example"], mail: [ops@example.org] }\ncron: x\nenv: {A: topsecret}\n',
+    ],
   ])("%s: of webhooks the host is shown", (_what, text) => {
     const { after } = redactPair(null, text);
     expect(after).not.toContain("topsecret");
@@ -77,14 +99,19 @@ describe("redacted batch.yaml", () => {
   });
 
   test("that a webhook is another one is said, and no more", () => {
-    const yaml = (key: string) => `notify:\n  webhook:\n    - https://h.example/same\n    - https://h.example/${key}\ncron: x\n`;
+    const yaml = (key: string) =>
+      `notify:\n  webhook:\n    - https://h.example/same\n    - https://h.example/${key}\ncron: x\n`;
     expect(redactPair(yaml("old"), yaml("new"))).toEqual({
       before: "notify:\n  webhook: [https://h.example/***, https://h.example/***]\ncron: x\n",
       after: "notify:\n  webhook: [https://h.example/***, https://h.example/*** (changed)]\ncron: x\n",
     });
   });
 
-  test.each(["notify: {webhook: &x [https://h.example/topsecret]}\ntags: *x\n", "notify: {webhook: https://h.example/topsecret}\n", "notify: https://h.example/topsecret\n"])("in doubt no webhook is shown: %j", (text) => {
+  test.each([
+    "notify: {webhook: &x [https://h.example/topsecret]}\ntags: *x\n",
+    "notify: {webhook: https://h.example/topsecret}\n",
+    "notify: https://h.example/topsecret\n",
+  ])("in doubt no webhook is shown: %j", (text) => {
     expect(redactPair(text, null)).toEqual({ before: null, after: null });
   });
 
@@ -92,14 +119,22 @@ describe("redacted batch.yaml", () => {
     const text = "cron: '@daily' # nightly\ndescription: 'a # b'\ntags: [\n  a, # first\n  b#c ]\n";
     const shown = "cron: '@daily' # …\ndescription: 'a # b'\ntags: [\n  a, # …\n  b#c ]\n";
     expect(redactPair(text, text)).toEqual({ before: shown, after: shown });
-    expect(redactPair("# topsecret\ncron: x\n", "# topsecret\n# moresecret\ncron: x\n").after).toBe("# …\n# … (changed)\ncron: x\n");
+    expect(redactPair("# topsecret\ncron: x\n", "# topsecret\n# moresecret\ncron: x\n").after).toBe(
+      "# …\n# … (changed)\ncron: x\n",
+    );
   });
 
   test.each([
-    ["a whole block that was taken out", "cron: x\n#env:\n#  PW: topsecret\n#notify:\n#  webhook: [https://h/topsecret]\n"],
+    [
+      "a whole block that was taken out",
+      "cron: x\n#env:\n#  PW: topsecret\n#notify:\n#  webhook: [https://h/topsecret]\n",
+    ],
     ["a webhook that was taken out", "notify:\n  # webhook: [https://h/topsecret]\n  mail: [a@b.c]\n"],
     ["the last of env", "env:\n  A: topsecret\n#  B: topsecret\ncron: x\n"],
-    ["behind a webhook", "notify:\n  webhook:\n    - https://h/topsecret\n    # - https://h/topsecret\n  mail: [a@b.c]\n"],
+    [
+      "behind a webhook",
+      "notify:\n  webhook:\n    - https://h/topsecret\n    # - https://h/topsecret\n  mail: [a@b.c]\n",
+    ],
   ])("comments: %s", (_what, text) => {
     const { after } = redactPair(null, text);
     expect(after).not.toContain("topsecret");

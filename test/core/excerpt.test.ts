@@ -55,5 +55,6 @@ test.each<[string, string, number]>([
 ])("%s gives nothing away", (_name, text, line) => expect(excerptOf(text, line) ?? "").not.toContain("hunter2"));
 
 test("no value of env is ever shown, whatever the line", () => {
-  for (let line = 1; line <= file.split("\n").length; line++) expect(excerptOf(file, line) ?? "").not.toContain("hunter2");
+  for (let line = 1; line <= file.split("\n").length; line++)
+    expect(excerptOf(file, line) ?? "").not.toContain("hunter2");
 });

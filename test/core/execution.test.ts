@@ -34,7 +34,13 @@ describe("transition", () => {
 
   test("an end carries times, bytes and why", () => {
     const after = transition(execution({ status: "running" }), events["fail"] as ExecutionEvent);
-    expect(after).toMatchObject({ durationMs: 3_000, finishedAt: new Date(t0 + 3_000).toISOString(), reason: "exit", exitCode: 3, ...bytes });
+    expect(after).toMatchObject({
+      durationMs: 3_000,
+      finishedAt: new Date(t0 + 3_000).toISOString(),
+      reason: "exit",
+      exitCode: 3,
+      ...bytes,
+    });
   });
 
   test("a clock that stepped back gives no negative duration", () => {

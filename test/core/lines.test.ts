@@ -25,4 +25,6 @@ test.each([
   ["continuation bytes alone", [0x80, 0x80, 0x80, 0x80], 4],
   ["a byte that begins nothing", [0x61, 0xff], 2],
   ["Latin-1 text before more of it", [0x61, 0xe9, 0x61], 3],
-])("what is no UTF-8 does not wait for ever: %s", (_what, values, want) => expect(wholeCharacters(Uint8Array.from(values))).toBe(want));
+])("what is no UTF-8 does not wait for ever: %s", (_what, values, want) =>
+  expect(wholeCharacters(Uint8Array.from(values))).toBe(want),
+);

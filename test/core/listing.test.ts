@@ -1,13 +1,36 @@
 import { expect, test } from "vitest";
 import type { BatchFile, BatchState, Execution } from "../../agent/core/model.ts";
-import { countBatches, selectBatches, sorts, standingOf, tagsOf, type Listed, type ListQuery } from "../../agent/core/listing.ts";
+import {
+  countBatches,
+  selectBatches,
+  sorts,
+  standingOf,
+  tagsOf,
+  type Listed,
+  type ListQuery,
+} from "../../agent/core/listing.ts";
 import { batch, execution } from "../helpers/make.ts";
 
-function listed(name: string, executions: Execution[] = [], fields: { state?: BatchState; tags?: string[]; description?: string; problems?: number } = {}): Listed {
+function listed(
+  name: string,
+  executions: Execution[] = [],
+  fields: { state?: BatchState; tags?: string[]; description?: string; problems?: number } = {},
+): Listed {
   const { state = "scheduled", tags = [], description, problems = 0 } = fields;
-  const definition = state === "removed" ? null : batch({ file: { tags, ...(description === undefined ? {} : { description }) } as BatchFile });
+  const definition =
+    state === "removed"
+      ? null
+      : batch({ file: { tags, ...(description === undefined ? {} : { description }) } as BatchFile });
   return {
-    status: { name, state, batch: definition, revision: null, commit: null, problems: Array.from({ length: problems }, () => ({}) as never), blockedBy: [] },
+    status: {
+      name,
+      state,
+      batch: definition,
+      revision: null,
+      commit: null,
+      problems: Array.from({ length: problems }, () => ({}) as never),
+      blockedBy: [],
+    },
     executions,
   };
 }
@@ -28,10 +51,23 @@ const all: Listed[] = [
   listed("gone", [bad()], { state: "removed" }),
 ];
 const names = (query: Partial<ListQuery>) =>
-  selectBatches(all, { text: "", tag: null, state: null, last: null, sort: "name", ...query }, (name) => (name === "new" ? 5 : name === "busy" ? 3 : null)).map(({ status }) => status.name);
+  selectBatches(all, { text: "", tag: null, state: null, last: null, sort: "name", ...query }, (name) =>
+    name === "new" ? 5 : name === "busy" ? 3 : null,
+  ).map(({ status }) => status.name);
 
 test("what fails comes first, what rests last", () => {
-  expect(names({ sort: "attention" })).toEqual(["failing", "broken", "stale-edit", "skipped", "odd", "busy", "waiting", "steady", "new", "resting"]);
+  expect(names({ sort: "attention" })).toEqual([
+    "failing",
+    "broken",
+    "stale-edit",
+    "skipped",
+    "odd",
+    "busy",
+    "waiting",
+    "steady",
+    "new",
+    "resting",
+  ]);
 });
 
 test.each<[Partial<ListQuery>, string[]]>([
@@ -51,7 +87,8 @@ test.each<[Partial<ListQuery>, string[]]>([
   [{ last: "succeeded", tag: "nightly" }, ["steady"]],
 ])("%j finds %j", (query, want) => expect(names(query)).toEqual(want));
 
-test("by next start: what has none comes last", () => expect(names({ sort: "next" }).slice(0, 2)).toEqual(["busy", "new"]));
+test("by next start: what has none comes last", () =>
+  expect(names({ sort: "next" }).slice(0, 2)).toEqual(["busy", "new"]));
 test.each(sorts)("sorting by %s loses nothing", (sort) => expect(names({ sort })).toHaveLength(10));
 
 test("a running execution hides no failure before it", () => {

@@ -37,7 +37,11 @@ function notice(fields: Partial<Notice> & { event?: NotifyDue["event"]; count?: 
   const { event = "failure", count = 1, since, ...rest } = fields;
   return {
     due: { event, count, since: since ?? null },
-    execution: { ...execution({ status: event === "failure" ? "failed" : "succeeded" }), durationMs: 83_000, attempt: 3 },
+    execution: {
+      ...execution({ status: event === "failure" ? "failed" : "succeeded" }),
+      durationMs: 83_000,
+      attempt: 3,
+    },
     description: "Nightly report",
     link: "https://batches.example.org/executions/01J",
     changed: null,
@@ -55,7 +59,11 @@ test.each([
 ] as const)("the subject of %s", (event, subject) => expect(mailSubject(notice({ event }))).toBe(subject));
 
 test("a failure's text holds what one can act on", () => {
-  const given = notice({ stderr: ["no such table"], stdout: Array.from({ length: 50 }, (_, i) => `row ${i}`), changed: { since: "2026-11-23T02:00:01.000Z", files: ["batch.yaml", "script.sh"] } });
+  const given = notice({
+    stderr: ["no such table"],
+    stdout: Array.from({ length: 50 }, (_, i) => `row ${i}`),
+    changed: { since: "2026-11-23T02:00:01.000Z", files: ["batch.yaml", "script.sh"] },
+  });
   expect(mailText(given)).toBe(`report failed after 1m23s: exit code 1
 
 Batch      report
@@ -83,14 +91,20 @@ ${given.stdout.map((line) => `  ${line}`).join("\n")}
 
 test("what was held back is counted", () => {
   const text = mailText(notice({ count: 60, since: "2026-11-24T11:00:00.000Z" }));
-  expect(text).toContain("60 failures since the last message, 2026-11-24 11:00:00 UTC; there is at most one an hour while it goes on.");
-  expect(mailText(notice({ event: "recovery", count: 60 }))).toContain("report recovered: it succeeded after 1m23s, having failed 60 times");
+  expect(text).toContain(
+    "60 failures since the last message, 2026-11-24 11:00:00 UTC; there is at most one an hour while it goes on.",
+  );
+  expect(mailText(notice({ event: "recovery", count: 60 }))).toContain(
+    "report recovered: it succeeded after 1m23s, having failed 60 times",
+  );
 });
 
 test("the last success' files: none, and many", () => {
   const since = "2026-11-23T02:00:01.000Z";
   expect(mailText(notice({ changed: { since, files: [] } }))).toContain("Changed    nothing since the last success");
-  expect(mailText(notice({ changed: { since, files: Array.from({ length: 25 }, (_, i) => `f${i}`) } }))).toContain("f19 and 5 more, since");
+  expect(mailText(notice({ changed: { since, files: Array.from({ length: 25 }, (_, i) => `f${i}`) } }))).toContain(
+    "f19 and 5 more, since",
+  );
 });
 
 test("HTML: everything is text", () => {
@@ -109,12 +123,25 @@ test("HTML: everything is text", () => {
 });
 
 test("a webhook gets exactly event, text and the execution as the API shows it", () => {
-  const given = notice({ stderr: ["<!channel> secret"], execution: { ...execution({ status: "failed", batch: "report" as BatchName }), boot: "b", followUpsDue: true, notifyDue: { event: "failure", count: 1, since: null } } });
+  const given = notice({
+    stderr: ["<!channel> secret"],
+    execution: {
+      ...execution({ status: "failed", batch: "report" as BatchName }),
+      boot: "b",
+      followUpsDue: true,
+      notifyDue: { event: "failure", count: 1, since: null },
+    },
+  });
   const body = JSON.parse(webhookBody(given)) as { event: string; text: string; execution: Record<string, unknown> };
   expect(Object.keys(body)).toEqual(["event", "text", "execution"]);
   expect(body.event).toBe("failure");
   expect(body.text).toBe("report failed after 0s: exit code 1\nhttps://batches.example.org/executions/01J");
-  expect(body.execution).toMatchObject({ id: given.execution.id, status: "failed", exitCode: 1, trigger: { kind: "cron" } });
+  expect(body.execution).toMatchObject({
+    id: given.execution.id,
+    status: "failed",
+    exitCode: 1,
+    trigger: { kind: "cron" },
+  });
   expect(Object.keys(body.execution)).not.toEqual(expect.arrayContaining(["boot"]));
   expect(JSON.stringify(body)).not.toMatch(/notifyDue|followUpsDue|secret/);
 });

@@ -45,4 +45,5 @@ test.each([
   [2 ** 30, "1.0 GiB"],
 ])("%i bytes are %s", (bytes, want) => expect(bytesText(bytes)).toBe(want));
 
-test("an absolute time says its zone", () => expect(absoluteText("2026-11-24T02:00:00.000Z")).toBe("2026-11-24 02:00:00 UTC"));
+test("an absolute time says its zone", () =>
+  expect(absoluteText("2026-11-24T02:00:00.000Z")).toBe("2026-11-24 02:00:00 UTC"));

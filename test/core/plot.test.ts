@@ -2,7 +2,10 @@ import { expect, test } from "vitest";
 import { plotDurations, plotSize } from "../../agent/core/plot.ts";
 import { execution, t0 } from "../helpers/make.ts";
 
-const ran = (minute: number, durationMs: number) => ({ ...execution({ status: "succeeded", at: t0 + minute * 60_000 }), durationMs });
+const ran = (minute: number, durationMs: number) => ({
+  ...execution({ status: "succeeded", at: t0 + minute * 60_000 }),
+  durationMs,
+});
 
 test("nothing that ran: no plot", () => {
   expect(plotDurations([])).toBeNull();

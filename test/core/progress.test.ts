@@ -16,4 +16,6 @@ test.each([
   ["42\r\n", 42, null],
 ])("%j", (text, percent, message) => expect(parseProgress(text, at)).toEqual({ percent, message, at }));
 
-test.each(["", "\n42", "done", "4x", "42loading", "NaN", "1e3 x", "%"])("%j says nothing", (text) => expect(parseProgress(text, at)).toBeNull());
+test.each(["", "\n42", "done", "4x", "42loading", "NaN", "1e3 x", "%"])("%j says nothing", (text) =>
+  expect(parseProgress(text, at)).toBeNull(),
+);

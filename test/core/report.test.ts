@@ -5,7 +5,17 @@ import { formatReport } from "../../agent/core/report.ts";
 const file = "batches.d/x/batch.yaml";
 
 function problem(fields: Partial<Problem> = {}): Problem {
-  return { batch: "x", file, line: 1, column: 1, path: null, code: "schema", message: "is wrong", hint: null, ...fields };
+  return {
+    batch: "x",
+    file,
+    line: 1,
+    column: 1,
+    path: null,
+    code: "schema",
+    message: "is wrong",
+    hint: null,
+    ...fields,
+  };
 }
 
 function note(fields: Partial<Note> = {}): Note {
@@ -18,7 +28,11 @@ function text(problems: Problem[], source = "cron: 5\n", notes: Note[] = [], bat
 
 describe("text", () => {
   test("place, code, message, line, caret, hint, summary", () => {
-    const all = text([problem({ column: 7, hint: "quote it" }), problem({ batch: "y", file: "batches.d/y", line: null, column: null, code: "no-script" }), problem({ line: 9 })]);
+    const all = text([
+      problem({ column: 7, hint: "quote it" }),
+      problem({ batch: "y", file: "batches.d/y", line: null, column: null, code: "no-script" }),
+      problem({ line: 9 }),
+    ]);
     expect(all).toBe(`batches.d/x/batch.yaml:1:7: schema: is wrong
   cron: 5
         ^
@@ -44,7 +58,11 @@ batches.d/x/batch.yaml:9:1: schema: is wrong
     ["past the end", "cron", 50, "  cron", "      ^"],
     ["a sequence that would steer the terminal", "a: \u001b[31mred\u202e", 4, "  a: �[31mred�", "     ^"],
   ])("caret: %s", (_, source, column, line, caret) => {
-    expect(text([problem({ column })], source).split("\n").slice(1, 3)).toEqual([line, caret]);
+    expect(
+      text([problem({ column })], source)
+        .split("\n")
+        .slice(1, 3),
+    ).toEqual([line, caret]);
   });
 
   test("a long line is cut around the column", () => {
@@ -62,7 +80,8 @@ batches.d/x/batch.yaml:9:1: schema: is wrong
   });
 
   test("equal notes are told once", () => {
-    expect(text([], "", [note(), note({ batch: "y" }), note({ batch: "z" }), note({ message: "other" })])).toBe(`batches.d/x/batch.yaml:1:7: note: clocks change (and 2 more such notes)
+    expect(text([], "", [note(), note({ batch: "y" }), note({ batch: "z" }), note({ message: "other" })]))
+      .toBe(`batches.d/x/batch.yaml:1:7: note: clocks change (and 2 more such notes)
 batches.d/x/batch.yaml:1:7: note: other
 40 batches, no problems
 `);
@@ -71,12 +90,18 @@ batches.d/x/batch.yaml:1:7: note: other
 
 test("json holds problems and notes as they are", () => {
   const [given, said] = [problem({ message: "\u001b" }), note()];
-  expect(JSON.parse(formatReport({ problems: [given], notes: [said], batches: 1, sources: new Map() }, "json"))).toEqual({ items: [given], notes: [said] });
+  expect(
+    JSON.parse(formatReport({ problems: [given], notes: [said], batches: 1, sources: new Map() }, "json")),
+  ).toEqual({ items: [given], notes: [said] });
 });
 
 test("github: annotations, escaped", () => {
-  const problems = [problem({ file: "a,b:c%/batch.yaml", message: "50% is\nwrong", hint: "write: 1, 2" }), problem({ file: null, line: null, column: null })];
-  expect(formatReport({ problems, notes: [note()], batches: 2, sources: new Map() }, "github")).toBe(`::error file=a%2Cb%3Ac%25/batch.yaml,line=1,col=1,title=schema::50%25 is�wrong%0Awrite: 1, 2
+  const problems = [
+    problem({ file: "a,b:c%/batch.yaml", message: "50% is\nwrong", hint: "write: 1, 2" }),
+    problem({ file: null, line: null, column: null }),
+  ];
+  expect(formatReport({ problems, notes: [note()], batches: 2, sources: new Map() }, "github"))
+    .toBe(`::error file=a%2Cb%3Ac%25/batch.yaml,line=1,col=1,title=schema::50%25 is�wrong%0Awrite: 1, 2
 ::error file=x,title=schema::is wrong
 ::notice file=batches.d/x/batch.yaml,line=1,col=7,title=x::clocks change
 2 problems in 1 of 2 batches

@@ -30,7 +30,16 @@ function randomPattern(random: (below: number) => number): string {
   const pick = (values: string[]) => values[random(values.length)] as string;
   const m = () => String(random(60));
   const h = () => String(random(4) === 0 ? random(24) : random(4));
-  const minutes = pick(["*", `*/${1 + random(30)}`, m(), m(), m(), `${m()},${m()}`, `${random(30)}-${30 + random(30)}`, `0-${random(60)}/7`]);
+  const minutes = pick([
+    "*",
+    `*/${1 + random(30)}`,
+    m(),
+    m(),
+    m(),
+    `${m()},${m()}`,
+    `${random(30)}-${30 + random(30)}`,
+    `0-${random(60)}/7`,
+  ]);
   const hours = pick(["*", `*/${1 + random(5)}`, h(), h(), h(), h(), `${h()},${h()}`, `${random(3)}-${3 + random(4)}`]);
   const days = pick(["*", "*", "*", "*", `${25 + random(6)}-31`, `*/${1 + random(3)}`]);
   const weekdays = pick(["*", "*", "*", "*", "0", "6,0", "1-5"]);
@@ -49,7 +58,12 @@ function valuesOf(field: string, low: number, high: number): Set<number> {
 
 function matcherOf(text: string): (wall: number) => boolean {
   const [minutes = "", hours = "", days = "", , weekdays = ""] = text.split(" ");
-  const [inMinutes, inHours, inDays, inWeekdays] = [valuesOf(minutes, 0, 59), valuesOf(hours, 0, 23), valuesOf(days, 1, 31), valuesOf(weekdays, 0, 6)];
+  const [inMinutes, inHours, inDays, inWeekdays] = [
+    valuesOf(minutes, 0, 59),
+    valuesOf(hours, 0, 23),
+    valuesOf(days, 1, 31),
+    valuesOf(weekdays, 0, 6),
+  ];
   return (wall) => {
     const at = new Date(wall);
     if (!inMinutes.has(at.getUTCMinutes()) || !inHours.has(at.getUTCHours())) return false;
@@ -121,7 +135,10 @@ test.each(changes)("%s around %s", (zone, at) => {
       const first = want.find((t) => t > after);
       if (first !== undefined) expect(nextDue(schedule, after)).toBe(first);
       const inside = want.filter((t) => t > after && t <= upTo);
-      const wanted = inside.length === 0 ? null : { first: inside[0], before: inside.at(-2) ?? null, last: inside.at(-1), count: inside.length };
+      const wanted =
+        inside.length === 0
+          ? null
+          : { first: inside[0], before: inside.at(-2) ?? null, last: inside.at(-1), count: inside.length };
       if (upTo < from + 4 * day) expect(dueBetween(schedule, after, upTo)).toEqual(wanted);
     }
   }

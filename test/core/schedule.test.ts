@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { bothDays, clockChanges, createSchedule, dueBetween, jitterOffset, nextDue, parsePattern } from "../../agent/core/schedule.ts";
+import {
+  bothDays,
+  clockChanges,
+  createSchedule,
+  dueBetween,
+  jitterOffset,
+  nextDue,
+  parsePattern,
+} from "../../agent/core/schedule.ts";
 import { isTimeZone, spanAt } from "../../agent/core/zone.ts";
 import type { Schedule } from "../../agent/core/model.ts";
 
@@ -15,14 +23,21 @@ function scheduleOf(patterns: string | string[], zone = "UTC"): Schedule {
 /** Due times in [from, to), ISO without seconds. */
 function dueIn(schedule: Schedule, from: string, to: string): string[] {
   const times: string[] = [];
-  for (let at = nextDue(schedule, Date.parse(from) - 1); at !== null && at < Date.parse(to); at = nextDue(schedule, at)) {
+  for (
+    let at = nextDue(schedule, Date.parse(from) - 1);
+    at !== null && at < Date.parse(to);
+    at = nextDue(schedule, at)
+  ) {
     times.push(new Date(at).toISOString().slice(0, 16) + "Z");
   }
   return times;
 }
 
 const every = (from: string, stepMinutes: number, count: number) =>
-  Array.from({ length: count }, (_, i) => new Date(Date.parse(from) + i * stepMinutes * 60_000).toISOString().slice(0, 16) + "Z");
+  Array.from(
+    { length: count },
+    (_, i) => new Date(Date.parse(from) + i * stepMinutes * 60_000).toISOString().slice(0, 16) + "Z",
+  );
 
 describe("change days, golden", () => {
   // Each row is one local day, given as the UTC interval it fills.
@@ -85,25 +100,67 @@ describe("change days, golden", () => {
     expect(dueIn(scheduleOf(pattern, zone), from, to)).toEqual(want);
   });
 
-  test.each(["Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca"])("0 0 31 2 is never due in %s", () => {
-    expect(parsePattern("0 0 31 2 *")).toMatchObject({ code: "never-due", hint: expect.stringContaining("31 February") as string });
-  });
+  test.each(["Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca"])(
+    "0 0 31 2 is never due in %s",
+    () => {
+      expect(parsePattern("0 0 31 2 *")).toMatchObject({
+        code: "never-due",
+        hint: expect.stringContaining("31 February") as string,
+      });
+    },
+  );
 });
 
 describe("against an oracle that reads the wall clock minute by minute", () => {
-  const zones = ["UTC", "Europe/Paris", "America/New_York", "Australia/Lord_Howe", "Africa/Casablanca", "Asia/Kathmandu", "America/St_Johns"];
-  const patterns = ["* * * * *", "*/15 2 * * *", "30 2 * * *", "0 * * * *", "5,35 1-3 * * *", "15 */2 * * *", "0 1 * * *"];
-  const windows = ["2027-02-06", "2027-03-13", "2027-03-27", "2027-04-03", "2027-10-02", "2027-10-30", "2027-11-06", "2027-06-01"];
+  const zones = [
+    "UTC",
+    "Europe/Paris",
+    "America/New_York",
+    "Australia/Lord_Howe",
+    "Africa/Casablanca",
+    "Asia/Kathmandu",
+    "America/St_Johns",
+  ];
+  const patterns = [
+    "* * * * *",
+    "*/15 2 * * *",
+    "30 2 * * *",
+    "0 * * * *",
+    "5,35 1-3 * * *",
+    "15 */2 * * *",
+    "0 1 * * *",
+  ];
+  const windows = [
+    "2027-02-06",
+    "2027-03-13",
+    "2027-03-27",
+    "2027-04-03",
+    "2027-10-02",
+    "2027-10-30",
+    "2027-11-06",
+    "2027-06-01",
+  ];
 
   function oracle(pattern: string, zone: string, from: number, to: number): number[] {
     const [minutes, hours] = pattern.split(" ").map(expand) as [Set<number>, Set<number>];
     const fixed = /^\d+$/.test(pattern.split(" ")[0] as string) && !/[*?]/.test(pattern.split(" ")[1] as string);
-    const format = new Intl.DateTimeFormat("en-GB", { timeZone: zone, hourCycle: "h23", year: "numeric", month: "2-digit", day: "2-digit", hour: "2-digit", minute: "2-digit" });
+    const format = new Intl.DateTimeFormat("en-GB", {
+      timeZone: zone,
+      hourCycle: "h23",
+      year: "numeric",
+      month: "2-digit",
+      day: "2-digit",
+      hour: "2-digit",
+      minute: "2-digit",
+    });
     const wallOf = (at: number) => {
-      const part = Object.fromEntries(format.formatToParts(at).map(({ type, value }) => [type, Number(value)])) as Record<string, number>;
+      const part = Object.fromEntries(
+        format.formatToParts(at).map(({ type, value }) => [type, Number(value)]),
+      ) as Record<string, number>;
       return Date.UTC(part["year"] as number, (part["month"] as number) - 1, part["day"], part["hour"], part["minute"]);
     };
-    const matches = (wall: number) => hours.has(new Date(wall).getUTCHours()) && minutes.has(new Date(wall).getUTCMinutes());
+    const matches = (wall: number) =>
+      hours.has(new Date(wall).getUTCHours()) && minutes.has(new Date(wall).getUTCMinutes());
     const due: number[] = [];
     const seen = new Set<number>();
     let previous = wallOf(from - 60_000);
@@ -182,11 +239,28 @@ describe("dueBetween", () => {
   const at = Date.parse("2026-11-24T12:00:00.000Z");
   test.each([
     { pattern: "* * * * *", from: at, to: at + 59_999, want: null },
-    { pattern: "* * * * *", from: at, to: at + 60_000, want: { first: at + 60_000, before: null, last: at + 60_000, count: 1 } },
-    { pattern: "* * * * *", from: at, to: at + 3_600_000, want: { first: at + 60_000, before: at + 3_540_000, last: at + 3_600_000, count: 60 } },
-    { pattern: "* * * * * *", from: at, to: at + 366 * 86_400_000 + 500, want: { first: at + 1_000, before: at + 366 * 86_400_000 - 1_000, last: at + 366 * 86_400_000, count: 100_000 } },
+    {
+      pattern: "* * * * *",
+      from: at,
+      to: at + 60_000,
+      want: { first: at + 60_000, before: null, last: at + 60_000, count: 1 },
+    },
+    {
+      pattern: "* * * * *",
+      from: at,
+      to: at + 3_600_000,
+      want: { first: at + 60_000, before: at + 3_540_000, last: at + 3_600_000, count: 60 },
+    },
+    {
+      pattern: "* * * * * *",
+      from: at,
+      to: at + 366 * 86_400_000 + 500,
+      want: { first: at + 1_000, before: at + 366 * 86_400_000 - 1_000, last: at + 366 * 86_400_000, count: 100_000 },
+    },
     { pattern: "0 0 1 1 *", from: at, to: at + 86_400_000, want: null },
-  ])("$pattern to $to", ({ pattern, from, to, want }) => expect(dueBetween(scheduleOf(pattern), from, to)).toEqual(want));
+  ])("$pattern to $to", ({ pattern, from, to, want }) =>
+    expect(dueBetween(scheduleOf(pattern), from, to)).toEqual(want),
+  );
 });
 
 describe("what is wrong with a pattern", () => {
@@ -222,15 +296,19 @@ describe("what is wrong with a pattern", () => {
 });
 
 test("jitter: a fixed share, spread over names", () => {
-  expect(["report", "extract", "backup-1", "backup-2"].map((name) => jitterOffset(name, 300_000))).toEqual([144_878, 225_160, 92_225, 130_521]);
+  expect(["report", "extract", "backup-1", "backup-2"].map((name) => jitterOffset(name, 300_000))).toEqual([
+    144_878, 225_160, 92_225, 130_521,
+  ]);
   const offsets = Array.from({ length: 1_000 }, (_, i) => jitterOffset(`batch-${i}`, 10));
-  for (let share = 0; share < 10; share++) expect(offsets.filter((offset) => offset === share).length).toBeGreaterThan(60);
+  for (let share = 0; share < 10; share++)
+    expect(offsets.filter((offset) => offset === share).length).toBeGreaterThan(60);
   expect(jitterOffset("report", 0)).toBe(0);
 });
 
 test("the coming changes of clocks are told where they matter", () => {
   const from = Date.parse("2026-11-24T12:00:00Z");
-  const texts = (pattern: string, zone: string) => clockChanges(scheduleOf(pattern, zone), from).map((change) => change.text);
+  const texts = (pattern: string, zone: string) =>
+    clockChanges(scheduleOf(pattern, zone), from).map((change) => change.text);
   expect(texts("30 2 * * *", "Europe/Paris")).toEqual([
     '2027-03-28: clocks in Europe/Paris go forward from 02:00 to 03:00; what "30 2 * * *" has due between comes once, at 03:00',
     '2027-10-31: clocks in Europe/Paris go back from 03:00 to 02:00; "30 2 * * *" comes once, at the first of the two',
@@ -241,10 +319,26 @@ test("the coming changes of clocks are told where they matter", () => {
 });
 
 test("both days restricted means OR", () => {
-  expect(["0 0 13 * FRI", "0 0 13 * *", "0 0 * * FRI", "0 0 0 1 * MON"].map(bothDays)).toEqual([true, false, false, true]);
+  expect(["0 0 13 * FRI", "0 0 13 * *", "0 0 * * FRI", "0 0 0 1 * MON"].map(bothDays)).toEqual([
+    true,
+    false,
+    false,
+    true,
+  ]);
 });
 
 test("zones", () => {
-  expect(["Europe/Paris", "UTC", "+05:30", "", "Europe/Pari", "EST5EDT"].map(isTimeZone)).toEqual([true, true, false, false, false, true]);
-  expect(spanAt("Europe/Paris", Date.parse("2027-03-28T01:00:00Z"))).toMatchObject({ start: Date.parse("2027-03-28T01:00:00Z"), offset: 7_200_000, before: 3_600_000 });
+  expect(["Europe/Paris", "UTC", "+05:30", "", "Europe/Pari", "EST5EDT"].map(isTimeZone)).toEqual([
+    true,
+    true,
+    false,
+    false,
+    false,
+    true,
+  ]);
+  expect(spanAt("Europe/Paris", Date.parse("2027-03-28T01:00:00Z"))).toMatchObject({
+    start: Date.parse("2027-03-28T01:00:00Z"),
+    offset: 7_200_000,
+    before: 3_600_000,
+  });
 });

@@ -3,14 +3,23 @@ import type { Execution } from "../../agent/core/model.ts";
 import { estimatedEnd, judgeUnusual } from "../../agent/core/usual.ts";
 import { execution, t0 } from "../helpers/make.ts";
 
-const success = (durationMs: number, stdoutBytes = 1_000, stderrBytes = 0): Execution => ({ ...execution({ status: "succeeded" }), durationMs, stdoutBytes, stderrBytes });
+const success = (durationMs: number, stdoutBytes = 1_000, stderrBytes = 0): Execution => ({
+  ...execution({ status: "succeeded" }),
+  durationMs,
+  stdoutBytes,
+  stderrBytes,
+});
 const many = (count: number, durationMs: (i: number) => number, bytes: (i: number) => number = () => 1_000) =>
   Array.from({ length: count }, (_, i) => success(durationMs(i), bytes(i)));
 /** From 0 up to but without 1, scattered and always the same. */
 const scatter = (i: number) => ((i * 7919) % 97) / 97;
 
 describe("unusual", () => {
-  const steady = many(20, (i) => 60_000 + 3_000 * scatter(i), (i) => 5_000 + 300 * scatter(i));
+  const steady = many(
+    20,
+    (i) => 60_000 + 3_000 * scatter(i),
+    (i) => 5_000 + 300 * scatter(i),
+  );
   test.each<[string, Execution[], Execution, Execution["unusual"]]>([
     ["as ever", steady, success(61_000, 5_100), null],
     ["a minute's work in a second", steady, success(1_000, 5_100), "too-fast"],
@@ -29,12 +38,53 @@ describe("unusual", () => {
     ["50 ms, then 5 s", many(20, () => 50), success(5_000), "too-slow"],
     ["one that varies widely", many(50, (i) => 10_000 + 50_000 * scatter(i)), success(90_000), null],
     ["a second habit: every fifth is long", many(50, (i) => (i % 5 === 0 ? 600_000 : 10_000)), success(600_000), null],
-    ["a second habit: every fifth is silent", many(50, () => 10_000, (i) => (i % 5 === 0 ? 0 : 900)), success(10_000, 0), null],
-    ["a few bytes less", many(20, () => 10_000, () => 60), success(10_000, 10), null],
-    ["a short word, then none", many(20, () => 10_000, () => 6), success(10_000, 0), "too-quiet"],
-    ["always silent", many(20, () => 10_000, () => 0), success(10_000, 0), null],
+    [
+      "a second habit: every fifth is silent",
+      many(
+        50,
+        () => 10_000,
+        (i) => (i % 5 === 0 ? 0 : 900),
+      ),
+      success(10_000, 0),
+      null,
+    ],
+    [
+      "a few bytes less",
+      many(
+        20,
+        () => 10_000,
+        () => 60,
+      ),
+      success(10_000, 10),
+      null,
+    ],
+    [
+      "a short word, then none",
+      many(
+        20,
+        () => 10_000,
+        () => 6,
+      ),
+      success(10_000, 0),
+      "too-quiet",
+    ],
+    [
+      "always silent",
+      many(
+        20,
+        () => 10_000,
+        () => 0,
+      ),
+      success(10_000, 0),
+      null,
+    ],
     ["only the last 50 count", [...many(60, () => 100_000), ...many(50, () => 10_000)], success(100_000), "too-slow"],
-    ["failures are no measure", many(30, () => 60_000).map((row) => ({ ...row, status: "failed" as const })), success(10), null],
+    [
+      "failures are no measure",
+      many(30, () => 60_000).map((row) => ({ ...row, status: "failed" as const })),
+      success(10),
+      null,
+    ],
     ["a failure is never unusual", steady, { ...success(10, 0), status: "failed" }, null],
   ])("%s", (_what, before, one, want) => expect(judgeUnusual(one, [...before, one])).toBe(want));
 });

@@ -14,22 +14,40 @@ interface RunJson {
 const soon = (ms = 4_000) => `cron: "${new Date(Date.now() + ms).toISOString()}"\n`;
 
 async function finishedRun(agent: RunningAgent, root: string): Promise<RunJson> {
-  const first = await eventually(async () => (await agent.executions(`?batch=${root}`)).find((row) => row.status !== "queued"));
-  return eventually(async () => ((run) => run.state !== "running" && run)(await agent.json<RunJson>(`/api/runs/${first.run}`)), 20_000);
+  const first = await eventually(async () =>
+    (await agent.executions(`?batch=${root}`)).find((row) => row.status !== "queued"),
+  );
+  return eventually(
+    async () => ((run) => run.state !== "running" && run)(await agent.json<RunJson>(`/api/runs/${first.run}`)),
+    20_000,
+  );
 }
-const told = ({ items }: RunJson) => Object.fromEntries(items.map((row) => [row.batch, row.reason === null ? row.status : `${row.status}/${row.reason}`]));
+const told = ({ items }: RunJson) =>
+  Object.fromEntries(items.map((row) => [row.batch, row.reason === null ? row.status : `${row.status}/${row.reason}`]));
 
 describe("a chain of five that fails in the middle", () => {
   test.each([
     { independent: false, onFailure: false, want: { d: "aborted/previous-failed", e: "aborted/previous-aborted" } },
     { independent: true, onFailure: false, want: { d: "succeeded", e: "succeeded" } },
-    { independent: false, onFailure: true, want: { d: "aborted/previous-failed", e: "aborted/previous-aborted", alert: "succeeded", told: "succeeded" } },
-    { independent: true, onFailure: true, want: { d: "succeeded", e: "succeeded", alert: "succeeded", told: "succeeded" } },
+    {
+      independent: false,
+      onFailure: true,
+      want: { d: "aborted/previous-failed", e: "aborted/previous-aborted", alert: "succeeded", told: "succeeded" },
+    },
+    {
+      independent: true,
+      onFailure: true,
+      want: { d: "succeeded", e: "succeeded", alert: "succeeded", told: "succeeded" },
+    },
   ])("independent $independent, onFailure $onFailure", async ({ independent, onFailure, want }) => {
     const place = workplace();
     place.put("b", "after: a\n", "true");
     place.put("c", `after: b\n${onFailure ? "onFailure: alert\n" : ""}`, "echo broken >&2; exit 3");
-    place.put("d", `after: c\nindependent: ${independent}\n`, 'echo "$BATCH_PREVIOUS $BATCH_PREVIOUS_STATUS $BATCH_PREVIOUS_EXIT_CODE"');
+    place.put(
+      "d",
+      `after: c\nindependent: ${independent}\n`,
+      'echo "$BATCH_PREVIOUS $BATCH_PREVIOUS_STATUS $BATCH_PREVIOUS_EXIT_CODE"',
+    );
     place.put("e", "after: d\n", "true");
     if (onFailure) {
       place.put("alert", "description: tells\n", 'echo "$BATCH_TRIGGER $BATCH_PREVIOUS"; cat "$BATCH_PREVIOUS_STDERR"');
@@ -56,15 +74,28 @@ test("input: the previous stdout is stdin, several in the order of after", async
   const place = workplace();
   place.put("left", "after: root\ninput: previous\n", "sed s/^/left-/");
   place.put("right", "after: root\ninput: previous\n", "sleep 0.3; sed s/^/right-/");
-  place.put("join", "after: [right, left]\ninput: previous\n", 'cat; cat "$BATCH_PREVIOUS_STDOUT_LEFT" "$BATCH_PREVIOUS_STDOUT"; [ -n "$BATCH_PREVIOUS_STDERR" ]; exit 7');
+  place.put(
+    "join",
+    "after: [right, left]\ninput: previous\n",
+    'cat; cat "$BATCH_PREVIOUS_STDOUT_LEFT" "$BATCH_PREVIOUS_STDOUT"; [ -n "$BATCH_PREVIOUS_STDERR" ]; exit 7',
+  );
   place.put("silent", "after: root\n", "wc -c");
   place.put("root", soon(), "echo one; echo two");
   const agent = await startAgent(place);
   const run = await finishedRun(agent, "root");
-  expect(told(run)).toEqual({ root: "succeeded", left: "succeeded", right: "succeeded", silent: "succeeded", join: "failed/exit" });
-  const stdout = async (name: string) => (await agent.get(`/api/executions/${run.items.find((row) => row.batch === name)?.id}/stdout`)).text();
+  expect(told(run)).toEqual({
+    root: "succeeded",
+    left: "succeeded",
+    right: "succeeded",
+    silent: "succeeded",
+    join: "failed/exit",
+  });
+  const stdout = async (name: string) =>
+    (await agent.get(`/api/executions/${run.items.find((row) => row.batch === name)?.id}/stdout`)).text();
   expect(run.items.find((row) => row.batch === "join")).toMatchObject({ exitCode: 7, attempt: 1 });
-  expect(await stdout("join")).toBe("right-one\nright-two\nleft-one\nleft-two\nleft-one\nleft-two\nright-one\nright-two\n");
+  expect(await stdout("join")).toBe(
+    "right-one\nright-two\nleft-one\nleft-two\nleft-one\nleft-two\nright-one\nright-two\n",
+  );
   expect(await stdout("silent")).toBe("0\n");
 });
 
@@ -85,7 +116,11 @@ test("a retry holds the chain back until its last attempt, and a failure that me
   place.put("flaky", `${soon()}onFailure: alert\nretry: {limit: 2, delay: 1s}\n`, '[ "$BATCH_ATTEMPT" = 2 ]');
   const agent = await startAgent(place);
   const run = await finishedRun(agent, "flaky");
-  expect(run.items.map(({ batch, attempt, status }) => [batch, attempt, status])).toEqual([["flaky", 1, "failed"], ["flaky", 2, "succeeded"], ["next", 1, "succeeded"]]);
+  expect(run.items.map(({ batch, attempt, status }) => [batch, attempt, status])).toEqual([
+    ["flaky", 1, "failed"],
+    ["flaky", 2, "succeeded"],
+    ["next", 1, "succeeded"],
+  ]);
   expect(run.state).toBe("succeeded");
 });
 
@@ -107,14 +142,21 @@ test("chain problems come and go with the folders they are about", async () => {
   const place = workplace();
   place.put("follower", "after: leader\n", "true");
   const agent = await startAgent(place);
-  expect(await agent.batch("follower")).toMatchObject({ state: "invalid", problems: [{ code: "unknown-batch", line: 1, column: 8 }] });
+  expect(await agent.batch("follower")).toMatchObject({
+    state: "invalid",
+    problems: [{ code: "unknown-batch", line: 1, column: 8 }],
+  });
   place.put("leader", 'cron: "*/2 * * * * *"\n', "true");
   await eventually(async () => (await agent.executions("?batch=follower&status=succeeded"))[0]);
   expect(await agent.batch("follower")).toMatchObject({ state: "chained", problems: [] });
   place.put("leader", 'cron: "*/2 * * * * *"\nenabled: false\n', null);
   await eventually(async () => expect(await agent.batch("follower")).toMatchObject({ blockedBy: ["leader"] }) ?? true);
   place.put("leader", "after: follower\n", null);
-  await eventually(async () => (await agent.batch("follower")).problems[0]?.code === "cycle" && (await agent.batch("leader")).problems[0]?.code === "cycle");
+  await eventually(
+    async () =>
+      (await agent.batch("follower")).problems[0]?.code === "cycle" &&
+      (await agent.batch("leader")).problems[0]?.code === "cycle",
+  );
   place.drop("leader");
   await eventually(async () => (await agent.batch("follower")).problems[0]?.code === "unknown-batch");
 });
@@ -126,7 +168,11 @@ test("after with cron: at its own times only, and only once the previous has run
   const agent = await startAgent(place);
   const rows = await eventually(async () => {
     const all = await agent.executions("?batch=own");
-    return all.some((row) => row.status === "succeeded") && all.some((row) => row.reason === "previous-not-run") ? all : null;
+    return all.some((row) => row.status === "succeeded") && all.some((row) => row.reason === "previous-not-run")
+      ? all
+      : null;
   }, 20_000);
-  expect(rows.every((row) => row.trigger.kind === "cron" && row.trigger.by === null && row.run === (row.id as string))).toBe(true);
+  expect(
+    rows.every((row) => row.trigger.kind === "cron" && row.trigger.by === null && row.run === (row.id as string)),
+  ).toBe(true);
 });

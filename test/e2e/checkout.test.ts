@@ -23,10 +23,12 @@ interface Listed {
 
 /** What the log said of each batch, in order: `changed`, `removed` or `in force`. */
 function told(log: string): { batch: string; what: string }[] {
-  return [...log.matchAll(/"batch":"([^"]+)"(?:,"revision":"[^"]+")?,"msg":"batch (changed|removed|in force)"/g)].map((match) => ({
-    batch: match[1] as string,
-    what: match[2] as string,
-  }));
+  return [...log.matchAll(/"batch":"([^"]+)"(?:,"revision":"[^"]+")?,"msg":"batch (changed|removed|in force)"/g)].map(
+    (match) => ({
+      batch: match[1] as string,
+      what: match[2] as string,
+    }),
+  );
 }
 
 async function list(agent: RunningAgent): Promise<Map<string, Listed>> {
@@ -51,7 +53,12 @@ describe("git under the folder", () => {
     rmSync(place.batches, { recursive: true });
     execFileSync("git", ["clone", "-q", upstream.path, place.batches]);
     const gone = Object.fromEntries(Array.from({ length: some }, (_, i) => [`batch-${i}`, null]));
-    const second = upstream.commit({ ...gone, ...files(more, count, "second"), ...files(count, count + some, "second"), "long/script.sh": "echo three; sleep 2; echo four\n" });
+    const second = upstream.commit({
+      ...gone,
+      ...files(more, count, "second"),
+      ...files(count, count + some, "second"),
+      "long/script.sh": "echo three; sleep 2; echo four\n",
+    });
     const git = (...args: string[]) => execFileSync("git", ["-C", place.batches, ...args], { stdio: "pipe" });
 
     const agent = await startAgent(place, ["--resync", "1h"], { patienceMs: 240_000 });
@@ -78,14 +85,17 @@ describe("git under the folder", () => {
           ...off.filter((name) => batches.get(name)?.state !== "removed"),
           ...names(more, count).filter((name) => batches.get(name)?.definition?.description !== text),
         ];
-        if (wrong.length > 0) throw new Error(`${does[0]}: ${wrong.length} are not as they should be: ${wrong.slice(0, 5).join(" ")}`);
+        if (wrong.length > 0)
+          throw new Error(`${does[0]}: ${wrong.length} are not as they should be: ${wrong.slice(0, 5).join(" ")}`);
         return true;
       }, 400_000);
       const batches = await list(agent);
       for (const name of [...here, "long", "steady"]) expect(batches.get(name)?.commit).toBe(to);
       const events = told(agent.log().slice(before));
       const once = [...names(more, count), "long"].map((batch) => ({ batch, what: "changed" }));
-      const came = here.filter((name) => !names(some, count).includes(name)).map((batch) => ({ batch, what: "in force" }));
+      const came = here
+        .filter((name) => !names(some, count).includes(name))
+        .map((batch) => ({ batch, what: "in force" }));
       const went = off.map((batch) => ({ batch, what: "removed" }));
       const key = ({ batch, what }: { batch: string; what: string }) => `${batch} ${what}`;
       expect(events.map(key).sort()).toEqual([...once, ...came, ...went].map(key).sort());
@@ -96,8 +106,11 @@ describe("git under the folder", () => {
       const rows = await agent.executions(`?since=${began}&batch=long&status=succeeded&limit=500`);
       return rows.length > 0 && rows.map((row) => row.id);
     });
-    for (const id of ran) expect(["one\ntwo\n", "three\nfour\n"]).toContain(await (await agent.get(`/api/executions/${id}/stdout`)).text());
-    const seconds = (await agent.executions(`?since=${began}&batch=steady&limit=500`)).map((row) => Date.parse(row.trigger.dueAt)).sort((a, b) => a - b);
+    for (const id of ran)
+      expect(["one\ntwo\n", "three\nfour\n"]).toContain(await (await agent.get(`/api/executions/${id}/stdout`)).text());
+    const seconds = (await agent.executions(`?since=${began}&batch=steady&limit=500`))
+      .map((row) => Date.parse(row.trigger.dueAt))
+      .sort((a, b) => a - b);
     expect(seconds).toEqual(seconds.map((_, i) => (seconds[0] as number) + i * 1_000));
     expect((await agent.json<{ items: unknown[] }>("/api/problems")).items).toEqual([]);
   }, 1_500_000);
@@ -106,7 +119,12 @@ describe("git under the folder", () => {
     const place = workplace();
     rmSync(place.batches, { recursive: true });
     const repo = repository(join(place.home, "repo"));
-    const version = (n: number) => ({ "jobs/report/batch.yaml": `${everySecond}env: { YAML: "${n}" }\n`, "jobs/report/script.sh": `echo $YAML ${n}\n`, "jobs/same/batch.yaml": daily, "jobs/same/script.sh": "true\n" });
+    const version = (n: number) => ({
+      "jobs/report/batch.yaml": `${everySecond}env: { YAML: "${n}" }\n`,
+      "jobs/report/script.sh": `echo $YAML ${n}\n`,
+      "jobs/same/batch.yaml": daily,
+      "jobs/same/script.sh": "true\n",
+    });
     const commits = [1, 2, 3, 4].map((n) => repo.commit(version(n)));
     const swap = (commit: string) => {
       repo.git("worktree", "add", "-q", "--detach", join(place.home, commit), commit);
@@ -117,7 +135,11 @@ describe("git under the folder", () => {
     const agent = await startAgent(place, ["--resync", "1h"]);
     for (const [i, commit] of commits.entries()) {
       if (i > 0) swap(commit);
-      const row = await eventually(async () => (await agent.executions("?batch=report&status=succeeded")).find((candidate) => candidate.commit === commit), 30_000);
+      const row = await eventually(
+        async () =>
+          (await agent.executions("?batch=report&status=succeeded")).find((candidate) => candidate.commit === commit),
+        30_000,
+      );
       expect(await (await agent.get(`/api/executions/${row.id}/stdout`)).text()).toBe(`${i + 1} ${i + 1}\n`);
       expect(await agent.json("/api/batches/report")).toMatchObject({ commit, revision: row.revision });
       await eventually(async () => (await agent.json<Listed>("/api/batches/same")).commit === commit);

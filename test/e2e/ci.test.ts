@@ -16,11 +16,23 @@ function repository() {
   const bin = join(place.home, "bin");
   mkdirSync(bin);
   writeFileSync(join(bin, "batch-agent"), `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`, { mode: 0o755 });
-  const identity = { GIT_AUTHOR_NAME: "t", GIT_AUTHOR_EMAIL: "t@example.com", GIT_COMMITTER_NAME: "t", GIT_COMMITTER_EMAIL: "t@example.com", GIT_CONFIG_GLOBAL: "/dev/null" };
+  const identity = {
+    GIT_AUTHOR_NAME: "t",
+    GIT_AUTHOR_EMAIL: "t@example.com",
+    GIT_COMMITTER_NAME: "t",
+    GIT_COMMITTER_EMAIL: "t@example.com",
+    GIT_CONFIG_GLOBAL: "/dev/null",
+  };
   const env = { ...process.env, ...identity, PATH: `${bin}:${process.env["PATH"]}` };
-  const run = (command: string, args: readonly string[], more: Record<string, string> = {}): Promise<{ code: number | null; said: string }> =>
+  const run = (
+    command: string,
+    args: readonly string[],
+    more: Record<string, string> = {},
+  ): Promise<{ code: number | null; said: string }> =>
     new Promise((done) => {
-      const child = execFile(command, args, { cwd: place.home, env: { ...env, ...more } }, (_error, stdout, stderr) => done({ code: child.exitCode, said: stdout + stderr }));
+      const child = execFile(command, args, { cwd: place.home, env: { ...env, ...more } }, (_error, stdout, stderr) =>
+        done({ code: child.exitCode, said: stdout + stderr }),
+      );
     });
   execFileSync("git", ["init", "-q", "-b", "main"], { cwd: place.home, env });
   writeFileSync(join(place.home, ".gitignore"), "bin\n");
@@ -58,12 +70,17 @@ test("the workflow's steps put problems on their lines and the plan into the sum
   await git("update-ref", "refs/remotes/origin/main", "HEAD");
   drop("old");
   put("report", 'cron: "1 3 * * *"\n', null);
-  const workflow = parse(readFileSync(join(deploy, "ci/batches.yml"), "utf8")) as { jobs: { batches: { steps: { name?: string; run?: string }[] } } };
+  const workflow = parse(readFileSync(join(deploy, "ci/batches.yml"), "utf8")) as {
+    jobs: { batches: { steps: { name?: string; run?: string }[] } };
+  };
   const summary = join(home, "bin/summary.md");
   appendFileSync(summary, "");
   const step = (name: string) => {
     const script = workflow.jobs.batches.steps.find((one) => one.name === name)?.run ?? "exit 99";
-    return run("bash", ["--noprofile", "--norc", "-eo", "pipefail", "-c", script], { GITHUB_BASE_REF: "main", GITHUB_STEP_SUMMARY: summary });
+    return run("bash", ["--noprofile", "--norc", "-eo", "pipefail", "-c", script], {
+      GITHUB_BASE_REF: "main",
+      GITHUB_STEP_SUMMARY: summary,
+    });
   };
   expect(await step("validate")).toMatchObject({ code: 0 });
   expect(await step("plan")).toMatchObject({ code: 0 });
@@ -72,12 +89,17 @@ test("the workflow's steps put problems on their lines and the plan into the sum
   expect(told).toContain('cron: "1 2 \\* \\* \\*" → "1 3 \\* \\* \\*"');
 
   put("report", 'cron: "1 99 * * *"\n', null);
-  expect(await step("validate")).toMatchObject({ code: 1, said: expect.stringContaining("::error file=batches.d/report/batch.yaml,line=1,col=7,title=bad-cron::") as string });
+  expect(await step("validate")).toMatchObject({
+    code: 1,
+    said: expect.stringContaining("::error file=batches.d/report/batch.yaml,line=1,col=7,title=bad-cron::") as string,
+  });
   expect((await step("plan")).code).toBe(1);
 });
 
 test("the example for VS Code names the schema that is shipped", () => {
-  const settings = JSON.parse(readFileSync(join(deploy, "editors/vscode-settings.json"), "utf8")) as { "yaml.schemas": Record<string, string> };
+  const settings = JSON.parse(readFileSync(join(deploy, "editors/vscode-settings.json"), "utf8")) as {
+    "yaml.schemas": Record<string, string>;
+  };
   const [path = ""] = Object.keys(settings["yaml.schemas"]);
   expect(() => readFileSync(join(deploy, "..", path.replace("node_modules/batch-agent/", "")))).not.toThrow();
 });

@@ -15,7 +15,11 @@ const yearly = 'cron: "@yearly"\n';
 describe("exec", () => {
   test("runs one batch with its output live, and gives the script's exit code", async () => {
     const { home, put } = workplace();
-    put("a", `${yearly}retry: {limit: 3}\nonFailure: b\nenv: {WHO: me}\n`, 'echo "out $WHO $BATCH_TRIGGER"; echo err >&2; exit 7');
+    put(
+      "a",
+      `${yearly}retry: {limit: 3}\nonFailure: b\nenv: {WHO: me}\n`,
+      'echo "out $WHO $BATCH_TRIGGER"; echo err >&2; exit 7',
+    );
     put("b", "tags: []\n", "echo never");
     const own = temporaryFolder();
     const { code, stdout, stderr } = await typeWith({ TMPDIR: own }, home, "exec", "a");
@@ -55,9 +59,18 @@ describe("exec", () => {
   test("what cannot be run is said", async () => {
     const { home, put } = workplace();
     put("bad", "cron: nonsense\n", "true");
-    expect(await type(home, "exec", "nobody")).toMatchObject({ code: 1, stderr: expect.stringContaining("there is no batch nobody") as string });
-    expect(await type(home, "exec", "bad")).toMatchObject({ code: 1, stderr: expect.stringContaining("bad has problems") as string });
-    expect(await type(home, "exec", "bad", "nowhere")).toMatchObject({ code: 1, stderr: expect.stringContaining("cannot read nowhere") as string });
+    expect(await type(home, "exec", "nobody")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("there is no batch nobody") as string,
+    });
+    expect(await type(home, "exec", "bad")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("bad has problems") as string,
+    });
+    expect(await type(home, "exec", "bad", "nowhere")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("cannot read nowhere") as string,
+    });
   });
 });
 
@@ -77,8 +90,14 @@ describe("trigger", () => {
     await eventually(async () => (await agent.json<{ state: string }>(`/api/runs/${id}`)).state === "succeeded");
     expect((await agent.executions()).map(({ batch }) => batch).sort()).toEqual(["last", "middle"]);
 
-    expect(await type(place.home, "trigger", "nobody")).toMatchObject({ code: 1, stderr: expect.stringContaining("no batch nobody") as string });
-    expect(await type(place.home, "trigger", "off")).toMatchObject({ code: 1, stderr: expect.stringContaining("disabled") as string });
+    expect(await type(place.home, "trigger", "nobody")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("no batch nobody") as string,
+    });
+    expect(await type(place.home, "trigger", "off")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("disabled") as string,
+    });
     expect(readdirSync(join(place.data, "triggers"))).toEqual([]);
   });
 
@@ -116,28 +135,41 @@ test("Ctrl-C on exec ends the script", async () => {
 /** `exec` with a temporary folder of its own, and what it says. */
 function execute(place: ReturnType<typeof workplace>, name: string, ...args: string[]) {
   const own = temporaryFolder();
-  const child = spawn(process.execPath, [main, "exec", name, ...args], { cwd: place.home, env: { ...process.env, TMPDIR: own }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn(process.execPath, [main, "exec", name, ...args], {
+    cwd: place.home,
+    env: { ...process.env, TMPDIR: own },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let said = "";
   child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
-  return { child, said: () => said, left: () => readdirSync(own), code: () => eventually(() => (child.exitCode === null ? null : { is: child.exitCode }), 60_000) };
+  return {
+    child,
+    said: () => said,
+    left: () => readdirSync(own),
+    code: () => eventually(() => (child.exitCode === null ? null : { is: child.exitCode }), 60_000),
+  };
 }
 
 test.each([
   ["Ctrl-C", "", 130],
   ["a timeout", "timeout: 2s\n", 143],
-])("%s ends a script that is louder than whoever reads it", async (how, settings, expected) => {
-  const place = workplace();
-  place.put("loud", yearly + settings, "while :; do printf '%0500000d\\n' 1; done");
-  const { child, left, code } = execute(place, "loud");
-  child.stdout.on("data", () => {
-    child.stdout.pause();
-    setTimeout(() => child.stdout.resume(), 1);
-  });
-  await once(child.stdout, "data");
-  if (how === "Ctrl-C") setTimeout(() => child.kill("SIGINT"), 1_000);
-  expect((await code()).is).toBe(expected);
-  expect(left()).toEqual([]);
-}, 120_000);
+])(
+  "%s ends a script that is louder than whoever reads it",
+  async (how, settings, expected) => {
+    const place = workplace();
+    place.put("loud", yearly + settings, "while :; do printf '%0500000d\\n' 1; done");
+    const { child, left, code } = execute(place, "loud");
+    child.stdout.on("data", () => {
+      child.stdout.pause();
+      setTimeout(() => child.stdout.resume(), 1);
+    });
+    await once(child.stdout, "data");
+    if (how === "Ctrl-C") setTimeout(() => child.kill("SIGINT"), 1_000);
+    expect((await code()).is).toBe(expected);
+    expect(left()).toEqual([]);
+  },
+  120_000,
+);
 
 test("Ctrl-C while a retry waits ends it, however long that would be", async () => {
   const place = workplace();
@@ -167,17 +199,29 @@ test.each(["its reader goes", "its terminal goes"])("the script ends with exec w
 test("a script that ends well when its time is up has failed all the same", async () => {
   const { home, put } = workplace();
   put("late", `${yearly}timeout: 1s\n`, "trap 'exit 0' TERM; sleep 60 & wait\n");
-  expect(await type(home, "exec", "late")).toMatchObject({ code: 1, stderr: expect.stringContaining("late failed: it ran for longer") as string });
+  expect(await type(home, "exec", "late")).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("late failed: it ran for longer") as string,
+  });
 });
 
 describe("wrong use", () => {
   test("a setting that cannot be meant is exit code 2, wherever it stands; what cannot be had is 1", async () => {
     const { home, put } = workplace();
     put("a", yearly, "true");
-    for (const args of [["run", "--port", "abc"], ["run", "--max-parallel", "0"], ["validate", "--time-zone", "Foo/Bar"], ["status", "--url", "foo"], ["run", "--foo"]]) {
+    for (const args of [
+      ["run", "--port", "abc"],
+      ["run", "--max-parallel", "0"],
+      ["validate", "--time-zone", "Foo/Bar"],
+      ["status", "--url", "foo"],
+      ["run", "--foo"],
+    ]) {
       expect([args, (await type(home, ...args)).code]).toEqual([args, 2]);
     }
-    expect(await typeWith({ BATCH_AGENT_GRACE: "soon" }, home, "run")).toMatchObject({ code: 2, stderr: expect.stringContaining("BATCH_AGENT_GRACE") as string });
+    expect(await typeWith({ BATCH_AGENT_GRACE: "soon" }, home, "run")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("BATCH_AGENT_GRACE") as string,
+    });
     expect((await type(home, "run", "nowhere")).code).toBe(1);
   });
 
@@ -185,17 +229,26 @@ describe("wrong use", () => {
     const { home, put } = workplace();
     put("a", yearly, "true");
     writeFileSync(join(home, ".env"), "BATCH_AGENT_PORT=1\nBATCH_AGENT_TOKEN_FILE\n");
-    expect(await type(home, "validate")).toMatchObject({ code: 2, stderr: "batch-agent: .env:2: this is no NAME=value\nhint: begin comments with #\n" });
+    expect(await type(home, "validate")).toMatchObject({
+      code: 2,
+      stderr: "batch-agent: .env:2: this is no NAME=value\nhint: begin comments with #\n",
+    });
     writeFileSync(join(home, ".env"), "\uFEFFBATCH_AGENT_TIME_ZONE=Nowhere/Land\n");
     expect((await type(home, "validate")).stderr).toContain("Nowhere/Land");
     const folder = workplace();
     mkdirSync(join(folder.home, ".env"));
-    expect(await type(folder.home, "validate")).toMatchObject({ code: 1, stderr: expect.stringMatching(/^batch-agent: cannot read \.env: EISDIR/) as string });
+    expect(await type(folder.home, "validate")).toMatchObject({
+      code: 1,
+      stderr: expect.stringMatching(/^batch-agent: cannot read \.env: EISDIR/) as string,
+    });
   });
 
   test("validate of a batch's own folder says so", async () => {
     const { home, put } = workplace();
     put("a", yearly, "true");
-    expect(await type(home, "validate", "batches.d/a")).toMatchObject({ code: 2, stderr: expect.stringContaining("is a batch itself") as string });
+    expect(await type(home, "validate", "batches.d/a")).toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining("is a batch itself") as string,
+    });
   });
 });

@@ -10,19 +10,29 @@ import { eventually } from "../helpers/tmp.ts";
 test("kill -9 of the agent leaves a running script running; the next agent tells its true end", async () => {
   const place = workplace();
   const gate = join(place.home, "gate");
-  place.put("long", 'cron: "* * * * * *"\n', `echo begun\nwhile [ ! -e ${gate} ]; do sleep 0.05; done\necho done\nexit 6\n`);
+  place.put(
+    "long",
+    'cron: "* * * * * *"\n',
+    `echo begun\nwhile [ ! -e ${gate} ]; do sleep 0.05; done\necho done\nexit 6\n`,
+  );
   let agent = await startAgent(place);
-  const running = await eventually(async () => (await agent.executions("?status=running")).find((row) => row.pid !== null));
+  const running = await eventually(async () =>
+    (await agent.executions("?status=running")).find((row) => row.pid !== null),
+  );
   await agent.exit("SIGKILL");
   expect(existsSync(`/proc/${running.pid}`)).toBe(true);
-  const history = JSON.parse(readFileSync(join(place.data, "batches/long/history.json"), "utf8")) as { executions: Execution[] };
+  const history = JSON.parse(readFileSync(join(place.data, "batches/long/history.json"), "utf8")) as {
+    executions: Execution[];
+  };
   expect(history.executions.map((row) => row.status)).toContain("running");
 
   agent = await startAgent(place);
   const adopted = await agent.json<Execution>(`/api/executions/${running.id}`);
   expect(adopted).toMatchObject({ status: "running", pid: running.pid });
   writeFileSync(gate, "");
-  const ended = await eventually(async () => ((row) => row.status !== "running" && row)(await agent.json<Execution>(`/api/executions/${running.id}`)));
+  const ended = await eventually(async () =>
+    ((row) => row.status !== "running" && row)(await agent.json<Execution>(`/api/executions/${running.id}`)),
+  );
   expect(ended).toMatchObject({ status: "failed", reason: "exit", exitCode: 6, stdoutBytes: 11 });
   expect(await (await agent.get(`/api/executions/${running.id}/stdout`)).text()).toBe("begun\ndone\n");
 });
@@ -33,8 +43,15 @@ test("what ended while no agent was there is told with its true end; what was ki
   place.put("ends", 'cron: "* * * * * *"\n', `while [ ! -e ${gate} ]; do sleep 0.05; done\nexit 3\n`);
   place.put("dies", 'cron: "* * * * * *"\n', "sleep 300\n");
   let agent = await startAgent(place);
-  const rows = await eventually(async () => ((all) => all.length === 2 && all.every((row) => row.pid !== null) && all)(await agent.executions("?status=running")));
-  const [ends, dies] = ["ends", "dies"].map((name) => rows.find((row) => row.batch === name) as Execution) as [Execution, Execution];
+  const rows = await eventually(async () =>
+    ((all) => all.length === 2 && all.every((row) => row.pid !== null) && all)(
+      await agent.executions("?status=running"),
+    ),
+  );
+  const [ends, dies] = ["ends", "dies"].map((name) => rows.find((row) => row.batch === name) as Execution) as [
+    Execution,
+    Execution,
+  ];
   await agent.exit("SIGKILL");
   process.kill(-(dies.pid as number), "SIGKILL");
   writeFileSync(gate, "");
@@ -42,8 +59,16 @@ test("what ended while no agent was there is told with its true end; what was ki
 
   agent = await startAgent(place);
   await eventually(async () => (await agent.json<Execution>(`/api/executions/${dies.id}`)).status === "failed");
-  expect(await agent.json(`/api/executions/${ends.id}`)).toMatchObject({ status: "failed", reason: "exit", exitCode: 3 });
-  expect(await agent.json(`/api/executions/${dies.id}`)).toMatchObject({ status: "failed", reason: "lost", exitCode: null });
+  expect(await agent.json(`/api/executions/${ends.id}`)).toMatchObject({
+    status: "failed",
+    reason: "exit",
+    exitCode: 3,
+  });
+  expect(await agent.json(`/api/executions/${dies.id}`)).toMatchObject({
+    status: "failed",
+    reason: "lost",
+    exitCode: null,
+  });
 });
 
 test("due times lost while the agent was down are one row, and the latest is caught up", async () => {
@@ -54,9 +79,13 @@ test("due times lost while the agent was down are one row, and the latest is cau
   await agent.exit("SIGKILL");
   await new Promise((done) => setTimeout(done, 3_500));
   agent = await startAgent(place);
-  const missed = await eventually(async () => (await agent.executions("?status=aborted")).find((row) => row.reason === "missed"));
+  const missed = await eventually(async () =>
+    (await agent.executions("?status=aborted")).find((row) => row.reason === "missed"),
+  );
   expect(missed.missed?.count).toBeGreaterThanOrEqual(3);
-  await eventually(async () => (await agent.executions("?status=succeeded")).find((row) => row.trigger.dueAt === missed.missed?.to));
+  await eventually(async () =>
+    (await agent.executions("?status=succeeded")).find((row) => row.trigger.dueAt === missed.missed?.to),
+  );
   // Every due time has one row, started or told as missed, and none has two.
   await eventually(async () => (await agent.executions("?status=succeeded")).length >= 6);
   const rows = await agent.executions("?limit=500");
@@ -64,7 +93,9 @@ test("due times lost while the agent was down are one row, and the latest is cau
   expect(new Set(own).size).toBe(own.length);
   const [first, last] = [Math.min(...own), Math.max(...own)];
   for (let at = first; at <= last; at += 1_000) {
-    const told = rows.some((row) => row.missed !== undefined && Date.parse(row.missed.from) <= at && at <= Date.parse(row.missed.to));
+    const told = rows.some(
+      (row) => row.missed !== undefined && Date.parse(row.missed.from) <= at && at <= Date.parse(row.missed.to),
+    );
     expect(own.includes(at) || told, new Date(at).toISOString()).toBe(true);
   }
 });
@@ -74,15 +105,22 @@ test("SIGTERM: running ones get the grace, then the group is ended and recorded;
   place.put("stubborn", 'cron: "* * * * * *"\n', "sleep 300 & echo $!; wait\n");
   place.put("quick", 'cron: "* * * * * *"\n', "sleep 0.3\n");
   const agent = await startAgent(place, ["--grace", "1s"]);
-  const running = await eventually(async () => (await agent.executions("?batch=stubborn&status=running")).find((row) => row.pid !== null));
+  const running = await eventually(async () =>
+    (await agent.executions("?batch=stubborn&status=running")).find((row) => row.pid !== null),
+  );
   await expect(startAgent(place)).rejects.toThrow(new RegExp(`pid ${agent.child.pid} on host`));
   const log = join(place.data, "batches/stubborn/executions", running.id, "stdout.log");
   const grandchild = await eventually(() => Number(readFileSync(log, "utf8").trim()));
   expect(await agent.exit("SIGTERM")).toEqual({ code: 0, signal: null });
   expect(existsSync(`/proc/${running.pid}`)).toBe(false);
   await eventually(() => !existsSync(`/proc/${grandchild}`));
-  const read = (name: string) => (JSON.parse(readFileSync(join(place.data, `batches/${name}/history.json`), "utf8")) as { executions: Execution[] }).executions;
-  expect(read("stubborn").find((row) => row.id === running.id)).toMatchObject({ status: "aborted", reason: "shutdown" });
+  const read = (name: string) =>
+    (JSON.parse(readFileSync(join(place.data, `batches/${name}/history.json`), "utf8")) as { executions: Execution[] })
+      .executions;
+  expect(read("stubborn").find((row) => row.id === running.id)).toMatchObject({
+    status: "aborted",
+    reason: "shutdown",
+  });
   expect(read("quick").every((row) => row.status === "succeeded")).toBe(true);
   expect(existsSync(join(place.data, "agent.lock"))).toBe(false);
 });
@@ -91,7 +129,11 @@ test("a script that prints 1 GiB costs the agent next to no CPU and no memory", 
   const place = workplace();
   const agent = await startAgent(place, ["--resync", "1h"]);
   const pid = agent.child.pid as number;
-  place.put("loud", 'cron: "@yearly"\n', `until [ -e "$BATCH_STATE_DIR/go" ]; do sleep 0.1; done; head -c 1073741824 /dev/zero | tr '\\0' x\n`);
+  place.put(
+    "loud",
+    'cron: "@yearly"\n',
+    `until [ -e "$BATCH_STATE_DIR/go" ]; do sleep 0.1; done; head -c 1073741824 /dev/zero | tr '\\0' x\n`,
+  );
   await eventually(async () => (await agent.batch("loud")).state === "scheduled");
   const id = (await type(place.home, ["trigger", "loud"])).stdout.trim();
   const folder = join(place.data, "batches/loud");

@@ -15,26 +15,47 @@ describe("a folder of batches", () => {
     const state = (name: string) => agent.batch(name).then((batch) => batch.state);
 
     // added: it runs, and what it printed is there
-    place.put("hello", `${everySecond}env: { WHO: world, SECRET: hunter2 }\n`, 'echo "hello $WHO"\necho "careful" >&2\n');
+    place.put(
+      "hello",
+      `${everySecond}env: { WHO: world, SECRET: hunter2 }\n`,
+      'echo "hello $WHO"\necho "careful" >&2\n',
+    );
     const first = await eventually(async () => (await agent.executions("?batch=hello&status=succeeded"))[0]);
-    expect(first).toMatchObject({ batch: "hello", status: "succeeded", reason: null, exitCode: 0, signal: null, attempt: 1, stdoutBytes: 12, stderrBytes: 8 });
+    expect(first).toMatchObject({
+      batch: "hello",
+      status: "succeeded",
+      reason: null,
+      exitCode: 0,
+      signal: null,
+      attempt: 1,
+      stdoutBytes: 12,
+      stderrBytes: 8,
+    });
     expect(first.trigger).toMatchObject({ kind: "cron", by: null });
     expect(Date.parse(first.trigger.dueAt) % 1000).toBe(0);
     expect(await (await agent.get(`/api/executions/${first.id}/stdout`)).text()).toBe("hello world\n");
     expect(await (await agent.get(`/api/executions/${first.id}/stderr`)).text()).toBe("careful\n");
     const added = await agent.batch("hello");
     expect(added).toMatchObject({ state: "scheduled", revision: first.revision, problems: [] });
-    expect(added.definition).toMatchObject({ env: { WHO: "***", SECRET: "***" }, enabled: true, concurrency: "forbid" });
+    expect(added.definition).toMatchObject({
+      env: { WHO: "***", SECRET: "***" },
+      enabled: true,
+      concurrency: "forbid",
+    });
     expect(added.next).toHaveLength(5);
 
     // edited: the script of the next run is the new one, the earlier run still names the earlier revision
     place.put("hello", null, 'echo "good day"\n');
-    const edited = await eventually(async () => (await agent.executions("?batch=hello&status=succeeded")).find((row) => row.revision !== first.revision));
+    const edited = await eventually(async () =>
+      (await agent.executions("?batch=hello&status=succeeded")).find((row) => row.revision !== first.revision),
+    );
     expect(await (await agent.get(`/api/executions/${edited.id}/stdout`)).text()).toBe("good day\n");
 
     // the schedule follows
     place.put("hello", 'cron: "0 4 * * *"\ntimeZone: UTC\n', null);
-    const next = await eventually(async () => (await agent.batch("hello")).next.find((at) => at.endsWith("T04:00:00.000Z")));
+    const next = await eventually(async () =>
+      (await agent.batch("hello")).next.find((at) => at.endsWith("T04:00:00.000Z")),
+    );
     expect(Date.parse(next)).toBeGreaterThan(Date.now());
 
     // broken: the last valid revision stays in force and the problem is told with its place
@@ -42,7 +63,9 @@ describe("a folder of batches", () => {
     place.put("hello", 'cron: "0 4 * * *"\ntimezone: UTC\n', null);
     const broken = await eventually(async () => ((b) => b.problems.length > 0 && b)(await agent.batch("hello")));
     expect(broken).toMatchObject({ state: "scheduled", revision: before.revision, next: before.next });
-    expect(broken.problems).toMatchObject([{ code: "unknown-key", line: 2, column: 1, hint: expect.stringContaining("timeZone") as string }]);
+    expect(broken.problems).toMatchObject([
+      { code: "unknown-key", line: 2, column: 1, hint: expect.stringContaining("timeZone") as string },
+    ]);
     expect((await agent.json<{ items: unknown[] }>("/api/problems")).items).toEqual(broken.problems);
 
     // mended
@@ -53,11 +76,16 @@ describe("a folder of batches", () => {
     place.put("hello", `${everySecond}enabled: false\n`, null);
     await eventually(async () => (await state("hello")) === "disabled");
     expect((await agent.batch("hello")).next).toEqual([]);
-    const rested = await eventually(async () => (await agent.executions("?batch=hello&status=running")).length === 0 && agent.executions("?batch=hello"));
+    const rested = await eventually(
+      async () =>
+        (await agent.executions("?batch=hello&status=running")).length === 0 && agent.executions("?batch=hello"),
+    );
     await new Promise((done) => setTimeout(done, 2_200)); // two due times, had it been enabled
     expect((await agent.executions("?batch=hello")).map((row) => row.id)).toEqual(rested.map((row) => row.id));
     place.put("hello", everySecond, null);
-    const back = await eventually(async () => (await agent.executions("?batch=hello&status=succeeded")).find((row) => !rested.some(({ id }) => id === row.id)));
+    const back = await eventually(async () =>
+      (await agent.executions("?batch=hello&status=succeeded")).find((row) => !rested.some(({ id }) => id === row.id)),
+    );
     expect((await agent.executions("?batch=hello")).filter((row) => row.reason === "missed")).toEqual([]);
 
     // renamed: the old one is removed with its history kept, the new one runs
@@ -82,7 +110,9 @@ describe("a folder of batches", () => {
     place.put("long", 'cron: "0 4 * * *"\n', "echo something else entirely\nexit 9\n#".padEnd(400, "#"));
     await eventually(async () => (await agent.batch("long")).revision !== running.revision);
     writeFileSync(gate, "");
-    const ended = await eventually(async () => ((row) => row?.status === "succeeded" && row)(await agent.json<typeof running>(`/api/executions/${running.id}`)));
+    const ended = await eventually(async () =>
+      ((row) => row?.status === "succeeded" && row)(await agent.json<typeof running>(`/api/executions/${running.id}`)),
+    );
     expect(ended.revision).toBe(running.revision);
     expect(await (await agent.get(`/api/executions/${running.id}/stdout`)).text()).toBe("one\ntwo\n");
   });
@@ -108,7 +138,11 @@ describe("a folder of batches", () => {
     expect(await agent.exit("SIGTERM")).toEqual({ code: 0, signal: null });
 
     agent = await startAgent(place);
-    expect(await agent.batch("steady")).toMatchObject({ state: "scheduled", revision: first.revision, problems: [{ code: "bad-cron" }] });
+    expect(await agent.batch("steady")).toMatchObject({
+      state: "scheduled",
+      revision: first.revision,
+      problems: [{ code: "bad-cron" }],
+    });
     const since = new Date().toISOString();
     await eventually(async () => (await agent.executions(`?status=succeeded&since=${since}`))[0]);
 
@@ -118,14 +152,19 @@ describe("a folder of batches", () => {
     expect((await agent.batch("steady")).state).toBe("scheduled");
     renameSync(`${place.batches}.away`, place.batches);
     place.put("steady", everySecond, "echo mended\n");
-    await eventually(async () => (await agent.batch("steady")).problems.length === 0 && (await agent.get("/readyz")).status === 200);
+    await eventually(
+      async () => (await agent.batch("steady")).problems.length === 0 && (await agent.get("/readyz")).status === 200,
+    );
   });
 
   test("the root removed and made again, and a root link swapped, are seen", async () => {
     const place = workplace();
     const [one, two] = [join(place.home, "one"), join(place.home, "two")];
     rmSync(place.batches, { recursive: true });
-    for (const [tree, name] of [[one, "alpha"], [two, "beta"]] as const) {
+    for (const [tree, name] of [
+      [one, "alpha"],
+      [two, "beta"],
+    ] as const) {
       mkdirSync(join(tree, name), { recursive: true });
       writeFileSync(join(tree, name, "batch.yaml"), 'cron: "0 4 * * *"\n');
       writeFileSync(join(tree, name, "script.sh"), "true\n");
@@ -135,7 +174,9 @@ describe("a folder of batches", () => {
     expect((await agent.batch("alpha")).state).toBe("scheduled");
     symlinkSync(two, `${place.batches}.next`);
     renameSync(`${place.batches}.next`, place.batches);
-    await eventually(async () => (await agent.batch("beta")).state === "scheduled" && (await agent.batch("alpha")).state === "removed");
+    await eventually(
+      async () => (await agent.batch("beta")).state === "scheduled" && (await agent.batch("alpha")).state === "removed",
+    );
     // A second swap, back: chokidar alone sees neither.
     symlinkSync(one, `${place.batches}.next`);
     renameSync(`${place.batches}.next`, place.batches);
@@ -151,7 +192,9 @@ describe("a folder of batches", () => {
   test("git checkouts back and forth over 200 batches are followed whole", async () => {
     const place = workplace();
     const git = (...args: string[]) =>
-      execFileSync("git", ["-C", place.batches, "-c", "user.name=t", "-c", "user.email=t@example.org", ...args], { stdio: "pipe" });
+      execFileSync("git", ["-C", place.batches, "-c", "user.name=t", "-c", "user.email=t@example.org", ...args], {
+        stdio: "pipe",
+      });
     git("init", "-q", "-b", "main");
     for (let i = 0; i < 200; i++) place.put(`batch-${i}`, 'cron: "0 4 * * *"\n', `echo ${i}\n`);
     git("add", "-A");
@@ -164,10 +207,15 @@ describe("a folder of batches", () => {
     git("commit", "-qm", "two");
     git("checkout", "-q", "main");
     const agent = await startAgent(place, ["--resync", "5s"]);
-    const names = async (state: string) => (await agent.json<{ items: { name: string }[] }>(`/api/batches?state=${state}`)).items.map((batch) => batch.name).sort();
+    const names = async (state: string) =>
+      (await agent.json<{ items: { name: string }[] }>(`/api/batches?state=${state}`)).items
+        .map((batch) => batch.name)
+        .sort();
     for (const branch of ["other", "main", "other"]) {
       git("checkout", "-q", branch);
-      const want = readdirSync(place.batches).filter((name) => name.startsWith("batch-")).sort();
+      const want = readdirSync(place.batches)
+        .filter((name) => name.startsWith("batch-"))
+        .sort();
       await eventually(async () => {
         expect(await names("scheduled")).toEqual(want);
         return true;

@@ -9,16 +9,22 @@ import { gitServer } from "../helpers/git-server.ts";
 import { eventually } from "../helpers/tmp.ts";
 
 const everySecond = 'cron: "* * * * * *"\n';
-const job = (text: string) => ({ "jobs/report/batch.yaml": `${everySecond}env: { YAML: "${text}" }\n`, "jobs/report/script.sh": `echo $YAML ${text}\n` });
+const job = (text: string) => ({
+  "jobs/report/batch.yaml": `${everySecond}env: { YAML: "${text}" }\n`,
+  "jobs/report/script.sh": `echo $YAML ${text}\n`,
+});
 
 interface Ready {
   ready: boolean;
   reasons: string[];
-  details: { git: { url: string; ref: string | null; commit: string | null; lastFetchedAt: string | null; error: string | null } };
+  details: {
+    git: { url: string; ref: string | null; commit: string | null; lastFetchedAt: string | null; error: string | null };
+  };
 }
 const readyz = (agent: RunningAgent) => agent.json<Ready>("/readyz");
 const git = async (agent: RunningAgent) => (await readyz(agent)).details.git;
-const codes = async (agent: RunningAgent) => (await agent.json<{ items: { code: string }[] }>("/api/problems")).items.map(({ code }) => code);
+const codes = async (agent: RunningAgent) =>
+  (await agent.json<{ items: { code: string }[] }>("/api/problems")).items.map(({ code }) => code);
 
 /** A work tree and the bare repository it is pushed to, served. */
 async function remote(home: string, token: string | null = null) {
@@ -30,7 +36,8 @@ async function remote(home: string, token: string | null = null) {
   return {
     work,
     server,
-    bareGit: (...args: string[]) => execFileSync("git", ["-C", bare, ...args], { encoding: "utf8", stdio: "pipe" }).trim(),
+    bareGit: (...args: string[]) =>
+      execFileSync("git", ["-C", bare, ...args], { encoding: "utf8", stdio: "pipe" }).trim(),
     push(files: Record<string, string | null>, ...options: string[]): string {
       const commit = work.commit(files);
       work.git("push", "-q", ...options, "origin", "HEAD");
@@ -39,16 +46,29 @@ async function remote(home: string, token: string | null = null) {
   };
 }
 
-function follow(place: ReturnType<typeof workplace>, url: string, args: string[] = [], env: Record<string, string> = {}) {
+function follow(
+  place: ReturnType<typeof workplace>,
+  url: string,
+  args: string[] = [],
+  env: Record<string, string> = {},
+) {
   const own = { GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1", ...env };
-  return startAgent(place, ["--git-url", url, "--git-path", "jobs", "--git-interval", "1s", "--resync", "1h", ...args], { env: own, folder: false });
+  return startAgent(
+    place,
+    ["--git-url", url, "--git-path", "jobs", "--git-interval", "1s", "--resync", "1h", ...args],
+    { env: own, folder: false },
+  );
 }
 
 /** A success of `report` that printed this, at this commit. */
 async function ran(agent: RunningAgent, text: string, commit: string) {
   return eventually(async () => {
-    const row = (await agent.executions("?batch=report&status=succeeded")).find((candidate) => candidate.commit === commit);
-    return row !== undefined && (await (await agent.get(`/api/executions/${row.id}/stdout`)).text()) === `${text} ${text}\n`;
+    const row = (await agent.executions("?batch=report&status=succeeded")).find(
+      (candidate) => candidate.commit === commit,
+    );
+    return (
+      row !== undefined && (await (await agent.get(`/api/executions/${row.id}/stdout`)).text()) === `${text} ${text}\n`
+    );
   }, 60_000);
 }
 
@@ -59,7 +79,10 @@ describe("--git-url", () => {
     const first = push(job("one"));
     const agent = await follow(place, server.url("repo.git"), ["--git-ref", "main"]);
     await ran(agent, "one", first);
-    expect(await readyz(agent)).toMatchObject({ ready: true, details: { git: { url: server.url("repo.git"), ref: "main", commit: first, error: null } } });
+    expect(await readyz(agent)).toMatchObject({
+      ready: true,
+      details: { git: { url: server.url("repo.git"), ref: "main", commit: first, error: null } },
+    });
     expect(readdirSync(join(place.data, "git/trees"))).toEqual([first]);
     const second = push(job("two"));
     await ran(agent, "two", second);
@@ -76,7 +99,12 @@ describe("--git-url", () => {
     expect(await codes(agent)).toEqual(["git-not-followed"]);
     expect((await agent.batch("report")).state).toBe("scheduled");
     expect(without).not.toBe(forced);
-    const broken = push({ ...job("broken"), "jobs/report/batch.yaml": "cron: nonsense\n", "jobs/other/batch.yaml": everySecond, "jobs/other/script.sh": "true\n" });
+    const broken = push({
+      ...job("broken"),
+      "jobs/report/batch.yaml": "cron: nonsense\n",
+      "jobs/other/batch.yaml": everySecond,
+      "jobs/other/script.sh": "true\n",
+    });
     await eventually(async () => (await git(agent)).commit === broken && (await codes(agent)).join() === "bad-cron");
     expect((await agent.batch("report")).state).toBe("scheduled");
     expect((await agent.batch("report")).problems).toMatchObject([{ file: "jobs/report/batch.yaml" }]);
@@ -100,7 +128,9 @@ describe("--git-url", () => {
     await agent.exit("SIGTERM");
     const again = await follow(place, server.url("repo.git"), ["--git-ref", "main"]);
     const since = new Date().toISOString();
-    await eventually(async () => (await again.executions(`?status=succeeded&batch=report&since=${since}`))[0]?.commit === back);
+    await eventually(
+      async () => (await again.executions(`?status=succeeded&batch=report&since=${since}`))[0]?.commit === back,
+    );
     await eventually(async () => (await codes(again)).join() === "git-not-followed");
     expect(await readyz(again)).toMatchObject({ ready: true, details: { git: { commit: back, lastFetchedAt: null } } });
     const later = push(job("later"));
@@ -151,42 +181,52 @@ describe("--git-url", () => {
     expect(await git(newest)).toMatchObject({ ref: null, commit: second, error: null });
   }, 180_000);
 
-  test.each(["a credential helper that reads a file", "the URL"])("a wrong token in %s is told without it, and the right one is taken", async (where) => {
-    const place = workplace();
-    const [right, wrong] = ["r1ghtt0ken-8461", "wr0ngt0ken-9377"];
-    const { push, server } = await remote(place.home, right);
-    const commit = push(job("one"));
-    const tokenFile = join(place.home, "token");
-    writeFileSync(tokenFile, wrong);
-    const helper = { GIT_CONFIG_COUNT: "1", GIT_CONFIG_KEY_0: "credential.helper", GIT_CONFIG_VALUE_0: `!f() { echo username=robot; echo "password=$(cat ${tokenFile})"; }; f` };
-    const byUrl = where === "the URL";
-    const start = (token: string) => follow(place, server.url("repo.git", byUrl ? `robot:${token}@` : ""), [], byUrl ? {} : helper);
-    let agent = await start(wrong);
-    await eventually(async () => (await git(agent)).error?.includes("Authentication failed"));
-    let said = agent.log();
-    const answers: string[] = [];
-    const collect = async () => {
-      for (const path of ["/readyz", "/api/problems", "/api/batches", "/", "/problems", "/metrics"]) answers.push(await (await agent.get(path)).text());
-    };
-    await collect();
-    if (byUrl) {
+  test.each(["a credential helper that reads a file", "the URL"])(
+    "a wrong token in %s is told without it, and the right one is taken",
+    async (where) => {
+      const place = workplace();
+      const [right, wrong] = ["r1ghtt0ken-8461", "wr0ngt0ken-9377"];
+      const { push, server } = await remote(place.home, right);
+      const commit = push(job("one"));
+      const tokenFile = join(place.home, "token");
+      writeFileSync(tokenFile, wrong);
+      const helper = {
+        GIT_CONFIG_COUNT: "1",
+        GIT_CONFIG_KEY_0: "credential.helper",
+        GIT_CONFIG_VALUE_0: `!f() { echo username=robot; echo "password=$(cat ${tokenFile})"; }; f`,
+      };
+      const byUrl = where === "the URL";
+      const start = (token: string) =>
+        follow(place, server.url("repo.git", byUrl ? `robot:${token}@` : ""), [], byUrl ? {} : helper);
+      let agent = await start(wrong);
+      await eventually(async () => (await git(agent)).error?.includes("Authentication failed"));
+      let said = agent.log();
+      const answers: string[] = [];
+      const collect = async () => {
+        for (const path of ["/readyz", "/api/problems", "/api/batches", "/", "/problems", "/metrics"])
+          answers.push(await (await agent.get(path)).text());
+      };
+      await collect();
+      if (byUrl) {
+        await agent.exit("SIGTERM");
+        said += agent.log();
+        agent = await start(right);
+      } else {
+        writeFileSync(tokenFile, right);
+        agent.child.kill("SIGHUP");
+      }
+      await ran(agent, "one", commit);
+      await collect();
       await agent.exit("SIGTERM");
-      said += agent.log();
-      agent = await start(right);
-    } else {
-      writeFileSync(tokenFile, right);
-      agent.child.kill("SIGHUP");
-    }
-    await ran(agent, "one", commit);
-    await collect();
-    await agent.exit("SIGTERM");
-    for (const secret of [right, wrong]) {
-      expect(said + agent.log()).not.toContain(secret);
-      expect(answers.join()).not.toContain(secret);
-      expect(spawnSync("grep", ["-r", "-l", secret, place.data], { encoding: "utf8" }).stdout).toBe("");
-    }
-    expect(said).toContain("Authentication failed");
-  }, 120_000);
+      for (const secret of [right, wrong]) {
+        expect(said + agent.log()).not.toContain(secret);
+        expect(answers.join()).not.toContain(secret);
+        expect(spawnSync("grep", ["-r", "-l", secret, place.data], { encoding: "utf8" }).stdout).toBe("");
+      }
+      expect(said).toContain("Authentication failed");
+    },
+    120_000,
+  );
 
   test("hooks, submodules and links that leave the repository are not followed", async () => {
     const place = workplace();
@@ -219,7 +259,11 @@ describe("--git-url", () => {
     const place = workplace();
     mkdirSync(place.data);
     const main = join(import.meta.dirname, "../../dist/main.js");
-    const result = spawnSync(process.execPath, [main, "run", ...args, "--data", place.data, "--port", "0"], { cwd: place.home, encoding: "utf8", timeout: 30_000 });
+    const result = spawnSync(process.execPath, [main, "run", ...args, "--data", place.data, "--port", "0"], {
+      cwd: place.home,
+      encoding: "utf8",
+      timeout: 30_000,
+    });
     expect(result.status).toBe(2);
     expect(result.stderr).toContain(says);
     expect(result.stderr).not.toContain("hunter2");

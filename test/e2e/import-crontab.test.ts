@@ -9,7 +9,7 @@ const limit = 120_000;
 const crontab = [
   "# Greets the one named in stdin",
   "GREETING=hello",
-  "30 2 * * * read name; echo \"$GREETING $name 100\\%, $(pwd)\" | tee -a greetings%world",
+  '30 2 * * * read name; echo "$GREETING $name 100\\%, $(pwd)" | tee -a greetings%world',
   "0 4 * * 1 /opt/weekly.sh",
   "",
 ].join("\n");
@@ -18,16 +18,29 @@ test("from a crontab to batches that are valid, due and run", { timeout: limit }
   const home = temporaryFolder();
   writeFileSync(join(home, "crontab"), crontab);
   const made = await type(home, ["import-crontab", "crontab"]);
-  expect(made).toEqual({ code: 0, stdout: "batches.d/read  from line 3\nbatches.d/weekly  from line 4\n", stderr: "2 batches written, 0 things left out\n" });
+  expect(made).toEqual({
+    code: 0,
+    stdout: "batches.d/read  from line 3\nbatches.d/weekly  from line 4\n",
+    stderr: "2 batches written, 0 things left out\n",
+  });
   expect(readdirSync(join(home, "batches.d"))).toEqual(["read", "weekly"]);
   expect(await type(home, ["validate"])).toMatchObject({ code: 0 });
-  const { items } = JSON.parse((await type(home, ["next", "-n", "8", "--json", "--time-zone", "UTC"])).stdout) as { items: { batch: string; startsAt: string }[] };
-  for (const { batch, startsAt } of items) expect(startsAt.slice(11)).toBe(batch === "read" ? "02:30:00.000Z" : "04:00:00.000Z");
-  expect(items.filter(({ batch }) => batch === "weekly").map(({ startsAt }) => new Date(startsAt).getUTCDay())).toEqual([1]);
+  const { items } = JSON.parse((await type(home, ["next", "-n", "8", "--json", "--time-zone", "UTC"])).stdout) as {
+    items: { batch: string; startsAt: string }[];
+  };
+  for (const { batch, startsAt } of items)
+    expect(startsAt.slice(11)).toBe(batch === "read" ? "02:30:00.000Z" : "04:00:00.000Z");
+  expect(items.filter(({ batch }) => batch === "weekly").map(({ startsAt }) => new Date(startsAt).getUTCDay())).toEqual(
+    [1],
+  );
 
   const user = join(home, "user");
   mkdirSync(user);
-  expect(await type(home, ["exec", "read"], { env: { HOME: user } })).toEqual({ code: 0, stdout: `hello world 100%, ${user}\n`, stderr: "" });
+  expect(await type(home, ["exec", "read"], { env: { HOME: user } })).toEqual({
+    code: 0,
+    stdout: `hello world 100%, ${user}\n`,
+    stderr: "",
+  });
   expect(readFileSync(join(user, "greetings"), "utf8")).toBe(`hello world 100%, ${user}\n`);
 });
 
@@ -47,5 +60,8 @@ test("nothing is overwritten, and what is lost is told by the exit code", { time
   const lost = await type(home, ["import-crontab", "-", "--out", "elsewhere"], { stdin: "@reboot x\n@daily y\n" });
   expect([lost.code, lost.stdout]).toEqual([1, "elsewhere/y  from line 2\n"]);
   expect(lost.stderr).toContain("stdin:1: left out: @reboot is not supported");
-  expect(await type(home, ["import-crontab", "gone"])).toMatchObject({ code: 1, stderr: expect.stringContaining("cannot read gone") as string });
+  expect(await type(home, ["import-crontab", "gone"])).toMatchObject({
+    code: 1,
+    stderr: expect.stringContaining("cannot read gone") as string,
+  });
 });

@@ -30,7 +30,11 @@ test("past its timeout a script and its grandchildren are gone, those that shrug
 test("a pending retry survives kill -9 of the agent, and a batch that mends itself succeeds", async () => {
   const place = workplace();
   let agent = await startAgent(place);
-  place.put("flaky", `${soon()}retry: {limit: 3, delay: 2s, factor: 1}\n`, `n=$(($(cat $BATCH_STATE_DIR/n 2>/dev/null || echo 0) + 1)); echo $n >$BATCH_STATE_DIR/n; echo "attempt $BATCH_ATTEMPT"; [ $n -ge 3 ]`);
+  place.put(
+    "flaky",
+    `${soon()}retry: {limit: 3, delay: 2s, factor: 1}\n`,
+    `n=$(($(cat $BATCH_STATE_DIR/n 2>/dev/null || echo 0) + 1)); echo $n >$BATCH_STATE_DIR/n; echo "attempt $BATCH_ATTEMPT"; [ $n -ge 3 ]`,
+  );
   await eventually(async () => (await agent.executions("?status=queued"))[0]?.attempt === 2);
   await agent.exit("SIGKILL");
   agent = await startAgent(place);
@@ -50,7 +54,9 @@ test("replace ends the earlier execution and runs the newer", async () => {
   const place = workplace();
   const agent = await startAgent(place);
   place.put("newest", 'cron: "*/2 * * * * *"\nconcurrency: replace\n', "sleep 300");
-  const replaced = await eventually(async () => (await agent.executions("?status=aborted")).find((row) => row.reason === "replaced"));
+  const replaced = await eventually(async () =>
+    (await agent.executions("?status=aborted")).find((row) => row.reason === "replaced"),
+  );
   expect(replaced.startedAt).not.toBeNull();
   await eventually(async () => (await agent.executions("?status=running"))[0]);
   expect(isAlive(replaced.pid ?? 0)).toBe(false);

@@ -8,12 +8,14 @@ import { startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
 import { eventually } from "../helpers/tmp.ts";
 
 const daily = 'cron: "0 4 * * *"\n';
-const codes = async (agent: RunningAgent, name: string) => (await agent.batch(encodeURIComponent(name))).problems?.map(({ code }) => code) ?? [];
+const codes = async (agent: RunningAgent, name: string) =>
+  (await agent.batch(encodeURIComponent(name))).problems?.map(({ code }) => code) ?? [];
 
 test("FIFOs, sockets, odd names, and links out of the root are told, each by its batch", async () => {
   const place = workplace();
   const at = (...parts: string[]) => join(place.batches, ...parts);
-  for (const name of ["fifo", "socket", "linked", "Täglicher Bericht", "日次", "steady"]) place.put(name, daily, "true\n");
+  for (const name of ["fifo", "socket", "linked", "Täglicher Bericht", "日次", "steady"])
+    place.put(name, daily, "true\n");
   execFileSync("mkfifo", [at("fifo/queue"), at("top-fifo")]);
   const server = createServer().listen(at("socket/s"));
   symlinkSync("/etc", at("linked/etc"));
@@ -25,7 +27,15 @@ test("FIFOs, sockets, odd names, and links out of the root are told, each by its
   execFileSync("bash", ["-c", "mkdir $'not-utf8-\\xff'"], { cwd: place.batches });
   const agent = await startAgent(place);
   await eventually(async () => (await agent.json<{ items: unknown[] }>("/api/problems")).items.length === 8);
-  const want = { fifo: "special-file", socket: "special-file", linked: "link-outside", "Täglicher Bericht": "bad-name", 日次: "bad-name", "link-out": "link-outside", "link-lost": "link-outside" };
+  const want = {
+    fifo: "special-file",
+    socket: "special-file",
+    linked: "link-outside",
+    "Täglicher Bericht": "bad-name",
+    日次: "bad-name",
+    "link-out": "link-outside",
+    "link-lost": "link-outside",
+  };
   for (const [name, code] of Object.entries(want)) expect(await codes(agent, name), name).toEqual([code]);
   const { items } = await agent.json<{ items: { batch: string; hint: string }[] }>("/api/problems");
   expect(items.find(({ batch }) => batch.startsWith("Täglicher"))?.hint).toContain("such as taglicher-bericht");
@@ -58,5 +68,7 @@ test("a file replaced by a folder and back, and a FIFO in its place, leave the l
   await eventually(async () => (await agent.batch("a")).state === "removed");
   rmSync(join(place.batches, "a"));
   renameSync(join(place.batches, ".a"), join(place.batches, "a"));
-  await eventually(async () => ((batch) => batch.state === "scheduled" && batch.revision === before.revision)(await agent.batch("a")));
+  await eventually(async () =>
+    ((batch) => batch.state === "scheduled" && batch.revision === before.revision)(await agent.batch("a")),
+  );
 });

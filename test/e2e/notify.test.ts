@@ -21,20 +21,48 @@ test("a batch that fails every second: one mail at once, and one when it recover
     `cron: "* * * * * *"\ndescription: Nightly <report>\nenv: { PASSWORD: hunter2 }\nnotify: { mail: [ops@example.org, dev@example.org] }\n`,
     `[ -e ${fixed} ] && exit 0\nfor i in $(seq 60); do echo "row $i"; done\nprintf '\\033[31mno such table\\033[0m\\n' >&2\nexit 3\n`,
   );
-  const agent = await startAgent(place, ["--smtp-url", `smtp://127.0.0.1:${smtp.port}`, "--mail-from", "Batches <batch@example.org>", "--base-url", "https://batches.example.org/"]);
+  const agent = await startAgent(place, [
+    "--smtp-url",
+    `smtp://127.0.0.1:${smtp.port}`,
+    "--mail-from",
+    "Batches <batch@example.org>",
+    "--base-url",
+    "https://batches.example.org/",
+  ]);
   await eventually(async () => (await agent.executions("?status=failed")).length >= 4);
   writeFileSync(fixed, "");
   await eventually(() => smtp.mails.length >= 4);
   await eventually(async () => (await agent.executions("?status=succeeded")).length >= 2);
-  expect(subjects(smtp.mails).sort()).toEqual(["failed", "failed", "recovered", "recovered"].map((word) => `[batch-agent] report ${word}`));
-  expect(smtp.mails.map(({ to }) => to.join()).sort()).toEqual(["dev@example.org", "dev@example.org", "ops@example.org", "ops@example.org"]);
+  expect(subjects(smtp.mails).sort()).toEqual(
+    ["failed", "failed", "recovered", "recovered"].map((word) => `[batch-agent] report ${word}`),
+  );
+  expect(smtp.mails.map(({ to }) => to.join()).sort()).toEqual([
+    "dev@example.org",
+    "dev@example.org",
+    "ops@example.org",
+    "ops@example.org",
+  ]);
   expect(new Set(smtp.mails.map(({ headers }) => headers["message-id"])).size).toBe(4);
   expect(await eventually(() => waiting(place.data).length === 0)).toBe(true);
 
   const first = (await agent.executions("?status=failed")).at(-1) as Execution;
-  const failed = smtp.mails.find(({ headers, to }) => headers.subject?.endsWith("failed") && to[0] === "ops@example.org");
+  const failed = smtp.mails.find(
+    ({ headers, to }) => headers.subject?.endsWith("failed") && to[0] === "ops@example.org",
+  );
   const { plain, html } = partsOf(failed as NonNullable<typeof failed>);
-  for (const fact of [first.id, first.run, "exit code 3", "Nightly <report>", "cron, due", first.revision, "  no such table\n", "row 60", "row 11", `https://batches.example.org/executions/${first.id}`]) expect(plain).toContain(fact);
+  for (const fact of [
+    first.id,
+    first.run,
+    "exit code 3",
+    "Nightly <report>",
+    "cron, due",
+    first.revision,
+    "  no such table\n",
+    "row 60",
+    "row 11",
+    `https://batches.example.org/executions/${first.id}`,
+  ])
+    expect(plain).toContain(fact);
   expect(plain).not.toContain("row 10\n");
   expect(html).toContain("Nightly &lt;report&gt;");
   expect(failed?.from).toBe("batch@example.org");
@@ -48,14 +76,23 @@ test("a webhook is called with event, text and the execution, and signed", async
   const hook = await webhookServer();
   const secretFile = join(place.home, "secret");
   writeFileSync(secretFile, "s3cret\n");
-  const yaml = (on: string) => `cron: "* * * * * *"\nnotify: { on: [${on}], webhook: ["${hook.url}/hooks/T0P?key=S3KEY"] }\n`;
+  const yaml = (on: string) =>
+    `cron: "* * * * * *"\nnotify: { on: [${on}], webhook: ["${hook.url}/hooks/T0P?key=S3KEY"] }\n`;
   place.put("load", yaml("failure, recovery"), "exit 1\n");
   const agent = await startAgent(place, ["--webhook-secret-file", secretFile]);
   const failure = await eventually(() => hook.calls[0]);
   const id = (JSON.parse(failure.body) as { execution: Execution }).execution.id;
   const shown = await agent.json(`/api/executions/${id}`);
-  expect(JSON.parse(failure.body)).toEqual({ event: "failure", text: expect.stringMatching(/^load failed after .*: exit code 1\n/) as string, execution: shown });
-  expect(failure).toMatchObject({ method: "POST", path: "/hooks/T0P?key=S3KEY", headers: { "content-type": "application/json" } });
+  expect(JSON.parse(failure.body)).toEqual({
+    event: "failure",
+    text: expect.stringMatching(/^load failed after .*: exit code 1\n/) as string,
+    execution: shown,
+  });
+  expect(failure).toMatchObject({
+    method: "POST",
+    path: "/hooks/T0P?key=S3KEY",
+    headers: { "content-type": "application/json" },
+  });
   const signed = (body: string, secret: string) => `sha256=${createHmac("sha256", secret).update(body).digest("hex")}`;
   expect(failure.headers["x-batch-agent-signature"]).toBe(signed(failure.body, "s3cret"));
 
@@ -77,7 +114,11 @@ test("a batch whose chain breaks while it runs is told of all the same; what is 
   const hook = await webhookServer();
   mkdirSync(join(place.data, "outbox/odd.json"), { recursive: true });
   place.put("transform", 'cron: "@yearly"\n', "true\n");
-  place.put("publish", `after: transform\nnotify: { webhook: ["${hook.url}/"] }\n`, 'until [ -e "$BATCH_STATE_DIR/go" ]; do sleep 0.1; done; exit 1\n');
+  place.put(
+    "publish",
+    `after: transform\nnotify: { webhook: ["${hook.url}/"] }\n`,
+    'until [ -e "$BATCH_STATE_DIR/go" ]; do sleep 0.1; done; exit 1\n',
+  );
   const agent = await startAgent(place);
   expect(waiting(place.data)).toEqual([expect.stringMatching(/^odd\.json\.corrupt-/)]);
   await askForStart(place.data, "transform", 5_000);
@@ -85,7 +126,10 @@ test("a batch whose chain breaks while it runs is told of all the same; what is 
   place.drop("transform");
   await eventually(async () => (await agent.batch("publish")).state === "invalid");
   writeFileSync(join(place.data, "batches/publish/state/go"), "");
-  expect(JSON.parse((await eventually(() => hook.calls[0])).body)).toMatchObject({ event: "failure", execution: { batch: "publish" } });
+  expect(JSON.parse((await eventually(() => hook.calls[0])).body)).toMatchObject({
+    event: "failure",
+    execution: { batch: "publish" },
+  });
 });
 
 test("what failed before nobody wanted to hear of it has not recovered once somebody does again", async () => {
@@ -99,7 +143,11 @@ test("what failed before nobody wanted to hear of it has not recovered once some
   const succeeded = async (yaml: string) => {
     place.put("load", yaml, "true\n");
     const revision = await eventually(async () => (await agent.executions("?status=succeeded"))[0]?.revision);
-    await eventually(async () => (await agent.executions("?status=succeeded")).filter((row) => row.revision !== revision).length >= 2 || yaml === everySecond);
+    await eventually(
+      async () =>
+        (await agent.executions("?status=succeeded")).filter((row) => row.revision !== revision).length >= 2 ||
+        yaml === everySecond,
+    );
   };
   await succeeded(everySecond);
   await succeeded(heard);
@@ -109,7 +157,11 @@ test("what failed before nobody wanted to hear of it has not recovered once some
 test("a batch whose every retry is replaced by its next start is told of all the same", async () => {
   const place = workplace();
   const hook = await webhookServer();
-  place.put("load", `cron: "* * * * * *"\nconcurrency: replace\nretry: { limit: 1, delay: 1h }\nnotify: { webhook: ["${hook.url}/"] }\n`, "exit 1\n");
+  place.put(
+    "load",
+    `cron: "* * * * * *"\nconcurrency: replace\nretry: { limit: 1, delay: 1h }\nnotify: { webhook: ["${hook.url}/"] }\n`,
+    "exit 1\n",
+  );
   await startAgent(place);
   const { event, text } = JSON.parse((await eventually(() => hook.calls[0])).body) as { event: string; text: string };
   expect(event).toBe("failure");
@@ -119,7 +171,11 @@ test("a batch whose every retry is replaced by its next start is told of all the
 test("only the last attempt's failure is told", async () => {
   const place = workplace();
   const hook = await webhookServer();
-  place.put("flaky", `cron: "@yearly"\nretry: { limit: 1, delay: 1s }\nnotify: { on: [failure, success], webhook: ["${hook.url}/"] }\n`, "exit 1\n");
+  place.put(
+    "flaky",
+    `cron: "@yearly"\nretry: { limit: 1, delay: 1s }\nnotify: { on: [failure, success], webhook: ["${hook.url}/"] }\n`,
+    "exit 1\n",
+  );
   const agent = await startAgent(place);
   await askForStart(place.data, "flaky", 5_000);
   const call = await eventually(() => hook.calls[0]);
@@ -138,8 +194,14 @@ test("kill -9 between the end and the mail, twice: one mail, and what was told i
   let agent = await startAgent(place, args);
   await eventually(() => waiting(place.data).some((name) => name.endsWith(".json")));
   await eventually(async () => (await agent.executions("?status=failed")).length >= 2);
-  const problems = await eventually(async () => ((items) => items.length > 0 && items)((await agent.json<{ items: { code: string; message: string }[] }>("/api/problems")).items));
-  expect(problems).toMatchObject([{ code: "not-delivered", message: expect.stringMatching(/^mail: 1 waiting, .*ECONNREFUSED/) as string }]);
+  const problems = await eventually(async () =>
+    ((items) => items.length > 0 && items)(
+      (await agent.json<{ items: { code: string; message: string }[] }>("/api/problems")).items,
+    ),
+  );
+  expect(problems).toMatchObject([
+    { code: "not-delivered", message: expect.stringMatching(/^mail: 1 waiting, .*ECONNREFUSED/) as string },
+  ]);
   await agent.exit("SIGKILL");
   agent = await startAgent(place, args);
   await eventually(async () => (await agent.executions("?status=failed")).length >= 4);
@@ -163,16 +225,29 @@ test("the mark of an end that was not told when the agent died is carried out by
   let agent = await startAgent(place);
   await askForStart(place.data, "once", 5_000);
   await eventually(async () => (await agent.executions("?status=failed")).length === 1);
-  expect((await agent.json<{ items: object[] }>("/api/problems")).items).toMatchObject([{ code: "no-mail", message: expect.stringContaining("for once") as string }]);
+  expect((await agent.json<{ items: object[] }>("/api/problems")).items).toMatchObject([
+    { code: "no-mail", message: expect.stringContaining("for once") as string },
+  ]);
   expect(agent.log().match(/no --smtp-url/g)).toHaveLength(1);
   await agent.exit("SIGTERM");
   // As a death right after the end leaves it: the mark in the record, and one half of its messages in the outbox.
   const path = join(place.data, "batches/once/history.json");
-  const document = JSON.parse(readFileSync(path, "utf8")) as { told: object; executions: (Execution & { notifyDue?: object })[] };
+  const document = JSON.parse(readFileSync(path, "utf8")) as {
+    told: object;
+    executions: (Execution & { notifyDue?: object })[];
+  };
   const [row] = document.executions as [Execution & { notifyDue?: object }];
   row.notifyDue = { event: "failure", count: 1, since: null };
   writeFileSync(path, JSON.stringify(document));
-  const stray = { id: `${row.id}-failure-x`, batch: "once", execution: row.id, event: "failure", createdAt: row.finishedAt, to: "old@example.org", content: { kind: "mail", subject: "s", text: "t", html: "h" } };
+  const stray = {
+    id: `${row.id}-failure-x`,
+    batch: "once",
+    execution: row.id,
+    event: "failure",
+    createdAt: row.finishedAt,
+    to: "old@example.org",
+    content: { kind: "mail", subject: "s", text: "t", html: "h" },
+  };
   writeFileSync(join(place.data, `outbox/${stray.id}.json`), JSON.stringify(stray));
   writeFileSync(join(place.data, "outbox/bad.json"), "{");
 
@@ -220,9 +295,13 @@ test("the mail of a failure names the files that an edit changed since the last 
   writeFileSync(join(place.batches, "report/steady.csv"), "1\n");
   const agent = await startAgent(place, ["--smtp-url", `smtp://127.0.0.1:${smtp.port}`]);
   await askForStart(place.data, "report", 5_000);
-  const [fine] = await eventually(async () => ((rows) => rows.length > 0 && rows)(await agent.executions("?status=succeeded")));
+  const [fine] = await eventually(async () =>
+    ((rows) => rows.length > 0 && rows)(await agent.executions("?status=succeeded")),
+  );
   place.put("report", null, "echo fine\nexit 3\n");
-  await eventually(async () => ((revision) => revision !== null && revision !== fine?.revision)((await agent.batch("report")).revision));
+  await eventually(async () =>
+    ((revision) => revision !== null && revision !== fine?.revision)((await agent.batch("report")).revision),
+  );
   await askForStart(place.data, "report", 5_000);
   const mail = await eventually(() => smtp.mails[0]);
   const { plain, html } = partsOf(mail);

@@ -21,7 +21,8 @@ function generation(n: number, below = ""): Record<string, string> {
 async function firstOf(agent: RunningAgent, n: number, batch: string, since: number): Promise<number> {
   return eventually(async () => {
     for (const row of (await agent.executions(`?batch=${batch}&status=succeeded`)).reverse()) {
-      if ((await (await agent.get(`/api/executions/${row.id}/stdout`)).text()) !== `generation-${n} generation-${n}\n`) continue;
+      if ((await (await agent.get(`/api/executions/${row.id}/stdout`)).text()) !== `generation-${n} generation-${n}\n`)
+        continue;
       return Math.max(1, Date.parse(row.startedAt ?? "") - since);
     }
     return null;
@@ -33,7 +34,11 @@ function storedGenerations(data: string): string[][] {
   const home = join(data, "revisions");
   return readdirSync(home)
     .filter((name) => !name.startsWith("."))
-    .map((name) => ["batch.yaml", "script.sh"].map((file) => /generation-\d+/.exec(readFileSync(join(home, name, file), "utf8"))?.[0] ?? ""));
+    .map((name) =>
+      ["batch.yaml", "script.sh"].map(
+        (file) => /generation-\d+/.exec(readFileSync(join(home, name, file), "utf8"))?.[0] ?? "",
+      ),
+    );
 }
 
 async function expectWhole(agent: RunningAgent, data: string): Promise<void> {
@@ -65,7 +70,11 @@ describe("a volume on one batch's folder", () => {
     mount.write({ ...generation(81), "rates.csv": "1\n" });
     delays.push(await firstOf(agent, 81, "report", Date.now()));
     const { revision } = await agent.batch("report");
-    expect(readdirSync(join(place.data, "revisions", revision ?? "")).sort()).toEqual(["batch.yaml", "rates.csv", "script.sh"]);
+    expect(readdirSync(join(place.data, "revisions", revision ?? "")).sort()).toEqual([
+      "batch.yaml",
+      "rates.csv",
+      "script.sh",
+    ]);
     mount.write(generation(82));
     delays.push(await firstOf(agent, 82, "report", Date.now()));
     expect(Math.min(...delays)).toBeLessThan(5_000); // about half a second on a machine with nothing else to do
@@ -94,7 +103,9 @@ describe("a projected volume over the whole folder", () => {
     mount.write({ ...generation(41, "one/"), ...generation(41, "two/"), ...generation(41, "three/") });
     for (const name of ["one", "two", "three"]) await firstOf(agent, 41, name, Date.now());
     mount.write(generation(41, "two/"));
-    await eventually(async () => (await agent.batch("one")).state === "removed" && (await agent.batch("three")).state === "removed");
+    await eventually(
+      async () => (await agent.batch("one")).state === "removed" && (await agent.batch("three")).state === "removed",
+    );
     expect((await agent.batch("two")).state).toBe("scheduled");
     mount.write({ ...generation(42, "one/"), ...generation(42, "two/") });
     for (const name of ["one", "two"]) await firstOf(agent, 42, name, Date.now());
@@ -103,37 +114,47 @@ describe("a projected volume over the whole folder", () => {
     expect(agent.log()).not.toContain('"batch":"two","msg":"batch removed"');
   }, 120_000);
 
-  test.skipIf(!canMount)("mounted read-only, as into a container", async () => {
-    const place = workplace();
-    const mount = volume(join(place.home, "kubelet"));
-    mount.write(generation(1, "report/"));
-    bindMount(mount.path, place.batches, { readOnly: true });
-    expect(() => writeFileSync(join(place.batches, "x"), "")).toThrow("EROFS");
-    const agent = await startAgent(place, noResync);
-    await firstOf(agent, 1, "report", 0);
-    for (const n of [2, 3]) {
-      mount.write(generation(n, "report/"), 0o444);
-      await firstOf(agent, n, "report", Date.now());
-    }
-    await expectWhole(agent, place.data);
-  }, 60_000);
+  test.skipIf(!canMount)(
+    "mounted read-only, as into a container",
+    async () => {
+      const place = workplace();
+      const mount = volume(join(place.home, "kubelet"));
+      mount.write(generation(1, "report/"));
+      bindMount(mount.path, place.batches, { readOnly: true });
+      expect(() => writeFileSync(join(place.batches, "x"), "")).toThrow("EROFS");
+      const agent = await startAgent(place, noResync);
+      await firstOf(agent, 1, "report", 0);
+      for (const n of [2, 3]) {
+        mount.write(generation(n, "report/"), 0o444);
+        await firstOf(agent, n, "report", Date.now());
+      }
+      await expectWhole(agent, place.data);
+    },
+    60_000,
+  );
 
-  test.skipIf(!canMount)("keys mounted one by one with subPath stay as they were, and that is no problem", async () => {
-    const place = workplace();
-    const mount = volume(join(place.home, "kubelet"));
-    mount.write(generation(1));
-    mkdirSync(join(place.batches, "fixed"));
-    for (const key of ["batch.yaml", "script.sh"]) {
-      writeFileSync(join(place.batches, "fixed", key), "");
-      bindMount(join(mount.path, key), join(place.batches, "fixed", key), { readOnly: true });
-    }
-    const agent = await startAgent(place, ["--resync", "1s"]);
-    await firstOf(agent, 1, "fixed", 0);
-    mount.write(generation(2));
-    rmSync(mount.path, { recursive: true });
-    const since = Date.now();
-    await eventually(async () => (await agent.executions(`?since=${new Date(since + 3_000).toISOString()}&status=succeeded`))[0]);
-    expect(new Set(storedGenerations(place.data).flat())).toEqual(new Set(["generation-1"]));
-    await expectWhole(agent, place.data);
-  }, 60_000);
+  test.skipIf(!canMount)(
+    "keys mounted one by one with subPath stay as they were, and that is no problem",
+    async () => {
+      const place = workplace();
+      const mount = volume(join(place.home, "kubelet"));
+      mount.write(generation(1));
+      mkdirSync(join(place.batches, "fixed"));
+      for (const key of ["batch.yaml", "script.sh"]) {
+        writeFileSync(join(place.batches, "fixed", key), "");
+        bindMount(join(mount.path, key), join(place.batches, "fixed", key), { readOnly: true });
+      }
+      const agent = await startAgent(place, ["--resync", "1s"]);
+      await firstOf(agent, 1, "fixed", 0);
+      mount.write(generation(2));
+      rmSync(mount.path, { recursive: true });
+      const since = Date.now();
+      await eventually(
+        async () => (await agent.executions(`?since=${new Date(since + 3_000).toISOString()}&status=succeeded`))[0],
+      );
+      expect(new Set(storedGenerations(place.data).flat())).toEqual(new Set(["generation-1"]));
+      await expectWhole(agent, place.data);
+    },
+    60_000,
+  );
 });

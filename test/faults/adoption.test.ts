@@ -10,7 +10,9 @@ import { eventually } from "../helpers/tmp.ts";
 const everySecond = 'cron: "* * * * * *"\n';
 
 async function running(agent: RunningAgent, batch: string): Promise<Execution> {
-  return eventually(async () => (await agent.executions(`?batch=${batch}&status=running`)).find((row) => row.pid !== null));
+  return eventually(async () =>
+    (await agent.executions(`?batch=${batch}&status=running`)).find((row) => row.pid !== null),
+  );
 }
 const one = (agent: RunningAgent, id: string) => agent.json<Execution>(`/api/executions/${id}`);
 
@@ -21,7 +23,11 @@ test("timeout and replace work on what was taken over, and its signal is told", 
   let agent = await startAgent(place);
   const newest = await running(agent, "newest");
   // Young enough that it is not its own agent that ends it.
-  const slow = await eventually(async () => (await agent.executions("?batch=slow&status=running")).find(({ pid, startedAt }) => pid !== null && Date.now() - Date.parse(startedAt ?? "") < 1_500));
+  const slow = await eventually(async () =>
+    (await agent.executions("?batch=slow&status=running")).find(
+      ({ pid, startedAt }) => pid !== null && Date.now() - Date.parse(startedAt ?? "") < 1_500,
+    ),
+  );
   await agent.exit("SIGKILL");
   agent = await startAgent(place);
   await eventually(async () => (await one(agent, slow.id)).status === "failed");
@@ -73,7 +79,10 @@ test("a pid that is another process by now is neither taken over nor signalled; 
   const path = join(place.data, "batches/gone/history.json");
   const text = readFileSync(path, "utf8");
   // As if the number had been given to another process meanwhile, whatever had been written where.
-  writeFileSync(path, text.replaceAll(`"pid":${pid}`, `"pid":${stranger.pid}`).replaceAll('"pid":null', `"pid":${stranger.pid}`));
+  writeFileSync(
+    path,
+    text.replaceAll(`"pid":${pid}`, `"pid":${stranger.pid}`).replaceAll('"pid":null', `"pid":${stranger.pid}`),
+  );
   writeFileSync(join(place.data, "batches/gone/executions", id, "pid"), `${stranger.pid}\n`);
   place.drop("gone");
   place.put("gone", `cron: "0 0 1 1 *"\nonFailure: alarm\n`, "sleep 300\n");
@@ -85,7 +94,11 @@ test("a pid that is another process by now is neither taken over nor signalled; 
     const { state, items } = await agent.json<{ state: string; items: Execution[] }>(`/api/runs/${run}`);
     return state !== "running" && items.length === 3 && items;
   });
-  expect(chain.map(({ batch, status }) => [batch, status]).sort()).toEqual([["alarm", "succeeded"], ["gone", "failed"], ["then", "succeeded"]]);
+  expect(chain.map(({ batch, status }) => [batch, status]).sort()).toEqual([
+    ["alarm", "succeeded"],
+    ["gone", "failed"],
+    ["then", "succeeded"],
+  ]);
   expect(await agent.exit("SIGTERM")).toEqual({ code: 0, signal: null });
   expect(stranger.exitCode ?? stranger.signalCode).toBeNull();
   expect(isAlive(stranger.pid ?? 0)).toBe(true);
@@ -102,7 +115,9 @@ test("after a reboot nothing is taken over, and the retry of what was lost goes 
   writeFileSync(path, readFileSync(path, "utf8").replace(/"boot":"[^"]*"/, '"boot":"another"'));
   agent = await startAgent(place);
   await eventually(async () => (await one(agent, id)).reason === "lost");
-  const retry = await eventually(async () => (await agent.executions("?status=succeeded")).find((row) => row.trigger.by === id));
+  const retry = await eventually(async () =>
+    (await agent.executions("?status=succeeded")).find((row) => row.trigger.by === id),
+  );
   expect(retry).toMatchObject({ attempt: 2, trigger: { kind: "retry" } });
   expect(isAlive(pid ?? 0)).toBe(true); // not known to be ours: not signalled
   process.kill(-(pid ?? 0), "SIGKILL");

@@ -67,7 +67,8 @@ async function chaos(kills: number, seed: number): Promise<Figures> {
 
   const mark = `: >${evidence}/$BATCH_NAME.$BATCH_EXECUTION_ID; echo $BATCH_DUE_AT >>${evidence}/due.$BATCH_NAME.$BATCH_TRIGGER.$BATCH_ATTEMPT\n`;
   const keep = "keep: {executions: 1000}\n";
-  const put = (name: string, settings: string, script: string) => write(name, `${settings}\n${keep}`, `${mark}${script}\n`);
+  const put = (name: string, settings: string, script: string) =>
+    write(name, `${settings}\n${keep}`, `${mark}${script}\n`);
   const settings: Record<string, string> = {
     plain: "",
     slow: "",
@@ -76,7 +77,14 @@ async function chaos(kills: number, seed: number): Promise<Figures> {
     twice: "concurrency: allow",
     newest: "concurrency: replace",
   };
-  const scripts: Record<string, string> = { plain: "sleep 0.1; echo out", slow: "sleep 1.4", held: "sleep 0.7", flaky: "[ $((RANDOM % 2)) = 0 ]", twice: "sleep 0.4", newest: "sleep 1.2" };
+  const scripts: Record<string, string> = {
+    plain: "sleep 0.1; echo out",
+    slow: "sleep 1.4",
+    held: "sleep 0.7",
+    flaky: "[ $((RANDOM % 2)) = 0 ]",
+    twice: "sleep 0.4",
+    newest: "sleep 1.2",
+  };
   for (const name of roots) put(name, `cron: "* * * * * *"\n${settings[name]}`, scripts[name] ?? "");
   put("left", "after: plain\ninput: previous", "cat");
   put("right", "after: plain", "sleep 0.2; [ $((RANDOM % 3)) != 0 ]");
@@ -89,7 +97,11 @@ async function chaos(kills: number, seed: number): Promise<Figures> {
 
   let crashes = 0;
   function start(): { child: ChildProcess; ended: Promise<unknown>; ready: Promise<void> } {
-    const child = spawn(process.execPath, [main, "run", batches, "--data", data, "--port", "0", "--max-parallel", "6"], { cwd: home, stdio: ["ignore", "pipe", "pipe"] });
+    const child = spawn(
+      process.execPath,
+      [main, "run", batches, "--data", data, "--port", "0", "--max-parallel", "6"],
+      { cwd: home, stdio: ["ignore", "pipe", "pipe"] },
+    );
     let said = "";
     const ready = new Promise<void>((done) => {
       for (const stream of [child.stdout, child.stderr]) {
@@ -134,7 +146,7 @@ async function chaos(kills: number, seed: number): Promise<Figures> {
   const { child, ended } = start();
   await pause(4_000);
   for (const name of roots) write(name, `cron: "0 0 1 1 *"\n${settings[name]}\n${keep}`, null);
-  for (let quiet = 0; quiet < 8; ) {
+  for (let quiet = 0; quiet < 8;) {
     await pause(250);
     quiet = recordedRows(data).some(isOpen) ? 0 : quiet + 1;
   }
@@ -178,7 +190,12 @@ function compare(rows: readonly Execution[], evidence: string): Omit<Figures, "k
     broken: broken.length,
     lost: lost.length,
     lostThoughStarted: lost.filter((row) => started.has(row.id)).length,
-    imagined: rows.filter((row) => row.startedAt !== null && !started.has(row.id) && !["lost", "spawn", "replaced", "shutdown"].includes(row.reason ?? "")).length,
+    imagined: rows.filter(
+      (row) =>
+        row.startedAt !== null &&
+        !started.has(row.id) &&
+        !["lost", "spawn", "replaced", "shutdown"].includes(row.reason ?? ""),
+    ).length,
   };
 }
 
@@ -190,9 +207,22 @@ function gapsOf(rows: readonly Execution[], name: string): number {
 const kills = Number(process.env["CHAOS_KILLS"] ?? 50);
 const seed = Number(process.env["CHAOS_SEED"] ?? Date.now() % 1_000_000);
 
-test(`${kills} kills lose and repeat nothing (CHAOS_SEED=${seed})`, async () => {
-  const figures = await chaos(kills, seed);
-  console.log(`chaos, seed ${seed}:`, figures);
-  expect(figures).toMatchObject({ crashes: 0, unrecorded: 0, doubled: 0, uncovered: 0, open: 0, broken: 0, lostThoughStarted: 0, imagined: 0 });
-  expect(figures.starts).toBeGreaterThan(kills);
-}, 120_000 + kills * 5_000);
+test(
+  `${kills} kills lose and repeat nothing (CHAOS_SEED=${seed})`,
+  async () => {
+    const figures = await chaos(kills, seed);
+    console.log(`chaos, seed ${seed}:`, figures);
+    expect(figures).toMatchObject({
+      crashes: 0,
+      unrecorded: 0,
+      doubled: 0,
+      uncovered: 0,
+      open: 0,
+      broken: 0,
+      lostThoughStarted: 0,
+      imagined: 0,
+    });
+    expect(figures.starts).toBeGreaterThan(kills);
+  },
+  120_000 + kills * 5_000,
+);

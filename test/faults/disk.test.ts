@@ -10,43 +10,51 @@ import { eventually } from "../helpers/tmp.ts";
 
 const everySecond = 'cron: "* * * * * *"\nkeep: {executions: 1000}\n';
 const problems = async (agent: RunningAgent) => (await agent.json<{ items: Problem[] }>("/api/problems")).items;
-const succeeded = async (agent: RunningAgent, least: number) => (await agent.executions("?status=succeeded&limit=500")).length >= least;
+const succeeded = async (agent: RunningAgent, least: number) =>
+  (await agent.executions("?status=succeeded&limit=500")).length >= least;
 
 describe.skipIf(!canMount)("a small disk", () => {
-  test.each(["full", "read-only"])("%s while recording: nothing starts without its record, and none is lost or doubled", async (how) => {
-    const place = { ...workplace(), data: "" };
-    const disk = smallDisk();
-    place.data = join(disk.path, "data");
-    const evidence = join(place.home, "evidence");
-    mkdirSync(evidence);
-    place.put("beat", everySecond, `: >${evidence}/$BATCH_EXECUTION_ID\n`);
-    const agent = await startAgent(place);
-    await eventually(() => succeeded(agent, 2));
-    if (how === "full") disk.fill();
-    else disk.remount("ro");
+  test.each(["full", "read-only"])(
+    "%s while recording: nothing starts without its record, and none is lost or doubled",
+    async (how) => {
+      const place = { ...workplace(), data: "" };
+      const disk = smallDisk();
+      place.data = join(disk.path, "data");
+      const evidence = join(place.home, "evidence");
+      mkdirSync(evidence);
+      place.put("beat", everySecond, `: >${evidence}/$BATCH_EXECUTION_ID\n`);
+      const agent = await startAgent(place);
+      await eventually(() => succeeded(agent, 2));
+      if (how === "full") disk.fill();
+      else disk.remount("ro");
 
-    const told = await eventually(async () => ((response) => response.status === 503 && response)(await agent.get("/readyz")));
-    expect(((await told.json()) as { reasons: string[] }).reasons[0]).toMatch(how === "full" ? /ENOSPC/ : /EROFS/);
-    expect(await problems(agent)).toMatchObject([{ code: "data-folder", batch: "", hint: expect.stringContaining("room") as string }]);
-    const began = readdirSync(evidence).length;
-    await new Promise((done) => setTimeout(done, 3_000)); // three due times come and cannot be recorded
-    expect(readdirSync(evidence).length).toBeLessThanOrEqual(began + 1);
-    expect(agent.log()).toMatch(/cannot write .*history\.json/);
+      const told = await eventually(async () =>
+        ((response) => response.status === 503 && response)(await agent.get("/readyz")),
+      );
+      expect(((await told.json()) as { reasons: string[] }).reasons[0]).toMatch(how === "full" ? /ENOSPC/ : /EROFS/);
+      expect(await problems(agent)).toMatchObject([
+        { code: "data-folder", batch: "", hint: expect.stringContaining("room") as string },
+      ]);
+      const began = readdirSync(evidence).length;
+      await new Promise((done) => setTimeout(done, 3_000)); // three due times come and cannot be recorded
+      expect(readdirSync(evidence).length).toBeLessThanOrEqual(began + 1);
+      expect(agent.log()).toMatch(/cannot write .*history\.json/);
 
-    if (how === "full") disk.empty();
-    else disk.remount("rw");
-    const before = (await agent.executions("?status=succeeded&limit=500")).length;
-    await eventually(() => succeeded(agent, before + 3));
-    await eventually(async () => (await agent.get("/readyz")).status === 200);
-    expect(await problems(agent)).toEqual([]);
-    expect(await agent.exit("SIGTERM")).toEqual({ code: 0, signal: null });
-    const rows = recordedRows(place.data);
-    const own = ownDueTimes(rows, "beat");
-    expect(doubled(rows, "beat")).toEqual([]);
-    expect(uncovered(rows, "beat", own[0] ?? 0, own.at(-1) ?? 0)).toEqual([]);
-    const ids = new Set<string>(rows.map((row) => row.id));
-    expect(readdirSync(evidence).filter((id) => !ids.has(id))).toEqual([]);
-  });
+      if (how === "full") disk.empty();
+      else disk.remount("rw");
+      const before = (await agent.executions("?status=succeeded&limit=500")).length;
+      await eventually(() => succeeded(agent, before + 3));
+      await eventually(async () => (await agent.get("/readyz")).status === 200);
+      expect(await problems(agent)).toEqual([]);
+      expect(await agent.exit("SIGTERM")).toEqual({ code: 0, signal: null });
+      const rows = recordedRows(place.data);
+      const own = ownDueTimes(rows, "beat");
+      expect(doubled(rows, "beat")).toEqual([]);
+      expect(uncovered(rows, "beat", own[0] ?? 0, own.at(-1) ?? 0)).toEqual([]);
+      const ids = new Set<string>(rows.map((row) => row.id));
+      expect(readdirSync(evidence).filter((id) => !ids.has(id))).toEqual([]);
+    },
+  );
 
   test("the agent is killed while its disk is full: what was not recorded did not start", async () => {
     const place = { ...workplace(), data: "" };
@@ -77,7 +85,11 @@ describe.skipIf(!canMount)("a small disk", () => {
     const place = { ...workplace(), data: "" };
     const disk = smallDisk();
     place.data = join(disk.path, "data");
-    place.put("loud", `cron: "${new Date(Date.now() + 5_000).toISOString()}"\n`, "head -c 50000000 /dev/zero; code=$?; rm -f filler; exit $code\n");
+    place.put(
+      "loud",
+      `cron: "${new Date(Date.now() + 5_000).toISOString()}"\n`,
+      "head -c 50000000 /dev/zero; code=$?; rm -f filler; exit $code\n",
+    );
     const agent = await startAgent(place);
     const failed = await eventually(async () => (await agent.executions("?status=failed"))[0], 20_000);
     expect(failed).toMatchObject({ reason: "exit", exitCode: 1 });
@@ -96,7 +108,9 @@ describe.skipIf(!canMount)("a small disk", () => {
     await eventually(() => succeeded(agent, 1));
     writeFileSync(join(place.batches, "beat/big.bin"), Buffer.alloc(12 * 1024 * 1024)); // larger than the disk
     place.put("beat", null, "echo two\n");
-    const [problem] = await eventually(async () => ((items) => items.some(({ code }) => code === "not-stored") && items)(await problems(agent)));
+    const [problem] = await eventually(async () =>
+      ((items) => items.some(({ code }) => code === "not-stored") && items)(await problems(agent)),
+    );
     expect(problem).toMatchObject({ message: expect.stringContaining("ENOSPC") as string });
     const count = (await agent.executions("?status=succeeded&limit=500")).length;
     await eventually(() => succeeded(agent, count + 2));
@@ -131,10 +145,15 @@ test("a history that is torn is set aside and shown; the batch and all others go
   mkdirSync(join(place.data, "batches/lost+found")); // no batch's
   agent = await startAgent(place);
   const [problem] = await problems(agent);
-  expect(problem).toMatchObject({ batch: "beat", code: "history-corrupt", file: expect.stringContaining("history.json.corrupt-") as string });
+  expect(problem).toMatchObject({
+    batch: "beat",
+    code: "history-corrupt",
+    file: expect.stringContaining("history.json.corrupt-") as string,
+  });
   expect(existsSync(problem?.file ?? "")).toBe(true);
   expect(agent.log()).toContain("set aside");
-  for (const name of ["beat", "other"]) await eventually(async () => (await agent.executions(`?batch=${name}&status=succeeded`))[0]);
+  for (const name of ["beat", "other"])
+    await eventually(async () => (await agent.executions(`?batch=${name}&status=succeeded`))[0]);
   expect((await agent.executions("?batch=other&limit=500")).length).toBeGreaterThan(2);
 });
 
@@ -142,7 +161,9 @@ test("executions folders that are gone cost their logs and nothing else", async 
   const place = workplace();
   place.put("beat", everySecond, "echo here\n");
   const agent = await startAgent(place);
-  const [row] = await eventually(async () => ((items) => items.length > 0 && items)(await agent.executions("?status=succeeded")));
+  const [row] = await eventually(async () =>
+    ((items) => items.length > 0 && items)(await agent.executions("?status=succeeded")),
+  );
   rmSync(join(place.data, "batches/beat/executions"), { recursive: true });
   rmSync(join(place.data, "batches/beat/state"), { recursive: true });
   expect((await agent.get(`/api/executions/${row?.id}/stdout`)).status).toBeLessThan(500);

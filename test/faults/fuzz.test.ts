@@ -35,7 +35,9 @@ async function each(what: string, work: (run: number) => Promise<string>): Promi
     expect(ms, `run ${run} with seed ${seed}`).toBeLessThan(slowestMs);
   }
   const outcomes = [...tally.outcomes].sort((a, b) => b[1] - a[1]).map(([outcome, count]) => `${outcome} ${count}`);
-  console.log(`${what}: ${runs} runs, seed ${seed}, slowest ${Math.round(tally.slowest.ms)} ms (run ${tally.slowest.run}): ${outcomes.join(", ")}`);
+  console.log(
+    `${what}: ${runs} runs, seed ${seed}, slowest ${Math.round(tally.slowest.ms)} ms (run ${tally.slowest.run}): ${outcomes.join(", ")}`,
+  );
 }
 
 test("archives", { timeout }, async () => {
@@ -48,12 +50,51 @@ test("archives", { timeout }, async () => {
   const revisions = createRevisions(data, root, createSource, unpack);
 
   const evil = join(outer, "evil");
-  const more = [...plainEntries, { name: "lib/", mode: 0o40755, type: "5" }, { name: "lib/data", data: "0123456789".repeat(500) }, { name: "empty" }];
+  const more = [
+    ...plainEntries,
+    { name: "lib/", mode: 0o40755, type: "5" },
+    { name: "lib/data", data: "0123456789".repeat(500) },
+    { name: "empty" },
+  ];
   const hostile = [...more, { name: "../../../../evil", data: "x" }];
-  const linked = [...more, { name: "l", type: "2", link: "lib", mode: 0o120777 }, { name: "h", type: "1", link: "l" }, { name: evil, data: "x" }];
-  const tars = [tar(more), tar(hostile), tar(linked), tar([...plainEntries, pax({ path: "lib/long", size: "1" }), { name: "s", data: "x" }]), tar([{ name: "top/", type: "5" }, ...more.map((entry) => ({ ...entry, name: `top/${entry.name}` }))])];
-  const zips = [zip(more), zip(hostile), zip([...more, { name: "l", data: "lib", mode: 0o120777 }]), zip(more.map((entry) => ({ ...entry, method: 0 }))), zip(more, { zip64: true }), zip(more, { comment: "a comment" })];
-  const words = ["../", "/", "\\", "\0", "script.sh", "lib", evil, "\u0001\0\u0010\0", "PK\u0001\u0002", "PK\u0005\u0006", "PK\u0006\u0006", "ustar\0", "9 size=9\n", Buffer.alloc(512), Buffer.alloc(4, 0xff)];
+  const linked = [
+    ...more,
+    { name: "l", type: "2", link: "lib", mode: 0o120777 },
+    { name: "h", type: "1", link: "l" },
+    { name: evil, data: "x" },
+  ];
+  const tars = [
+    tar(more),
+    tar(hostile),
+    tar(linked),
+    tar([...plainEntries, pax({ path: "lib/long", size: "1" }), { name: "s", data: "x" }]),
+    tar([{ name: "top/", type: "5" }, ...more.map((entry) => ({ ...entry, name: `top/${entry.name}` }))]),
+  ];
+  const zips = [
+    zip(more),
+    zip(hostile),
+    zip([...more, { name: "l", data: "lib", mode: 0o120777 }]),
+    zip(more.map((entry) => ({ ...entry, method: 0 }))),
+    zip(more, { zip64: true }),
+    zip(more, { comment: "a comment" }),
+  ];
+  const words = [
+    "../",
+    "/",
+    "\\",
+    "\0",
+    "script.sh",
+    "lib",
+    evil,
+    "\u0001\0\u0010\0",
+    "PK\u0001\u0002",
+    "PK\u0005\u0006",
+    "PK\u0006\u0006",
+    "ustar\0",
+    "9 size=9\n",
+    Buffer.alloc(512),
+    Buffer.alloc(4, 0xff),
+  ];
 
   function made(run: number): { file: string; bytes: Buffer } {
     const random = createRandom(seed * 1_000_003 + run);
@@ -66,7 +107,10 @@ test("archives", { timeout }, async () => {
       default: {
         const inner = pick(tars, random);
         const outside = random(2) === 0;
-        return { file: pick(["x.tgz", "x.tar.gz"], random), bytes: outside ? mutate(gzip(inner), random, words) : gzip(summed(mutate(inner, random, words), random)) };
+        return {
+          file: pick(["x.tgz", "x.tar.gz"], random),
+          bytes: outside ? mutate(gzip(inner), random, words) : gzip(summed(mutate(inner, random, words), random)),
+        };
       }
     }
   }
@@ -85,8 +129,14 @@ test("archives", { timeout }, async () => {
     rmSync(join(root, file));
     // Nothing but what belongs there.
     expect(readdirSync(staging), `run ${run}`).toEqual([]);
-    expect([outer, dirname(dirname(home)), dirname(home), home, root].map((path) => readdirSync(path).sort()), `run ${run}`).toEqual([["a"], ["b"], ["c"], ["batches.d", "data", "staging"], []]);
-    expect(readdirSync(join(data, "revisions")).filter((name) => !/^[0-9a-f]{12}$/.test(name)), `run ${run}`).toEqual([]);
+    expect(
+      [outer, dirname(dirname(home)), dirname(home), home, root].map((path) => readdirSync(path).sort()),
+      `run ${run}`,
+    ).toEqual([["a"], ["b"], ["c"], ["batches.d", "data", "staging"], []]);
+    expect(
+      readdirSync(join(data, "revisions")).filter((name) => !/^[0-9a-f]{12}$/.test(name)),
+      `run ${run}`,
+    ).toEqual([]);
     return outcome;
   });
 });
@@ -111,10 +161,51 @@ test("batch.yaml", { timeout }, async () => {
     "after: [extract, load]\nindependent: true\ninput: previous\nonFailure: alert\ntimeout: 2d\nkeep: { executions: 5, age: 30d }\nenvFile: /run/secrets/x.env\n",
     "%YAML 1.2\n---\ndescription: >\n  some\n  words\nanchor: &a { x: 1 }\nother: *a\ncron: '@daily'\n...\n",
   ];
-  const words = ["&a ", "*a", "<<: ", "!!binary ", "!!js/function ", "[", "{", "|\n", ">-\n", "\t", "- ", ": ", "? ", "---\n", "...\n", "\uFEFF", "\0", "\u0085", "\u2028", "'", '"', "0x", "1e999", "~", "__proto__: ", "constructor: ", "cron: ", "*/0", "31 2", "[".repeat(500), "{a: ".repeat(300), "- ".repeat(300), "L", "W", "#6", "2027-02-30", Buffer.from([0xff, 0xfe]), Buffer.from([0xed, 0xa0, 0x80])];
+  const words = [
+    "&a ",
+    "*a",
+    "<<: ",
+    "!!binary ",
+    "!!js/function ",
+    "[",
+    "{",
+    "|\n",
+    ">-\n",
+    "\t",
+    "- ",
+    ": ",
+    "? ",
+    "---\n",
+    "...\n",
+    "\uFEFF",
+    "\0",
+    "\u0085",
+    "\u2028",
+    "'",
+    '"',
+    "0x",
+    "1e999",
+    "~",
+    "__proto__: ",
+    "constructor: ",
+    "cron: ",
+    "*/0",
+    "31 2",
+    "[".repeat(500),
+    "{a: ".repeat(300),
+    "- ".repeat(300),
+    "L",
+    "W",
+    "#6",
+    "2027-02-30",
+    Buffer.from([0xff, 0xfe]),
+    Buffer.from([0xed, 0xa0, 0x80]),
+  ];
   await each("batch.yaml", (run) => {
     const random = createRandom(seed * 1_000_033 + run);
-    const { batch, problems } = parseBatch(folderOf(mutate(Buffer.from(pick(texts, random)), random, words)), { timeZone: "UTC" });
+    const { batch, problems } = parseBatch(folderOf(mutate(Buffer.from(pick(texts, random)), random, words)), {
+      timeZone: "UTC",
+    });
     expect((batch === null) === problems.length > 0, `run ${run}`).toBe(true);
     for (const { code, line, column } of problems) {
       expect(problemCodes, `run ${run}`).toContain(code);

@@ -40,10 +40,15 @@ test("an agent that slept while another took its data folder over ends by itself
   const place = workplace();
   place.put("long", everySecond, "sleep 300\n");
   const agent = await startAgent(place);
-  const { pid } = await eventually(async () => (await agent.executions("?status=running")).find((row) => row.pid !== null));
+  const { pid } = await eventually(async () =>
+    (await agent.executions("?status=running")).find((row) => row.pid !== null),
+  );
   agent.child.kill("SIGSTOP");
   // As an agent on another host would, once the lock has not been touched for long.
-  writeFileSync(join(place.data, "agent.lock"), JSON.stringify({ pid: 7, host: "elsewhere", boot: null, startTicks: null, since: new Date().toISOString() }));
+  writeFileSync(
+    join(place.data, "agent.lock"),
+    JSON.stringify({ pid: 7, host: "elsewhere", boot: null, startTicks: null, since: new Date().toISOString() }),
+  );
   agent.child.kill("SIGCONT");
   expect(await agent.exit()).toEqual({ code: 1, signal: null });
   expect(agent.log()).toMatch(/pid 7 on host elsewhere has taken over/);
@@ -88,31 +93,45 @@ test("nothing is owed for the time in which a batch rested, and an edit of the s
   expect(uncovered(rows, "beat", own[0] ?? 0, own.filter((at) => at <= rested).at(-1) ?? 0)).toEqual([]);
 });
 
-test.each([false, true])("a start that finds no place for long runs once, for the latest due time, with one row for the gap; the agent killed meanwhile: %s", async (killed) => {
-  const place = workplace();
-  let agent = await startAgent(place, ["--max-parallel", "1"]);
-  const go = join(place.home, "go");
-  place.put("hog", `cron: "${new Date(Date.now() + 1_500).toISOString()}"\n`, `until [ -e ${go} ]; do sleep 0.1; done\n`);
-  await eventually(async () => (await agent.executions("?batch=hog&status=running"))[0]);
-  place.put("beat", everySecond, "echo $BATCH_DUE_AT\n");
-  const gapIs = (least: number) => eventually(async () => ((await agent.executions("?batch=beat")).find(({ missed }) => missed !== undefined)?.missed?.count ?? 0) >= least);
-  await gapIs(3);
-  if (killed) {
-    // What the one that waits has missed stands in memory only: the next agent counts the same.
-    await agent.exit("SIGKILL");
-    agent = await startAgent(place, ["--max-parallel", "1"]);
-    await gapIs(5);
-  }
-  writeFileSync(go, "");
-  const ran = await eventually(async () => (await agent.executions("?batch=beat&status=succeeded"))[0], 20_000);
-  const rows = await agent.executions("?batch=beat&limit=500");
-  const gaps = rows.filter((row) => row.reason === "missed");
-  expect(gaps).toHaveLength(1);
-  expect(gaps[0]?.missed).toMatchObject({ to: rows.filter((row) => row.status === "succeeded").at(-1)?.trigger.dueAt });
-  expect(gaps[0]?.missed?.count).toBeGreaterThanOrEqual(3);
-  expect(rows.filter((row) => row.reason === "overlap")).toEqual([]);
-  expect(await (await agent.get(`/api/executions/${ran.id}/stdout`)).text()).toBe(`${ran.trigger.dueAt}\n`);
-  const own = ownDueTimes(rows, "beat");
-  expect(uncovered(rows, "beat", Date.parse(gaps[0]?.missed?.from ?? ""), own.at(-1) ?? 0)).toEqual([]);
-  expect(doubled(rows, "beat")).toEqual([]);
-});
+test.each([false, true])(
+  "a start that finds no place for long runs once, for the latest due time, with one row for the gap; the agent killed meanwhile: %s",
+  async (killed) => {
+    const place = workplace();
+    let agent = await startAgent(place, ["--max-parallel", "1"]);
+    const go = join(place.home, "go");
+    place.put(
+      "hog",
+      `cron: "${new Date(Date.now() + 1_500).toISOString()}"\n`,
+      `until [ -e ${go} ]; do sleep 0.1; done\n`,
+    );
+    await eventually(async () => (await agent.executions("?batch=hog&status=running"))[0]);
+    place.put("beat", everySecond, "echo $BATCH_DUE_AT\n");
+    const gapIs = (least: number) =>
+      eventually(
+        async () =>
+          ((await agent.executions("?batch=beat")).find(({ missed }) => missed !== undefined)?.missed?.count ?? 0) >=
+          least,
+      );
+    await gapIs(3);
+    if (killed) {
+      // What the one that waits has missed stands in memory only: the next agent counts the same.
+      await agent.exit("SIGKILL");
+      agent = await startAgent(place, ["--max-parallel", "1"]);
+      await gapIs(5);
+    }
+    writeFileSync(go, "");
+    const ran = await eventually(async () => (await agent.executions("?batch=beat&status=succeeded"))[0], 20_000);
+    const rows = await agent.executions("?batch=beat&limit=500");
+    const gaps = rows.filter((row) => row.reason === "missed");
+    expect(gaps).toHaveLength(1);
+    expect(gaps[0]?.missed).toMatchObject({
+      to: rows.filter((row) => row.status === "succeeded").at(-1)?.trigger.dueAt,
+    });
+    expect(gaps[0]?.missed?.count).toBeGreaterThanOrEqual(3);
+    expect(rows.filter((row) => row.reason === "overlap")).toEqual([]);
+    expect(await (await agent.get(`/api/executions/${ran.id}/stdout`)).text()).toBe(`${ran.trigger.dueAt}\n`);
+    const own = ownDueTimes(rows, "beat");
+    expect(uncovered(rows, "beat", Date.parse(gaps[0]?.missed?.from ?? ""), own.at(-1) ?? 0)).toEqual([]);
+    expect(doubled(rows, "beat")).toEqual([]);
+  },
+);

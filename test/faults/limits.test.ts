@@ -8,14 +8,23 @@ import { eventually } from "../helpers/tmp.ts";
 test("--log-limit: the log stays within it on disk, the group is ended, the reason told; what is taken over is bound too", async () => {
   const place = workplace();
   const limit = 2 * 1024 * 1024;
-  place.put("loud", 'cron: "* * * * * *"\n', `trap "" TERM; echo begin; while :; do head -c 100000 /dev/zero | tr '\\0' e >&2; sleep 0.01; done\n`);
+  place.put(
+    "loud",
+    'cron: "* * * * * *"\n',
+    `trap "" TERM; echo begin; while :; do head -c 100000 /dev/zero | tr '\\0' e >&2; sleep 0.01; done\n`,
+  );
   let agent = await startAgent(place, ["--log-limit", "2MiB"]);
-  const { id } = await eventually(async () => (await agent.executions("?status=running")).find((row) => row.pid !== null));
+  const { id } = await eventually(async () =>
+    (await agent.executions("?status=running")).find((row) => row.pid !== null),
+  );
   await agent.exit("SIGKILL");
   agent = await startAgent(place, ["--log-limit", "2MiB"]);
   const path = join(place.data, "batches/loud/executions", id, "stderr.log");
   await eventually(() => statSync(path).size > limit);
-  const failed = await eventually(async () => (await agent.executions("?status=failed")).find((row) => row.id === id), 25_000);
+  const failed = await eventually(
+    async () => (await agent.executions("?status=failed")).find((row) => row.id === id),
+    25_000,
+  );
   expect(failed).toMatchObject({ reason: "log-limit", signal: "SIGKILL", stderrBytes: limit, stdoutBytes: 6 });
   expect(statSync(path).size).toBe(limit);
   expect(isAlive(failed.pid ?? 0)).toBe(false);
@@ -28,5 +37,7 @@ test("a script that is over before anybody looks is bound as well", async () => 
   const agent = await startAgent(place, ["--log-limit", "1000"]);
   const failed = await eventually(async () => (await agent.executions("?status=failed"))[0]);
   expect(failed).toMatchObject({ reason: "log-limit", exitCode: 0, stdoutBytes: 1_000 });
-  await eventually(async () => ((rows) => rows.length === 3 && rows[2]?.id !== failed.id)(await agent.executions("?limit=500")));
+  await eventually(async () =>
+    ((rows) => rows.length === 3 && rows[2]?.id !== failed.id)(await agent.executions("?limit=500")),
+  );
 });

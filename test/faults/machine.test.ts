@@ -10,8 +10,10 @@ import { eventually } from "../helpers/tmp.ts";
 
 const everySecond = 'cron: "* * * * * *"\nkeep: {executions: 1000}\n';
 const problems = async (agent: RunningAgent) => (await agent.json<{ items: Problem[] }>("/api/problems")).items;
-const count = async (agent: RunningAgent, query = "?status=succeeded&limit=500") => (await agent.executions(query)).length;
-const details = async (agent: RunningAgent) => (await agent.json<{ details: { watch: { mode: string } } }>("/readyz")).details;
+const count = async (agent: RunningAgent, query = "?status=succeeded&limit=500") =>
+  (await agent.executions(query)).length;
+const details = async (agent: RunningAgent) =>
+  (await agent.json<{ details: { watch: { mode: string } } }>("/readyz")).details;
 
 test("a batch folder that may not be read stays in force, and is followed again once it may", async () => {
   const place = workplace();
@@ -28,7 +30,11 @@ test("a batch folder that may not be read stays in force, and is followed again 
   await eventually(async () => (await count(agent, "?batch=secret&status=succeeded")) > 0);
   place.put("secret", null, "echo two\n");
   chmodSync(join(place.batches, "secret"), 0);
-  await eventually(async () => (await problems(agent)).find(({ code, batch, message }) => code === "unreadable" && batch === "secret" && message.includes("EACCES")));
+  await eventually(async () =>
+    (await problems(agent)).find(
+      ({ code, batch, message }) => code === "unreadable" && batch === "secret" && message.includes("EACCES"),
+    ),
+  );
   const before = await count(agent, "?batch=secret&status=succeeded&limit=500");
   await eventually(async () => (await count(agent, "?batch=secret&status=succeeded&limit=500")) >= before + 2);
   expect((await agent.batch("secret")).state).toBe("scheduled");
@@ -43,7 +49,9 @@ test("a batch folder that may not be read stays in force, and is followed again 
 test("out of file descriptors: it stays up, and all goes on once there are some", async () => {
   const place = workplace();
   place.put("beat", everySecond, "true\n");
-  const agent = await startAgent(place, ["--resync", "1s"], { before: ["bash", "-c", 'ulimit -n 120; exec "$@"', "bash"] });
+  const agent = await startAgent(place, ["--resync", "1s"], {
+    before: ["bash", "-c", 'ulimit -n 120; exec "$@"', "bash"],
+  });
   await eventually(async () => (await count(agent)) >= 1);
   const port = Number(new URL(agent.url).port);
   const sockets: Socket[] = Array.from({ length: 300 }, () => connect(port, "127.0.0.1"));
@@ -66,7 +74,17 @@ test("out of inotify watches: it says so, polls, and still follows the folder", 
   const place = workplace();
   for (let i = 0; i < 20; i++) place.put(`b-${i}`, "cron: '@yearly'\n", "true\n");
   // A user namespace has a limit of its own.
-  const few = { before: ["unshare", "--user", "--map-root-user", "bash", "-c", 'echo 5 >/proc/sys/user/max_inotify_watches; exec "$@"', "bash"] };
+  const few = {
+    before: [
+      "unshare",
+      "--user",
+      "--map-root-user",
+      "bash",
+      "-c",
+      'echo 5 >/proc/sys/user/max_inotify_watches; exec "$@"',
+      "bash",
+    ],
+  };
   const agent = await startAgent(place, [], few);
   await eventually(async () => (await details(agent)).watch.mode === "poll");
   expect(agent.log()).toMatch(/going over to polling/);
@@ -84,9 +102,16 @@ test("no bash on the PATH: each start fails with the reason, it is said everywhe
   place.put("beat", everySecond, "true\n");
   const agent = await startAgent(place, [], { env: { PATH: bin } });
   const failed = await eventually(async () => (await agent.executions("?status=failed"))[0]);
-  expect(failed).toMatchObject({ reason: "spawn", message: expect.stringContaining("bash is not on the agent's PATH") as string, pid: null });
+  expect(failed).toMatchObject({
+    reason: "spawn",
+    message: expect.stringContaining("bash is not on the agent's PATH") as string,
+    pid: null,
+  });
   const ready = await agent.get("/readyz");
-  expect([ready.status, ((await ready.json()) as { reasons: string[] }).reasons[0]]).toEqual([503, expect.stringContaining("bash")]);
+  expect([ready.status, ((await ready.json()) as { reasons: string[] }).reasons[0]]).toEqual([
+    503,
+    expect.stringContaining("bash"),
+  ]);
   expect(await problems(agent)).toMatchObject([{ code: "no-bash", batch: "" }]);
   expect(agent.log()).toMatch(/bash is not on/);
   cpSync("/bin/bash", join(bin, "bash"));
@@ -99,33 +124,47 @@ const libraries = ["x86_64", "aarch64"].map((arch) => `/usr/lib/${arch}-linux-gn
 const faketime = libraries.find((path) => existsSync(path));
 
 describe.skipIf(faketime === undefined)("the machine's clock", () => {
-  test.each([3_600, -3_600])("is set by %d s while a script runs: no due time twice, and timeouts are time that passes", async (seconds) => {
-    const place = workplace();
-    const offset = join(place.home, "offset");
-    writeFileSync(offset, "+0\n");
-    place.put("beat", everySecond, "true\n");
-    place.put("slow", 'cron: "* * * * * *"\ntimeout: 4s\n', "sleep 300\n");
-    const env = { LD_PRELOAD: faketime ?? "", FAKETIME_TIMESTAMP_FILE: offset, FAKETIME_NO_CACHE: "1", FAKETIME_DONT_FAKE_MONOTONIC: "1" };
-    const agent = await startAgent(place, [], { env });
-    await eventually(async () => (await count(agent, "?batch=beat&status=succeeded")) >= 2 && (await count(agent, "?batch=slow&status=running")) === 1);
-    const began = performance.now();
-    writeFileSync(offset, `${seconds > 0 ? "+" : ""}${seconds}\n`);
-    const slow = await eventually(async () => (await agent.executions("?batch=slow&status=failed"))[0]);
-    expect(slow.reason).toBe("timeout");
-    expect(performance.now() - began).toBeLessThan(7_000);
-    if (seconds > 0) {
-      const gap = await eventually(async () => (await agent.executions("?batch=beat&status=aborted")).find((row) => row.reason === "missed"));
-      expect(gap.missed?.count).toBeGreaterThan(3_590);
-      const before = await count(agent, "?batch=beat&status=succeeded&limit=500");
-      await eventually(async () => (await count(agent, "?batch=beat&status=succeeded&limit=500")) >= before + 2);
-    }
-    // Back to where it was: those times are done with, and come again only once they are over.
-    writeFileSync(offset, "+0\n");
-    await new Promise((done) => setTimeout(done, 2_500));
-    const rows = await agent.executions("?batch=beat&limit=500");
-    expect(doubled(rows, "beat")).toEqual([]);
-    const own = ownDueTimes(rows, "beat");
-    expect(uncovered(rows, "beat", own[0] ?? 0, own.at(-1) ?? 0)).toEqual([]);
-    expect((await agent.get("/readyz")).status).toBe(200);
-  });
+  test.each([3_600, -3_600])(
+    "is set by %d s while a script runs: no due time twice, and timeouts are time that passes",
+    async (seconds) => {
+      const place = workplace();
+      const offset = join(place.home, "offset");
+      writeFileSync(offset, "+0\n");
+      place.put("beat", everySecond, "true\n");
+      place.put("slow", 'cron: "* * * * * *"\ntimeout: 4s\n', "sleep 300\n");
+      const env = {
+        LD_PRELOAD: faketime ?? "",
+        FAKETIME_TIMESTAMP_FILE: offset,
+        FAKETIME_NO_CACHE: "1",
+        FAKETIME_DONT_FAKE_MONOTONIC: "1",
+      };
+      const agent = await startAgent(place, [], { env });
+      await eventually(
+        async () =>
+          (await count(agent, "?batch=beat&status=succeeded")) >= 2 &&
+          (await count(agent, "?batch=slow&status=running")) === 1,
+      );
+      const began = performance.now();
+      writeFileSync(offset, `${seconds > 0 ? "+" : ""}${seconds}\n`);
+      const slow = await eventually(async () => (await agent.executions("?batch=slow&status=failed"))[0]);
+      expect(slow.reason).toBe("timeout");
+      expect(performance.now() - began).toBeLessThan(7_000);
+      if (seconds > 0) {
+        const gap = await eventually(async () =>
+          (await agent.executions("?batch=beat&status=aborted")).find((row) => row.reason === "missed"),
+        );
+        expect(gap.missed?.count).toBeGreaterThan(3_590);
+        const before = await count(agent, "?batch=beat&status=succeeded&limit=500");
+        await eventually(async () => (await count(agent, "?batch=beat&status=succeeded&limit=500")) >= before + 2);
+      }
+      // Back to where it was: those times are done with, and come again only once they are over.
+      writeFileSync(offset, "+0\n");
+      await new Promise((done) => setTimeout(done, 2_500));
+      const rows = await agent.executions("?batch=beat&limit=500");
+      expect(doubled(rows, "beat")).toEqual([]);
+      const own = ownDueTimes(rows, "beat");
+      expect(uncovered(rows, "beat", own[0] ?? 0, own.at(-1) ?? 0)).toEqual([]);
+      expect((await agent.get("/readyz")).status).toBe(200);
+    },
+  );
 });

@@ -14,10 +14,16 @@ test("hundreds that wait are neither started nor lost, and one that ignores SIGT
   const evidence = join(place.home, "evidence");
   place.put("deaf", 'cron: "* * * * * *"\n', `trap "" TERM; while :; do sleep 0.2; done\n`);
   let agent = await startAgent(place, ["--max-parallel", "1", "--grace", "1s"]);
-  const deaf = await eventually(async () => (await agent.executions("?batch=deaf&status=running")).find((row) => row.pid !== null));
+  const deaf = await eventually(async () =>
+    (await agent.executions("?batch=deaf&status=running")).find((row) => row.pid !== null),
+  );
   const at = new Date(Date.now() + 6_000).toISOString();
-  for (let i = 0; i < 300; i++) place.put(`b-${i}`, `cron: "${at}"\n`, `mkdir -p ${evidence}; : >${evidence}/$BATCH_NAME.$BATCH_EXECUTION_ID\n`);
-  await eventually(async () => (await agent.json<{ details: { queued: number } }>("/readyz")).details.queued >= 300, 60_000);
+  for (let i = 0; i < 300; i++)
+    place.put(`b-${i}`, `cron: "${at}"\n`, `mkdir -p ${evidence}; : >${evidence}/$BATCH_NAME.$BATCH_EXECUTION_ID\n`);
+  await eventually(
+    async () => (await agent.json<{ details: { queued: number } }>("/readyz")).details.queued >= 300,
+    60_000,
+  );
   const began = performance.now();
   expect(await agent.exit("SIGTERM")).toEqual({ code: 0, signal: null });
   expect(performance.now() - began).toBeLessThan(12_000);
@@ -39,9 +45,17 @@ test("a second signal leaves at once, and what ran is taken over by the next age
   const place = workplace();
   place.put("long", 'cron: "* * * * * *"\n', "sleep 300\n");
   let agent = await startAgent(place, ["--grace", "1h"]);
-  const { id, pid } = await eventually(async () => (await agent.executions("?status=running")).find((row) => row.pid !== null));
+  const { id, pid } = await eventually(async () =>
+    (await agent.executions("?status=running")).find((row) => row.pid !== null),
+  );
   agent.child.kill("SIGTERM");
-  await eventually(async () => (await agent.get("/healthz").then((response) => response.ok, () => false)) || agent.child.exitCode === null);
+  await eventually(
+    async () =>
+      (await agent.get("/healthz").then(
+        (response) => response.ok,
+        () => false,
+      )) || agent.child.exitCode === null,
+  );
   expect(await agent.exit("SIGTERM")).toEqual({ code: 143, signal: null });
   expect(isAlive(pid ?? 0)).toBe(true);
   agent = await startAgent(place, ["--grace", "0s"]);
@@ -52,19 +66,32 @@ test("a second signal leaves at once, and what ran is taken over by the next age
 
 test("what the agent was ending when it died has not succeeded, and what follows it does not run", async () => {
   const place = workplace();
-  place.put("load", 'cron: "* * * * * *"\n', 'trap "sleep 2; echo half; exit 0" TERM; touch "$BATCH_STATE_DIR/ready"; while :; do sleep 0.1; done\n');
+  place.put(
+    "load",
+    'cron: "* * * * * *"\n',
+    'trap "sleep 2; echo half; exit 0" TERM; touch "$BATCH_STATE_DIR/ready"; while :; do sleep 0.1; done\n',
+  );
   place.put("report", "after: load\n", "cat\n");
   let agent = await startAgent(place, ["--grace", "0s"]);
-  const { id } = await eventually(async () => existsSync(join(place.data, "batches/load/state/ready")) && (await agent.executions("?batch=load&status=running"))[0]);
+  const { id } = await eventually(
+    async () =>
+      existsSync(join(place.data, "batches/load/state/ready")) &&
+      (await agent.executions("?batch=load&status=running"))[0],
+  );
   agent.child.kill("SIGINT");
   await eventually(() => existsSync(join(place.data, "batches/load/executions", id, "ending")));
   await agent.exit("SIGKILL");
   place.drop("load");
   place.put("load", 'cron: "@yearly"\n', "true\n");
   agent = await startAgent(place);
-  const ended = await eventually(async () => (await agent.executions("?batch=load")).find((row) => row.id === id && row.status !== "running"));
+  const ended = await eventually(async () =>
+    (await agent.executions("?batch=load")).find((row) => row.id === id && row.status !== "running"),
+  );
   expect(ended).toMatchObject({ status: "aborted", reason: "shutdown" });
-  expect(await eventually(async () => (await agent.executions("?batch=report"))[0])).toMatchObject({ status: "aborted", reason: "previous-aborted" });
+  expect(await eventually(async () => (await agent.executions("?batch=report"))[0])).toMatchObject({
+    status: "aborted",
+    reason: "previous-aborted",
+  });
 });
 
 test("from the signal on nothing is started, whatever the agent is waiting for", async () => {
@@ -78,14 +105,19 @@ test("from the signal on nothing is started, whatever the agent is waiting for",
   const at = Date.now();
   expect(await agent.exit("SIGTERM")).toEqual({ code: 0, signal: null });
   expect(Date.now() - at).toBeLessThan(5_000);
-  expect(recordedRows(place.data).filter(({ startedAt }) => startedAt != null && Date.parse(startedAt) > at + 300)).toEqual([]);
+  expect(
+    recordedRows(place.data).filter(({ startedAt }) => startedAt != null && Date.parse(startedAt) > at + 300),
+  ).toEqual([]);
 });
 
 test("a signal that comes while the agent starts ends it in order, its lock given back", async () => {
   const place = workplace();
   for (let i = 0; i < 300; i++) place.put(`b-${i}`, "cron: '@yearly'\n", "true\n");
   const main = join(import.meta.dirname, "../../dist/main.js");
-  const child = spawn(process.execPath, [main, "run", place.batches, "--data", place.data, "--port", "0"], { cwd: place.home, stdio: "ignore" });
+  const child = spawn(process.execPath, [main, "run", place.batches, "--data", place.data, "--port", "0"], {
+    cwd: place.home,
+    stdio: "ignore",
+  });
   const ended = once(child, "exit");
   await eventually(() => existsSync(join(place.data, "agent.lock")));
   child.kill("SIGTERM");

@@ -53,7 +53,10 @@ export function workplace() {
     /** Writes a batch as an editor does: by rename. */
     put(name: string, yaml: string | null, script: string | null) {
       mkdirSync(join(batches, name), { recursive: true });
-      for (const [file, text] of [["script.sh", script], ["batch.yaml", yaml]] as const) {
+      for (const [file, text] of [
+        ["script.sh", script],
+        ["batch.yaml", yaml],
+      ] as const) {
         if (text === null) continue;
         writeFileSync(join(batches, name, `.${file}.swp`), text);
         renameSync(join(batches, name, `.${file}.swp`), join(batches, name, file));
@@ -81,7 +84,18 @@ export async function startAgent(
   args: string[] = [],
   by: StartedBy = {},
 ): Promise<RunningAgent> {
-  const [command = "", ...words] = [...(by.before ?? []), process.execPath, main, "run", ...(by.folder === false ? [] : [place.batches]), "--data", place.data, "--port", "0", ...args];
+  const [command = "", ...words] = [
+    ...(by.before ?? []),
+    process.execPath,
+    main,
+    "run",
+    ...(by.folder === false ? [] : [place.batches]),
+    "--data",
+    place.data,
+    "--port",
+    "0",
+    ...args,
+  ];
   const child = spawn(command, words, {
     cwd: place.home,
     env: { ...process.env, ...by.env },
@@ -92,7 +106,10 @@ export async function startAgent(
   let said = "";
   child.stdout.on("data", (chunk: Buffer) => (said += chunk.toString()));
   child.stderr.on("data", (chunk: Buffer) => (said += chunk.toString()));
-  const url = await eventually(() => /"url":"([^"]+)"/.exec(said)?.[1] ?? (child.exitCode === null ? null : "ended"), by.patienceMs);
+  const url = await eventually(
+    () => /"url":"([^"]+)"/.exec(said)?.[1] ?? (child.exitCode === null ? null : "ended"),
+    by.patienceMs,
+  );
   if (url === "ended") throw new Error(`the agent ended:\n${said}`);
   const get = (path: string) => fetch(url + path);
   const json = async <T>(path: string) => (await get(path)).json() as Promise<T>;

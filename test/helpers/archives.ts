@@ -19,7 +19,10 @@ export interface ZipEntry {
   offset?: number;
 }
 
-export function zip(entries: readonly ZipEntry[], options: { comment?: string; count?: number; before?: Buffer; signature?: number; zip64?: boolean } = {}): Buffer {
+export function zip(
+  entries: readonly ZipEntry[],
+  options: { comment?: string; count?: number; before?: Buffer; signature?: number; zip64?: boolean } = {},
+): Buffer {
   const { before = Buffer.alloc(0), comment = "", signature = 0x02014b50 } = options;
   const parts: Buffer[] = [before];
   const list: Buffer[] = [];

@@ -13,18 +13,40 @@ export interface Typed {
 }
 
 /** Runs it in `cwd` to its end; variables of this process that steer it are taken out. */
-export function type(cwd: string, args: readonly string[], by: { env?: Record<string, string>; stdin?: string } = {}): Promise<Typed> {
+export function type(
+  cwd: string,
+  args: readonly string[],
+  by: { env?: Record<string, string>; stdin?: string } = {},
+): Promise<Typed> {
   return new Promise((done) => {
-    const env = { ...Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(BATCH_AGENT_|NO_COLOR|FORCE_COLOR)/.test(name))), ...by.env };
-    const child = execFile(process.execPath, [main, ...args], { cwd, env, maxBuffer: 64 * 1024 * 1024 }, (_error, stdout, stderr) => done({ code: child.exitCode, stdout, stderr }));
+    const env = {
+      ...Object.fromEntries(
+        Object.entries(process.env).filter(([name]) => !/^(BATCH_AGENT_|NO_COLOR|FORCE_COLOR)/.test(name)),
+      ),
+      ...by.env,
+    };
+    const child = execFile(
+      process.execPath,
+      [main, ...args],
+      { cwd, env, maxBuffer: 64 * 1024 * 1024 },
+      (_error, stdout, stderr) => done({ code: child.exitCode, stdout, stderr }),
+    );
     child.stdin?.end(by.stdin ?? "");
   });
 }
 
 /** The same on a terminal (a real one, by script(1)); all it shows there, with `\n` for line ends. */
-export async function typeOnTerminal(cwd: string, args: readonly string[], env: Record<string, string> = {}): Promise<Typed> {
+export async function typeOnTerminal(
+  cwd: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<Typed> {
   const line = [process.execPath, main, ...args].map((word) => `'${word}'`).join(" ");
-  const child = spawn("script", ["-qec", line, "/dev/null"], { cwd, env: { ...process.env, TERM: "xterm", ...env }, stdio: ["ignore", "pipe", "pipe"] });
+  const child = spawn("script", ["-qec", line, "/dev/null"], {
+    cwd,
+    env: { ...process.env, TERM: "xterm", ...env },
+    stdio: ["ignore", "pipe", "pipe"],
+  });
   let stdout = "";
   child.stdout.on("data", (chunk: Buffer) => (stdout += chunk.toString()));
   const [code] = (await once(child, "close")) as [number | null];

@@ -11,7 +11,10 @@ export const description = openApi("test");
 const ajv = new Ajv2020({ strict: false, allErrors: true });
 ajv.addSchema(description as object, "openapi");
 const compiled = new Map<string, ValidateFunction>();
-const templates = Object.keys(description.paths).map((path) => ({ path, pattern: new RegExp(`^${path.replace("{path}", ".+").replace(/\{\w+\}/g, "[^/]+")}$`) }));
+const templates = Object.keys(description.paths).map((path) => ({
+  path,
+  pattern: new RegExp(`^${path.replace("{path}", ".+").replace(/\{\w+\}/g, "[^/]+")}$`),
+}));
 
 /** The described path that a request's path, or a route's with `:id`, belongs to; a literal one goes before a template. */
 export function describedPath(path: string): string | undefined {
@@ -22,23 +25,39 @@ export function describedPath(path: string): string | undefined {
 /** Throws unless the answer is one that the document describes for this request. */
 export async function checkAnswer(method: string, url: string, response: Response): Promise<void> {
   const path = describedPath(new URL(url, "http://x").pathname);
-  const operation = path === undefined ? undefined : description.paths[path]?.[method === "HEAD" ? "get" : method.toLowerCase()];
+  const operation =
+    path === undefined ? undefined : description.paths[path]?.[method === "HEAD" ? "get" : method.toLowerCase()];
   const where = `${method} ${url} → ${response.status}`;
-  const at = path === undefined || operation === undefined ? undefined : pointer(["paths", path, method === "HEAD" ? "get" : method.toLowerCase(), "responses", String(response.status)]);
+  const at =
+    path === undefined || operation === undefined
+      ? undefined
+      : pointer([
+          "paths",
+          path,
+          method === "HEAD" ? "get" : method.toLowerCase(),
+          "responses",
+          String(response.status),
+        ]);
   // Said once for all: no such path, no such method, and the agent's own fault.
   const general = (operation === undefined && [404, 405].includes(response.status)) || response.status === 500;
   const refused = [303, 401, 421, 429, 503].includes(response.status); // by the token or the host, whatever was asked for
   const own = at === undefined ? undefined : resolve(at);
-  const described = general ? resolve("#/components/responses/Page") : (own ?? (refused ? resolve(`#/components/responses/${response.status === 303 ? "Login" : "Page"}`) : undefined));
+  const described = general
+    ? resolve("#/components/responses/Page")
+    : (own ?? (refused ? resolve(`#/components/responses/${response.status === 303 ? "Login" : "Page"}`) : undefined));
   if (described === undefined) throw new Error(`${where} is not in schemas/openapi.yaml`);
-  if (response.body === null && (described.value.content === undefined || method === "HEAD" || response.status === 304)) return;
+  if (response.body === null && (described.value.content === undefined || method === "HEAD" || response.status === 304))
+    return;
   const type = (response.headers.get("content-type") ?? "").split(";")[0] as string;
   const content = described.value.content?.[type];
   if (content === undefined) throw new Error(`${where} is ${type}, which schemas/openapi.yaml does not say`);
   if (method === "HEAD" || !/json$/.test(type)) return;
   const validate = validator(`openapi${described.at}/content/${escape(type)}/schema`);
   const body: unknown = await response.clone().json();
-  if (!validate(body)) throw new Error(`${where} is not as schemas/openapi.yaml says: ${ajv.errorsText(validate.errors)}\n${JSON.stringify(body).slice(0, 2000)}`);
+  if (!validate(body))
+    throw new Error(
+      `${where} is not as schemas/openapi.yaml says: ${ajv.errorsText(validate.errors)}\n${JSON.stringify(body).slice(0, 2000)}`,
+    );
 }
 
 /** One of components.schemas. */
@@ -55,7 +74,8 @@ function validator(ref: string): ValidateFunction {
 
 function resolve(at: string): { at: string; value: Described } | undefined {
   let value: unknown = description;
-  for (const key of at.slice(2).split("/")) value = (value as Record<string, unknown> | undefined)?.[key.replaceAll("~1", "/").replaceAll("~0", "~")];
+  for (const key of at.slice(2).split("/"))
+    value = (value as Record<string, unknown> | undefined)?.[key.replaceAll("~1", "/").replaceAll("~0", "~")];
   const found = value as Described | undefined;
   return found?.$ref === undefined ? found && { at, value: found } : resolve(found.$ref);
 }

@@ -13,7 +13,15 @@ export const minute = 60_000;
 export const iso = (at: number) => new Date(at).toISOString();
 
 /** `data`: a folder that an earlier one left. */
-export async function setUp(options: { maxParallel?: number; batches?: Batch[]; before?: Execution[]; logsCut?: () => boolean; data?: string } = {}) {
+export async function setUp(
+  options: {
+    maxParallel?: number;
+    batches?: Batch[];
+    before?: Execution[];
+    logsCut?: () => boolean;
+    data?: string;
+  } = {},
+) {
   const logsCut = options.logsCut ?? (() => false);
   const progress: { text: string | null } = { text: null };
   const sizes = { stdoutBytes: 1, stderrBytes: 2 };
@@ -23,7 +31,8 @@ export async function setUp(options: { maxParallel?: number; batches?: Batch[]; 
   const history = await openHistory(data, { clock, log });
   const runner = fakeRunner(clock);
   const known = new Map((options.batches ?? [batch()]).map((one) => [one.name, one]));
-  if (options.data === undefined) for (const name of known.keys()) await history.amend(name, { schedule: { key: "k", coveredUntil: iso(t0) } }, t0);
+  if (options.data === undefined)
+    for (const name of known.keys()) await history.amend(name, { schedule: { key: "k", coveredUntil: iso(t0) } }, t0);
   for (const row of options.before ?? []) await history.save(row);
   const executor = createExecutor({
     clock,
@@ -32,14 +41,27 @@ export async function setUp(options: { maxParallel?: number; batches?: Batch[]; 
     runner,
     log,
     maxParallel: options.maxParallel ?? 4,
-    definition: (name) => ((one) => (one === undefined ? null : { batch: one, revision: "aaaaaaaaaaaa" as Revision, commit: null }))(known.get(name)),
-    paths: { revision: (revision) => `/revisions/${revision}`, state: (name) => `/state/${name}`, execution: (name, id) => `/executions/${name}/${id}` },
+    definition: (name) =>
+      ((one) => (one === undefined ? null : { batch: one, revision: "aaaaaaaaaaaa" as Revision, commit: null }))(
+        known.get(name),
+      ),
+    paths: {
+      revision: (revision) => `/revisions/${revision}`,
+      state: (name) => `/state/${name}`,
+      execution: (name, id) => `/executions/${name}/${id}`,
+    },
     graph: () => buildGraph([...known.values()], new Set(known.keys())),
     trimLogs: () => Promise.resolve({ ...sizes, cut: logsCut() }),
-    readProgress: () => Promise.resolve(progress.text === null ? null : { text: progress.text, changedAt: clock.now() }),
+    readProgress: () =>
+      Promise.resolve(progress.text === null ? null : { text: progress.text, changedAt: clock.now() }),
     baseEnv: { PATH: "/bin" },
   });
-  function due(at: number, one = batch(), missed: { from: number; to: number; count: number } | null = null, start: number | null = at): void {
+  function due(
+    at: number,
+    one = batch(),
+    missed: { from: number; to: number; count: number } | null = null,
+    start: number | null = at,
+  ): void {
     executor.due(one, { start, before: null, missed, coveredUntil: at, next: null });
   }
   const rows = (name = "report") => history.document(name)?.executions ?? [];

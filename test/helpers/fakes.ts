@@ -59,7 +59,14 @@ export function fakeRunner(clock: Clock): FakeRunner {
   const ends: ((ending: ProcessEnding) => void)[] = [];
   function launch(): Process {
     const ended = new Promise<ProcessEnding>((done) => ends.push(done));
-    return { pid: 1_000 + ends.length, ended, signal: (name) => void signals.push(name), sayWhy: () => undefined, saidWhy: null, lingers: () => false };
+    return {
+      pid: 1_000 + ends.length,
+      ended,
+      signal: (name) => void signals.push(name),
+      sayWhy: () => undefined,
+      saidWhy: null,
+      lingers: () => false,
+    };
   }
   return {
     orders,
@@ -71,6 +78,14 @@ export function fakeRunner(clock: Clock): FakeRunner {
       return launch();
     },
     adopt: launch,
-    end: (index, ending = {}) => ends[index]?.({ kind: "exit", exitCode: 0, finishedAt: clock.now(), stdoutBytes: 1, stderrBytes: 2, ...ending } as ProcessEnding),
+    end: (index, ending = {}) =>
+      ends[index]?.({
+        kind: "exit",
+        exitCode: 0,
+        finishedAt: clock.now(),
+        stdoutBytes: 1,
+        stderrBytes: 2,
+        ...ending,
+      } as ProcessEnding),
   };
 }

@@ -7,13 +7,29 @@ import { problemCodes, type Folder, type Problem, type ProblemCode, type Revisio
 const invalid = join(import.meta.dirname, "../fixtures/invalid");
 
 /** Codes that are found while reading a folder; `parseBatch` only passes them on. */
-export const codesOfReading: readonly ProblemCode[] = ["two-sources", "bad-archive", "too-many-files", "special-file", "link-outside", "unreadable", "unsettled"];
+export const codesOfReading: readonly ProblemCode[] = [
+  "two-sources",
+  "bad-archive",
+  "too-many-files",
+  "special-file",
+  "link-outside",
+  "unreadable",
+  "unsettled",
+];
 
 /** Codes that only show over all batches. */
 export const codesOfChains: readonly ProblemCode[] = ["unknown-batch", "cycle", "no-common-root", "no-start"];
 
 /** Codes of the agent's own trouble, not of a folder: test/faults and test/e2e/git.test.ts show them. */
-export const codesOfTrouble: readonly ProblemCode[] = ["not-stored", "data-folder", "history-corrupt", "git-not-followed", "no-bash", "no-mail", "not-delivered"];
+export const codesOfTrouble: readonly ProblemCode[] = [
+  "not-stored",
+  "data-folder",
+  "history-corrupt",
+  "git-not-followed",
+  "no-bash",
+  "no-mail",
+  "not-delivered",
+];
 
 export interface InvalidFixture {
   /** `<code>` or `<code>-<number>`; also the batch's name, unless make.sh says otherwise. */
@@ -24,18 +40,28 @@ export interface InvalidFixture {
 }
 
 export function invalidFixtures(): InvalidFixture[] {
-  return readdirSync(invalid).sort().map((name) => {
-    const code = problemCodes.find((candidate) => candidate === name.replace(/-\d+$/, ""));
-    if (code === undefined) throw new Error(`no problem code belongs to the fixture ${name}`);
-    return { name, code, expected: JSON.parse(readFileSync(join(invalid, name, "expected.json"), "utf8")) as Partial<Problem>[] };
-  });
+  return readdirSync(invalid)
+    .sort()
+    .map((name) => {
+      const code = problemCodes.find((candidate) => candidate === name.replace(/-\d+$/, ""));
+      if (code === undefined) throw new Error(`no problem code belongs to the fixture ${name}`);
+      return {
+        name,
+        code,
+        expected: JSON.parse(readFileSync(join(invalid, name, "expected.json"), "utf8")) as Partial<Problem>[],
+      };
+    });
 }
 
 /** Lays a fixture out in the empty folder `root`, as a folder of batches. */
 export function layOut({ name }: InvalidFixture, root: string): void {
   const make = join(invalid, name, "make.sh");
   if (existsSync(make)) execFileSync("bash", [make, root]);
-  else cpSync(join(invalid, name), join(root, name), { recursive: true, filter: (path) => !path.endsWith("expected.json") });
+  else
+    cpSync(join(invalid, name), join(root, name), {
+      recursive: true,
+      filter: (path) => !path.endsWith("expected.json"),
+    });
 }
 
 /** Problems of the folder `root` as expected.json has them: below `batches.d`. */
@@ -55,12 +81,29 @@ export function folderAt(root: string, name: string): Folder {
 }
 
 /** A folder with these texts. */
-export function folderOf(settings: string | Uint8Array | null, script: string | Uint8Array | null = "echo hello\n", name = "report"): Folder {
-  const bytesOf = (content: string | Uint8Array) => (typeof content === "string" ? new TextEncoder().encode(content) : content);
+export function folderOf(
+  settings: string | Uint8Array | null,
+  script: string | Uint8Array | null = "echo hello\n",
+  name = "report",
+): Folder {
+  const bytesOf = (content: string | Uint8Array) =>
+    typeof content === "string" ? new TextEncoder().encode(content) : content;
   const part = (content: string | Uint8Array) => ({ bytes: bytesOf(content), size: bytesOf(content).length });
-  return textFolder(name, settings === null ? [] : [{ file: "batch.yaml", ...part(settings) }], script === null ? null : part(script));
+  return textFolder(
+    name,
+    settings === null ? [] : [{ file: "batch.yaml", ...part(settings) }],
+    script === null ? null : part(script),
+  );
 }
 
 function textFolder(name: string, settings: Folder["settings"], script: Folder["script"]): Folder {
-  return { name, entry: name, location: `batches.d/${name}`, digest: "aaaaaaaaaaaa" as Revision, settings, script, problems: [] };
+  return {
+    name,
+    entry: name,
+    location: `batches.d/${name}`,
+    digest: "aaaaaaaaaaaa" as Revision,
+    settings,
+    script,
+    problems: [],
+  };
 }

@@ -19,7 +19,9 @@ export async function gitServer(root: string, token: string | null = null) {
 
   function answer(request: IncomingMessage, response: ServerResponse): void {
     requests += 1;
-    const given = Buffer.from(/^Basic (.+)$/.exec(request.headers.authorization ?? "")?.[1] ?? "", "base64").toString().split(":")[1];
+    const given = Buffer.from(/^Basic (.+)$/.exec(request.headers.authorization ?? "")?.[1] ?? "", "base64")
+      .toString()
+      .split(":")[1];
     if (token !== null && given !== token) {
       response.writeHead(401, { "WWW-Authenticate": 'Basic realm="git"' }).end("no");
       return;
@@ -45,9 +47,15 @@ export async function gitServer(root: string, token: string | null = null) {
     cgi.on("close", () => {
       const bytes = Buffer.concat(chunks);
       const end = bytes.indexOf("\r\n\r\n");
-      const headers = bytes.subarray(0, end).toString().split("\r\n").map((line) => line.split(": ") as [string, string]);
+      const headers = bytes
+        .subarray(0, end)
+        .toString()
+        .split("\r\n")
+        .map((line) => line.split(": ") as [string, string]);
       const status = Number(headers.find(([name]) => name === "Status")?.[1]?.slice(0, 3) ?? 200);
-      response.writeHead(status, Object.fromEntries(headers.filter(([name]) => name !== "Status"))).end(bytes.subarray(end + 4));
+      response
+        .writeHead(status, Object.fromEntries(headers.filter(([name]) => name !== "Status")))
+        .end(bytes.subarray(end + 4));
     });
   }
 

@@ -8,7 +8,13 @@ export function repository(path: string) {
   mkdirSync(path, { recursive: true });
   const env = { ...process.env, GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1" };
   const who = ["-c", "user.name=t", "-c", "user.email=t@example.org"];
-  const git = (...args: string[]) => execFileSync("git", ["-C", path, ...who, ...args], { env, stdio: ["ignore", "pipe", "pipe"], encoding: "utf8", maxBuffer: 2 ** 26 }).trim();
+  const git = (...args: string[]) =>
+    execFileSync("git", ["-C", path, ...who, ...args], {
+      env,
+      stdio: ["ignore", "pipe", "pipe"],
+      encoding: "utf8",
+      maxBuffer: 2 ** 26,
+    }).trim();
   git("init", "-q", "-b", "main");
   /** Writes files, by path; null takes one out. */
   function write(files: Readonly<Record<string, string | null>>): void {

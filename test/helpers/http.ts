@@ -46,7 +46,10 @@ export async function serve(options: ServeOptions = {}) {
       feed.execution(execution, before);
     },
   });
-  const streams = createStreams((error) => log.error("a reader could not be told more", { error: String(error) }), options.mostStreams);
+  const streams = createStreams(
+    (error) => log.error("a reader could not be told more", { error: String(error) }),
+    options.mostStreams,
+  );
   const revisions = createRevisions(data, join(data, "batches.d"), createSource);
   const batches = options.batches ?? [];
   const catalog: Catalog = {
@@ -57,7 +60,16 @@ export async function serve(options: ServeOptions = {}) {
     problems: () => options.problems ?? [],
     edges: () => [],
     notReady: () => options.notReady ?? [],
-    details: () => ({ watch: { mode: "inotify", lastVerifiedAt: null, missedEvents: 0 }, running: 0, queued: 0, batches: 0, problems: 0, version: "test", timeZone: "UTC", git: null }),
+    details: () => ({
+      watch: { mode: "inotify", lastVerifiedAt: null, missedEvents: 0 },
+      running: 0,
+      queued: 0,
+      batches: 0,
+      problems: 0,
+      version: "test",
+      timeZone: "UTC",
+      git: null,
+    }),
   };
   const app = createApp({
     settings: createSettingsFiles(join(data, "batches.d")),
@@ -90,7 +102,10 @@ export async function serve(options: ServeOptions = {}) {
     revisions,
     log,
     /** Saves an execution with logs. */
-    async add(execution: Execution, logs: { stdout?: string | Uint8Array; stderr?: string | Uint8Array } = {}): Promise<Execution> {
+    async add(
+      execution: Execution,
+      logs: { stdout?: string | Uint8Array; stderr?: string | Uint8Array } = {},
+    ): Promise<Execution> {
       await history.save(execution);
       const folder = join(data, "batches", execution.batch, "executions", execution.id);
       mkdirSync(folder, { recursive: true });

@@ -6,7 +6,9 @@ import type { BatchDocument, Execution } from "../../agent/core/model.ts";
 /** All rows there are, straight from the data folder. */
 export function recordedRows(data: string): Execution[] {
   const home = join(data, "batches");
-  return readdirSync(home).flatMap((name) => (JSON.parse(readFileSync(join(home, name, "history.json"), "utf8")) as BatchDocument).executions);
+  return readdirSync(home).flatMap(
+    (name) => (JSON.parse(readFileSync(join(home, name, "history.json"), "utf8")) as BatchDocument).executions,
+  );
 }
 
 /** Due times, a row each, of one batch's starts by cron. */
@@ -23,12 +25,23 @@ export function doubled(rows: readonly Execution[], batch: string): number[] {
 }
 
 /** Due times from `from` to `to` (every `stepMs`) that have neither a row nor a place in a gap. */
-export function uncovered(rows: readonly Execution[], batch: string, from: number, to: number, stepMs = 1_000): string[] {
+export function uncovered(
+  rows: readonly Execution[],
+  batch: string,
+  from: number,
+  to: number,
+  stepMs = 1_000,
+): string[] {
   const own = new Set(ownDueTimes(rows, batch));
-  const gaps = rows.flatMap((row) => (row.batch === batch && row.missed !== undefined ? [[Date.parse(row.missed.from), Date.parse(row.missed.to)] as const] : []));
+  const gaps = rows.flatMap((row) =>
+    row.batch === batch && row.missed !== undefined
+      ? [[Date.parse(row.missed.from), Date.parse(row.missed.to)] as const]
+      : [],
+  );
   const missing: string[] = [];
   for (let at = Math.ceil(from / stepMs) * stepMs; at <= to; at += stepMs) {
-    if (!own.has(at) && !gaps.some(([first, last]) => first <= at && at <= last)) missing.push(new Date(at).toISOString());
+    if (!own.has(at) && !gaps.some(([first, last]) => first <= at && at <= last))
+      missing.push(new Date(at).toISOString());
   }
   return missing;
 }

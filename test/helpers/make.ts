@@ -1,6 +1,15 @@
 // Builders that show only what matters to a test.
 import { createExecution, transition } from "../../agent/core/execution.ts";
-import type { Batch, BatchDocument, BatchFile, BatchName, Execution, ExecutionId, Folder, Revision } from "../../agent/core/model.ts";
+import type {
+  Batch,
+  BatchDocument,
+  BatchFile,
+  BatchName,
+  Execution,
+  ExecutionId,
+  Folder,
+  Revision,
+} from "../../agent/core/model.ts";
 import { parsePattern, createSchedule } from "../../agent/core/schedule.ts";
 
 export const t0 = Date.parse("2026-11-24T12:00:00.000Z");
@@ -37,7 +46,16 @@ export function batch(fields: Partial<Batch> & { cron?: string } = {}): Batch {
 }
 
 export function folder(fields: Partial<Folder> = {}): Folder {
-  return { name: "report", entry: fields.name ?? "report", location: "batches.d/report", digest: "aaaaaaaaaaaa" as Revision, settings: [], script: null, problems: [], ...fields };
+  return {
+    name: "report",
+    entry: fields.name ?? "report",
+    location: "batches.d/report",
+    digest: "aaaaaaaaaaaa" as Revision,
+    settings: [],
+    script: null,
+    problems: [],
+    ...fields,
+  };
 }
 
 let counter = 0;
@@ -47,15 +65,41 @@ export function execution(fields: Partial<Execution> & { at?: number } = {}): Ex
   const { at = t0, status = "queued", ...rest } = fields;
   const id = `01Z${String(counter++).padStart(23, "0")}` as ExecutionId; // as if later than `at`: an id is never older than its execution
   const revision = "aaaaaaaaaaaa" as Revision;
-  let row = createExecution({ id, batch: "report" as BatchName, revision, commit: null, trigger: { kind: "cron", dueAt: at, by: null }, now: at });
-  if (status !== "queued" && status !== "aborted") row = transition(row, { kind: "start", at, revision, commit: null, boot: "boot" });
+  let row = createExecution({
+    id,
+    batch: "report" as BatchName,
+    revision,
+    commit: null,
+    trigger: { kind: "cron", dueAt: at, by: null },
+    now: at,
+  });
+  if (status !== "queued" && status !== "aborted")
+    row = transition(row, { kind: "start", at, revision, commit: null, boot: "boot" });
   const bytes = { stdoutBytes: 0, stderrBytes: 0 };
   if (status === "succeeded") row = transition(row, { kind: "succeed", at, bytes });
   if (status === "aborted") row = transition(row, { kind: "abort", at, reason: "overlap", message: "" });
-  if (status === "failed") row = transition(row, { kind: "fail", at, reason: "exit", message: "exit code 1", exitCode: 1, signal: null, bytes });
+  if (status === "failed")
+    row = transition(row, {
+      kind: "fail",
+      at,
+      reason: "exit",
+      message: "exit code 1",
+      exitCode: 1,
+      signal: null,
+      bytes,
+    });
   return { ...row, ...rest };
 }
 
 export function document(fields: Partial<BatchDocument> = {}): BatchDocument {
-  return { name: "report" as BatchName, firstSeenAt: new Date(t0).toISOString(), removedAt: null, revision: null, commit: null, schedule: null, executions: [], ...fields };
+  return {
+    name: "report" as BatchName,
+    firstSeenAt: new Date(t0).toISOString(),
+    removedAt: null,
+    revision: null,
+    commit: null,
+    schedule: null,
+    executions: [],
+    ...fields,
+  };
 }

@@ -25,7 +25,11 @@ export function mutate(bytes: Buffer, random: Random, words: readonly (string | 
   for (let left = 1 + random(4); left > 0 && result.length > 0; left--) {
     const at = random(result.length);
     const length = random(Math.min(64, result.length - at) + 1);
-    const [before, piece, after] = [result.subarray(0, at), result.subarray(at, at + length), result.subarray(at + length)];
+    const [before, piece, after] = [
+      result.subarray(0, at),
+      result.subarray(at, at + length),
+      result.subarray(at + length),
+    ];
     switch (random(8)) {
       case 0:
       case 1:

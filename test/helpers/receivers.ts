@@ -49,7 +49,14 @@ export async function mailServer(options: SMTPServerOptions = {}, port = 0): Pro
         const raw = Buffer.concat(chunks).toString("utf8");
         const { mailFrom, rcptTo } = session.envelope;
         const from = mailFrom === false ? "" : mailFrom.address;
-        mails.push({ from, to: rcptTo.map(({ address }) => address), raw, headers: headersOf(raw), secure: session.secure, user: session.user === undefined ? null : String(session.user) });
+        mails.push({
+          from,
+          to: rcptTo.map(({ address }) => address),
+          raw,
+          headers: headersOf(raw),
+          secure: session.secure,
+          user: session.user === undefined ? null : String(session.user),
+        });
         done();
       });
     },
@@ -71,7 +78,11 @@ export async function mailServer(options: SMTPServerOptions = {}, port = 0): Pro
 
 function headersOf(raw: string): Record<string, string> {
   const head = raw.slice(0, raw.indexOf("\r\n\r\n")).replace(/\r\n[ \t]+/g, " ");
-  return Object.fromEntries(head.split("\r\n").map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]));
+  return Object.fromEntries(
+    head
+      .split("\r\n")
+      .map((line) => [line.slice(0, line.indexOf(":")).toLowerCase(), line.slice(line.indexOf(":") + 1).trim()]),
+  );
 }
 
 /** The texts of a mail's parts, decoded. */
@@ -82,7 +93,9 @@ export function partsOf({ raw }: ReceivedMail): { plain: string; html: string } 
     const body = rest.join("\r\n\r\n").split("\r\n----")[0] ?? "";
     if (/base64/.test(head)) return Buffer.from(body, "base64").toString("utf8");
     if (!/quoted-printable/.test(head)) return body;
-    const bytes = body.replace(/=\r\n/g, "").replace(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
+    const bytes = body
+      .replace(/=\r\n/g, "")
+      .replace(/=([0-9A-F]{2})/g, (_, hex: string) => String.fromCharCode(parseInt(hex, 16)));
     return Buffer.from(bytes, "latin1").toString("utf8");
   };
   return { plain: part("plain").replaceAll("\r\n", "\n"), html: part("html").replaceAll("\r\n", "\n") };
@@ -93,7 +106,27 @@ export function selfSigned(): { key: Buffer; cert: Buffer; certFile: string } {
   const home = temporaryFolder();
   const [keyFile, certFile] = [join(home, "key.pem"), join(home, "cert.pem")];
   const names = "subjectAltName=DNS:localhost,IP:127.0.0.1";
-  execFileSync("openssl", ["req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", names, "-keyout", keyFile, "-out", certFile], { stdio: "ignore" });
+  execFileSync(
+    "openssl",
+    [
+      "req",
+      "-x509",
+      "-newkey",
+      "rsa:2048",
+      "-nodes",
+      "-days",
+      "2",
+      "-subj",
+      "/CN=localhost",
+      "-addext",
+      names,
+      "-keyout",
+      keyFile,
+      "-out",
+      certFile,
+    ],
+    { stdio: "ignore" },
+  );
   return { key: readFileSync(keyFile), cert: readFileSync(certFile), certFile };
 }
 
@@ -105,13 +138,21 @@ export interface Call {
 }
 
 /** An HTTP server on 127.0.0.1 that answers each whole request as `answer` does; 200 without one. */
-export async function webhookServer(answer: (call: Call, response: ServerResponse) => void = (_, response) => void response.end(), port = 0) {
+export async function webhookServer(
+  answer: (call: Call, response: ServerResponse) => void = (_, response) => void response.end(),
+  port = 0,
+) {
   const calls: Call[] = [];
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on("data", (chunk: Buffer) => chunks.push(chunk));
     request.on("end", () => {
-      const call = { path: request.url ?? "", method: request.method ?? "", headers: request.headers, body: Buffer.concat(chunks).toString("utf8") };
+      const call = {
+        path: request.url ?? "",
+        method: request.method ?? "",
+        headers: request.headers,
+        body: Buffer.concat(chunks).toString("utf8"),
+      };
       calls.push(call);
       answer(call, response);
     });

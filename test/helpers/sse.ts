@@ -46,7 +46,10 @@ export async function readEvents(
   const parser = createSseParser((event) => {
     if (!breaker.signal.aborted && onEvent(event) === true) breaker.abort();
   });
-  const headers = { Accept: "text/event-stream", ...(options.lastId === undefined ? {} : { "Last-Event-ID": options.lastId }) };
+  const headers = {
+    Accept: "text/event-stream",
+    ...(options.lastId === undefined ? {} : { "Last-Event-ID": options.lastId }),
+  };
   try {
     const response = await fetch(url, { headers, signal: breaker.signal });
     if (response.status !== 200) throw new Error(`${url}: ${response.status} ${await response.text()}`);

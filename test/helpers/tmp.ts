@@ -45,7 +45,8 @@ export async function eventually<T>(look: () => T | Falsy | Promise<T | Falsy>, 
     } catch (error) {
       last = error;
     }
-    if (performance.now() > until) throw new Error(`not seen within ${ms} ms; last: ${last instanceof Error ? last.stack : JSON.stringify(last)}`);
+    if (performance.now() > until)
+      throw new Error(`not seen within ${ms} ms; last: ${last instanceof Error ? last.stack : JSON.stringify(last)}`);
     await new Promise((done) => setTimeout(done, 25));
   }
 }

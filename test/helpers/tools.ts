@@ -24,5 +24,7 @@ export function kubectlFault(): string | null {
   const version = /"gitVersion":\s*"(v(\d+)\.(\d+)[^"]*)"/.exec(stdout);
   if (version === null) return "kubectl does not tell its version";
   const [, name, major, minor] = version;
-  return Number(major) > 1 || Number(minor) >= 22 ? null : `kubectl ${name} is too old for components and labels, v1.22 is needed`;
+  return Number(major) > 1 || Number(minor) >= 22
+    ? null
+    : `kubectl ${name} is too old for components and labels, v1.22 is needed`;
 }

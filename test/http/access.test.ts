@@ -18,7 +18,10 @@ async function guarded(options: { baseUrl?: string } = {}) {
   writeFileSync(file, `${secret}\n`);
   const log = quietLog();
   const clock = fakeClock(t0);
-  const served = await serve({ clock, access: { token: await openTokenFile(file, log), baseUrl: options.baseUrl ?? null } });
+  const served = await serve({
+    clock,
+    access: { token: await openTokenFile(file, log), baseUrl: options.baseUrl ?? null },
+  });
   const ask = (path: string, headers: Record<string, string> = {}) => served.app.request(path, { headers });
   const bearer = (token: string) => ({ Authorization: `Bearer ${token}` });
   const post = (fields: Record<string, string>, headers: Record<string, string> = {}) =>
@@ -65,10 +68,16 @@ describe("hosts", () => {
     expect((await ask("/api/batches", { Host: "evil.example", ...bearer(secret) })).status).toBe(200);
   });
 
-  test.each([["127.0.0.1", true], ["127.0.1.1", true], ["::1", true], ["localhost", true], ["0.0.0.0", false], ["::", false], ["10.0.0.1", false], ["127.0.0.1.example", false]] as const)(
-    "%s is reached from here only: %s",
-    (address, only) => expect(isLoopback(address)).toBe(only),
-  );
+  test.each([
+    ["127.0.0.1", true],
+    ["127.0.1.1", true],
+    ["::1", true],
+    ["localhost", true],
+    ["0.0.0.0", false],
+    ["::", false],
+    ["10.0.0.1", false],
+    ["127.0.0.1.example", false],
+  ] as const)("%s is reached from here only: %s", (address, only) => expect(isLoopback(address)).toBe(only));
 });
 
 test("without a token there is no login and no POST", async () => {
@@ -82,21 +91,38 @@ describe("a token", () => {
   test("is asked for by everything but health and the login", async () => {
     const { ask, bearer, add } = await guarded();
     const { id } = await add(execution({ status: "succeeded" }), { stdout: "secret\n" });
-    for (const path of ["/api/batches", "/api/executions", `/api/executions/${id}/stdout`, `/api/executions/${id}/logs`, "/metrics", "/api/graph", "/api/problems", "/", "/nothing"]) {
+    for (const path of [
+      "/api/batches",
+      "/api/executions",
+      `/api/executions/${id}/stdout`,
+      `/api/executions/${id}/logs`,
+      "/metrics",
+      "/api/graph",
+      "/api/problems",
+      "/",
+      "/nothing",
+    ]) {
       const response = await ask(path);
-      expect([response.status, response.headers.get("www-authenticate"), response.headers.get("content-type")], path).toEqual([401, 'Bearer realm="batch-agent"', "application/problem+json"]);
+      expect(
+        [response.status, response.headers.get("www-authenticate"), response.headers.get("content-type")],
+        path,
+      ).toEqual([401, 'Bearer realm="batch-agent"', "application/problem+json"]);
       expect(await response.json()).toMatchObject({ status: 401, title: "Unauthorized", instance: path });
     }
-    for (const path of ["/healthz", "/readyz", "/login", "/style.css"]) expect((await ask(path)).status, path).toBe(200);
+    for (const path of ["/healthz", "/readyz", "/login", "/style.css"])
+      expect((await ask(path)).status, path).toBe(200);
     expect(await (await ask(`/api/executions/${id}/stdout`, bearer(secret))).text()).toBe("secret\n");
     expect((await ask("/api/batches", { Authorization: `bearer  ${secret} ` })).status).toBe(200);
   });
 
-  test.each(["wrong", `${secret}x`, secret.slice(1), secret.toUpperCase(), "''"])("that is %s lets nobody in", async (token) => {
-    const { ask, bearer } = await guarded();
-    expect((await ask("/api/batches", bearer(token))).status).toBe(401);
-    expect((await ask("/api/batches", { Authorization: `Basic ${btoa(`x:${secret}`)}` })).status).toBe(401);
-  });
+  test.each(["wrong", `${secret}x`, secret.slice(1), secret.toUpperCase(), "''"])(
+    "that is %s lets nobody in",
+    async (token) => {
+      const { ask, bearer } = await guarded();
+      expect((await ask("/api/batches", bearer(token))).status).toBe(401);
+      expect((await ask("/api/batches", { Authorization: `Basic ${btoa(`x:${secret}`)}` })).status).toBe(401);
+    },
+  );
 
   test("counts as its file has it now; while that cannot be used nobody is let in", async () => {
     const { ask, bearer, file, logIn, log } = await guarded();
@@ -106,9 +132,16 @@ describe("a token", () => {
     const other = `${file}.new`;
     writeFileSync(other, "another");
     renameSync(other, file);
-    expect([await statusOf(bearer(secret)), await statusOf(cookie), await statusOf(bearer("another"))]).toEqual([401, 401, 200]);
+    expect([await statusOf(bearer(secret)), await statusOf(cookie), await statusOf(bearer("another"))]).toEqual([
+      401, 401, 200,
+    ]);
     writeFileSync(file, "\n");
-    expect([await statusOf({}), await statusOf(bearer("another")), await statusOf(bearer("")), await statusOf(cookie)]).toEqual([401, 503, 401, 401]);
+    expect([
+      await statusOf({}),
+      await statusOf(bearer("another")),
+      await statusOf(bearer("")),
+      await statusOf(cookie),
+    ]).toEqual([401, 503, 401, 401]);
     rmSync(file);
     expect([await statusOf({}), await statusOf(bearer("another"))]).toEqual([401, 503]);
     expect(log.said.filter(({ message }) => message.includes("nobody is let in")).length).toBe(2);
@@ -118,7 +151,11 @@ describe("a token", () => {
 
   test("in a mounted secret changes with the link the kubelet swaps", async () => {
     const folder = temporaryFolder();
-    for (const [name, token] of [["..one", "first"], ["..two", "second"]] as const) writeFileSync(join(folder, name), token);
+    for (const [name, token] of [
+      ["..one", "first"],
+      ["..two", "second"],
+    ] as const)
+      writeFileSync(join(folder, name), token);
     symlinkSync("..one", join(folder, "token"));
     const source = await openTokenFile(join(folder, "token"), quietLog());
     expect(await source.current()).toBe("first");
@@ -129,10 +166,18 @@ describe("a token", () => {
     expect(await source.current()).toBe(null);
   });
 
-  test.each([["missing", null], ["empty", " \n"], ["two lines", "a\nb\n"], ["endless", "x".repeat(5_000)]])("file that is %s is an error at the start", async (_what, text) => {
+  test.each([
+    ["missing", null],
+    ["empty", " \n"],
+    ["two lines", "a\nb\n"],
+    ["endless", "x".repeat(5_000)],
+  ])("file that is %s is an error at the start", async (_what, text) => {
     const file = join(temporaryFolder(), "token");
     if (text !== null) writeFileSync(file, text);
-    await expect(openTokenFile(file, quietLog())).rejects.toMatchObject({ name: "ConfigError", message: expect.stringContaining("--token-file") as string });
+    await expect(openTokenFile(file, quietLog())).rejects.toMatchObject({
+      name: "ConfigError",
+      message: expect.stringContaining("--token-file") as string,
+    });
   });
 });
 
@@ -147,7 +192,9 @@ describe("the login", () => {
     const response = await post({ token: ` ${secret}\n`, next: "/problems?x=1" });
     expect([response.status, response.headers.get("location")]).toEqual([303, "/problems?x=1"]);
     const cookie = response.headers.get("set-cookie") ?? "";
-    expect(cookie).toMatch(/^batch_agent_session=\d+\.[0-9a-f]{64}; Max-Age=604800; Path=\/; HttpOnly; SameSite=Strict$/);
+    expect(cookie).toMatch(
+      /^batch_agent_session=\d+\.[0-9a-f]{64}; Max-Age=604800; Path=\/; HttpOnly; SameSite=Strict$/,
+    );
     expect(cookie).not.toContain(secret);
     expect((await ask("/", { Accept: "text/html", Cookie: cookie.split(";")[0] ?? "" })).status).toBe(200);
     expect((await ask("/api/executions", { Cookie: cookie.split(";")[0] ?? "" })).status).toBe(200);
@@ -163,7 +210,15 @@ describe("the login", () => {
     const { Cookie } = await logIn();
     const statusOf = async (cookie: string) => (await ask("/api/batches", { Cookie: cookie })).status;
     const [end = "", signed = ""] = Cookie.replace("batch_agent_session=", "").split(".");
-    for (const forged of [`${Number(end) + 60}.${signed}`, `${end}.${"0".repeat(64)}`, `${end}.`, `.${signed}`, signed, "", `${end}.${signed}x`]) {
+    for (const forged of [
+      `${Number(end) + 60}.${signed}`,
+      `${end}.${"0".repeat(64)}`,
+      `${end}.`,
+      `.${signed}`,
+      signed,
+      "",
+      `${end}.${signed}x`,
+    ]) {
       expect(await statusOf(`batch_agent_session=${forged}`), forged).toBe(401);
     }
     clock.jump(clock.now() + 7 * 86_400_000 - 1_000);
@@ -183,7 +238,8 @@ describe("the login", () => {
 
   test("can be left", async () => {
     const { ask, post, logIn } = await guarded();
-    for (const path of ["/login", "/", "/problems"]) expect(await (await ask(path, await logIn())).text()).toContain("Log out");
+    for (const path of ["/login", "/", "/problems"])
+      expect(await (await ask(path, await logIn())).text()).toContain("Log out");
     expect(await (await (await serve()).app.request("/")).text()).not.toContain("Log out");
     const response = await post({ leave: "" });
     expect(response.headers.get("set-cookie")).toContain("batch_agent_session=; Max-Age=0");
@@ -263,10 +319,18 @@ describe("the agent", () => {
     const agent = await startAgent(place, ["--token-file", file]);
     expect((await agent.get("/healthz")).status).toBe(200);
     expect((await agent.get("/api/batches")).status).toBe(401);
-    expect((await fetch(`${agent.url}/api/batches`, { headers: { Authorization: `Bearer ${secret}` } })).status).toBe(200);
-    const login = await fetch(`${agent.url}/login`, { method: "POST", body: new URLSearchParams({ token: secret, next: "/api/problems" }), redirect: "manual" });
+    expect((await fetch(`${agent.url}/api/batches`, { headers: { Authorization: `Bearer ${secret}` } })).status).toBe(
+      200,
+    );
+    const login = await fetch(`${agent.url}/login`, {
+      method: "POST",
+      body: new URLSearchParams({ token: secret, next: "/api/problems" }),
+      redirect: "manual",
+    });
     const cookie = login.headers.get("set-cookie")?.split(";")[0] ?? "";
-    expect(await (await fetch(`${agent.url}/api/problems`, { headers: { Cookie: cookie } })).json()).toEqual({ items: [] });
+    expect(await (await fetch(`${agent.url}/api/problems`, { headers: { Cookie: cookie } })).json()).toEqual({
+      items: [],
+    });
     expect((await fetch(`${agent.url}/login`, { method: "PUT" })).status).toBe(405);
     expect(agent.log()).not.toContain(secret);
     expect(agent.log()).not.toContain("ANYBODY");
@@ -274,7 +338,9 @@ describe("the agent", () => {
 
   test("does not start when the file is not there, and warns when it is open to the network", async () => {
     const place = workplace();
-    await expect(startAgent(place, ["--token-file", join(place.home, "none")])).rejects.toThrow(/--token-file: .*none cannot be used/);
+    await expect(startAgent(place, ["--token-file", join(place.home, "none")])).rejects.toThrow(
+      /--token-file: .*none cannot be used/,
+    );
     const agent = await startAgent(place, ["--host", "0.0.0.0"]);
     expect(agent.log()).toContain("ANYBODY who reaches 0.0.0.0");
   });

@@ -7,23 +7,43 @@ import { serve } from "../helpers/http.ts";
 import { batch, execution, t0 } from "../helpers/make.ts";
 import { temporaryFolder } from "../helpers/tmp.ts";
 
-const problem: Problem = { batch: "report", file: "batches.d/report/batch.yaml", line: 2, column: 1, path: "timezone", code: "unknown-key", message: "unknown key", hint: "did you mean" };
+const problem: Problem = {
+  batch: "report",
+  file: "batches.d/report/batch.yaml",
+  line: 2,
+  column: 1,
+  path: "timezone",
+  code: "unknown-key",
+  message: "unknown key",
+  hint: "did you mean",
+};
 const report: BatchStatus = {
   name: "report",
   state: "scheduled",
-  batch: batch({ file: { cron: "* * * * *", enabled: true, tags: ["billing"], env: { TOKEN: "hunter2" } } as unknown as BatchFile }),
+  batch: batch({
+    file: { cron: "* * * * *", enabled: true, tags: ["billing"], env: { TOKEN: "hunter2" } } as unknown as BatchFile,
+  }),
   revision: "aaaaaaaaaaaa" as Revision,
   commit: null,
   problems: [problem],
   blockedBy: [],
 };
-const gone: BatchStatus = { name: "gone", state: "removed", batch: null, revision: null, commit: null, problems: [], blockedBy: [] };
+const gone: BatchStatus = {
+  name: "gone",
+  state: "removed",
+  batch: null,
+  revision: null,
+  commit: null,
+  problems: [],
+  blockedBy: [],
+};
 
 describe("batches", () => {
   test("one, with its definition and nothing secret in it", async () => {
     const { json, add } = await serve({ batches: [report, gone] });
     const rows: Execution[] = [];
-    for (const ms of [100, 200, 300, 400]) rows.push(await add({ ...execution({ status: "succeeded" }), durationMs: ms }));
+    for (const ms of [100, 200, 300, 400])
+      rows.push(await add({ ...execution({ status: "succeeded" }), durationMs: ms }));
     rows.push(await add(execution({ status: "aborted", reason: "deadline" })));
     await add(execution({ status: "aborted", reason: "overlap" })); // left out: it would hide how the one before ended
     const view = await json("/api/batches/report");
@@ -50,7 +70,9 @@ describe("batches", () => {
     ["?tag=nothing", []],
   ])("list%s", async (query, want) => {
     const { json } = await serve({ batches: [report, gone] });
-    expect((await json<{ items: { name: string }[] }>(`/api/batches${query}`)).items.map((item) => item.name)).toEqual(want);
+    expect((await json<{ items: { name: string }[] }>(`/api/batches${query}`)).items.map((item) => item.name)).toEqual(
+      want,
+    );
   });
 
   test("problems", async () => {
@@ -64,8 +86,10 @@ describe("executions", () => {
     const { json, add } = await serve();
     const { id } = await add(execution({ status: "failed" }));
     expect(Object.keys(await json<object>(`/api/executions/${id}`))).toEqual(
-      ("id run batch revision commit trigger attempt status reason message exitCode signal pid createdAt startedAt finishedAt durationMs " +
-        "progress estimatedEndAt stdoutBytes stderrBytes unusual").split(" "),
+      (
+        "id run batch revision commit trigger attempt status reason message exitCode signal pid createdAt startedAt finishedAt durationMs " +
+        "progress estimatedEndAt stdoutBytes stderrBytes unusual"
+      ).split(" "),
     );
   });
 
@@ -82,7 +106,9 @@ describe("executions", () => {
     const seen: string[] = [];
     let cursor: string | null = "";
     while (cursor !== null) {
-      const page: { items: Execution[]; nextCursor: string | null } = await json(`/api/executions?limit=5${cursor && `&cursor=${cursor}`}`);
+      const page: { items: Execution[]; nextCursor: string | null } = await json(
+        `/api/executions?limit=5${cursor && `&cursor=${cursor}`}`,
+      );
       seen.push(...page.items.map((row) => row.id));
       cursor = page.nextCursor;
       await add(execution());
@@ -94,8 +120,14 @@ describe("executions", () => {
     const { json, add } = await serve();
     const failed = await add(execution({ status: "failed", at: t0 + 5_000 }));
     await add(execution({ status: "succeeded" }));
-    const ids = async (query: string) => (await json<{ items: Execution[] }>(`/api/executions?${query}`)).items.map((row) => row.id);
-    for (const query of ["status=failed", `run=${failed.run}`, "status=failed,running&batch=report", `since=${new Date(t0 + 1_000).toISOString()}`]) {
+    const ids = async (query: string) =>
+      (await json<{ items: Execution[] }>(`/api/executions?${query}`)).items.map((row) => row.id);
+    for (const query of [
+      "status=failed",
+      `run=${failed.run}`,
+      "status=failed,running&batch=report",
+      `since=${new Date(t0 + 1_000).toISOString()}`,
+    ]) {
       expect(await ids(query), query).toEqual([failed.id]);
     }
     expect(await ids("batch=other")).toEqual([]);
@@ -121,10 +153,20 @@ describe("what is refused", () => {
     const response = await app.request(path);
     expect(response.status).toBe(400);
     expect(response.headers.get("content-type")).toBe("application/problem+json");
-    expect(await response.json()).toMatchObject({ status: 400, title: "Bad Request", detail: expect.stringMatching(detail) as string });
+    expect(await response.json()).toMatchObject({
+      status: 400,
+      title: "Bad Request",
+      detail: expect.stringMatching(detail) as string,
+    });
   });
 
-  test.each(["/nowhere", "/api/batches/nobody", `/api/executions/${ulid}`, `/api/executions/${ulid}/stdout`, "/api/executions/../../etc/passwd"])("%s: 404", async (path) => {
+  test.each([
+    "/nowhere",
+    "/api/batches/nobody",
+    `/api/executions/${ulid}`,
+    `/api/executions/${ulid}/stdout`,
+    "/api/executions/../../etc/passwd",
+  ])("%s: 404", async (path) => {
     const { app } = await serve();
     const response = await app.request(path);
     expect(response.status).toBe(404);
@@ -155,7 +197,10 @@ describe("what is refused", () => {
 test("health and readiness", async () => {
   const ready = await serve();
   expect((await ready.app.request("/healthz")).status).toBe(200);
-  expect(await ready.json("/readyz")).toMatchObject({ ready: true, details: { watch: { mode: "inotify", missedEvents: 0 } } });
+  expect(await ready.json("/readyz")).toMatchObject({
+    ready: true,
+    details: { watch: { mode: "inotify", missedEvents: 0 } },
+  });
   const not = await serve({ notReady: ["the disk is full"] });
   const response = await not.app.request("/readyz");
   expect(response.status).toBe(503);
@@ -166,7 +211,8 @@ describe("logs", () => {
   async function withLog(stdout: string | Uint8Array, status: Execution["status"] = "succeeded") {
     const served = await serve();
     const { id } = await served.add(execution({ status }), { stdout });
-    const get = (query = "", headers: Record<string, string> = {}, method = "GET") => served.app.request(`/api/executions/${id}/stdout${query}`, { method, headers });
+    const get = (query = "", headers: Record<string, string> = {}, method = "GET") =>
+      served.app.request(`/api/executions/${id}/stdout${query}`, { method, headers });
     return { ...served, id, get };
   }
 

@@ -26,17 +26,29 @@ async function setUp() {
       if (loaded.kind !== "found" || !(await served.revisions.store(loaded.folder))) throw new Error("not stored");
       return loaded.folder.digest;
     },
-    ran: (status: Execution["status"], revision: Revision | null, fields: Partial<Execution> = {}) => served.add(execution({ status, revision, ...fields })),
+    ran: (status: Execution["status"], revision: Revision | null, fields: Partial<Execution> = {}) =>
+      served.add(execution({ status, revision, ...fields })),
     changes: (id: string) => served.json<Changes>(`/api/executions/${id}/changes`),
   };
 }
 
 test("files that were changed, added and removed since the last success, both commits, and no secret", async () => {
   const { revise, ran, changes } = await setUp();
-  const first = await revise({ "batch.yaml": yaml("topsecret1"), "script.sh": "echo one\necho two\n", "lib/gone.csv": "1\n", "lib/data.bin": Uint8Array.from([0, 1]) });
+  const first = await revise({
+    "batch.yaml": yaml("topsecret1"),
+    "script.sh": "echo one\necho two\n",
+    "lib/gone.csv": "1\n",
+    "lib/data.bin": Uint8Array.from([0, 1]),
+  });
   await ran("succeeded", first, { commit: "a".repeat(40) });
   const good = await ran("succeeded", first, { commit: "b".repeat(40) });
-  const second = await revise({ "batch.yaml": yaml("topsecret2"), "script.sh": "echo one\nexit 3\n", "lib/gone.csv": null, "lib/new.csv": "2\n", "lib/data.bin": Uint8Array.from([0, 2]) });
+  const second = await revise({
+    "batch.yaml": yaml("topsecret2"),
+    "script.sh": "echo one\nexit 3\n",
+    "lib/gone.csv": null,
+    "lib/new.csv": "2\n",
+    "lib/data.bin": Uint8Array.from([0, 2]),
+  });
   await ran("failed", second);
   const bad = await ran("failed", second, { commit: "c".repeat(40) });
   await ran("succeeded", second); // later ones are no matter
@@ -46,11 +58,19 @@ test("files that were changed, added and removed since the last success, both co
     from: { execution: good.id, revision: first, commit: "b".repeat(40) },
     to: { execution: bad.id, revision: second, commit: "c".repeat(40) },
     files: [
-      { path: "batch.yaml", kind: "changed", diff: '--- a/batch.yaml\n+++ b/batch.yaml\n@@ -1,3 +1,3 @@\n cron: "@daily"\n env:\n-  TOKEN: ***\n+  TOKEN: *** (changed)\n' },
+      {
+        path: "batch.yaml",
+        kind: "changed",
+        diff: '--- a/batch.yaml\n+++ b/batch.yaml\n@@ -1,3 +1,3 @@\n cron: "@daily"\n env:\n-  TOKEN: ***\n+  TOKEN: *** (changed)\n',
+      },
       { path: "lib/data.bin", kind: "changed", diff: null },
       { path: "lib/gone.csv", kind: "removed", diff: "--- a/lib/gone.csv\n+++ /dev/null\n@@ -1 +0,0 @@\n-1\n" },
       { path: "lib/new.csv", kind: "added", diff: "--- /dev/null\n+++ b/lib/new.csv\n@@ -0,0 +1 @@\n+2\n" },
-      { path: "script.sh", kind: "changed", diff: "--- a/script.sh\n+++ b/script.sh\n@@ -1,2 +1,2 @@\n echo one\n-echo two\n+exit 3\n" },
+      {
+        path: "script.sh",
+        kind: "changed",
+        diff: "--- a/script.sh\n+++ b/script.sh\n@@ -1,2 +1,2 @@\n echo one\n-echo two\n+exit 3\n",
+      },
     ],
   });
 });
@@ -59,7 +79,11 @@ test("nothing succeeded before; the same revision; a revision that is gone or ne
   const { revise, ran, changes, revisions } = await setUp();
   const revision = await revise({ "batch.yaml": yaml("x"), "script.sh": "false\n" });
   const first = await ran("failed", revision, { batch: "report" as BatchName });
-  expect(await changes(first.id)).toEqual({ from: null, to: { execution: first.id, revision, commit: null }, files: null });
+  expect(await changes(first.id)).toEqual({
+    from: null,
+    to: { execution: first.id, revision, commit: null },
+    files: null,
+  });
   await ran("succeeded", revision);
   const same = await ran("failed", revision);
   expect((await changes(same.id)).files).toEqual([]);
@@ -74,7 +98,15 @@ test("nothing succeeded before; the same revision; a revision that is gone or ne
 test("what is too large is named and not compared", async () => {
   const { revise, ran, changes } = await setUp();
   const large = (word: string) => `${word}\n`.repeat(300_000);
-  await ran("succeeded", await revise({ "batch.yaml": yaml("x"), "script.sh": "true\n", "lib/large.csv": large("one!"), "lib/same.csv": large("same") }));
+  await ran(
+    "succeeded",
+    await revise({
+      "batch.yaml": yaml("x"),
+      "script.sh": "true\n",
+      "lib/large.csv": large("one!"),
+      "lib/same.csv": large("same"),
+    }),
+  );
   const bad = await ran("failed", await revise({ "lib/large.csv": large("two!") }));
   expect((await changes(bad.id)).files).toEqual([{ path: "lib/large.csv", kind: "changed", diff: null }]);
 });

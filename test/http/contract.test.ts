@@ -20,7 +20,8 @@ test("it is served as JSON, with the schema of batch.yaml in it and nothing that
   expect(served).toEqual(description);
   expect(served.info.version).toBe("test");
   const text = JSON.stringify(served);
-  for (const [, name] of text.matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g)) expect(served.components.schemas).toHaveProperty(name as string);
+  for (const [, name] of text.matchAll(/"\$ref":"#\/components\/schemas\/(\w+)"/g))
+    expect(served.components.schemas).toHaveProperty(name as string);
   const ids = Object.values(served.paths).flatMap((path) => Object.keys(path));
   expect(new Set(ids)).toEqual(new Set(["get", "post"]));
 });
@@ -32,7 +33,12 @@ test.each<[string, string, Response, RegExp]>([
   ["a field that is not described", "/api/problems", Response.json({ items: [], more: 1 }), /not as/],
   ["a field that is missing", "/api/graph", Response.json({ nodes: [] }), /not as/],
   ["a field of another type", "/healthz", Response.json({ status: 1 }), /not as/],
-  ["an error without its fields", "/api/executions/x", new Response("{}", { status: 404, headers: { "Content-Type": "application/problem+json" } }), /not as/],
+  [
+    "an error without its fields",
+    "/api/executions/x",
+    new Response("{}", { status: 404, headers: { "Content-Type": "application/problem+json" } }),
+    /not as/,
+  ],
 ])("an answer with %s that is not described throws", async (_what, url, response, want) => {
   await expect(checkAnswer("GET", url, response)).rejects.toThrow(want);
 });
@@ -41,6 +47,6 @@ test("an execution that shows more than it may throws", async () => {
   const { app, add } = await serve();
   const row = await add(execution({ status: "failed" }));
   const response = await app.request(`/api/executions/${row.id}`);
-  const more = Response.json({ ...(await response.json()) as object, boot: "x" });
+  const more = Response.json({ ...((await response.json()) as object), boot: "x" });
   await expect(checkAnswer("GET", `/api/executions/${row.id}`, more)).rejects.toThrow(/additional properties/);
 });

@@ -16,7 +16,15 @@ afterEach(async () => {
   for (const step of undo.splice(0).reverse()) await step();
 });
 
-const report: BatchStatus = { name: "report", state: "scheduled", batch: batch({ file: { cron: "* * * * *", tags: [], env: {} } as unknown as BatchFile }), revision: "aaaaaaaaaaaa" as Revision, commit: null, problems: [], blockedBy: [] };
+const report: BatchStatus = {
+  name: "report",
+  state: "scheduled",
+  batch: batch({ file: { cron: "* * * * *", tags: [], env: {} } as unknown as BatchFile }),
+  revision: "aaaaaaaaaaaa" as Revision,
+  commit: null,
+  problems: [],
+  blockedBy: [],
+};
 
 async function start(clock = systemClock) {
   const served = await serve({ clock, batches: [report] });
@@ -28,7 +36,10 @@ async function start(clock = systemClock) {
   function read(lastId?: string) {
     const seen: ServerEvent[] = [];
     const controller = new AbortController();
-    const done = readEvents(url, (event) => void seen.push(event), { signal: controller.signal, ...(lastId === undefined ? {} : { lastId }) });
+    const done = readEvents(url, (event) => void seen.push(event), {
+      signal: controller.signal,
+      ...(lastId === undefined ? {} : { lastId }),
+    });
     return {
       seen,
       done,
@@ -40,11 +51,15 @@ async function start(clock = systemClock) {
   }
   return { ...served, server, url, read };
 }
-const executions = (events: readonly ServerEvent[]) => events.filter(({ event }) => event === "execution").map(({ data }) => JSON.parse(data) as { id: string; status: string; progress: unknown });
+const executions = (events: readonly ServerEvent[]) =>
+  events
+    .filter(({ event }) => event === "execution")
+    .map(({ data }) => JSON.parse(data) as { id: string; status: string; progress: unknown });
 /** As many rows of progress of one execution. */
 async function progressOf(served: Awaited<ReturnType<typeof start>>, count: number, from = 0) {
   const row = execution({ status: "running" });
-  for (let i = from; i < from + count; i++) served.history.show({ ...row, progress: { percent: i % 100, message: `step ${i}`, at: new Date().toISOString() } });
+  for (let i = from; i < from + count; i++)
+    served.history.show({ ...row, progress: { percent: i % 100, message: `step ${i}`, at: new Date().toISOString() } });
 }
 
 test("each change of an execution and of its batch, as the API shows them", async () => {
@@ -60,10 +75,16 @@ test("each change of an execution and of its batch, as the API shows them", asyn
   await served.add({ ...row, followUpsDue: true, progress: null }); // not shown, but the progress is
   const { id } = await served.add({ ...row, status: "succeeded", followUpsDue: true });
   await served.add({ ...row, status: "succeeded" }); // shown as before
-  await eventually(() => reader.seen.filter(({ event, data }) => event === "batch" && data.includes('"status":"succeeded"')).length > 0);
+  await eventually(
+    () =>
+      reader.seen.filter(({ event, data }) => event === "batch" && data.includes('"status":"succeeded"')).length > 0,
+  );
   expect(executions(reader.seen).map(({ status }) => status)).toEqual(["running", "running", "running", "succeeded"]);
-  for (const { event, data } of reader.seen) expect(isShaped(event === "batch" ? "Batch" : "Execution", JSON.parse(data))).toBe(true);
-  expect(JSON.parse(reader.seen.findLast(({ event }) => event === "batch")?.data ?? "")).toEqual(await served.json("/api/batches/report"));
+  for (const { event, data } of reader.seen)
+    expect(isShaped(event === "batch" ? "Batch" : "Execution", JSON.parse(data))).toBe(true);
+  expect(JSON.parse(reader.seen.findLast(({ event }) => event === "batch")?.data ?? "")).toEqual(
+    await served.json("/api/batches/report"),
+  );
   expect(executions(reader.seen).at(-1)).toEqual(await served.json(`/api/executions/${id}`));
   const ids = reader.seen.map((event) => Number(event.id));
   expect(ids).toEqual([...new Set(ids)].sort((a, b) => a - b));
@@ -93,7 +114,13 @@ test("resumed within the last 1,000, nothing is lost and nothing comes twice", a
 });
 
 test.each([
-  ["too old", async (served: Awaited<ReturnType<typeof start>>) => (await progressOf(served, 1_200), String(served.feed.newest() - 1_001))],
+  [
+    "too old",
+    async (served: Awaited<ReturnType<typeof start>>) => (
+      await progressOf(served, 1_200),
+      String(served.feed.newest() - 1_001)
+    ),
+  ],
   ["of another agent's life", () => Promise.resolve("1700000000000005")],
   ["not yet given", (served: Awaited<ReturnType<typeof start>>) => Promise.resolve(String(served.feed.newest() + 5))],
 ])("an id that is %s: reset, and then what comes", async (_what, idOf) => {
@@ -147,7 +174,9 @@ test("since= goes on from the id that a page was made at; Last-Event-ID goes bef
   await progressOf(served, 5);
   const newest = served.feed.newest();
   const first = async (lastId?: string) => {
-    const response = await fetch(`${served.url}?since=${newest - 2}`, { headers: lastId === undefined ? {} : { "Last-Event-ID": lastId } });
+    const response = await fetch(`${served.url}?since=${newest - 2}`, {
+      headers: lastId === undefined ? {} : { "Last-Event-ID": lastId },
+    });
     const reader = (response.body as ReadableStream<Uint8Array>).pipeThrough(new TextDecoderStream()).getReader();
     let text = "";
     while (!text.includes("data:")) text += (await reader.read()).value ?? "";
@@ -161,7 +190,9 @@ test("since= goes on from the id that a page was made at; Last-Event-ID goes bef
 
 test("HEAD, a malformed id, and the agent's end", async () => {
   const served = await start();
-  expect((await served.app.request("/api/events", { method: "HEAD" })).headers.get("content-type")).toBe("text/event-stream; charset=utf-8");
+  expect((await served.app.request("/api/events", { method: "HEAD" })).headers.get("content-type")).toBe(
+    "text/event-stream; charset=utf-8",
+  );
   expect((await served.app.request("/api/events", { headers: { "Last-Event-ID": "yesterday" } })).status).toBe(400);
   const reader = served.read();
   await eventually(() => (served.feed.batch("report"), reader.seen.length > 0));

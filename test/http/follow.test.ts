@@ -2,7 +2,15 @@
 import { spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { once } from "node:events";
-import { appendFileSync, mkdirSync, readdirSync, readFileSync, readlinkSync, truncateSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  truncateSync,
+  writeFileSync,
+} from "node:fs";
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
@@ -42,7 +50,13 @@ async function start(options: ServeOptions & { status?: Execution["status"]; std
     append: (text: string | Uint8Array) => appendFileSync(log, text),
     /** Its script starts. */
     async begin() {
-      row = transition(row, { kind: "start", at: Date.now(), revision: row.revision as never, commit: null, boot: null });
+      row = transition(row, {
+        kind: "start",
+        at: Date.now(),
+        revision: row.revision as never,
+        commit: null,
+        boot: null,
+      });
       await served.history.save(row);
     },
     /** Runs bash with its output in the log, then ends the execution. */
@@ -126,7 +140,10 @@ describe("as plain text", () => {
   test("HEAD says how it would answer and opens nothing", async () => {
     const { url, app, row } = await start();
     expect((await fetch(url, { method: "HEAD" })).headers.get("content-type")).toBe("text/plain; charset=utf-8");
-    const response = await app.request(`/api/executions/${row.id}/stdout?follow=1`, { method: "HEAD", headers: { Accept: "text/event-stream" } });
+    const response = await app.request(`/api/executions/${row.id}/stdout?follow=1`, {
+      method: "HEAD",
+      headers: { Accept: "text/event-stream" },
+    });
     expect([response.headers.get("content-type"), response.body]).toEqual(["text/event-stream; charset=utf-8", null]);
     expect(openLogs()).toBe(0);
   });
@@ -202,7 +219,13 @@ describe("as server-sent events", () => {
     expect(seen.at(-1)?.event).toBe("end");
     for (const { data } of seen) expect(data.length).toBeLessThanOrEqual(256 * 1024);
     // Plain logs need no arithmetic.
-    if (text.endsWith("\n") && text.length < 60_000 && !text.includes("\r")) expect(seen.slice(0, -1).map(({ data }) => `${data}\n`).join("")).toBe(text);
+    if (text.endsWith("\n") && text.length < 60_000 && !text.includes("\r"))
+      expect(
+        seen
+          .slice(0, -1)
+          .map(({ data }) => `${data}\n`)
+          .join(""),
+      ).toBe(text);
   });
 
   test("what is no UTF-8 is shown as U+FFFD, and offsets stay true", async () => {
@@ -222,12 +245,14 @@ describe("as server-sent events", () => {
   test("broken off again and again, resumed each time: nothing is lost and nothing comes twice", async () => {
     const { url, script, log } = await start();
     let over = false;
-    const done = script("for i in {1..4000}; do echo \"$i ${RANDOM}${RANDOM} äöü $((i * i))\"; [ $((i % 100)) = 0 ] && sleep 0.05; done").then(() => (over = true));
+    const done = script(
+      'for i in {1..4000}; do echo "$i ${RANDOM}${RANDOM} äöü $((i * i))"; [ $((i % 100)) = 0 ] && sleep 0.05; done',
+    ).then(() => (over = true));
     const readers = Array.from({ length: 4 }, async (_, reader) => {
       const events: ServerEvent[] = [];
       let lastId = "0";
       let breaks = 0;
-      for (let ended = false; !ended; ) {
+      for (let ended = false; !ended;) {
         const signal = over ? undefined : AbortSignal.timeout(20 + ((breaks * 37 + reader * 13) % 120));
         let seen = 0;
         const id = await readEvents(
@@ -288,7 +313,11 @@ test("one reader too many is a 503 that says when to come again; a place is free
   await fetch(url, { signal: one.signal });
   await fetch(url, { signal: two.signal });
   const refused = await fetch(url);
-  expect([refused.status, refused.headers.get("retry-after"), refused.headers.get("content-type")]).toEqual([503, "5", "application/problem+json"]);
+  expect([refused.status, refused.headers.get("retry-after"), refused.headers.get("content-type")]).toEqual([
+    503,
+    "5",
+    "application/problem+json",
+  ]);
   one.abort();
   await eventually(async () => {
     const again = new AbortController();

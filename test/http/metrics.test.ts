@@ -8,13 +8,27 @@ import { batch, execution, schedule, t0 } from "../helpers/make.ts";
 import { eventually } from "../helpers/tmp.ts";
 import { isMissing } from "../helpers/tools.ts";
 
-const report: BatchStatus = { name: "report", state: "scheduled", batch: batch(), revision: "aaaaaaaaaaaa" as Revision, commit: "c".repeat(40), problems: [], blockedBy: [] };
-const other: BatchStatus = { ...report, name: "other", batch: batch({ name: "other" as BatchName, schedule: schedule("* * * * *", "UTC", 2_000) }) };
+const report: BatchStatus = {
+  name: "report",
+  state: "scheduled",
+  batch: batch(),
+  revision: "aaaaaaaaaaaa" as Revision,
+  commit: "c".repeat(40),
+  problems: [],
+  blockedBy: [],
+};
+const other: BatchStatus = {
+  ...report,
+  name: "other",
+  batch: batch({ name: "other" as BatchName, schedule: schedule("* * * * *", "UTC", 2_000) }),
+};
 
 /** Every sample by its name and labels as written. */
 function samplesOf(text: string): Map<string, number> {
   const lines = text.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
-  return new Map(lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]));
+  return new Map(
+    lines.map((line) => [line.slice(0, line.lastIndexOf(" ")), Number(line.slice(line.lastIndexOf(" ") + 1))]),
+  );
 }
 
 async function scrape(app: Awaited<ReturnType<typeof serve>>["app"]): Promise<Map<string, number>> {
@@ -22,7 +36,11 @@ async function scrape(app: Awaited<ReturnType<typeof serve>>["app"]): Promise<Ma
 }
 
 /** Takes an execution through its statuses, as the executor does. */
-async function runThrough(served: Awaited<ReturnType<typeof serve>>, fields: Parameters<typeof execution>[0], startedAt = t0): Promise<Execution> {
+async function runThrough(
+  served: Awaited<ReturnType<typeof serve>>,
+  fields: Parameters<typeof execution>[0],
+  startedAt = t0,
+): Promise<Execution> {
   const ended = { ...execution(fields), startedAt: new Date(startedAt).toISOString() };
   await served.add({ ...ended, status: "queued", reason: null, finishedAt: null, startedAt: null });
   await served.add({ ...ended, status: "running", reason: null, finishedAt: null });
@@ -42,20 +60,27 @@ test.skipIf(isMissing("promtool"))("promtool finds no error and nothing to compl
 });
 
 test.skipIf(isMissing("promtool"))("promtool would complain, if there were reason to", () => {
-  const checked = spawnSync("promtool", ["check", "metrics"], { input: "# TYPE a_total gauge\na_total 1\n", encoding: "utf8" });
+  const checked = spawnSync("promtool", ["check", "metrics"], {
+    input: "# TYPE a_total gauge\na_total 1\n",
+    encoding: "utf8",
+  });
   expect(checked.stdout + checked.stderr).toContain("a_total");
 });
 
 describe("counts", () => {
   test("each end once, by batch, status and reason, from zero on", async () => {
     const served = await serve({ batches: [report, other] });
-    expect((await scrape(served.app)).get('batch_agent_executions_total{batch="report",status="failed",reason="exit"}')).toBe(0);
+    expect(
+      (await scrape(served.app)).get('batch_agent_executions_total{batch="report",status="failed",reason="exit"}'),
+    ).toBe(0);
     await runThrough(served, { status: "succeeded", durationMs: 1_500, stdoutBytes: 10, stderrBytes: 3 });
     await runThrough(served, { status: "failed", durationMs: 70_000 });
     await runThrough(served, { status: "failed", durationMs: 70_000 });
     await served.add(execution({ status: "aborted" }));
     const samples = await scrape(served.app);
-    expect(Object.fromEntries([...samples].filter(([name]) => name.startsWith("batch_agent_executions_total")))).toEqual({
+    expect(
+      Object.fromEntries([...samples].filter(([name]) => name.startsWith("batch_agent_executions_total"))),
+    ).toEqual({
       'batch_agent_executions_total{batch="report",status="succeeded",reason=""}': 1,
       'batch_agent_executions_total{batch="report",status="failed",reason="exit"}': 2,
       'batch_agent_executions_total{batch="report",status="aborted",reason="overlap"}': 1,
@@ -95,7 +120,11 @@ describe("of each batch", () => {
     await runThrough(served, { status: "failed", durationMs: 2_000 });
     await served.add(execution({ status: "aborted" }));
     const samples = await scrape(served.app);
-    expect(samples.get(`batch_agent_batch_info{batch="report",state="scheduled",revision="aaaaaaaaaaaa",commit="${"c".repeat(40)}"}`)).toBe(1);
+    expect(
+      samples.get(
+        `batch_agent_batch_info{batch="report",state="scheduled",revision="aaaaaaaaaaaa",commit="${"c".repeat(40)}"}`,
+      ),
+    ).toBe(1);
     expect(samples.get('batch_agent_last_success_timestamp_seconds{batch="report"}')).toBe(t0 / 1000);
     expect(samples.get('batch_agent_next_start_timestamp_seconds{batch="report"}')).toBe(t0 / 1000 + 60);
     expect(samples.get('batch_agent_batch_failing{batch="report"}')).toBe(1);
@@ -106,7 +135,10 @@ describe("of each batch", () => {
     const served = await serve({ batches: [report] });
     const failed = await runThrough(served, { status: "failed" });
     const retry = execution();
-    await served.add({ ...retry, trigger: { kind: "retry", dueAt: failed.trigger.dueAt, by: failed.id as ExecutionId } });
+    await served.add({
+      ...retry,
+      trigger: { kind: "retry", dueAt: failed.trigger.dueAt, by: failed.id as ExecutionId },
+    });
     expect((await scrape(served.app)).get('batch_agent_batch_failing{batch="report"}')).toBe(0);
   });
 
@@ -114,7 +146,9 @@ describe("of each batch", () => {
     const served = await serve({ batches: [report] });
     const { id } = await runThrough(served, { status: "succeeded" });
     await served.history.drop("report" as BatchName, [id]);
-    expect((await scrape(served.app)).get('batch_agent_last_success_timestamp_seconds{batch="report"}')).toBe(t0 / 1000);
+    expect((await scrape(served.app)).get('batch_agent_last_success_timestamp_seconds{batch="report"}')).toBe(
+      t0 / 1000,
+    );
   });
 
   test("a removed one leaves no series, but is counted among the batches", async () => {
@@ -141,7 +175,9 @@ test("an agent at work tells what it does", async () => {
     return (seen.get('batch_agent_executions_total{batch="chained",status="failed",reason="exit"}') ?? 0) > 1 && seen;
   });
   expect(samples.get('batch_agent_executions_total{batch="often",status="succeeded",reason=""}')).toBeGreaterThan(1);
-  expect(samples.get('batch_agent_last_success_timestamp_seconds{batch="often"}')).toBeGreaterThan(Date.now() / 1000 - 30);
+  expect(samples.get('batch_agent_last_success_timestamp_seconds{batch="often"}')).toBeGreaterThan(
+    Date.now() / 1000 - 30,
+  );
   expect(samples.get('batch_agent_next_start_timestamp_seconds{batch="often"}')).toBeGreaterThan(Date.now() / 1000 - 3);
   expect(samples.has('batch_agent_next_start_timestamp_seconds{batch="chained"}')).toBe(false);
   expect(samples.get("batch_agent_problems")).toBe(1);
@@ -149,7 +185,13 @@ test("an agent at work tells what it does", async () => {
   expect(samples.get('batch_agent_batches{state="invalid"}')).toBe(1);
   expect(samples.get("batch_agent_reconcile_duration_seconds_count")).toBeGreaterThan(0);
   expect(samples.get("batch_agent_start_lateness_seconds_count")).toBeGreaterThan(1);
-  for (const name of ["batch_agent_running", "batch_agent_queued", "process_cpu_seconds_total", "batch_agent_watch_missed_events_total"]) expect(samples.has(name), name).toBe(true);
+  for (const name of [
+    "batch_agent_running",
+    "batch_agent_queued",
+    "process_cpu_seconds_total",
+    "batch_agent_watch_missed_events_total",
+  ])
+    expect(samples.has(name), name).toBe(true);
 
   place.drop("chained");
   await eventually(async () => ![...(await scrapeAgent()).keys()].some((name) => name.includes('batch="chained"')));

@@ -5,7 +5,16 @@ import { serve } from "../helpers/http.ts";
 import { batch, execution } from "../helpers/make.ts";
 
 const hostile = `"><script>alert(1)</script><img src=x onerror=alert(2)>`;
-const status = (fields: Partial<BatchStatus> = {}): BatchStatus => ({ name: "report", state: "scheduled", batch: batch({ file: { tags: [], env: {} } as unknown as BatchFile }), revision: null, commit: null, problems: [], blockedBy: [], ...fields });
+const status = (fields: Partial<BatchStatus> = {}): BatchStatus => ({
+  name: "report",
+  state: "scheduled",
+  batch: batch({ file: { tags: [], env: {} } as unknown as BatchFile }),
+  revision: null,
+  commit: null,
+  problems: [],
+  blockedBy: [],
+  ...fields,
+});
 const page = async (app: Awaited<ReturnType<typeof serve>>["app"], path: string) => {
   const response = await app.request(path, { headers: { Accept: "text/html" } });
   return { response, text: await response.text() };
@@ -20,16 +29,21 @@ test("a page is whole HTML, without a script or a style of its own", async () =>
 
 test("texts of others are text", async () => {
   const file = { tags: [hostile], description: hostile, env: {} } as unknown as BatchFile;
-  const { app, add } = await serve({ batches: [status({ batch: batch({ file }) }), status({ name: hostile, state: "invalid", batch: null })] });
+  const { app, add } = await serve({
+    batches: [status({ batch: batch({ file }) }), status({ name: hostile, state: "invalid", batch: null })],
+  });
   await add({ ...execution({ status: "failed" }), message: hostile });
   const { text } = await page(app, `/?q=${encodeURIComponent(hostile)}`);
   expect((await page(app, "/")).text).toContain("&lt;img src=x");
-  for (const html of [text, (await page(app, "/")).text]) expect(html).not.toMatch(/<img|<script>|onerror=alert\(2\)>[^&]*</);
+  for (const html of [text, (await page(app, "/")).text])
+    expect(html).not.toMatch(/<img|<script>|onerror=alert\(2\)>[^&]*</);
 });
 
 test("what is shown while there is nothing yet gives way to what comes", async () => {
   const empty = await serve({ batches: [] });
-  expect((await page(empty.app, "/")).text).toMatch(/<div class="empty" id="list" data-live[^>]*><p>There are no batches yet/);
+  expect((await page(empty.app, "/")).text).toMatch(
+    /<div class="empty" id="list" data-live[^>]*><p>There are no batches yet/,
+  );
   const { app, add } = await serve({ batches: [status()] });
   const { id } = await add({ ...execution({ status: "queued" }), batch: "report" as BatchName });
   expect((await page(app, `/executions/${id}`)).text).toContain('data-growing="true"');
@@ -50,15 +64,21 @@ describe("the list", () => {
 
   test("gives single lines when asked for them", async () => {
     const { app } = await serve({ batches: many });
-    expect((await page(app, "/?page=2&only=job-001,job-400,nothing")).text.match(/<tr id="b-[^"]+/g)).toEqual(['<tr id="b-job-001', '<tr id="b-job-400']);
+    expect((await page(app, "/?page=2&only=job-001,job-400,nothing")).text.match(/<tr id="b-[^"]+/g)).toEqual([
+      '<tr id="b-job-001',
+      '<tr id="b-job-400',
+    ]);
   });
 
-  test.each(["?state=nonsense", "?last=nonsense", "?sort=nonsense", "?page=0", "?page=x", "?q=a&q=b"])("%s is not understood, and says so on a page", async (query) => {
-    const { app } = await serve();
-    const { response, text } = await page(app, `/${query}`);
-    expect(response.status).toBe(400);
-    expect(text).toMatch(/<h1>Not understood<\/h1>/);
-  });
+  test.each(["?state=nonsense", "?last=nonsense", "?sort=nonsense", "?page=0", "?page=x", "?q=a&q=b"])(
+    "%s is not understood, and says so on a page",
+    async (query) => {
+      const { app } = await serve();
+      const { response, text } = await page(app, `/${query}`);
+      expect(response.status).toBe(400);
+      expect(text).toMatch(/<h1>Not understood<\/h1>/);
+    },
+  );
 
   test("choices left open in a form are none", async () => {
     const { app } = await serve({ batches: many });
@@ -98,7 +118,10 @@ describe("the page of an execution", () => {
 
   test("its log is text whatever it holds", async () => {
     const { app, add } = await serve({ batches: [status()] });
-    const row = await add(execution({ status: "failed" }), { stdout: Buffer.concat([Buffer.from(hostileLog), Buffer.from([0xc3, 0x0a, 0x00, 0xff])]), stderr: "" });
+    const row = await add(execution({ status: "failed" }), {
+      stdout: Buffer.concat([Buffer.from(hostileLog), Buffer.from([0xc3, 0x0a, 0x00, 0xff])]),
+      stderr: "",
+    });
     const { response, text } = await page(app, `/executions/${row.id}`);
     expect(response.status).toBe(200);
     expect(text).toContain('<div><span class="fg1">&lt;img src=x onerror=alert(2)&gt;</span></div>');
@@ -143,11 +166,35 @@ describe("the page of an execution", () => {
 });
 
 test("every other page is there, in HTML", async () => {
-  const { app, add } = await serve({ batches: [status()], problems: [{ batch: "x", file: "batches.d/x/batch.yaml", line: 1, column: 1, path: null, code: "yaml-syntax", message: hostile, hint: hostile }] });
+  const { app, add } = await serve({
+    batches: [status()],
+    problems: [
+      {
+        batch: "x",
+        file: "batches.d/x/batch.yaml",
+        line: 1,
+        column: 1,
+        path: null,
+        code: "yaml-syntax",
+        message: hostile,
+        hint: hostile,
+      },
+    ],
+  });
   const row = await add({ ...execution({ status: "failed" }), message: hostile });
-  for (const path of ["/timeline", "/problems", "/batches/report", `/runs/${row.run}`, `/executions/${row.id}?log=stderr&before=10`]) {
+  for (const path of [
+    "/timeline",
+    "/problems",
+    "/batches/report",
+    `/runs/${row.run}`,
+    `/executions/${row.id}?log=stderr&before=10`,
+  ]) {
     const { response, text } = await page(app, path);
-    expect([path, response.status, response.headers.get("content-type")]).toEqual([path, 200, "text/html; charset=utf-8"]);
+    expect([path, response.status, response.headers.get("content-type")]).toEqual([
+      path,
+      200,
+      "text/html; charset=utf-8",
+    ]);
     expect(text).not.toMatch(/<img|<script>|\sstyle=/);
   }
 });

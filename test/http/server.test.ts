@@ -16,7 +16,9 @@ afterEach(async () => {
 });
 
 async function start({ token, ...options }: { headersTimeoutMs?: number; token?: string } = {}) {
-  const served = await serve(token === undefined ? {} : { access: { token: { current: () => Promise.resolve(token) } } });
+  const served = await serve(
+    token === undefined ? {} : { access: { token: { current: () => Promise.resolve(token) } } },
+  );
   const server = await listen(served.app, { host: "127.0.0.1", port: 0, ...options });
   servers.push(server);
   return { ...served, server };
@@ -59,7 +61,9 @@ test.each([
 ])("%s as %s is shown anew each time and may run nothing but the agent's own", async (path, accept, status) => {
   const { server, add } = await start();
   const { id } = await add(execution({ status: "succeeded" }), { stdout: "<script>alert(1)</script>\n" });
-  const response = await fetch(server.url + path.replace("LOG", `/api/executions/${id}/stdout`), { headers: { Accept: accept } });
+  const response = await fetch(server.url + path.replace("LOG", `/api/executions/${id}/stdout`), {
+    headers: { Accept: accept },
+  });
   await response.arrayBuffer();
   expect(response.status).toBe(status);
   expect(Object.fromEntries(response.headers)).toMatchObject({
@@ -79,7 +83,9 @@ test("what is no request for a page of ours is refused in the same form", async 
   const { server } = await start();
   const said = await new Promise<string>((done) => {
     let text = "";
-    const socket = connect(server.port, "127.0.0.1", () => socket.write("GET /a\\b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"));
+    const socket = connect(server.port, "127.0.0.1", () =>
+      socket.write("GET /a\\b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"),
+    );
     socket.on("data", (chunk: Buffer) => (text += chunk.toString())).on("close", () => done(text));
   });
   expect(said).toMatch(/^HTTP\/1\.1 400 /);
@@ -109,7 +115,11 @@ test("a slow reader gets the very bytes of a log and of a part of it, with the h
   const bytes = randomBytes(5 * 1024 * 1024 + 17);
   const { id } = await add(execution({ status: "succeeded" }), { stdout: bytes });
   const path = `/api/executions/${id}/stdout`;
-  for (const [range, from, to] of [[undefined, 0, bytes.length], ["bytes=7-3000000", 7, 3_000_001], ["bytes=-5", bytes.length - 5, bytes.length]] as const) {
+  for (const [range, from, to] of [
+    [undefined, 0, bytes.length],
+    ["bytes=7-3000000", 7, 3_000_001],
+    ["bytes=-5", bytes.length - 5, bytes.length],
+  ] as const) {
     const headers: Record<string, string> = range === undefined ? {} : { range };
     const response = await fetch(server.url + path, { headers });
     const asked = await app.request(path, { headers });
@@ -163,7 +173,9 @@ test("a form that trickles in is cut off", async () => {
   const socket = connect(server.port, "127.0.0.1");
   socket.on("error", () => undefined);
   socket.resume();
-  socket.write("POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ntok");
+  socket.write(
+    "POST /login HTTP/1.1\r\nHost: x\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length: 100\r\n\r\ntok",
+  );
   await once(socket, "close");
 });
 
@@ -192,7 +204,10 @@ test("an answer that goes on is not cut off by the time a request may take", asy
 
 test("a port that is taken is said with a hint", async () => {
   const { server, app } = await start();
-  await expect(listen(app, { host: "127.0.0.1", port: server.port })).rejects.toMatchObject({ name: "ConfigError", hint: expect.stringContaining("--port") as string });
+  await expect(listen(app, { host: "127.0.0.1", port: server.port })).rejects.toMatchObject({
+    name: "ConfigError",
+    hint: expect.stringContaining("--port") as string,
+  });
 });
 
 test("close does not wait for ever on a reader that stalls", async () => {

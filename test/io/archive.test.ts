@@ -1,6 +1,17 @@
 // Archives as batches, on real files. Hostile ones are written byte by byte; after each look nothing may be left behind.
 import { execFileSync } from "node:child_process";
-import { appendFileSync, chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, statSync, symlinkSync, utimesSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { batchNameOf } from "../../agent/core/archive.ts";
@@ -46,12 +57,23 @@ async function told(file: string, bytes: Buffer): Promise<{ code: string; messag
   return problems.map(({ code, message }) => ({ code, message }));
 }
 
-const writers: Record<string, (entries: (ZipEntry & TarEntry)[]) => Buffer> = { "x.zip": zip, "x.tar": tar, "x.tar.gz": (entries) => gzip(tar(entries)), "x.tgz": (entries) => gzip(tar(entries)) };
+const writers: Record<string, (entries: (ZipEntry & TarEntry)[]) => Buffer> = {
+  "x.zip": zip,
+  "x.tar": tar,
+  "x.tar.gz": (entries) => gzip(tar(entries)),
+  "x.tgz": (entries) => gzip(tar(entries)),
+};
 
 describe.each(Object.entries(writers))("%s", (file, write) => {
   test("is a batch like the folder of the same content, with the same digest and the same revision", async () => {
     const { revisions, data, staging, put, folder } = setUp();
-    const entries = [...plainEntries, { name: "lib/", mode: 0o40755, type: "5" }, { name: "lib/rates.csv", data: "1\n".repeat(30_000) }, { name: "lib/tool", data: "x", mode: 0o104755 }, { name: "empty", data: "" }];
+    const entries = [
+      ...plainEntries,
+      { name: "lib/", mode: 0o40755, type: "5" },
+      { name: "lib/rates.csv", data: "1\n".repeat(30_000) },
+      { name: "lib/tool", data: "x", mode: 0o104755 },
+      { name: "empty", data: "" },
+    ];
     for (const entry of entries.filter(({ name }) => !name.endsWith("/"))) put(`y/${entry.name}`, entry.data ?? "");
     execFileSync("chmod", ["755", join(dirname(put("y/empty", "")), "lib/tool")]);
     put(file, write(entries));
@@ -75,15 +97,30 @@ describe.each(Object.entries(writers))("%s", (file, write) => {
     const { digest } = await folder("x");
     put(file, write(plainEntries.map((entry) => ({ ...entry, name: `./report-1.0/${entry.name}` }))));
     expect(await folder("x")).toMatchObject({ digest, problems: [] });
-    put(file, write([{ name: "._report-1.0", data: "what macOS leaves" }, ...plainEntries.map((entry) => ({ ...entry, name: `report-1.0/${entry.name}` }))]));
+    put(
+      file,
+      write([
+        { name: "._report-1.0", data: "what macOS leaves" },
+        ...plainEntries.map((entry) => ({ ...entry, name: `report-1.0/${entry.name}` })),
+      ]),
+    );
     expect(await folder("x")).toMatchObject({ digest, problems: [] });
     put(file, write(plainEntries.map((entry) => ({ ...entry, name: `a/b/${entry.name}` }))));
-    expect(parseBatch(await folder("x"), { timeZone: "UTC" }).problems.map(({ code }) => code)).toEqual(["no-settings", "no-script"]);
+    expect(parseBatch(await folder("x"), { timeZone: "UTC" }).problems.map(({ code }) => code)).toEqual([
+      "no-settings",
+      "no-script",
+    ]);
   });
 
   test("problems inside name the archive and the place in it", async () => {
     const { put, folder } = setUp();
-    put(file, write([{ name: "batch.yaml", data: "cron: '0 4 * * *'\nretries: 3\n" }, { name: "script.sh", data: "true\n" }]));
+    put(
+      file,
+      write([
+        { name: "batch.yaml", data: "cron: '0 4 * * *'\nretries: 3\n" },
+        { name: "script.sh", data: "true\n" },
+      ]),
+    );
     const [problem] = parseBatch(await folder("x"), { timeZone: "UTC" }).problems;
     expect(problem).toMatchObject({ batch: file, line: 2, column: 1, code: "unknown-key" });
     expect(problem?.file?.endsWith(`batches.d/${file}/batch.yaml`)).toBe(true);
@@ -97,24 +134,95 @@ describe.each(Object.entries(writers))("%s", (file, write) => {
 
   const plusOne = (entry: ZipEntry & TarEntry) => write([...plainEntries, entry]);
   test.each<[string, Buffer, string, RegExp]>([
-    ["a name that climbs out", plusOne({ name: "../evil", data: "x" }), "bad-archive", /"\.\.\/evil" leads out of the archive/],
+    [
+      "a name that climbs out",
+      plusOne({ name: "../evil", data: "x" }),
+      "bad-archive",
+      /"\.\.\/evil" leads out of the archive/,
+    ],
     ["a name that climbs out from within", plusOne({ name: "lib/../../evil", data: "x" }), "bad-archive", /leads out/],
     ["an absolute name", plusOne({ name: "/tmp/evil", data: "x" }), "bad-archive", /is absolute/],
     ["a backslash in a name", plusOne({ name: "..\\evil", data: "x" }), "bad-archive", /holds a backslash/],
     ["a control character in a name", plusOne({ name: "a\u001b[2Jb", data: "x" }), "bad-archive", /control character/],
-    ["a name that is no UTF-8", plusOne({ name: Buffer.from([0x66, 0xfc, 0x72]), data: "x" }), "bad-archive", /is not UTF-8/],
+    [
+      "a name that is no UTF-8",
+      plusOne({ name: Buffer.from([0x66, 0xfc, 0x72]), data: "x" }),
+      "bad-archive",
+      /is not UTF-8/,
+    ],
     ["a file twice", plusOne({ name: "./script.sh", data: "x" }), "bad-archive", /"\.\/script\.sh" is in it twice/],
-    ["names that differ in case only", plusOne({ name: "Script.sh", data: "x" }), "bad-archive", /"Script\.sh" and "script\.sh" differ in upper and lower case only/],
-    ["folders that differ in case only", write([...plainEntries, { name: "lib/a", data: "" }, { name: "LIB/b", data: "" }]), "bad-archive", /"LIB" and "lib" differ/],
-    ["a file below a file", plusOne({ name: "script.sh/x", data: "x" }), "bad-archive", /lies below "script\.sh", which is no folder/],
-    ["a folder in a file's place", write([{ name: "script.sh/x", data: "x" }, ...plainEntries]), "bad-archive", /twice/],
-    ["a link that leaves", plusOne({ name: "l", type: "2", link: "../../etc/passwd", mode: 0o120777, data: file === "x.zip" ? "../../etc/passwd" : "" }), "link-outside", /the symbolic link l leaves the archive/],
-    ["an absolute link", plusOne({ name: "l", type: "2", link: "/etc/passwd", mode: 0o120777, data: file === "x.zip" ? "/etc/passwd" : "" }), "link-outside", /leaves/],
-    ["a link that leads nowhere", plusOne({ name: "l", type: "2", link: "nobody", mode: 0o120777, data: file === "x.zip" ? "nobody" : "" }), "link-outside", /leads nowhere/],
-    ["a file written through a link", write([...plainEntries, { name: "l", type: "2", link: ".", mode: 0o120777, data: file === "x.zip" ? "." : "" }, { name: "l/evil", data: "x" }]), "bad-archive", /lies below "l"/],
+    [
+      "names that differ in case only",
+      plusOne({ name: "Script.sh", data: "x" }),
+      "bad-archive",
+      /"Script\.sh" and "script\.sh" differ in upper and lower case only/,
+    ],
+    [
+      "folders that differ in case only",
+      write([...plainEntries, { name: "lib/a", data: "" }, { name: "LIB/b", data: "" }]),
+      "bad-archive",
+      /"LIB" and "lib" differ/,
+    ],
+    [
+      "a file below a file",
+      plusOne({ name: "script.sh/x", data: "x" }),
+      "bad-archive",
+      /lies below "script\.sh", which is no folder/,
+    ],
+    [
+      "a folder in a file's place",
+      write([{ name: "script.sh/x", data: "x" }, ...plainEntries]),
+      "bad-archive",
+      /twice/,
+    ],
+    [
+      "a link that leaves",
+      plusOne({
+        name: "l",
+        type: "2",
+        link: "../../etc/passwd",
+        mode: 0o120777,
+        data: file === "x.zip" ? "../../etc/passwd" : "",
+      }),
+      "link-outside",
+      /the symbolic link l leaves the archive/,
+    ],
+    [
+      "an absolute link",
+      plusOne({
+        name: "l",
+        type: "2",
+        link: "/etc/passwd",
+        mode: 0o120777,
+        data: file === "x.zip" ? "/etc/passwd" : "",
+      }),
+      "link-outside",
+      /leaves/,
+    ],
+    [
+      "a link that leads nowhere",
+      plusOne({ name: "l", type: "2", link: "nobody", mode: 0o120777, data: file === "x.zip" ? "nobody" : "" }),
+      "link-outside",
+      /leads nowhere/,
+    ],
+    [
+      "a file written through a link",
+      write([
+        ...plainEntries,
+        { name: "l", type: "2", link: ".", mode: 0o120777, data: file === "x.zip" ? "." : "" },
+        { name: "l/evil", data: "x" },
+      ]),
+      "bad-archive",
+      /lies below "l"/,
+    ],
     ["a FIFO", plusOne({ name: "p", type: "6", mode: 0o010644 }), "special-file", /"p" in it is/],
     ["a device", plusOne({ name: "d", type: "3", mode: 0o020644 }), "special-file", /"d" in it is/],
-    ["too many entries", write([...plainEntries, ...Array.from({ length: 49 }, (_, i) => ({ name: `f${i}`, data: "" }))]), "too-many-files", /more than 50/],
+    [
+      "too many entries",
+      write([...plainEntries, ...Array.from({ length: 49 }, (_, i) => ({ name: `f${i}`, data: "" }))]),
+      "too-many-files",
+      /more than 50/,
+    ],
     ["too many bytes", plusOne({ name: "big", data: Buffer.alloc(100_001) }), "too-large", /more than 100000/],
   ])("%s is refused with one problem", async (_what, bytes, code, message) => {
     expect(await told(file, bytes)).toMatchObject([{ code, message: expect.stringMatching(message) as string }]);
@@ -122,7 +230,19 @@ describe.each(Object.entries(writers))("%s", (file, write) => {
 
   test("a link that stays inside is followed, as in a folder", async () => {
     const { put, folder, revisions } = setUp();
-    put(file, write([...plainEntries, { name: "lib/l", type: "2", link: "../script.sh", mode: 0o120777, data: file === "x.zip" ? "../script.sh" : "" }]));
+    put(
+      file,
+      write([
+        ...plainEntries,
+        {
+          name: "lib/l",
+          type: "2",
+          link: "../script.sh",
+          mode: 0o120777,
+          data: file === "x.zip" ? "../script.sh" : "",
+        },
+      ]),
+    );
     const found = await folder("x");
     expect(found.problems).toEqual([]);
     await revisions.store(found);
@@ -140,7 +260,10 @@ describe.each(Object.entries(writers))("%s", (file, write) => {
 
   test("one flipped byte in a file's data shows, where the kind can tell", async () => {
     if (file === "x.tar") return;
-    const bytes = write([...plainEntries, { name: "data", data: Buffer.from(Array.from({ length: 3000 }, (_, i) => (i * i * 7) % 251)), method: 0 }]);
+    const bytes = write([
+      ...plainEntries,
+      { name: "data", data: Buffer.from(Array.from({ length: 3000 }, (_, i) => (i * i * 7) % 251)), method: 0 },
+    ]);
     bytes[Math.floor(bytes.length / 2)]! ^= 0x10;
     expect(await told(file, bytes)).toMatchObject([{ code: "bad-archive" }]);
   });
@@ -149,28 +272,98 @@ describe.each(Object.entries(writers))("%s", (file, write) => {
 describe("zip", () => {
   const plusOne = (entry: ZipEntry) => zip([...plainEntries, entry]);
   test.each<[string, Buffer, string, RegExp]>([
-    ["an encrypted entry", plusOne({ name: "s", data: "secret-secret-secret", method: 0, flags: 0x801 }), "bad-archive", /"s" is encrypted/],
+    [
+      "an encrypted entry",
+      plusOne({ name: "s", data: "secret-secret-secret", method: 0, flags: 0x801 }),
+      "bad-archive",
+      /"s" is encrypted/,
+    ],
     ["a wrong CRC", plusOne({ name: "s", data: "x", crc: 1 }), "bad-archive", /"s" is damaged: its checksum/],
     ["an empty file with a CRC", plusOne({ name: "s", data: "", method: 0, crc: 1 }), "bad-archive", /checksum/],
-    ["a size that is too small", plusOne({ name: "s", data: "x".repeat(5000), size: 10 }), "bad-archive", /holds more than its entry says/],
-    ["a size that is too large", plusOne({ name: "s", data: "x", size: 500 }), "bad-archive", /holds less than its entry says/],
-    ["a packed size that is too small", plusOne({ name: "s", data: "abcdefghijklmnop".repeat(9), packedSize: 3 }), "bad-archive", /damaged|less/],
-    ["a packed size beyond the file", plusOne({ name: "s", data: "x", method: 0, packedSize: 90_000, size: 90_000 }), "bad-archive", /damaged/],
+    [
+      "a size that is too small",
+      plusOne({ name: "s", data: "x".repeat(5000), size: 10 }),
+      "bad-archive",
+      /holds more than its entry says/,
+    ],
+    [
+      "a size that is too large",
+      plusOne({ name: "s", data: "x", size: 500 }),
+      "bad-archive",
+      /holds less than its entry says/,
+    ],
+    [
+      "a packed size that is too small",
+      plusOne({ name: "s", data: "abcdefghijklmnop".repeat(9), packedSize: 3 }),
+      "bad-archive",
+      /damaged|less/,
+    ],
+    [
+      "a packed size beyond the file",
+      plusOne({ name: "s", data: "x", method: 0, packedSize: 90_000, size: 90_000 }),
+      "bad-archive",
+      /damaged/,
+    ],
     ["another method", plusOne({ name: "s", data: "x", method: 12 }), "bad-archive", /method 12/],
-    ["stored bytes that claim to be deflated", zip([...plainEntries, { name: "s", data: "no deflate", method: 8, packedSize: 4 }]), "bad-archive", /damaged|less/],
-    ["a bomb that tells its size", plusOne({ name: "s", data: Buffer.alloc(50_000_000) }), "too-large", /unpacks to 500000\d\d bytes, more than 100000/],
-    ["a bomb that lies about its size", plusOne({ name: "s", data: Buffer.alloc(50_000_000), size: 100 }), "bad-archive", /more than its entry says/],
-    ["many entries over the same bytes", zip(Array.from({ length: 40 }, (_, i) => ({ name: `f${i}`, data: Buffer.alloc(10_000, i), offset: 0 }))), "too-large", /unpacks to/],
+    [
+      "stored bytes that claim to be deflated",
+      zip([...plainEntries, { name: "s", data: "no deflate", method: 8, packedSize: 4 }]),
+      "bad-archive",
+      /damaged|less/,
+    ],
+    [
+      "a bomb that tells its size",
+      plusOne({ name: "s", data: Buffer.alloc(50_000_000) }),
+      "too-large",
+      /unpacks to 500000\d\d bytes, more than 100000/,
+    ],
+    [
+      "a bomb that lies about its size",
+      plusOne({ name: "s", data: Buffer.alloc(50_000_000), size: 100 }),
+      "bad-archive",
+      /more than its entry says/,
+    ],
+    [
+      "many entries over the same bytes",
+      zip(Array.from({ length: 40 }, (_, i) => ({ name: `f${i}`, data: Buffer.alloc(10_000, i), offset: 0 }))),
+      "too-large",
+      /unpacks to/,
+    ],
     ["more entries than there are", zip(plainEntries, { count: 40 }), "bad-archive", /damaged/],
-    ["65,535 entries that are not there", zip(plainEntries, { count: 0xfffe }), "too-many-files", /holds 65534 entries/],
-    ["nine thousand million entries", zip(plainEntries, { count: 9_000_000_000, zip64: true }), "too-many-files", /holds 9000000000 entries/],
-    ["a list of entries that is none", zip(plainEntries, { signature: 0x01010101 }), "bad-archive", /list of entries is broken/],
+    [
+      "65,535 entries that are not there",
+      zip(plainEntries, { count: 0xfffe }),
+      "too-many-files",
+      /holds 65534 entries/,
+    ],
+    [
+      "nine thousand million entries",
+      zip(plainEntries, { count: 9_000_000_000, zip64: true }),
+      "too-many-files",
+      /holds 9000000000 entries/,
+    ],
+    [
+      "a list of entries that is none",
+      zip(plainEntries, { signature: 0x01010101 }),
+      "bad-archive",
+      /list of entries is broken/,
+    ],
     ["a NUL in a name", plusOne({ name: "a\0b", data: "x" }), "bad-archive", /control character/],
     ["an empty name", plusOne({ name: "", data: "x" }), "bad-archive", /names no file/],
     ["a name of 300 characters", plusOne({ name: "n".repeat(300), data: "x" }), "bad-archive", /is too long/],
     ["a path of 2,000 characters", plusOne({ name: "n/".repeat(1000) + "x", data: "x" }), "bad-archive", /is too long/],
-    ["a folder that holds bytes", plusOne({ name: "f/", mode: 0o40755, data: "x", method: 0 }), "bad-archive", /holds bytes/],
-    ["sizes of 64 bits that are not there", plusOne({ name: "s", data: "x", size: 0xffffffff, packedSize: 0xffffffff }), "bad-archive", /list of entries is broken|damaged/],
+    [
+      "a folder that holds bytes",
+      plusOne({ name: "f/", mode: 0o40755, data: "x", method: 0 }),
+      "bad-archive",
+      /holds bytes/,
+    ],
+    [
+      "sizes of 64 bits that are not there",
+      plusOne({ name: "s", data: "x", size: 0xffffffff, packedSize: 0xffffffff }),
+      "bad-archive",
+      /list of entries is broken|damaged/,
+    ],
     ["an offset far beyond the end", plusOne({ name: "s", data: "x", offset: 0x7fffffff }), "bad-archive", /damaged/],
     ["a tar under its name", tar(plainEntries), "bad-archive", /it is not a zip but a tar/],
     ["a gzip under its name", gzip(tar(plainEntries)), "bad-archive", /it is not a zip but a gzip/],
@@ -181,33 +374,58 @@ describe("zip", () => {
   });
 
   test.each<[string, Buffer]>([
-    ["a long comment with an end record in it", zip(plainEntries, { comment: `${"c".repeat(30_000)}PK\u0005\u0006${"d".repeat(40)}` })],
-    ["something before it, offsets counted from the start", zip(plainEntries, { before: Buffer.from("#!/bin/sh\nexit\n") })],
+    [
+      "a long comment with an end record in it",
+      zip(plainEntries, { comment: `${"c".repeat(30_000)}PK\u0005\u0006${"d".repeat(40)}` }),
+    ],
+    [
+      "something before it, offsets counted from the start",
+      zip(plainEntries, { before: Buffer.from("#!/bin/sh\nexit\n") }),
+    ],
     ["64 bit records", zip(plainEntries, { zip64: true })],
     ["entries from DOS, without modes", zip(plainEntries.map((entry) => ({ ...entry, madeBy: 0, mode: 0 })))],
-    ["what macOS adds", zip([...plainEntries.map((entry) => ({ ...entry, name: `x/${entry.name}` })), { name: "__MACOSX/x/._script.sh", data: "x" }])],
+    [
+      "what macOS adds",
+      zip([
+        ...plainEntries.map((entry) => ({ ...entry, name: `x/${entry.name}` })),
+        { name: "__MACOSX/x/._script.sh", data: "x" },
+      ]),
+    ],
   ])("%s is taken", async (_what, bytes) => {
     expect(await told("x.zip", bytes)).toEqual([]);
   });
 });
 
 describe("tar", () => {
-  const base256 = (first: number, ...rest: number[]) => Buffer.from([first, ...Array<number>(11 - rest.length).fill(first === 0xff ? 0xff : 0), ...rest]);
+  const base256 = (first: number, ...rest: number[]) =>
+    Buffer.from([first, ...Array<number>(11 - rest.length).fill(first === 0xff ? 0xff : 0), ...rest]);
   const plusOne = (...entries: TarEntry[]) => tar([...plainEntries, ...entries]);
   test.each<[string, Buffer, RegExp]>([
     ["a hard link", plusOne({ name: "h", type: "1", link: "script.sh" }), /special-file.*"h" in it is a hard link/],
     ["a hard link that leaves", plusOne({ name: "h", type: "1", link: "/etc/passwd" }), /special-file.*hard link/],
     ["a negative size", plusOne({ name: "s", size: base256(0xff, 0xfe, 0x00) }), /bad-archive/],
     ["an enormous size", plusOne({ name: "s", size: base256(0x80, 0x1f, 0xff, 0xff, 0xff, 0xff, 0xff) }), /too-large/],
-    ["a size beyond all numbers", plusOne({ name: "s", size: base256(0x80, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff) }), /bad-archive/],
+    [
+      "a size beyond all numbers",
+      plusOne({ name: "s", size: base256(0x80, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff) }),
+      /bad-archive/,
+    ],
     ["a size that is no number", plusOne({ name: "s", size: Buffer.from("zzzzzzzzzzz\0") }), /bad-archive/],
     ["an infinite size in a pax header", plusOne(pax({ size: "Infinity" }), { name: "s", data: "x" }), /too-large/],
-    ["a negative size in a pax header", plusOne(pax({ size: "-512" }), { name: "s", data: "x", size: -1 >>> 0 }), /bad-archive|too-large/],
+    [
+      "a negative size in a pax header",
+      plusOne(pax({ size: "-512" }), { name: "s", data: "x", size: -1 >>> 0 }),
+      /bad-archive|too-large/,
+    ],
     ["a broken size in a pax header", plusOne(pax({ size: "0.5" }), { name: "s", data: "x" }), /bad-archive/],
     ["a pax name that climbs out", plusOne(pax({ path: "../evil" }), { name: "s", data: "x" }), /leads out/],
     ["a pax name that is absolute", plusOne(pax({ path: "/evil" }), { name: "s", data: "x" }), /is absolute/],
     ["a pax name of 300 characters", plusOne(pax({ path: "n".repeat(300) }), { name: "s", data: "x" }), /is too long/],
-    ["a pax header of 2 MB", plusOne(pax({ comment: "n".repeat(2_000_000) }), { name: "s", data: "x" }), /bad-archive|too-large/],
+    [
+      "a pax header of 2 MB",
+      plusOne(pax({ comment: "n".repeat(2_000_000) }), { name: "s", data: "x" }),
+      /bad-archive|too-large/,
+    ],
     ["a kind of entry that nobody knows", plusOne({ name: "s", type: "Z", data: "x" }), /special-file/],
     ["a sparse file of GNU's", plusOne({ name: "s", type: "S", data: "x" }), /special-file/],
     ["a wrong checksum", plusOne({ name: "s", data: "x", checksum: 1 }), /bad-archive.*checksum/],
@@ -253,7 +471,8 @@ function flipped(bytes: Buffer, at: number): Buffer {
 }
 
 describe("archives from real tools", () => {
-  const shell = (script: string, cwd: string) => execFileSync("bash", ["-euc", script], { cwd, stdio: ["ignore", "ignore", "pipe"] });
+  const shell = (script: string, cwd: string) =>
+    execFileSync("bash", ["-euc", script], { cwd, stdio: ["ignore", "ignore", "pipe"] });
   const python = (script: string) => `python3 -c '${script}'`;
   const has = (tool: string) => existsSync(`/usr/bin/${tool}`) || existsSync(`/bin/${tool}`);
   test.each<[string, string, string, string]>([
@@ -274,7 +493,10 @@ describe("archives from real tools", () => {
     put("y/lib/über uns.txt", "x\n".repeat(10_000));
     chmodSync(put("y/lib/tool", "#!/bin/sh\n"), 0o755);
     symlinkSync("tool", join(root, "y/lib/link"));
-    shell("git init -q . && git add -A && git -c user.name=t -c user.email=t@example.org commit -qm one", join(root, "y"));
+    shell(
+      "git init -q . && git add -A && git -c user.name=t -c user.email=t@example.org commit -qm one",
+      join(root, "y"),
+    );
     shell(`mv .git ../.git-y; export GIT_DIR=../.git-y; ${command}`, join(root, "y"));
     expect((await source.list()).sort()).toEqual(["x", "y"]);
     const [packed, plain] = [await folder("x"), await folder("y")];
@@ -302,7 +524,9 @@ describe("a source of archives", () => {
       writeFileSync(path, tar(plainEntries.map((entry) => ({ ...entry, data: entry.data.replace("hello", "howdy") }))));
       utimesSync(path, mtime, mtime);
       const second = await source.load("x");
-      expect(second.kind === "found" && first.kind === "found" && second.folder.digest !== first.folder.digest).toBe(true);
+      expect(second.kind === "found" && first.kind === "found" && second.folder.digest !== first.folder.digest).toBe(
+        true,
+      );
     } finally {
       Date.now = realNow;
     }
@@ -313,9 +537,14 @@ describe("a source of archives", () => {
     const source = createSource(root, { unpack, quietMs: 60_000 });
     const path = put("x.tar", tar(plainEntries));
     const [first] = [await source.load("x"), appendFileSync(path, "more")];
-    expect(first).toMatchObject({ kind: "found", folder: { problems: [{ code: "bad-archive", message: "it is still being written" }] } });
+    expect(first).toMatchObject({
+      kind: "found",
+      folder: { problems: [{ code: "bad-archive", message: "it is still being written" }] },
+    });
     const second = await source.load("x");
-    expect(first.kind === "found" && second.kind === "found" && first.folder.digest !== second.folder.digest).toBe(true);
+    expect(first.kind === "found" && second.kind === "found" && first.folder.digest !== second.folder.digest).toBe(
+      true,
+    );
   });
 
   test("what changed since it was read is not stored", async () => {
@@ -332,7 +561,10 @@ describe("a source of archives", () => {
     const { put, folder } = setUp();
     put("x.zip", "");
     put("x.tar.gz", "");
-    expect((await folder("x")).problems).toMatchObject([{ batch: "x.zip", code: "two-sources" }, { batch: "x.tar.gz", code: "two-sources", message: "both x.zip and x.tar.gz are here" }]);
+    expect((await folder("x")).problems).toMatchObject([
+      { batch: "x.zip", code: "two-sources" },
+      { batch: "x.tar.gz", code: "two-sources", message: "both x.zip and x.tar.gz are here" },
+    ]);
     put("x/notes.txt", "");
     expect((await folder("x")).problems.map(({ batch }) => batch)).toEqual(["x", "x.zip", "x.tar.gz"]);
   });
@@ -344,7 +576,9 @@ describe("a source of archives", () => {
     symlinkSync("nowhere.zip", join(root, "lost.zip"));
     expect((await folder("pipe")).problems).toMatchObject([{ batch: "pipe.zip", code: "special-file" }]);
     put("dir.zip/batch.yaml", "");
-    expect(parseBatch(await folder("dir.zip"), { timeZone: "UTC" }).problems.map(({ code }) => code)).toContain("bad-name");
+    expect(parseBatch(await folder("dir.zip"), { timeZone: "UTC" }).problems.map(({ code }) => code)).toContain(
+      "bad-name",
+    );
     expect((await folder("out")).problems).toMatchObject([{ batch: "out.tar", code: "link-outside" }]);
     expect((await folder("lost")).problems).toMatchObject([{ batch: "lost.zip", code: "link-outside" }]);
     put("_store/v1", zip(plainEntries));
@@ -358,6 +592,9 @@ describe("a source of archives", () => {
     put("x.zip", zip(plainEntries));
     writeFileSync(join(home, "file"), "");
     const source = createSource(root, { unpack: createUnpacker(join(home, "file", "staging"), limits) });
-    expect(await source.load("x")).toMatchObject({ kind: "unreadable", problem: { batch: "x.zip", code: "unreadable" } });
+    expect(await source.load("x")).toMatchObject({
+      kind: "unreadable",
+      problem: { batch: "x.zip", code: "unreadable" },
+    });
   });
 });

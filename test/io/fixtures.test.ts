@@ -10,13 +10,21 @@ import { atHome, codesOfChains, codesOfReading, invalidFixtures, layOut } from "
 import { temporaryFolder } from "../helpers/tmp.ts";
 
 async function problemsIn(root: string): Promise<Problem[]> {
-  const looks = await lookAtAll(createSource(root, { unpack: createUnpacker(temporaryFolder(), { entries: 100, bytes: 1_000_000 }) }), "UTC");
-  return atHome(looks.flatMap(({ problems }) => problems), root);
+  const looks = await lookAtAll(
+    createSource(root, { unpack: createUnpacker(temporaryFolder(), { entries: 100, bytes: 1_000_000 }) }),
+    "UTC",
+  );
+  return atHome(
+    looks.flatMap(({ problems }) => problems),
+    root,
+  );
 }
 
 // Root may read everything.
 const skipped = ["unsettled", ...(process.getuid?.() === 0 ? ["unreadable"] : [])];
-const fixtures = invalidFixtures().filter(({ code }) => [...codesOfReading, ...codesOfChains].includes(code) && !skipped.includes(code));
+const fixtures = invalidFixtures().filter(
+  ({ code }) => [...codesOfReading, ...codesOfChains].includes(code) && !skipped.includes(code),
+);
 
 test.each(fixtures)("$name", async (fixture) => {
   const root = temporaryFolder();
@@ -29,5 +37,7 @@ test.each(fixtures)("$name", async (fixture) => {
 test("an entry that cannot be read is told, for root too", async () => {
   const root = temporaryFolder();
   symlinkSync("loop", join(root, "loop"));
-  expect(await problemsIn(root)).toMatchObject([{ batch: "loop", code: "unreadable", hint: expect.stringContaining("stays in force") as string }]);
+  expect(await problemsIn(root)).toMatchObject([
+    { batch: "loop", code: "unreadable", hint: expect.stringContaining("stays in force") as string },
+  ]);
 });

@@ -1,7 +1,19 @@
 // Source, revisions and watch on real folders.
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { chmodSync, existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, statSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
@@ -28,12 +40,23 @@ async function folderOf(root: string, name: string): Promise<Folder> {
   if (loaded.kind !== "found") throw new Error(`${name}: ${JSON.stringify(loaded)}`);
   return loaded.folder;
 }
-const archiving = (root: string) => createSource(root, { unpack: createUnpacker(temporaryFolder(), { entries: 100, bytes: 1_000_000 }) });
-const codes = async (root: string, name: string) => (await folderOf(root, name)).problems.map((problem) => problem.code);
+const archiving = (root: string) =>
+  createSource(root, { unpack: createUnpacker(temporaryFolder(), { entries: 100, bytes: 1_000_000 }) });
+const codes = async (root: string, name: string) =>
+  (await folderOf(root, name)).problems.map((problem) => problem.code);
 
 describe("source", () => {
   test("lists what may be a batch", async () => {
-    const root = write(temporaryFolder(), { "a/script.sh": "", "b.zip": "", ".git/x": "", "_lib/x": "", "..data/x": "", "README.md": "", "notes.txt": "", "c.tar.gz": "" });
+    const root = write(temporaryFolder(), {
+      "a/script.sh": "",
+      "b.zip": "",
+      ".git/x": "",
+      "_lib/x": "",
+      "..data/x": "",
+      "README.md": "",
+      "notes.txt": "",
+      "c.tar.gz": "",
+    });
     expect((await archiving(root).list()).sort()).toEqual(["a", "b", "c"]);
     expect(await createSource(root).list()).toEqual(["a"]);
     await expect(createSource(join(root, "nowhere")).list()).rejects.toMatchObject({ name: "StoreError" });
@@ -101,8 +124,16 @@ describe("source", () => {
 
   test.each([
     ["a FIFO", (path: string) => execFileSync("mkfifo", [join(path, "pipe")]), "special-file"],
-    ["script.sh is a folder", (path: string) => (unlinkSync(join(path, "script.sh")), write(path, { "script.sh/x": "" })), "special-file"],
-    ["script.sh is a FIFO", (path: string) => (unlinkSync(join(path, "script.sh")), execFileSync("mkfifo", [join(path, "script.sh")])), "special-file"],
+    [
+      "script.sh is a folder",
+      (path: string) => (unlinkSync(join(path, "script.sh")), write(path, { "script.sh/x": "" })),
+      "special-file",
+    ],
+    [
+      "script.sh is a FIFO",
+      (path: string) => (unlinkSync(join(path, "script.sh")), execFileSync("mkfifo", [join(path, "script.sh")])),
+      "special-file",
+    ],
   ])("%s is a problem", async (_name, spoil, code) => {
     const root = write(temporaryFolder(), { "a/batch.yaml": "", "a/script.sh": "" });
     spoil(join(root, "a"));
@@ -112,7 +143,15 @@ describe("source", () => {
   test("a folder beside an archive of its name is a problem of both", async () => {
     const root = write(temporaryFolder(), { "a/batch.yaml": "", "a/script.sh": "", "a.zip": "" });
     const source = archiving(root);
-    const want = { kind: "found", folder: { problems: [{ code: "two-sources", batch: "a" }, { code: "two-sources", batch: "a.zip" }] } };
+    const want = {
+      kind: "found",
+      folder: {
+        problems: [
+          { code: "two-sources", batch: "a" },
+          { code: "two-sources", batch: "a.zip" },
+        ],
+      },
+    };
     expect(await source.load("a")).toMatchObject(want);
     await source.list();
     expect(await source.load("a")).toMatchObject(want);
@@ -123,10 +162,19 @@ describe("source", () => {
   test("a link at the root that is swapped after it was listed: what is gone from the old tree is looked for in the new one", async () => {
     const home = temporaryFolder();
     const root = join(home, "current");
-    write(home, { "one/a/script.sh": "echo one", "one/b/script.sh": "", "one/c/script.sh": "echo one", "two/a/script.sh": "echo two", "two/c/script.sh": "echo two" });
+    write(home, {
+      "one/a/script.sh": "echo one",
+      "one/b/script.sh": "",
+      "one/c/script.sh": "echo one",
+      "two/a/script.sh": "echo two",
+      "two/c/script.sh": "echo two",
+    });
     symlinkSync("one", root);
     const source = createSource(root);
-    const script = async (name: string) => ((loaded) => (loaded.kind === "found" ? String(loaded.folder.script?.bytes) : loaded.kind))(await source.load(name));
+    const script = async (name: string) =>
+      ((loaded) => (loaded.kind === "found" ? String(loaded.folder.script?.bytes) : loaded.kind))(
+        await source.load(name),
+      );
     expect(await source.list()).toHaveLength(3);
     symlinkSync("two", join(home, "next"));
     renameSync(join(home, "next"), root);
@@ -143,14 +191,16 @@ describe("source", () => {
     const root = write(temporaryFolder(), { "a/batch.yaml": "", "a/script.sh": "", "a/lib/x": "" });
     writeFileSync(Buffer.concat([Buffer.from(join(root, "a/lib/caf")), Buffer.from([0xe9])]), "x");
     const { problems } = await folderOf(root, "a");
-    expect(problems).toMatchObject([{ code: "special-file", message: expect.stringContaining("not UTF-8") as string, hint: "rename it" }]);
+    expect(problems).toMatchObject([
+      { code: "special-file", message: expect.stringContaining("not UTF-8") as string, hint: "rename it" },
+    ]);
   });
 
   test("a link to a plain file is ignored, as the file is; a plain file beside an archive is not in its way", async () => {
     const root = write(temporaryFolder(), { "notes.txt": "", r: "", "r.zip": "" });
     symlinkSync("notes.txt", join(root, "link"));
     expect(await createSource(root).load("link")).toEqual({ kind: "absent" });
-    expect((await folderOf(root, "notes.txt").catch((error: unknown) => String(error)))).toContain("absent");
+    expect(await folderOf(root, "notes.txt").catch((error: unknown) => String(error))).toContain("absent");
     expect(await archiving(root).load("r")).toMatchObject({ folder: { problems: [{ code: "bad-archive" }] } });
   });
 
@@ -257,7 +307,11 @@ describe("revisions", () => {
     const { root, data, revisions } = setUp();
     const folder = await folderOf(root, "a");
     await revisions.store(folder);
-    write(join(data, "revisions"), { [`.staging-${process.pid}-0/lib/of-another`]: "1", [`.staging-${process.pid}-archive-x/y`]: "1", ".trash-abc/x": "1" });
+    write(join(data, "revisions"), {
+      [`.staging-${process.pid}-0/lib/of-another`]: "1",
+      [`.staging-${process.pid}-archive-x/y`]: "1",
+      ".trash-abc/x": "1",
+    });
     chmodSync(join(data, `revisions/.staging-${process.pid}-0/lib`), 0o555);
     await clearLeftovers(data, quietLog());
     expect(readdirSync(join(data, "revisions"))).toEqual([folder.digest]);
@@ -269,14 +323,19 @@ describe("revisions", () => {
     disk.remount("ro");
     const log = quietLog();
     await clearLeftovers(disk.path, log);
-    expect(log.said.map(({ level, fields }) => ({ level, ...fields }))).toMatchObject([".staging-a", ".trash-b"].map((name) => ({ level: "warn", path: join(disk.path, "revisions", name) })));
+    expect(log.said.map(({ level, fields }) => ({ level, ...fields }))).toMatchObject(
+      [".staging-a", ".trash-b"].map((name) => ({ level: "warn", path: join(disk.path, "revisions", name) })),
+    );
   });
 
   test("two agents with one pid that both hold the folder for a moment, as in containers, do not mix their batches", async () => {
     const { root, data, revisions } = setUp();
     for (const name of ["a", "b"]) write(join(root, name), { [`${name}.csv`]: `${name}\n`.repeat(100_000) }); // too large to be stored as it was read
     const [a, b] = [await folderOf(root, "a"), await folderOf(root, "b")];
-    expect(await Promise.all([revisions.store(a), createRevisions(data, root, createSource).store(b)])).toEqual([true, true]);
+    expect(await Promise.all([revisions.store(a), createRevisions(data, root, createSource).store(b)])).toEqual([
+      true,
+      true,
+    ]);
     for (const { digest } of [a, b]) expect(await revisions.load(digest, "a" as BatchName)).toMatchObject({ digest });
   });
 
@@ -303,7 +362,10 @@ describe("watch", () => {
     const { watch, dirty } = await watching(root);
     for (const [name, change] of [
       ["a", () => writeFileSync(join(root, "a/script.sh"), "2")],
-      ["b", () => (writeFileSync(join(root, "b/.tmp"), "2"), renameSync(join(root, "b/.tmp"), join(root, "b/script.sh")))],
+      [
+        "b",
+        () => (writeFileSync(join(root, "b/.tmp"), "2"), renameSync(join(root, "b/.tmp"), join(root, "b/script.sh"))),
+      ],
       ["c", () => write(root, { "c/script.sh": "1" })],
       ["a", () => rmSync(join(root, "a"), { recursive: true })],
     ] as const) {
@@ -363,7 +425,12 @@ describe("watch", () => {
       await step(dirty, () => writeFileSync(at("b/lib/x"), "2"), "b");
       expect(dirty).not.toContain("a");
     };
-    await step(dirty, () => (renameSync(at("a"), at("c")), renameSync(at("b"), at("a")), renameSync(at("c"), at("b"))), "a", "b");
+    await step(
+      dirty,
+      () => (renameSync(at("a"), at("c")), renameSync(at("b"), at("a")), renameSync(at("c"), at("b"))),
+      "a",
+      "b",
+    );
     await bothAreSeen();
     // The system gives a removed folder's inode to the next one that is made.
     await step(dirty, () => (rmSync(at("a"), { recursive: true }), write(root, { "a/lib/x": "3" })), "a");
@@ -401,19 +468,31 @@ describe("watch", () => {
     const { watch, dirty } = await watching(root);
     await step(dirty, () => writeFileSync(join(root, "..1/a/script.sh"), "2"), "a");
     symlinkSync("..2", join(root, "..data_tmp"));
-    await step(dirty, () => (renameSync(join(root, "..data_tmp"), join(root, "..data")), symlinkSync("..data/b", join(root, "b"))), null);
+    await step(
+      dirty,
+      () => (renameSync(join(root, "..data_tmp"), join(root, "..data")), symlinkSync("..data/b", join(root, "b"))),
+      null,
+    );
     await step(dirty, () => writeFileSync(join(root, "..2/a/script.sh"), "2"), "a");
     await step(dirty, () => writeFileSync(join(root, "..2/b/script.sh"), "2"), "b");
     await watch.close();
   });
 
   test("a file shared by links is watched where it is: all that link to it are named, also after a save by rename", async () => {
-    const root = write(temporaryFolder(), { "_shared/lib.sh": "1", "a/script.sh": "1", "b/script.sh": "1", "c/script.sh": "1" });
+    const root = write(temporaryFolder(), {
+      "_shared/lib.sh": "1",
+      "a/script.sh": "1",
+      "b/script.sh": "1",
+      "c/script.sh": "1",
+    });
     for (const name of ["a", "b"]) symlinkSync("../_shared/lib.sh", join(root, name, "lib.sh"));
     symlinkSync("../_shared", join(root, "c/shared"));
     const { watch, dirty } = await watching(root);
     for (const content of ["2", "3"]) {
-      const save = () => (writeFileSync(join(root, "_shared/.tmp"), content), renameSync(join(root, "_shared/.tmp"), join(root, "_shared/lib.sh")));
+      const save = () => (
+        writeFileSync(join(root, "_shared/.tmp"), content),
+        renameSync(join(root, "_shared/.tmp"), join(root, "_shared/lib.sh"))
+      );
       await step(dirty, save, "a", "b", "c");
     }
     rmSync(join(root, "a/lib.sh"));
@@ -424,13 +503,23 @@ describe("watch", () => {
   });
 
   test("a file of the root that a batch links to is watched for it, whatever its name", async () => {
-    const root = write(temporaryFolder(), { "a/script.sh": "1", "b/script.sh": "1", "common.sh": "1", "_common.sh": "1" });
+    const root = write(temporaryFolder(), {
+      "a/script.sh": "1",
+      "b/script.sh": "1",
+      "common.sh": "1",
+      "_common.sh": "1",
+    });
     symlinkSync("../common.sh", join(root, "a/lib.sh"));
     symlinkSync("../a/lib.sh", join(root, "b/far.sh"));
     symlinkSync("../_common.sh", join(root, "a/other.sh"));
     const { watch, dirty } = await watching(root);
     await step(dirty, () => writeFileSync(join(root, "common.sh"), "2"), "a", "b");
-    await step(dirty, () => (writeFileSync(join(root, ".new"), "3"), renameSync(join(root, ".new"), join(root, "common.sh"))), "a", "b");
+    await step(
+      dirty,
+      () => (writeFileSync(join(root, ".new"), "3"), renameSync(join(root, ".new"), join(root, "common.sh"))),
+      "a",
+      "b",
+    );
     await step(dirty, () => writeFileSync(join(root, "_common.sh"), "2"), "a");
     expect(dirty).not.toContain("b");
     await watch.close();
@@ -458,7 +547,15 @@ describe("watch", () => {
     const root = write(temporaryFolder(), { "a/x": "1", "a.new/x": "1" });
     const { watch, dirty } = await watching(root);
     const at = (path: string) => join(root, path);
-    await step(dirty, () => (renameSync(at("a"), at("a.old")), renameSync(at("a.new"), at("a")), rmSync(at("a.old"), { recursive: true })), "a");
+    await step(
+      dirty,
+      () => (
+        renameSync(at("a"), at("a.old")),
+        renameSync(at("a.new"), at("a")),
+        rmSync(at("a.old"), { recursive: true })
+      ),
+      "a",
+    );
     await step(dirty, () => writeFileSync(at("a/x"), "2"), "a");
     await step(dirty, () => (rmSync(at("a"), { recursive: true }), write(root, { "a/x": "1" })), "a");
     await step(dirty, () => writeFileSync(at("a/x"), "2"), "a");
@@ -504,10 +601,11 @@ describe("watch", () => {
   });
 
   test("one folder is one watch, however many files are in it; of very many folders only some are watched", async () => {
-    const watches = () => readdirSync("/proc/self/fdinfo").reduce((sum, fd) => {
-      const info = existsSync(`/proc/self/fdinfo/${fd}`) ? readFileSync(`/proc/self/fdinfo/${fd}`, "utf8") : "";
-      return sum + (info.match(/^inotify wd:/gm)?.length ?? 0);
-    }, 0);
+    const watches = () =>
+      readdirSync("/proc/self/fdinfo").reduce((sum, fd) => {
+        const info = existsSync(`/proc/self/fdinfo/${fd}`) ? readFileSync(`/proc/self/fdinfo/${fd}`, "utf8") : "";
+        return sum + (info.match(/^inotify wd:/gm)?.length ?? 0);
+      }, 0);
     const root = write(temporaryFolder(), { "a/x": "", "b/script.sh": "1", "c/d/x": "" });
     execFileSync("bash", ["-c", "seq 3000 | xargs touch"], { cwd: join(root, "a") });
     const before = watches();
@@ -516,7 +614,8 @@ describe("watch", () => {
     execFileSync("bash", ["-c", "seq 3000 | xargs mkdir"], { cwd: join(root, "c/d") });
     await step(dirty, () => writeFileSync(join(root, "c/script.sh"), "1"), "c");
     expect(watches() - before).toSatisfy((n: number) => n > 900 && n < 1_100);
-    for (const name of ["a", "b", "c"]) await step(dirty, () => writeFileSync(join(root, name, "script.sh"), "2"), name);
+    for (const name of ["a", "b", "c"])
+      await step(dirty, () => writeFileSync(join(root, name, "script.sh"), "2"), name);
     rmSync(join(root, "c"), { recursive: true });
     await eventually(() => watches() - before < 10);
     await watch.close();

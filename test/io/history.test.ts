@@ -62,7 +62,10 @@ describe("history", () => {
   test("dropped executions leave the record, the index and the disk", async () => {
     const data = temporaryFolder();
     const { history } = await open(data);
-    const [old, fresh] = [execution({ status: "succeeded" }), execution({ status: "succeeded" })] as [Execution, Execution];
+    const [old, fresh] = [execution({ status: "succeeded" }), execution({ status: "succeeded" })] as [
+      Execution,
+      Execution,
+    ];
     await history.save(old);
     const folder = join(data, "batches/report/executions", old.id);
     await mkdir(folder, { recursive: true });
@@ -79,11 +82,28 @@ describe("history", () => {
     { name: "NUL bytes", damage: (path) => writeFile(path, Buffer.alloc(300)) },
     { name: "another shape", damage: (path) => writeFile(path, "[]") },
     { name: "a folder", damage: async (path) => (await rm(path), void (await mkdir(path))) },
-    { name: "a row without its run", damage: async (path) => writeFile(path, (await readFile(path, "utf8")).replace('"run"', '"ran"')) },
-    { name: "a row with a time that is none", damage: async (path) => writeFile(path, (await readFile(path, "utf8")).replace(/"dueAt":"[^"]*"/, '"dueAt":"soon"')) },
-    { name: "a row with a status there is none of", damage: async (path) => writeFile(path, (await readFile(path, "utf8")).replace(/"status":"[^"]*"/, '"status":"done"')) },
-    { name: "a row whose id is none", damage: async (path) => writeFile(path, (await readFile(path, "utf8")).replace(/"id":"[^"]*"/, '"id":"zzz"')) },
-    { name: "another batch's", damage: (path) => writeFile(path, '{"name":"other","firstSeenAt":"x","executions":[]}') },
+    {
+      name: "a row without its run",
+      damage: async (path) => writeFile(path, (await readFile(path, "utf8")).replace('"run"', '"ran"')),
+    },
+    {
+      name: "a row with a time that is none",
+      damage: async (path) =>
+        writeFile(path, (await readFile(path, "utf8")).replace(/"dueAt":"[^"]*"/, '"dueAt":"soon"')),
+    },
+    {
+      name: "a row with a status there is none of",
+      damage: async (path) =>
+        writeFile(path, (await readFile(path, "utf8")).replace(/"status":"[^"]*"/, '"status":"done"')),
+    },
+    {
+      name: "a row whose id is none",
+      damage: async (path) => writeFile(path, (await readFile(path, "utf8")).replace(/"id":"[^"]*"/, '"id":"zzz"')),
+    },
+    {
+      name: "another batch's",
+      damage: (path) => writeFile(path, '{"name":"other","firstSeenAt":"x","executions":[]}'),
+    },
   ];
   test.each(torn)("a document that is $name is set aside, said, and the rest goes on", async ({ damage }) => {
     const data = temporaryFolder();
@@ -98,9 +118,13 @@ describe("history", () => {
     expect(again.find(other.id)).toBeDefined();
     expect(await readdir(join(data, "batches/report"))).toEqual([expect.stringMatching(/^history\.json\.corrupt-2/)]);
     expect(log.said).toContainEqual(expect.objectContaining({ level: "error" }));
-    expect(again.problems()).toMatchObject([{ batch: "report", code: "history-corrupt", file: expect.stringContaining("history.json.corrupt-") as string }]);
+    expect(again.problems()).toMatchObject([
+      { batch: "report", code: "history-corrupt", file: expect.stringContaining("history.json.corrupt-") as string },
+    ]);
     await again.save(execution());
-    expect((await open(data)).history.problems()).toMatchObject([{ code: "history-corrupt", message: "the history of report could not be read; it was set aside" }]);
+    expect((await open(data)).history.problems()).toMatchObject([
+      { code: "history-corrupt", message: "the history of report could not be read; it was set aside" },
+    ]);
     for (const { file } of again.problems()) await rm(file ?? "", { recursive: true });
     expect(again.problems()).toEqual([]);
   });
@@ -238,7 +262,10 @@ describe("history", () => {
   test("a data folder that cannot be made is said with a hint", async () => {
     const data = temporaryFolder();
     await writeFile(join(data, "file"), "");
-    await expect(open(join(data, "file"))).rejects.toMatchObject({ name: "StoreError", hint: expect.stringContaining("--data") as string });
+    await expect(open(join(data, "file"))).rejects.toMatchObject({
+      name: "StoreError",
+      hint: expect.stringContaining("--data") as string,
+    });
     await chmod(data, 0o755);
   });
 });

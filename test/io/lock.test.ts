@@ -14,7 +14,9 @@ test("a second agent is refused with the holder's pid and host", async () => {
   const release = await takeLock(data, boot, Date.now);
   await expect(takeLock(data, boot, Date.now)).rejects.toThrow(new RegExp(`pid ${process.pid} on host ${hostname()}`));
   await release();
-  await (await takeLock(data, boot, Date.now))();
+  await (
+    await takeLock(data, boot, Date.now)
+  )();
 });
 
 test("the lock of a process that is gone is taken over", async () => {
@@ -22,19 +24,25 @@ test("the lock of a process that is gone is taken over", async () => {
   const child = spawn("true");
   await once(child, "exit");
   await hold(data, { pid: child.pid, host: hostname(), boot, startTicks: "1" });
-  await (await takeLock(data, boot, Date.now))();
+  await (
+    await takeLock(data, boot, Date.now)
+  )();
 });
 
 test("a pid that is another process by now is no holder", async () => {
   const data = temporaryFolder();
   await hold(data, { pid: process.pid, host: hostname(), boot, startTicks: "1" });
-  await (await takeLock(data, boot, Date.now))();
+  await (
+    await takeLock(data, boot, Date.now)
+  )();
 });
 
 test("a lock from before a reboot is no lock", async () => {
   const data = temporaryFolder();
   await takeLock(data, boot, Date.now); // never given back
-  await (await takeLock(data, "boot-2", Date.now))();
+  await (
+    await takeLock(data, "boot-2", Date.now)
+  )();
 });
 
 test("another host's lock holds while it is touched, and is taken over when it is not", async () => {
@@ -43,7 +51,9 @@ test("another host's lock holds while it is touched, and is taken over when it i
   await expect(takeLock(data, boot, Date.now)).rejects.toThrow(/pid 7 on host elsewhere/);
   const old = new Date(Date.now() - 60_000);
   await utimes(join(data, "agent.lock"), old, old);
-  await (await takeLock(data, boot, Date.now))();
+  await (
+    await takeLock(data, boot, Date.now)
+  )();
 });
 
 test("a torn lock is taken over", async () => {
@@ -60,7 +70,9 @@ test("a takeover that was cut short is no obstacle", async () => {
   const gone = { pid: child.pid, host: hostname(), boot, startTicks: "1" };
   await hold(data, gone);
   await writeFile(join(data, "agent.lock.takeover"), JSON.stringify(gone));
-  await (await takeLock(data, boot, Date.now))();
+  await (
+    await takeLock(data, boot, Date.now)
+  )();
 });
 
 test("of ten at once, one gets it", async () => {
@@ -82,5 +94,7 @@ test("a holder that cannot be seen from here, on the same host, holds while it i
   const touching = setInterval(() => void utimes(path, new Date(), new Date()).catch(() => undefined), 100);
   await expect(takeLock(data, boot, () => Date.now() + 5_000)).rejects.toThrow(/pid 7 on host/);
   clearInterval(touching);
-  await (await takeLock(data, boot, () => Date.now() + 5_500))(); // nobody touches it: waited for, no longer than it takes to tell
+  await (
+    await takeLock(data, boot, () => Date.now() + 5_500)
+  )(); // nobody touches it: waited for, no longer than it takes to tell
 });

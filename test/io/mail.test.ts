@@ -17,8 +17,21 @@ function mailer(url: string, from: string | null = "batch@example.org"): Courier
 }
 
 function mail(fields: { id?: string; to?: string; subject?: string; text?: string } = {}): Message {
-  const { id = "01J-failure-1", to = "ops@example.org", subject = "[batch-agent] report failed", text = "It failed.\n" } = fields;
-  return { id, to, batch: "report" as Message["batch"], execution: "01J" as Message["execution"], event: "failure", createdAt: "2026-11-24T12:00:00.000Z", content: { kind: "mail", subject, text, html: "<p>It failed.</p>" } };
+  const {
+    id = "01J-failure-1",
+    to = "ops@example.org",
+    subject = "[batch-agent] report failed",
+    text = "It failed.\n",
+  } = fields;
+  return {
+    id,
+    to,
+    batch: "report" as Message["batch"],
+    execution: "01J" as Message["execution"],
+    event: "failure",
+    createdAt: "2026-11-24T12:00:00.000Z",
+    content: { kind: "mail", subject, text, html: "<p>It failed.</p>" },
+  };
 }
 
 const refuse = (responseCode: number, text: string) => Object.assign(new Error(text), { responseCode });
@@ -33,7 +46,11 @@ const login = (secure: boolean): SMTPServerOptions => ({
 
 test("a mail holds text and HTML, says by whom and that a program sent it, and its id is its own for ever", async () => {
   const server = await mailServer();
-  expect(await mailer(`smtp://127.0.0.1:${server.port}`, "Batches <batch@example.org>").send(mail({ text: "Zeile ü\n.\nFrom here\n" }))).toEqual({ kind: "accepted" });
+  expect(
+    await mailer(`smtp://127.0.0.1:${server.port}`, "Batches <batch@example.org>").send(
+      mail({ text: "Zeile ü\n.\nFrom here\n" }),
+    ),
+  ).toEqual({ kind: "accepted" });
   const [got] = server.mails as [(typeof server.mails)[number]];
   expect(got).toMatchObject({ from: "batch@example.org", to: ["ops@example.org"] });
   expect(got.headers).toMatchObject({
@@ -57,7 +74,9 @@ test("several mails go over the same connection", async () => {
 
 test("nothing in a mail can become a header", async () => {
   const server = await mailServer();
-  await mailer(`smtp://127.0.0.1:${server.port}`).send(mail({ subject: "x\r\nBcc: spy@example.org", id: "a\r\nX-Evil: 1" }));
+  await mailer(`smtp://127.0.0.1:${server.port}`).send(
+    mail({ subject: "x\r\nBcc: spy@example.org", id: "a\r\nX-Evil: 1" }),
+  );
   const [got] = server.mails as [(typeof server.mails)[number]];
   expect(got.to).toEqual(["ops@example.org"]);
   expect(Object.keys(got.headers)).not.toEqual(expect.arrayContaining(["bcc"]));
@@ -79,13 +98,19 @@ test("without a sender it is the login's address, or the host's", async () => {
 test("STARTTLS with a login; TLS from the start only with a certificate that is trusted", async () => {
   const { key, cert } = selfSigned();
   const starttls = await mailServer({ ...login(true), key, cert });
-  expect(await mailer(`smtp://agent%40example.org:p%40ss%3Aword@localhost:${starttls.port}`).send(mail())).toEqual({ kind: "accepted" });
+  expect(await mailer(`smtp://agent%40example.org:p%40ss%3Aword@localhost:${starttls.port}`).send(mail())).toEqual({
+    kind: "accepted",
+  });
   expect(starttls.mails[0]).toMatchObject({ secure: true, user: "agent@example.org" });
 
   const tls = await mailServer({ ...login(true), secure: true, key, cert });
   const refused = await mailer(`smtps://agent%40example.org:p%40ss%3Aword@localhost:${tls.port}`).send(mail());
   expect(refused).toMatchObject({ kind: "later", down: true, why: expect.stringMatching(/self.signed/) as string });
-  expect(await mailer(`smtps://agent%40example.org:p%40ss%3Aword@localhost:${tls.port}/?tls.rejectUnauthorized=false`).send(mail())).toEqual({ kind: "accepted" });
+  expect(
+    await mailer(`smtps://agent%40example.org:p%40ss%3Aword@localhost:${tls.port}/?tls.rejectUnauthorized=false`).send(
+      mail(),
+    ),
+  ).toEqual({ kind: "accepted" });
   expect(tls.mails).toHaveLength(1);
 });
 
@@ -105,12 +130,36 @@ test("a wrong login waits to be mended, and the password is not told", async () 
 });
 
 test.each<{ name: string; options: SMTPServerOptions; want: object }>([
-  { name: "greylisting", options: { onRcptTo: (_to, _session, done) => done(refuse(450, "come back later")) }, want: { kind: "later", down: false } },
-  { name: "no such receiver", options: { onRcptTo: (_to, _session, done) => done(refuse(550, "no such user")) }, want: { kind: "refused", why: expect.stringContaining("no such user") as string } },
-  { name: "the sender is refused", options: { onMailFrom: (_from, _session, done) => done(refuse(550, "not you")) }, want: { kind: "later", down: true } },
-  { name: "the mail is refused", options: { onData: (stream, _session, done) => void stream.resume().on("end", () => done(refuse(554, "spam"))) }, want: { kind: "refused" } },
-  { name: "no room", options: { onData: (stream, _session, done) => void stream.resume().on("end", () => done(refuse(452, "no room"))) }, want: { kind: "later", down: false } },
-  { name: "too busy", options: { onConnect: (_session, done) => done(refuse(421, "too busy")) }, want: { kind: "later", down: true } },
+  {
+    name: "greylisting",
+    options: { onRcptTo: (_to, _session, done) => done(refuse(450, "come back later")) },
+    want: { kind: "later", down: false },
+  },
+  {
+    name: "no such receiver",
+    options: { onRcptTo: (_to, _session, done) => done(refuse(550, "no such user")) },
+    want: { kind: "refused", why: expect.stringContaining("no such user") as string },
+  },
+  {
+    name: "the sender is refused",
+    options: { onMailFrom: (_from, _session, done) => done(refuse(550, "not you")) },
+    want: { kind: "later", down: true },
+  },
+  {
+    name: "the mail is refused",
+    options: { onData: (stream, _session, done) => void stream.resume().on("end", () => done(refuse(554, "spam"))) },
+    want: { kind: "refused" },
+  },
+  {
+    name: "no room",
+    options: { onData: (stream, _session, done) => void stream.resume().on("end", () => done(refuse(452, "no room"))) },
+    want: { kind: "later", down: false },
+  },
+  {
+    name: "too busy",
+    options: { onConnect: (_session, done) => done(refuse(421, "too busy")) },
+    want: { kind: "later", down: true },
+  },
 ])("$name", async ({ options, want }) => {
   const server = await mailServer(options);
   expect(await mailer(`smtp://127.0.0.1:${server.port}`).send(mail())).toMatchObject(want);
@@ -126,7 +175,11 @@ test("nobody there; and one that hangs is broken off by closing", async () => {
   hanging.close();
   expect(await sent).toMatchObject({ kind: "later" });
   server.close();
-  expect(await mailer(`smtp://127.0.0.1:${await freePort()}`).send(mail())).toMatchObject({ kind: "later", down: true, why: expect.stringContaining("ECONNREFUSED") as string });
+  expect(await mailer(`smtp://127.0.0.1:${await freePort()}`).send(mail())).toMatchObject({
+    kind: "later",
+    down: true,
+    why: expect.stringContaining("ECONNREFUSED") as string,
+  });
 });
 
 async function freePort(): Promise<number> {

@@ -52,7 +52,9 @@ describe("start", () => {
   });
 
   test("the log files are the script's own stdout and stderr, and nothing of the shell's own is in them", async () => {
-    const { start, read, folder } = setUp("readlink /proc/self/fd/1 /proc/self/fd/2; ls -l /proc/$$/fd | grep -c /exit$; echo bad >&2; kill -9 $$");
+    const { start, read, folder } = setUp(
+      "readlink /proc/self/fd/1 /proc/self/fd/2; ls -l /proc/$$/fd | grep -c /exit$; echo bad >&2; kill -9 $$",
+    );
     expect(await start().ended).toMatchObject({ stderrBytes: 4 });
     expect(read("stdout.log")).toBe(`${folder}/stdout.log\n${folder}/stderr.log\n0\n`);
     expect(read("stderr.log")).toBe("bad\n");
@@ -79,11 +81,27 @@ describe("start", () => {
   });
 
   const refused: { name: string; order: object; message: RegExp }[] = [
-    { name: "a missing envFile", order: { envFiles: ["/nowhere/secrets.env"] }, message: /envFile \/nowhere\/secrets.env/ },
+    {
+      name: "a missing envFile",
+      order: { envFiles: ["/nowhere/secrets.env"] },
+      message: /envFile \/nowhere\/secrets.env/,
+    },
     { name: "an envFile that is a folder", order: { envFiles: ["/"] }, message: /envFile \/ cannot be used/ },
-    { name: "an envFile that has no end", order: { envFiles: ["/dev/zero"] }, message: /envFile \/dev\/zero cannot be used: it is not a file/ },
-    { name: "an envFile that says it is empty and has no end", order: { envFiles: ["/proc/self/pagemap"] }, message: /envFile \/proc\/self\/pagemap cannot be used/ },
-    { name: "no bash on the PATH", order: { baseEnv: { PATH: "/nowhere" } }, message: /bash is not on the agent's PATH/ },
+    {
+      name: "an envFile that has no end",
+      order: { envFiles: ["/dev/zero"] },
+      message: /envFile \/dev\/zero cannot be used: it is not a file/,
+    },
+    {
+      name: "an envFile that says it is empty and has no end",
+      order: { envFiles: ["/proc/self/pagemap"] },
+      message: /envFile \/proc\/self\/pagemap cannot be used/,
+    },
+    {
+      name: "no bash on the PATH",
+      order: { baseEnv: { PATH: "/nowhere" } },
+      message: /bash is not on the agent's PATH/,
+    },
     { name: "no revision", order: { cwd: "/nowhere" }, message: /revision .* is gone/ },
   ];
   test.each(refused)("$name is a start that failed", async ({ order: other, message }) => {
@@ -109,7 +127,10 @@ describe("start", () => {
     expect(read("stdout.log")).toBe("1\n");
     appendFileSync(long, "#");
     const ending = await runner.start({ ...order, envFiles: [long] }).ended;
-    expect(ending).toMatchObject({ kind: "spawn", message: `envFile ${long} cannot be used: it is larger than 1048576 bytes` });
+    expect(ending).toMatchObject({
+      kind: "spawn",
+      message: `envFile ${long} cannot be used: it is larger than 1048576 bytes`,
+    });
   });
 
   test("an envFile with a line that is none is told by its line, and nothing of it is", async () => {
@@ -117,7 +138,10 @@ describe("start", () => {
     const secrets = join(data, "secrets.env");
     writeFileSync(secrets, "TOKEN=a#b\nhunter2\n");
     const ending = await runner.start({ ...order, envFiles: [secrets] }).ended;
-    expect(ending).toMatchObject({ kind: "spawn", message: `envFile ${secrets} cannot be used: its line 2 is no NAME=value` });
+    expect(ending).toMatchObject({
+      kind: "spawn",
+      message: `envFile ${secrets} cannot be used: its line 2 is no NAME=value`,
+    });
   });
 
   test("a signal reaches the whole group", async () => {
@@ -139,7 +163,9 @@ describe("start", () => {
 
 describe("adopt", () => {
   test("follows one that runs to its true end", async () => {
-    const { start, runner, row, data } = setUp("read -r _ </proc/$$/stat; while [ ! -e go ]; do sleep 0.05; done; exit 5");
+    const { start, runner, row, data } = setUp(
+      "read -r _ </proc/$$/stat; while [ ! -e go ]; do sleep 0.05; done; exit 5",
+    );
     const own = start();
     const adopted = createRunner(data, systemClock).adopt(row);
     writeFileSync(join(data, "revision/go"), "");

@@ -15,7 +15,10 @@ function folder(): string {
 test("is read by the name that problems give it, also where the root goes by another name", async () => {
   const root = folder();
   expect(await createSettingsFiles(`${root}/`).read("a", `${root}/a/batch.yaml`)).toBe("cron: no\n");
-  for (const [shownAs, file] of [[".", "./a/batch.yaml"], ["deploy/batches", "deploy/batches/a/batch.yaml"]] as const) {
+  for (const [shownAs, file] of [
+    [".", "./a/batch.yaml"],
+    ["deploy/batches", "deploy/batches/a/batch.yaml"],
+  ] as const) {
     expect(await createSettingsFiles(root, shownAs).read("a", file)).toBe("cron: no\n");
     expect(await createSettingsFiles(root, shownAs).read("a", `${root}/a/batch.yaml`)).toBeNull();
   }

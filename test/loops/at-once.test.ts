@@ -13,8 +13,11 @@ import { batch, execution, t0 } from "../helpers/make.ts";
 import { quietLog } from "../helpers/quiet.ts";
 import { eventually } from "../helpers/tmp.ts";
 
-const chained = (name: string, fields: Partial<Batch> = {}) => batch({ name: name as BatchName, schedule: null, ...fields });
-const onDisk = async (data: string, name: string) => (JSON.parse(await readFile(join(data, `batches/${name}/history.json`), "utf8")) as { executions: Execution[] }).executions;
+const chained = (name: string, fields: Partial<Batch> = {}) =>
+  batch({ name: name as BatchName, schedule: null, ...fields });
+const onDisk = async (data: string, name: string) =>
+  (JSON.parse(await readFile(join(data, `batches/${name}/history.json`), "utf8")) as { executions: Execution[] })
+    .executions;
 
 test("a batch that is removed, or broken, while it runs keeps its history", async () => {
   const big = batch({ keep: { executions: 1_000, ageMs: null } });
@@ -89,7 +92,10 @@ test("what an own-time batch reads stays until that batch and its retries are do
   await status(0, "failed");
   await clock.advance(10 * minute);
   await started(4);
-  expect({ stdin: runner.orders[3]?.stdin.length, previous: runner.orders[3]?.ownEnv["BATCH_PREVIOUS"] }).toEqual({ stdin: 1, previous: "extract" });
+  expect({ stdin: runner.orders[3]?.stdin.length, previous: runner.orders[3]?.ownEnv["BATCH_PREVIOUS"] }).toEqual({
+    stdin: 1,
+    previous: "extract",
+  });
 });
 
 test("a refused follower that `keep` drops at once does not come back as queued", async () => {
@@ -125,7 +131,14 @@ test("an edit of the schedule is no due time: what has finished before it has fi
 test("a retry that a clock far ahead has put off waits no longer than a retry may", async () => {
   const retry = { limit: 2, delayMs: 10_000, factor: 1, maxDelayMs: 20_000 };
   const ahead = t0 + 4 * 365 * 86_400_000;
-  const before = [{ ...execution({ at: ahead }), attempt: 2, trigger: { kind: "retry" as const, dueAt: iso(ahead), by: null }, notBefore: iso(ahead + 10_000) }];
+  const before = [
+    {
+      ...execution({ at: ahead }),
+      attempt: 2,
+      trigger: { kind: "retry" as const, dueAt: iso(ahead), by: null },
+      notBefore: iso(ahead + 10_000),
+    },
+  ];
   const { executor, clock, started } = await setUp({ batches: [batch({ retry })], before });
   executor.resume();
   await clock.advance(25_000);
@@ -150,7 +163,10 @@ test("one that is replaced while its start cannot be recorded is not started aft
 
 test("who was to make room when the agent died is told again; who has ended meanwhile is not", async () => {
   const before = [execution({ status: "running", boot: "boot" }), execution()];
-  const { executor, runner, clock, rows, started } = await setUp({ batches: [batch({ concurrency: "replace" })], before });
+  const { executor, runner, clock, rows, started } = await setUp({
+    batches: [batch({ concurrency: "replace" })],
+    before,
+  });
   executor.resume();
   await clock.advance(0);
   expect(runner.signals).toEqual(["SIGTERM"]);
@@ -161,11 +177,17 @@ test("who was to make room when the agent died is told again; who has ended mean
 
 test("what is taken over and replaced in the same breath is ended", async () => {
   const next = chained("next", { after: ["report"], concurrency: "replace" });
-  const before = [execution({ batch: "next" as BatchName, status: "running", boot: "boot" }), { ...execution({ status: "succeeded" }), followUpsDue: true as const }];
+  const before = [
+    execution({ batch: "next" as BatchName, status: "running", boot: "boot" }),
+    { ...execution({ status: "succeeded" }), followUpsDue: true as const },
+  ];
   const { executor, runner, clock, rows, started } = await setUp({ batches: [batch(), next], before });
   executor.resume();
   await clock.advance(100);
-  expect({ signals: runner.signals, first: rows("next")[0]?.status }).toEqual({ signals: ["SIGTERM"], first: "running" });
+  expect({ signals: runner.signals, first: rows("next")[0]?.status }).toEqual({
+    signals: ["SIGTERM"],
+    first: "running",
+  });
   runner.end(0, { kind: "signal", signal: "SIGTERM" });
   await started(1);
   expect(rows("next")[0]?.reason).toBe("replaced");
@@ -200,29 +222,39 @@ test("logs of rows that a write which failed has dropped go once it is made up f
   await eventually(() => !existsSync(folder));
 });
 
-test.each(["replaced", "shutdown"] as const)("one that has ended by itself is not %s while its logs are measured", async (reason) => {
-  const clock = fakeClock(t0);
-  let end: (ending: ProcessEnding) => void = () => undefined;
-  const process: Process = { pid: 1, ended: new Promise((done) => (end = done)), signal: () => undefined, sayWhy: () => undefined, saidWhy: null, lingers: () => false };
-  let measured: (sizes: LogSizes & { cut: boolean }) => void = () => undefined;
-  const measuring = new Promise<LogSizes & { cut: boolean }>((done) => (measured = done));
-  const attempt = createAttempt(execution({ status: "running" }), {
-    clock,
-    log: quietLog(),
-    recorded: Promise.resolve(),
-    launch: () => process,
-    onSeen: () => undefined,
-    timeoutMs: null,
-    trimLogs: () => measuring,
-    readProgress: () => Promise.resolve(null),
-  });
-  await clock.advance(0);
-  end({ kind: "exit", exitCode: 0, finishedAt: t0, stdoutBytes: 0, stderrBytes: 0 });
-  await clock.advance(0);
-  attempt.stop(reason);
-  measured({ stdoutBytes: 0, stderrBytes: 0, cut: false });
-  expect(await attempt.ended).toMatchObject({ status: "succeeded", reason: null });
-});
+test.each(["replaced", "shutdown"] as const)(
+  "one that has ended by itself is not %s while its logs are measured",
+  async (reason) => {
+    const clock = fakeClock(t0);
+    let end: (ending: ProcessEnding) => void = () => undefined;
+    const process: Process = {
+      pid: 1,
+      ended: new Promise((done) => (end = done)),
+      signal: () => undefined,
+      sayWhy: () => undefined,
+      saidWhy: null,
+      lingers: () => false,
+    };
+    let measured: (sizes: LogSizes & { cut: boolean }) => void = () => undefined;
+    const measuring = new Promise<LogSizes & { cut: boolean }>((done) => (measured = done));
+    const attempt = createAttempt(execution({ status: "running" }), {
+      clock,
+      log: quietLog(),
+      recorded: Promise.resolve(),
+      launch: () => process,
+      onSeen: () => undefined,
+      timeoutMs: null,
+      trimLogs: () => measuring,
+      readProgress: () => Promise.resolve(null),
+    });
+    await clock.advance(0);
+    end({ kind: "exit", exitCode: 0, finishedAt: t0, stdoutBytes: 0, stderrBytes: 0 });
+    await clock.advance(0);
+    attempt.stop(reason);
+    measured({ stdoutBytes: 0, stderrBytes: 0, cut: false });
+    expect(await attempt.ended).toMatchObject({ status: "succeeded", reason: null });
+  },
+);
 
 test("what follows one that was aborted reads nothing instead of no file", async () => {
   const late = chained("late", { after: ["report"], independent: true, input: "previous" });
@@ -231,5 +263,10 @@ test("what follows one that was aborted reads nothing instead of no file", async
   await started(1);
   due(t0 + minute); // an overlap
   await started(2);
-  expect(runner.orders[1]?.ownEnv).toMatchObject({ BATCH_NAME: "late", BATCH_PREVIOUS_STATUS: "aborted", BATCH_PREVIOUS_STDOUT: "/dev/null", BATCH_PREVIOUS_STDERR: "/dev/null" });
+  expect(runner.orders[1]?.ownEnv).toMatchObject({
+    BATCH_NAME: "late",
+    BATCH_PREVIOUS_STATUS: "aborted",
+    BATCH_PREVIOUS_STDOUT: "/dev/null",
+    BATCH_PREVIOUS_STDERR: "/dev/null",
+  });
 });

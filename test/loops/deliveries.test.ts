@@ -10,7 +10,12 @@ import { t0 } from "../helpers/make.ts";
 import { quietLog } from "../helpers/quiet.ts";
 import { eventually, temporaryFolder } from "../helpers/tmp.ts";
 
-const later = (down: boolean, waitMs: number | null = null): Delivery => ({ kind: "later", why: "not now", waitMs, down });
+const later = (down: boolean, waitMs: number | null = null): Delivery => ({
+  kind: "later",
+  why: "not now",
+  waitMs,
+  down,
+});
 
 /** Couriers that answer as `answer` says, by receiver; never for null. */
 async function setUp(answer: (to: string) => Delivery | null) {
@@ -34,9 +39,18 @@ async function setUp(answer: (to: string) => Delivery | null) {
   deliveries.start();
   let counter = 0;
   const put = async (to: string, createdAt = t0): Promise<Message> => {
-    const content = to.includes("://") ? ({ kind: "webhook", body: "{}" } as const) : ({ kind: "mail", subject: "s", text: "t", html: "h" } as const);
+    const content = to.includes("://")
+      ? ({ kind: "webhook", body: "{}" } as const)
+      : ({ kind: "mail", subject: "s", text: "t", html: "h" } as const);
     const execution = `01J${String(counter++).padStart(5, "0")}` as Message["execution"];
-    const message = await outbox.put({ batch: "report" as Message["batch"], execution, event: "failure", createdAt: new Date(createdAt).toISOString(), to, content });
+    const message = await outbox.put({
+      batch: "report" as Message["batch"],
+      execution,
+      event: "failure",
+      createdAt: new Date(createdAt).toISOString(),
+      to,
+      content,
+    });
     deliveries.add(message);
     return message;
   };
@@ -47,7 +61,9 @@ async function setUp(answer: (to: string) => Delivery | null) {
 const tried = (tries: string[], to: string) => tries.filter((one) => one === to).length;
 
 test("what is taken is gone from the disk, and one that hangs holds up its own place only", async () => {
-  const { deliveries, tries, put, files } = await setUp((to) => (to.startsWith("http://stuck") ? null : { kind: "accepted" }));
+  const { deliveries, tries, put, files } = await setUp((to) =>
+    to.startsWith("http://stuck") ? null : { kind: "accepted" },
+  );
   for (const to of ["http://stuck/1", "http://stuck/2", "http://quick/1", "ops@example.org"]) await put(to);
   await eventually(() => files() === 2);
   expect(tries.sort()).toEqual(["http://quick/1", "http://stuck/1", "ops@example.org"]);
@@ -87,14 +103,19 @@ test("a receiver that is to be asked later holds up no other, and is asked when 
 });
 
 test("what is refused is said and gone, and so is what nobody took for three days", async () => {
-  const { clock, log, deliveries, put, files } = await setUp((to) => (to === "no@example.org" ? { kind: "refused", why: "no such user" } : later(true)));
+  const { clock, log, deliveries, put, files } = await setUp((to) =>
+    to === "no@example.org" ? { kind: "refused", why: "no such user" } : later(true),
+  );
   await put("no@example.org");
   await put("http://down/T0P", t0 - 3 * 86_400_000 + 1_000);
   await eventually(() => files() === 1 && clock.timers() > 0);
   await clock.advance(2_000);
   await clock.advance(300_000);
   await eventually(() => files() === 0);
-  expect(log.said.filter(({ level }) => level === "error").map(({ message }) => message)).toEqual(["a message was refused; it is not tried again", "a message is given up"]);
+  expect(log.said.filter(({ level }) => level === "error").map(({ message }) => message)).toEqual([
+    "a message was refused; it is not tried again",
+    "a message is given up",
+  ]);
   expect(JSON.stringify(log.said)).not.toContain("T0P");
   expect(deliveries.counts()).toEqual({ waiting: 0, delivered: 0, refused: 1, givenUp: 1 });
 });

@@ -21,14 +21,28 @@ describe("executor", () => {
     expect(runner.orders).toHaveLength(0);
     await started(1);
     expect(recorded).toEqual([["running", iso(t0 + minute)]]);
-    expect(runner.orders[0]).toMatchObject({ cwd: "/revisions/aaaaaaaaaaaa", ownEnv: { BATCH_NAME: "report", BATCH_TRIGGER: "cron", BATCH_DUE_AT: iso(t0 + minute), BATCH_STATE_DIR: "/state/report" } });
+    expect(runner.orders[0]).toMatchObject({
+      cwd: "/revisions/aaaaaaaaaaaa",
+      ownEnv: {
+        BATCH_NAME: "report",
+        BATCH_TRIGGER: "cron",
+        BATCH_DUE_AT: iso(t0 + minute),
+        BATCH_STATE_DIR: "/state/report",
+      },
+    });
     expect(executor.counts()).toEqual({ running: 1, queued: 0 });
   });
 
   test.each([
     { ending: { kind: "exit", exitCode: 0 }, want: { status: "succeeded", reason: null, exitCode: 0 } },
-    { ending: { kind: "exit", exitCode: 3 }, want: { status: "failed", reason: "exit", exitCode: 3, message: "exit code 3" } },
-    { ending: { kind: "signal", signal: "SIGSEGV" }, want: { status: "failed", reason: "signal", signal: "SIGSEGV", exitCode: null } },
+    {
+      ending: { kind: "exit", exitCode: 3 },
+      want: { status: "failed", reason: "exit", exitCode: 3, message: "exit code 3" },
+    },
+    {
+      ending: { kind: "signal", signal: "SIGSEGV" },
+      want: { status: "failed", reason: "signal", signal: "SIGSEGV", exitCode: null },
+    },
     { ending: { kind: "spawn", message: "no bash" }, want: { status: "failed", reason: "spawn", message: "no bash" } },
     { ending: { kind: "lost" }, want: { status: "failed", reason: "lost" } },
   ] as const)("an ending of $ending.kind is recorded as $want.status/$want.reason", async ({ ending, want }) => {
@@ -82,7 +96,11 @@ describe("executor", () => {
   });
 
   test("one that waited past startDeadline, or was disabled meanwhile, is aborted", async () => {
-    const [a, b, c] = ["a", "b", "c"].map((name) => batch({ name: name as BatchName, startDeadlineMs: 30_000 })) as [Batch, Batch, Batch];
+    const [a, b, c] = ["a", "b", "c"].map((name) => batch({ name: name as BatchName, startDeadlineMs: 30_000 })) as [
+      Batch,
+      Batch,
+      Batch,
+    ];
     const { clock, runner, due, started, status, rows, known } = await setUp({ maxParallel: 1, batches: [a, b, c] });
     due(t0, a);
     due(t0, b);
@@ -101,7 +119,12 @@ describe("executor", () => {
     due(t0 + 3 * minute, batch(), { from: t0 + minute, to: t0 + 3 * minute, count: 3 });
     await started(1);
     expect(rows()).toMatchObject([
-      { status: "aborted", reason: "missed", missed: { from: iso(t0 + minute), to: iso(t0 + 3 * minute), count: 3 }, message: expect.stringContaining("3 due times") as string },
+      {
+        status: "aborted",
+        reason: "missed",
+        missed: { from: iso(t0 + minute), to: iso(t0 + 3 * minute), count: 3 },
+        message: expect.stringContaining("3 due times") as string,
+      },
       { status: "running", trigger: { dueAt: iso(t0 + 3 * minute) } },
     ]);
   });
@@ -120,7 +143,10 @@ describe("executor", () => {
 
   test("after a restart queued ones go on in order and running ones are taken over", async () => {
     const before = [execution({ status: "running", boot: "boot" }), execution({ batch: "other" as BatchName })];
-    const { runner, executor, status, started, due, rows } = await setUp({ batches: [batch(), batch({ name: "other" as BatchName })], before });
+    const { runner, executor, status, started, due, rows } = await setUp({
+      batches: [batch(), batch({ name: "other" as BatchName })],
+      before,
+    });
     executor.resume();
     await started(1);
     due(t0 + minute);
@@ -131,7 +157,9 @@ describe("executor", () => {
   });
 
   test("a stop lets running ones end within the grace, then ends them and says so", async () => {
-    const { clock, runner, due, started, executor, rows } = await setUp({ batches: [batch(), batch({ name: "other" as BatchName })] });
+    const { clock, runner, due, started, executor, rows } = await setUp({
+      batches: [batch(), batch({ name: "other" as BatchName })],
+    });
     due(t0);
     await started(1);
     due(t0, batch({ name: "other" as BatchName }));
@@ -148,7 +176,11 @@ describe("executor", () => {
     expect(runner.signals).toEqual(["SIGTERM", "SIGKILL"]);
     runner.end(1, { kind: "signal", signal: "SIGKILL" });
     await stopped;
-    expect([rows()[0]?.status, rows("other")[0]?.status, rows("other")[0]?.reason]).toEqual(["succeeded", "aborted", "shutdown"]);
+    expect([rows()[0]?.status, rows("other")[0]?.status, rows("other")[0]?.reason]).toEqual([
+      "succeeded",
+      "aborted",
+      "shutdown",
+    ]);
     expect(rows()).toHaveLength(1);
   });
 
@@ -159,7 +191,10 @@ describe("executor", () => {
     expect(estimatedEnd(rows()[0] as Execution, rows())).toBeNull();
     progress.text = "25 loading rows\n";
     await clock.advance(10_000);
-    expect(rows()[0]).toMatchObject({ status: "running", progress: { percent: 25, message: "loading rows", at: iso(t0 + 1_000) } });
+    expect(rows()[0]).toMatchObject({
+      status: "running",
+      progress: { percent: 25, message: "loading rows", at: iso(t0 + 1_000) },
+    });
     expect(estimatedEnd(rows()[0] as Execution, rows())).toBe(iso(t0 + 4_000));
     progress.text = "nonsense";
     await clock.advance(1_000);
@@ -170,7 +205,9 @@ describe("executor", () => {
     expect(rows()[0]).toMatchObject({ progress: { percent: 100, message: "done" }, estimatedEndAt: null });
     expect(estimatedEnd(rows()[0] as Execution, rows())).toBeNull();
     await eventually(async () => {
-      const kept = JSON.parse(await readFile(join(data, "batches/report/history.json"), "utf8")) as { executions: Execution[] };
+      const kept = JSON.parse(await readFile(join(data, "batches/report/history.json"), "utf8")) as {
+        executions: Execution[];
+      };
       return kept.executions[0]?.status === "succeeded" && kept.executions[0].progress?.percent === 100;
     });
   });
@@ -182,23 +219,33 @@ describe("executor", () => {
     { what: "silent", before: 10, tookMs: 60_000, bytes: 0, want: "too-quiet" },
     { what: "in no time, but nine before are too few", before: 9, tookMs: 1_000, bytes: 1_000, want: null },
     { what: "a failure in no time", before: 10, tookMs: 1_000, bytes: 1_000, exitCode: 1, want: null },
-  ])("a success is judged by those before it, before it is recorded: $what", async ({ before, tookMs, bytes, exitCode = 0, want }) => {
-    const usual = Array.from({ length: before }, (_, i) => ({ ...execution({ status: "succeeded", at: t0 - minute }), durationMs: 60_000 + i, stdoutBytes: 1_000 }));
-    const { clock, runner, history, due, rows, started, status, sizes } = await setUp({ before: usual });
-    const saved: [string, Execution["unusual"]][] = [];
-    const save = history.save.bind(history);
-    history.save = (row, ...rest) => (saved.push([row.status, row.unusual]), save(row, ...rest));
-    due(t0);
-    await started(1);
-    expect(estimatedEnd(rows().at(-1) as Execution, rows())).not.toBeNull();
-    Object.assign(sizes, { stdoutBytes: bytes, stderrBytes: 0 });
-    await clock.advance(tookMs);
-    runner.end(0, { kind: "exit", exitCode });
-    const ended = exitCode === 0 ? "succeeded" : "failed";
-    await status(before, ended);
-    expect(rows().at(-1)).toMatchObject({ durationMs: tookMs, unusual: want, estimatedEndAt: null });
-    expect(saved).toEqual([["running", null], [ended, want]]);
-  });
+  ])(
+    "a success is judged by those before it, before it is recorded: $what",
+    async ({ before, tookMs, bytes, exitCode = 0, want }) => {
+      const usual = Array.from({ length: before }, (_, i) => ({
+        ...execution({ status: "succeeded", at: t0 - minute }),
+        durationMs: 60_000 + i,
+        stdoutBytes: 1_000,
+      }));
+      const { clock, runner, history, due, rows, started, status, sizes } = await setUp({ before: usual });
+      const saved: [string, Execution["unusual"]][] = [];
+      const save = history.save.bind(history);
+      history.save = (row, ...rest) => (saved.push([row.status, row.unusual]), save(row, ...rest));
+      due(t0);
+      await started(1);
+      expect(estimatedEnd(rows().at(-1) as Execution, rows())).not.toBeNull();
+      Object.assign(sizes, { stdoutBytes: bytes, stderrBytes: 0 });
+      await clock.advance(tookMs);
+      runner.end(0, { kind: "exit", exitCode });
+      const ended = exitCode === 0 ? "succeeded" : "failed";
+      await status(before, ended);
+      expect(rows().at(-1)).toMatchObject({ durationMs: tookMs, unusual: want, estimatedEndAt: null });
+      expect(saved).toEqual([
+        ["running", null],
+        [ended, want],
+      ]);
+    },
+  );
 
   describe("concurrency", () => {
     const due3 = async (concurrency: Batch["concurrency"]) => {
@@ -217,12 +264,20 @@ describe("executor", () => {
     test("allow runs them side by side", async () => {
       const { started, rows } = await due3("allow");
       await started(3);
-      expect(told(rows())).toEqual([["running", null], ["running", null], ["running", null]]);
+      expect(told(rows())).toEqual([
+        ["running", null],
+        ["running", null],
+        ["running", null],
+      ]);
     });
 
     test("queue holds one; one more is an overlap; the waiting one has no deadline", async () => {
       const { rows, runner, started, clock, executor } = await due3("queue");
-      expect(told(rows())).toEqual([["running", null], ["queued", null], ["aborted", "overlap"]]);
+      expect(told(rows())).toEqual([
+        ["running", null],
+        ["queued", null],
+        ["aborted", "overlap"],
+      ]);
       expect(executor.counts()).toEqual({ running: 1, queued: 1 });
       await clock.advance(60 * minute);
       runner.end(0);
@@ -230,7 +285,11 @@ describe("executor", () => {
       expect(runner.orders[1]?.execution.trigger.dueAt).toBe(iso(t0 + minute));
       runner.end(1);
       await eventually(() => executor.counts().running === 0);
-      expect(told(rows())).toEqual([["succeeded", null], ["succeeded", null], ["aborted", "overlap"]]);
+      expect(told(rows())).toEqual([
+        ["succeeded", null],
+        ["succeeded", null],
+        ["aborted", "overlap"],
+      ]);
     });
 
     test("replace ends the running one, and a waiting one, for the newest", async () => {
@@ -238,7 +297,11 @@ describe("executor", () => {
       expect(runner.signals).toEqual(["SIGTERM", "SIGKILL"]); // a minute has gone by
       runner.end(0, { kind: "signal", signal: "SIGKILL" });
       await started(2);
-      expect(told(rows())).toEqual([["aborted", "replaced"], ["aborted", "replaced"], ["running", null]]);
+      expect(told(rows())).toEqual([
+        ["aborted", "replaced"],
+        ["aborted", "replaced"],
+        ["running", null],
+      ]);
     });
 
     test("after a restart a waiting one still waits for the one that runs", async () => {
@@ -247,7 +310,10 @@ describe("executor", () => {
       const { executor, runner, started, rows, clock } = await setUp({ batches: [one], before });
       executor.resume();
       await clock.advance(0);
-      expect(told(rows())).toEqual([["running", null], ["queued", null]]);
+      expect(told(rows())).toEqual([
+        ["running", null],
+        ["queued", null],
+      ]);
       runner.end(0);
       await started(1);
     });
@@ -264,7 +330,13 @@ describe("executor", () => {
       await started(1);
       runner.end(0, fail);
       await status(0, "failed");
-      expect(rows()[1]).toMatchObject({ status: "queued", attempt: 2, run: rows()[0]?.run, trigger: { kind: "retry", by: rows()[0]?.id, dueAt: iso(t0) }, message: expect.stringContaining("attempt 2 of 3") as string });
+      expect(rows()[1]).toMatchObject({
+        status: "queued",
+        attempt: 2,
+        run: rows()[0]?.run,
+        trigger: { kind: "retry", by: rows()[0]?.id, dueAt: iso(t0) },
+        message: expect.stringContaining("attempt 2 of 3") as string,
+      });
       await clock.advance(9_999);
       expect(runner.orders).toHaveLength(1);
       await clock.advance(1);
@@ -278,7 +350,12 @@ describe("executor", () => {
       await started(3);
       runner.end(2, fail);
       await status(3, "failed");
-      expect(rows().map(({ attempt, status: is }) => [attempt, is])).toEqual([[1, "failed"], [2, "failed"], [1, "aborted"], [3, "failed"]]);
+      expect(rows().map(({ attempt, status: is }) => [attempt, is])).toEqual([
+        [1, "failed"],
+        [2, "failed"],
+        [1, "aborted"],
+        [3, "failed"],
+      ]);
       await eventually(() => executor.counts().running === 0 && executor.counts().queued === 0);
     });
 
@@ -311,7 +388,10 @@ describe("executor", () => {
     });
 
     test("what was lost with an agent is tried again", async () => {
-      const { executor, runner, status, rows, clock } = await setUp({ batches: [batch({ retry })], before: [execution({ status: "running" })] });
+      const { executor, runner, status, rows, clock } = await setUp({
+        batches: [batch({ retry })],
+        before: [execution({ status: "running" })],
+      });
       executor.resume();
       await clock.advance(0);
       runner.end(0, { kind: "lost" });
@@ -322,7 +402,8 @@ describe("executor", () => {
 
   describe("chains", () => {
     const retry = { limit: 1, delayMs: 1_000, factor: 1, maxDelayMs: 1_000 };
-    const chained = (name: string, fields: Partial<Batch> = {}) => batch({ name: name as BatchName, schedule: null, ...fields });
+    const chained = (name: string, fields: Partial<Batch> = {}) =>
+      batch({ name: name as BatchName, schedule: null, ...fields });
     const batches = [batch({ retry, onFailure: "alert" }), chained("next", { after: ["report"] }), chained("alert")];
 
     test("onFailure and the chain come after the last attempt, once", async () => {
@@ -337,8 +418,14 @@ describe("executor", () => {
       runner.end(1, { kind: "exit", exitCode: 1 });
       await started(3);
       expect(runner.orders[2]?.execution.batch).toBe("alert");
-      expect(runner.orders[2]?.ownEnv).toMatchObject({ BATCH_PREVIOUS: "report", BATCH_PREVIOUS_STATUS: "failed", BATCH_PREVIOUS_EXIT_CODE: "1" });
-      expect(rows("next")).toMatchObject([{ status: "aborted", reason: "previous-failed", run: rows()[0]?.run, trigger: { by: rows()[1]?.id } }]);
+      expect(runner.orders[2]?.ownEnv).toMatchObject({
+        BATCH_PREVIOUS: "report",
+        BATCH_PREVIOUS_STATUS: "failed",
+        BATCH_PREVIOUS_EXIT_CODE: "1",
+      });
+      expect(rows("next")).toMatchObject([
+        { status: "aborted", reason: "previous-failed", run: rows()[0]?.run, trigger: { by: rows()[1]?.id } },
+      ]);
       await eventually(() => rows()[1]?.followUpsDue === undefined);
     });
 
@@ -384,7 +471,10 @@ describe("executor", () => {
     });
 
     test("counts from the true start for one that was taken over", async () => {
-      const { executor, clock, runner } = await setUp({ batches: [batch({ timeoutMs: 30_000 })], before: [execution({ status: "running", at: t0 - 20_000 })] });
+      const { executor, clock, runner } = await setUp({
+        batches: [batch({ timeoutMs: 30_000 })],
+        before: [execution({ status: "running", at: t0 - 20_000 })],
+      });
       executor.resume();
       await clock.advance(0);
       await clock.advance(9_999);
@@ -393,25 +483,28 @@ describe("executor", () => {
       expect(runner.signals).toEqual(["SIGTERM"]);
     });
 
-    test.each([-3_600_000, 3_600_000])("is time that passes: a clock set by %d ms in between changes nothing", async (ms) => {
-      const one = batch({ timeoutMs: 30_000, retry: { limit: 1, delayMs: 5_000, factor: 1, maxDelayMs: 5_000 } });
-      const { due, started, clock, runner, status } = await setUp({ batches: [one] });
-      due(t0, one);
-      await started(1);
-      await clock.advance(10_000);
-      clock.jump(clock.now() + ms);
-      await clock.advance(19_999);
-      expect(runner.signals).toEqual([]);
-      await clock.advance(1);
-      expect(runner.signals).toEqual(["SIGTERM"]);
-      runner.end(0, { kind: "signal", signal: "SIGTERM" });
-      await status(0, "failed");
-      clock.jump(clock.now() - ms);
-      await clock.advance(4_999);
-      expect(runner.orders).toHaveLength(1);
-      await clock.advance(1);
-      await started(2);
-    });
+    test.each([-3_600_000, 3_600_000])(
+      "is time that passes: a clock set by %d ms in between changes nothing",
+      async (ms) => {
+        const one = batch({ timeoutMs: 30_000, retry: { limit: 1, delayMs: 5_000, factor: 1, maxDelayMs: 5_000 } });
+        const { due, started, clock, runner, status } = await setUp({ batches: [one] });
+        due(t0, one);
+        await started(1);
+        await clock.advance(10_000);
+        clock.jump(clock.now() + ms);
+        await clock.advance(19_999);
+        expect(runner.signals).toEqual([]);
+        await clock.advance(1);
+        expect(runner.signals).toEqual(["SIGTERM"]);
+        runner.end(0, { kind: "signal", signal: "SIGTERM" });
+        await status(0, "failed");
+        clock.jump(clock.now() - ms);
+        await clock.advance(4_999);
+        expect(runner.orders).toHaveLength(1);
+        await clock.advance(1);
+        await started(2);
+      },
+    );
   });
 
   describe("a log that grows beyond its limit", () => {
@@ -465,7 +558,10 @@ describe("executor", () => {
 
     test("one start after the other is `queue`'s way, and a manual start is not merged", async () => {
       const one = batch({ concurrency: "queue" });
-      const { due, started, rows, executor } = await setUp({ maxParallel: 1, batches: [hog, one, batch({ name: "other" as BatchName })] });
+      const { due, started, rows, executor } = await setUp({
+        maxParallel: 1,
+        batches: [hog, one, batch({ name: "other" as BatchName })],
+      });
       due(t0, hog);
       await started(1);
       for (let i = 0; i < 3; i++) due(t0 + i * minute, one);

@@ -132,7 +132,19 @@ test("a clock that leaps ahead during a resync does not put off the next one", a
     return Promise.resolve();
   };
   const revisions = createRevisions(data, data, createSource);
-  const deps = { clock, log, history, revisions, resync, resyncMs: () => 60_000, probe: () => Promise.resolve(), inUse: () => new Set<Revision>(), isRunOpen: () => false, keepOf: () => undefined, keepRemovedMs: 30 * day };
+  const deps = {
+    clock,
+    log,
+    history,
+    revisions,
+    resync,
+    resyncMs: () => 60_000,
+    probe: () => Promise.resolve(),
+    inUse: () => new Set<Revision>(),
+    isRunOpen: () => false,
+    keepOf: () => undefined,
+    keepRemovedMs: 30 * day,
+  };
   const housekeeper = createHousekeeper(deps);
   housekeeper.start();
   await clock.advance(200_000);

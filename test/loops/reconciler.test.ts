@@ -99,7 +99,10 @@ describe("reconciler", () => {
     const again = await setUp(first.home);
     await again.reconciler.resync();
     expect(again.history.document("steady")).toEqual(before);
-    expect(again.applied.map(([name, batch]) => [name, batch?.file.cron]).sort()).toEqual([["broken", "@daily"], ["steady", "@daily"]]);
+    expect(again.applied.map(([name, batch]) => [name, batch?.file.cron]).sort()).toEqual([
+      ["broken", "@daily"],
+      ["steady", "@daily"],
+    ]);
     expect(again.reconciler.entry("broken")).toMatchObject({ state: "scheduled", problems: [{ code: "yaml-syntax" }] });
   });
 
@@ -116,7 +119,9 @@ describe("reconciler", () => {
 
   test("what git is still writing is not looked at; a lock that was left behind holds nothing up", async () => {
     let lockedAt: number | null = Date.now();
-    const { reconciler, put, loads, applied } = await setUp(undefined, undefined, { look: () => Promise.resolve({ commit: null, lockedAt }) });
+    const { reconciler, put, loads, applied } = await setUp(undefined, undefined, {
+      look: () => Promise.resolve({ commit: null, lockedAt }),
+    });
     put("a", daily);
     const looking = reconciler.resync();
     await new Promise((done) => setTimeout(done, 500));
@@ -146,7 +151,9 @@ describe("reconciler", () => {
 
   test("an edit that is committed after it came into force gets that commit, and nothing is written or applied for it", async () => {
     let commit = "1".repeat(40);
-    const { reconciler, put, applied, home } = await setUp(undefined, undefined, { look: () => Promise.resolve({ commit, lockedAt: null }) });
+    const { reconciler, put, applied, home } = await setUp(undefined, undefined, {
+      look: () => Promise.resolve({ commit, lockedAt: null }),
+    });
     put("a", daily);
     await reconciler.resync();
     await eventually(() => applied.length === 1);
@@ -174,7 +181,16 @@ describe("reconciler", () => {
 
   test("what cannot be read is told and changes nothing; read again, the problem goes", async () => {
     let broken = false;
-    const problem = { batch: "a", file: null, line: null, column: null, path: null, code: "unreadable", message: "EIO", hint: null } as const;
+    const problem = {
+      batch: "a",
+      file: null,
+      line: null,
+      column: null,
+      path: null,
+      code: "unreadable",
+      message: "EIO",
+      hint: null,
+    } as const;
     const { reconciler, put, applied } = await setUp(undefined, (source) => ({
       list: source.list,
       load: (name) => (broken ? Promise.resolve({ kind: "unreadable", problem }) : source.load(name)),
@@ -201,7 +217,9 @@ describe("reconciler", () => {
     await eventually(() => reconciler.entry("restless")?.problems[0]?.code === "unsettled");
     clearInterval(writing);
     await reconciler.resync();
-    await eventually(() => reconciler.entry("restless")?.state === "scheduled" && reconciler.entry("restless")?.problems.length === 0);
+    await eventually(
+      () => reconciler.entry("restless")?.state === "scheduled" && reconciler.entry("restless")?.problems.length === 0,
+    );
   });
 
   test("one bad folder disturbs no other", async () => {
@@ -214,8 +232,15 @@ describe("reconciler", () => {
     await reconciler.resync();
     await eventually(() => reconciler.entries().length === 4);
     expect(applied.map(([name]) => name)).toEqual(["good"]);
-    const states = Object.fromEntries(reconciler.entries().map((entry) => [entry.name, [entry.state, entry.problems[0]?.code]]));
-    expect(states).toEqual({ good: ["scheduled", undefined], "Bad Name": ["invalid", "bad-name"], half: ["invalid", "no-settings"], nonsense: ["invalid", "not-text"] });
+    const states = Object.fromEntries(
+      reconciler.entries().map((entry) => [entry.name, [entry.state, entry.problems[0]?.code]]),
+    );
+    expect(states).toEqual({
+      good: ["scheduled", undefined],
+      "Bad Name": ["invalid", "bad-name"],
+      half: ["invalid", "no-settings"],
+      nonsense: ["invalid", "not-text"],
+    });
   });
 
   test("a batch that was removed, came back broken and went again leaves no problem behind", async () => {
@@ -296,7 +321,11 @@ describe("reconciler", () => {
     const mended = Date.now();
     await reconciler.resync();
     await eventually(() => reconciler.entry("a")?.state === "scheduled");
-    const covered = async () => Date.parse((await openHistory(join(home, "data"), { clock: systemClock, log: quietLog() })).document("a")?.schedule?.coveredUntil ?? "");
+    const covered = async () =>
+      Date.parse(
+        (await openHistory(join(home, "data"), { clock: systemClock, log: quietLog() })).document("a")?.schedule
+          ?.coveredUntil ?? "",
+      );
     await eventually(async () => (await covered()) >= mended); // on disk
     expect(history.trouble()).toBeNull();
   });

@@ -10,7 +10,10 @@ const minute = 60_000;
 function setUp() {
   const clock = fakeClock(t0);
   const decisions: (DueDecision & { name: string; at: number })[] = [];
-  const scheduler = createScheduler({ clock, onDue: ({ name }, decision) => decisions.push({ ...decision, name, at: clock.now() }) });
+  const scheduler = createScheduler({
+    clock,
+    onDue: ({ name }, decision) => decisions.push({ ...decision, name, at: clock.now() }),
+  });
   scheduler.start();
   return { clock, scheduler, decisions, starts: () => decisions.map((decision) => decision.start) };
 }
@@ -93,7 +96,9 @@ describe("scheduler", () => {
     await clock.advance(10_000);
     clock.jump(t0 + 5 * minute + 10_000);
     await clock.advance(1_000);
-    expect(decisions).toMatchObject([{ start: t0 + 5 * minute, missed: { from: t0 + minute, to: t0 + 5 * minute, count: 5 } }]);
+    expect(decisions).toMatchObject([
+      { start: t0 + 5 * minute, missed: { from: t0 + minute, to: t0 + 5 * minute, count: 5 } },
+    ]);
     await clock.advance(minute);
     expect(decisions[1]).toMatchObject({ start: t0 + 6 * minute, missed: null });
   });
@@ -122,9 +127,15 @@ describe("scheduler", () => {
     const { clock, scheduler } = setUp();
     scheduler.set({ ...batch(), schedule: schedule("1 12 * * *", "UTC", 30 * minute) }, t0);
     const start = t0 + 31 * minute;
-    expect([scheduler.first("report"), scheduler.next("report", 2)]).toEqual([start, [start, start + 24 * 60 * minute]]);
+    expect([scheduler.first("report"), scheduler.next("report", 2)]).toEqual([
+      start,
+      [start, start + 24 * 60 * minute],
+    ]);
     await clock.advance(5 * minute);
-    expect([scheduler.first("report"), scheduler.next("report", 2)]).toEqual([start, [start, start + 24 * 60 * minute]]);
+    expect([scheduler.first("report"), scheduler.next("report", 2)]).toEqual([
+      start,
+      [start, start + 24 * 60 * minute],
+    ]);
     await clock.advance(27 * minute);
     expect(scheduler.next("report", 1)).toEqual([start + 24 * 60 * minute]);
   });

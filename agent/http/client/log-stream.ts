@@ -17,7 +17,11 @@ export async function follow(address: string, offset: number, ends: StreamEnds, 
   let at = offset;
   while (!signal.aborted) {
     try {
-      const response = await fetch(`${address}?follow=1`, { headers: { Accept: "text/event-stream", "Last-Event-ID": String(at) }, cache: "no-store", signal });
+      const response = await fetch(`${address}?follow=1`, {
+        headers: { Accept: "text/event-stream", "Last-Event-ID": String(at) },
+        cache: "no-store",
+        signal,
+      });
       if (!response.ok || response.body === null) throw new Error(String(response.status));
       for await (const { id, event, data } of eventsOf(response.body)) {
         if (event === "end") return ends.onEnd();
@@ -40,7 +44,9 @@ interface Event {
 }
 
 async function* eventsOf(body: ReadableStream<Uint8Array>): AsyncGenerator<Event> {
-  const reader = body.pipeThrough(new TextDecoderStream() as unknown as ReadableWritablePair<string, Uint8Array>).getReader();
+  const reader = body
+    .pipeThrough(new TextDecoderStream() as unknown as ReadableWritablePair<string, Uint8Array>)
+    .getReader();
   let held = "";
   try {
     for (;;) {

@@ -46,7 +46,12 @@ function start(box: HTMLElement, first: HTMLElement, tools: HTMLElement): void {
     say("");
     stop = new AbortController();
     toEnd();
-    void follow(address, view.end(), { onLines, onEnd, onBroken: () => say("The log cannot be read just now; trying again.") }, stop.signal);
+    void follow(
+      address,
+      view.end(),
+      { onLines, onEnd, onBroken: () => say("The log cannot be read just now; trying again.") },
+      stop.signal,
+    );
   }
 
   /** Written once a frame, however fast they come. */
@@ -101,9 +106,13 @@ function start(box: HTMLElement, first: HTMLElement, tools: HTMLElement): void {
   });
   toggle?.addEventListener("click", () => setFollowing(!following));
   // Who scrolls up wants to read: hold still.
-  box.addEventListener("wheel", (event) => {
-    if (following && event.deltaY < 0) setFollowing(false);
-  }, { passive: true });
+  box.addEventListener(
+    "wheel",
+    (event) => {
+      if (following && event.deltaY < 0) setFollowing(false);
+    },
+    { passive: true },
+  );
   box.addEventListener("keydown", (event) => {
     if (following && ["ArrowUp", "PageUp", "Home"].includes(event.key)) setFollowing(false);
     if (event.key === "End" && growing && !following) setFollowing(true);

@@ -22,7 +22,9 @@ function writeTimes(): void {
   for (const time of document.querySelectorAll<HTMLTimeElement>("time[data-absolute], time[data-hour]")) {
     if (time.title !== "") continue;
     time.title = time.dateTime;
-    time.textContent = time.hasAttribute("data-hour") ? localText(time.dateTime).slice(11, 16) : localText(time.dateTime);
+    time.textContent = time.hasAttribute("data-hour")
+      ? localText(time.dateTime).slice(11, 16)
+      : localText(time.dateTime);
   }
   for (const span of document.querySelectorAll<HTMLElement>("[data-since]")) {
     span.textContent = spanText(now - Date.parse(span.dataset["since"] ?? ""));
@@ -127,7 +129,9 @@ function liveFilters(form: HTMLFormElement): void {
   let asked = 0;
   async function apply(): Promise<void> {
     const mine = (asked += 1);
-    const pairs = [...new FormData(form)].flatMap(([key, value]) => (value === "" || value === "attention" ? [] : [[key, value as string]]));
+    const pairs = [...new FormData(form)].flatMap(([key, value]) =>
+      value === "" || value === "attention" ? [] : [[key, value as string]],
+    );
     const search = new URLSearchParams(pairs).toString();
     const address = search === "" ? location.pathname : `${location.pathname}?${search}`;
     const page = await fetchPage(address);

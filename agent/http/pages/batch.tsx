@@ -40,7 +40,9 @@ export function batchPage(view: BatchPage) {
         {problems.length > 0 && (
           <section class="box trouble" aria-labelledby="problems-title">
             <h2 id="problems-title">Problems</h2>
-            {batch.definition !== null && batch.state !== "invalid" && <p>The last valid version stays in force until they are mended.</p>}
+            {batch.definition !== null && batch.state !== "invalid" && (
+              <p>The last valid version stays in force until they are mended.</p>
+            )}
             <ProblemList problems={problems} />
           </section>
         )}
@@ -57,14 +59,20 @@ export function batchPage(view: BatchPage) {
           <section class="box" aria-labelledby="chain-title">
             <h2 id="chain-title">Chain</h2>
             <Chain label={`Chain of ${batch.name}`} nodes={chain.nodes} edges={chain.edges} />
-            {chain.hidden > 0 && <p class="dim">{chain.hidden} more batches hang together with these and are not drawn.</p>}
+            {chain.hidden > 0 && (
+              <p class="dim">{chain.hidden} more batches hang together with these and are not drawn.</p>
+            )}
             <ChainLegend edges={chain.edges} />
           </section>
         )}
         {plot !== null && <Durations plot={plot} />}
         <section class="box" aria-label="History">
           {history.items.length === 0 ? (
-            <p class="dim">{batch.state === "scheduled" ? "It has not run yet. Its first execution appears here by itself." : "It has not run."}</p>
+            <p class="dim">
+              {batch.state === "scheduled"
+                ? "It has not run yet. Its first execution appears here by itself."
+                : "It has not run."}
+            </p>
           ) : (
             <ExecutionTable caption="History" executions={history.items} now={now} />
           )}
@@ -95,7 +103,12 @@ function Next({ batch, now }: { batch: BatchView; now: number }) {
       </p>
     );
   }
-  if (batch.next.length === 0) return <p class="dim">{batch.state === "chained" ? "Whenever the batch before it in the chain has finished." : "None."}</p>;
+  if (batch.next.length === 0)
+    return (
+      <p class="dim">
+        {batch.state === "chained" ? "Whenever the batch before it in the chain has finished." : "None."}
+      </p>
+    );
   return (
     <ol class="next">
       {batch.next.map((at) => (
@@ -146,7 +159,11 @@ function Settings({ batch }: { batch: BatchView }) {
     <section class="box" aria-labelledby="settings-title">
       <h2 id="settings-title">Settings</h2>
       {batch.definition === null ? (
-        <p class="dim">{batch.state === "removed" ? "Its folder is gone. Its history stays for a while." : "There is no valid version of it yet."}</p>
+        <p class="dim">
+          {batch.state === "removed"
+            ? "Its folder is gone. Its history stays for a while."
+            : "There is no valid version of it yet."}
+        </p>
       ) : (
         <dl class="settings">
           {Object.entries(batch.definition)
@@ -169,7 +186,10 @@ function isEmpty(value: unknown): boolean {
 
 function textOf(value: unknown): string {
   if (Array.isArray(value)) return value.map(textOf).join(", ");
-  if (typeof value === "object" && value !== null) return Object.entries(value).map(([key, each]) => `${key}: ${textOf(each)}`).join(", ");
+  if (typeof value === "object" && value !== null)
+    return Object.entries(value)
+      .map(([key, each]) => `${key}: ${textOf(each)}`)
+      .join(", ");
   return String(value);
 }
 
@@ -178,7 +198,12 @@ function Durations({ plot }: { plot: Plot }) {
   return (
     <section class="box" aria-labelledby="plot-title">
       <h2 id="plot-title">Durations</h2>
-      <div class="scroll" tabindex={0} role="group" aria-label={`Durations of ${plot.dots.length} executions over time`}>
+      <div
+        class="scroll"
+        tabindex={0}
+        role="group"
+        aria-label={`Durations of ${plot.dots.length} executions over time`}
+      >
         <svg class="plot" viewBox={`0 0 ${width} ${height}`}>
           {plot.levels.map(({ y, ms }) => (
             <>
@@ -190,12 +215,20 @@ function Durations({ plot }: { plot: Plot }) {
           ))}
           {plot.median !== null && <path class="median" d={`M${left} ${plot.median.y}H${width - right}`} />}
           {plot.times.map(({ x, at }, index) => (
-            <text class={index === 0 && plot.times.length > 1 ? "first" : index === plot.times.length - 1 ? "last" : "mid"} x={String(x)} y={String(height - bottom + 18)}>
+            <text
+              class={index === 0 && plot.times.length > 1 ? "first" : index === plot.times.length - 1 ? "last" : "mid"}
+              x={String(x)}
+              y={String(height - bottom + 18)}
+            >
               {absoluteText(at).slice(5, 16)}
             </text>
           ))}
           {plot.dots.map(({ x, y, tone, execution }) => (
-            <a href={executionPath(execution.id)} aria-label={`${execution.status}, took ${spanText(execution.durationMs ?? 0)}`} tabindex={-1}>
+            <a
+              href={executionPath(execution.id)}
+              aria-label={`${execution.status}, took ${spanText(execution.durationMs ?? 0)}`}
+              tabindex={-1}
+            >
               <circle class={tone} cx={String(x)} cy={String(y)} r="4">
                 <title>{`${execution.status}, ${spanText(execution.durationMs ?? 0)}, ${absoluteText(execution.startedAt ?? "")}`}</title>
               </circle>
@@ -203,7 +236,10 @@ function Durations({ plot }: { plot: Plot }) {
           ))}
         </svg>
       </div>
-      <p class="dim">Each dot is an execution and leads to it. The line is the median of the successes{plot.median !== null && `, ${spanText(plot.median.ms)}`}. Times are UTC.</p>
+      <p class="dim">
+        Each dot is an execution and leads to it. The line is the median of the successes
+        {plot.median !== null && `, ${spanText(plot.median.ms)}`}. Times are UTC.
+      </p>
     </section>
   );
 }

@@ -16,7 +16,10 @@ export interface ChainNode {
 const shownLetters = 26;
 
 export function Chain({ label, nodes, edges }: { label: string; nodes: readonly ChainNode[]; edges: readonly Edge[] }) {
-  const layout = layOut(nodes.map(({ name }) => name), edges);
+  const layout = layOut(
+    nodes.map(({ name }) => name),
+    edges,
+  );
   const byName = new Map(nodes.map((node) => [node.name, node]));
   return (
     <div class="scroll chain" tabindex={0} role="group" aria-label={label}>
@@ -31,8 +34,22 @@ export function Chain({ label, nodes, edges }: { label: string; nodes: readonly 
           const node = byName.get(placed.name) as ChainNode;
           return (
             <a href={node.href} {...(node.here === true ? { "aria-current": "true" as const } : {})}>
-              <rect class={`node ${node.tone}`} x={String(placed.x)} y={String(placed.y)} width={String(placed.width)} height={String(nodeHeight)} rx="7" />
-              <rect class={`side ${node.tone}`} x={String(placed.x)} y={String(placed.y + 9)} width="4" height={String(nodeHeight - 18)} rx="2" />
+              <rect
+                class={`node ${node.tone}`}
+                x={String(placed.x)}
+                y={String(placed.y)}
+                width={String(placed.width)}
+                height={String(nodeHeight)}
+                rx="7"
+              />
+              <rect
+                class={`side ${node.tone}`}
+                x={String(placed.x)}
+                y={String(placed.y + 9)}
+                width="4"
+                height={String(nodeHeight - 18)}
+                rx="2"
+              />
               <text class="name" x={String(placed.x + 14)} y={String(placed.y + 20)}>
                 {node.name.length > shownLetters ? `${node.name.slice(0, shownLetters - 1)}…` : node.name}
               </text>

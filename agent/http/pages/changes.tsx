@@ -14,16 +14,23 @@ export function ChangesBox({ changes: { from, to, files } }: { changes: Changes 
       ) : (
         <>
           <p>
-            From <Side side={from} /> (<a href={executionPath(from.execution)}>the last success</a>) to <Side side={to} />
+            From <Side side={from} /> (<a href={executionPath(from.execution)}>the last success</a>) to{" "}
+            <Side side={to} />
           </p>
           {files === null && <p class="dim">They cannot be compared: a revision is no longer there.</p>}
-          {files?.length === 0 && <p class="quiet">Nothing: script and settings are the same. Look at what it reads, and where it runs.</p>}
+          {files?.length === 0 && (
+            <p class="quiet">Nothing: script and settings are the same. Look at what it reads, and where it runs.</p>
+          )}
           {files?.map((file) => (
             <div class="file">
               <p>
                 <span class={`badge ${file.kind}`}>{file.kind}</span> <span class="mono">{file.path}</span>
               </p>
-              {file.diff === null ? <p class="dim">No text, or too large to compare.</p> : <Diff text={file.diff} path={file.path} />}
+              {file.diff === null ? (
+                <p class="dim">No text, or too large to compare.</p>
+              ) : (
+                <Diff text={file.diff} path={file.path} />
+              )}
             </div>
           ))}
         </>

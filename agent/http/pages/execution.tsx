@@ -33,7 +33,13 @@ export function executionPage(view: ExecutionPage) {
   const { agent, execution, stream, slice, atEnd, picture } = view;
   const open = execution.status === "running" || execution.status === "queued";
   return (
-    <Shell title={`${execution.batch} ${execution.status}`} agent={agent} refresh={`run:${execution.run}`} scripts={["log"]} {...(open ? { reloadSeconds: 10 } : {})}>
+    <Shell
+      title={`${execution.batch} ${execution.status}`}
+      agent={agent}
+      refresh={`run:${execution.run}`}
+      scripts={["log"]}
+      {...(open ? { reloadSeconds: 10 } : {})}
+    >
       <div class="head">
         <p class="crumbs">
           <a href="/">Batches</a> / <BatchLink name={execution.batch} /> / execution
@@ -57,7 +63,11 @@ export function executionPage(view: ExecutionPage) {
           <h2 id="run-title">
             Its run, <a href={runPath(execution.run)}>{picture.state}</a>
           </h2>
-          <Chain label="The run of this execution" nodes={picture.nodes.map((node) => ({ ...node, here: node.name === execution.batch }))} edges={picture.edges} />
+          <Chain
+            label="The run of this execution"
+            nodes={picture.nodes.map((node) => ({ ...node, here: node.name === execution.batch }))}
+            edges={picture.edges}
+          />
           <ChainLegend edges={picture.edges} />
         </section>
       </div>
@@ -135,7 +145,8 @@ function Facts({ view: { execution, attempts, cause }, now }: { view: ExecutionP
           <>
             <dt>Missed</dt>
             <dd>
-              {execution.missed.count} due {execution.missed.count === 1 ? "time" : "times"}, from <Absolute at={execution.missed.from} /> to <Absolute at={execution.missed.to} />
+              {execution.missed.count} due {execution.missed.count === 1 ? "time" : "times"}, from{" "}
+              <Absolute at={execution.missed.from} /> to <Absolute at={execution.missed.to} />
             </dd>
           </>
         )}
@@ -144,7 +155,11 @@ function Facts({ view: { execution, attempts, cause }, now }: { view: ExecutionP
             <dt>Attempts</dt>
             <dd>
               {attempts.map((attempt) => (
-                <a class="attempt" href={executionPath(attempt.id)} {...(attempt.id === execution.id ? { "aria-current": "page" as const } : {})}>
+                <a
+                  class="attempt"
+                  href={executionPath(attempt.id)}
+                  {...(attempt.id === execution.id ? { "aria-current": "page" as const } : {})}
+                >
                   {attempt.attempt}: <Status of={attempt} />
                 </a>
               ))}

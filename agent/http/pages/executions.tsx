@@ -3,7 +3,17 @@ import { bytesText } from "../../core/moments.ts";
 import type { ExecutionView } from "../../core/views.ts";
 import { Absolute, BatchLink, executionPath, Progress, Relative, Status, Took } from "./parts.tsx";
 
-export function ExecutionTable({ caption, executions, now, withBatch = false }: { caption: string; executions: readonly ExecutionView[]; now: number; withBatch?: boolean }) {
+export function ExecutionTable({
+  caption,
+  executions,
+  now,
+  withBatch = false,
+}: {
+  caption: string;
+  executions: readonly ExecutionView[];
+  now: number;
+  withBatch?: boolean;
+}) {
   return (
     <table>
       <caption>{caption}</caption>
@@ -36,7 +46,8 @@ export function ExecutionTable({ caption, executions, now, withBatch = false }: 
             )}
             <td>
               <a class="line" href={executionPath(execution.id)}>
-                <Status of={execution} /> {execution.attempt > 1 && <span class="badge">attempt {execution.attempt}</span>}
+                <Status of={execution} />{" "}
+                {execution.attempt > 1 && <span class="badge">attempt {execution.attempt}</span>}
                 {execution.status !== "succeeded" && <span class="why">{execution.message}</span>}
               </a>
               <Progress execution={execution} now={now} />

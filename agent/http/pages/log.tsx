@@ -14,7 +14,11 @@ export function LogLines({ lines }: { lines: readonly string[] }) {
       {lines.map((line) => {
         const read = readLine(line, pen);
         pen = read.pen;
-        return <div>{read.pieces.map(({ text, classes }) => (classes === "" ? text : <span class={classes}>{text}</span>))}</div>;
+        return (
+          <div>
+            {read.pieces.map(({ text, classes }) => (classes === "" ? text : <span class={classes}>{text}</span>))}
+          </div>
+        );
       })}
     </div>
   );
@@ -37,8 +41,12 @@ export function Log({ execution, stream, slice, atEnd }: LogProps) {
         <h2 id="log-title">Log</h2>
         <nav class="tabs" aria-label="Streams" id="log-tabs" data-live>
           {(["stdout", "stderr"] as const).map((name) => (
-            <a href={`${executionPath(execution.id)}?log=${name}`} {...(name === stream ? { "aria-current": "page" as const } : {})}>
-              {name} <span class="dim">{bytesText(name === "stdout" ? execution.stdoutBytes : execution.stderrBytes)}</span>
+            <a
+              href={`${executionPath(execution.id)}?log=${name}`}
+              {...(name === stream ? { "aria-current": "page" as const } : {})}
+            >
+              {name}{" "}
+              <span class="dim">{bytesText(name === "stdout" ? execution.stdoutBytes : execution.stderrBytes)}</span>
             </a>
           ))}
         </nav>
@@ -70,7 +78,11 @@ export function Log({ execution, stream, slice, atEnd }: LogProps) {
         data-end={String(slice.end)}
         data-growing={String(growing)}
       >
-        <a class="earlier" href={`${executionPath(execution.id)}?log=${stream}&before=${slice.start}#log`} hidden={slice.start === 0}>
+        <a
+          class="earlier"
+          href={`${executionPath(execution.id)}?log=${stream}&before=${slice.start}#log`}
+          hidden={slice.start === 0}
+        >
           Load earlier lines ({bytesText(slice.start)} above)
         </a>
         <LogLines lines={slice.lines} />
@@ -79,7 +91,8 @@ export function Log({ execution, stream, slice, atEnd }: LogProps) {
       <p id="log-note" role="status">
         {!atEnd && (
           <>
-            Bytes {slice.start} to {slice.end} of {slice.size}. <a href={`${executionPath(execution.id)}?log=${stream}#log`}>To the end of the log</a>
+            Bytes {slice.start} to {slice.end} of {slice.size}.{" "}
+            <a href={`${executionPath(execution.id)}?log=${stream}#log`}>To the end of the log</a>
           </>
         )}
       </p>

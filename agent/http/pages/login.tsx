@@ -21,7 +21,15 @@ export function loginPage({ next, inside, trouble }: { next: string; inside: boo
         <input type="hidden" name="next" value={next} />
         <p>
           <label for="token">Token</label>{" "}
-          <input id="token" name="token" type="password" autocomplete="current-password" required autofocus {...(trouble === null ? {} : { "aria-describedby": "trouble" })} />{" "}
+          <input
+            id="token"
+            name="token"
+            type="password"
+            autocomplete="current-password"
+            required
+            autofocus
+            {...(trouble === null ? {} : { "aria-describedby": "trouble" })}
+          />{" "}
           <button>Log in</button>
         </p>
         {trouble !== null && (

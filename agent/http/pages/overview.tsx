@@ -17,7 +17,13 @@ export interface Overview {
 }
 
 const stateNames: readonly BatchState[] = ["scheduled", "chained", "disabled", "invalid", "removed"];
-const sortNames = { attention: "needs attention", name: "name", last: "latest execution", next: "next start", duration: "longest" };
+const sortNames = {
+  attention: "needs attention",
+  name: "name",
+  last: "latest execution",
+  next: "next start",
+  duration: "longest",
+};
 
 export function overviewPage(view: Overview) {
   const { agent, counts, query, rows } = view;
@@ -31,7 +37,8 @@ export function overviewPage(view: Overview) {
         <div class="empty" id="list" data-live>
           <p>There are no batches yet.</p>
           <p>
-            Put a folder with a <code>script.sh</code> and a <code>batch.yaml</code> into the folder of batches; it appears here within a moment.
+            Put a folder with a <code>script.sh</code> and a <code>batch.yaml</code> into the folder of batches; it
+            appears here within a moment.
           </p>
         </div>
       ) : (
@@ -85,8 +92,12 @@ function Row({ row, now }: { row: Overview["rows"][number]; now: number }) {
     <tr id={`b-${status.name}`}>
       <th scope="row">
         <BatchLink name={status.name} />
-        {status.state !== "scheduled" && status.state !== "chained" && <span class={`badge ${status.state}`}>{status.state}</span>}
-        {status.problems.length > 0 && status.state !== "invalid" && <span class="badge invalid">last edit has problems</span>}
+        {status.state !== "scheduled" && status.state !== "chained" && (
+          <span class={`badge ${status.state}`}>{status.state}</span>
+        )}
+        {status.problems.length > 0 && status.state !== "invalid" && (
+          <span class="badge invalid">last edit has problems</span>
+        )}
         {file?.tags.slice(0, 4).map((tag) => (
           <a class="tag" href={`/?tag=${encodeURIComponent(tag)}`}>
             {tag}
@@ -109,7 +120,9 @@ function Row({ row, now }: { row: Overview["rows"][number]; now: number }) {
                 , took <Took execution={result} now={now} />
               </span>
             )}
-            {result.status !== "succeeded" && <span class="why">{result.reason === "exit" ? result.message : (result.reason ?? result.message)}</span>}
+            {result.status !== "succeeded" && (
+              <span class="why">{result.reason === "exit" ? result.message : (result.reason ?? result.message)}</span>
+            )}
           </a>
         )}
         {live === null && result === null && <ToneMark tone="none" word="never ran" />}
@@ -138,7 +151,11 @@ function NextStart({ row, next, now }: { row: Listed; next: string | null; now: 
     );
   }
   if (state === "chained" && batch !== null) {
-    return <span class="dim">{batch.after.length > 0 ? `after ${batch.after.slice(0, 3).join(", ")}` : "when another fails"}</span>;
+    return (
+      <span class="dim">
+        {batch.after.length > 0 ? `after ${batch.after.slice(0, 3).join(", ")}` : "when another fails"}
+      </span>
+    );
   }
   return <span class="dim">none</span>;
 }
@@ -146,8 +163,17 @@ function NextStart({ row, next, now }: { row: Listed; next: string | null; now: 
 /** The query with `changes`, as the address of its page. */
 function linkTo(query: ListQuery, changes: Partial<ListQuery> & { page?: number }): string {
   const { text, tag, state, last, sort, page } = { page: 1, ...query, ...changes };
-  const pairs: [string, string | null][] = [["q", text], ["tag", tag], ["state", state], ["last", last], ["sort", sort === "attention" ? null : sort], ["page", page === 1 ? null : String(page)]];
-  const search = new URLSearchParams(pairs.flatMap(([key, value]): [string, string][] => (value === null || value === "" ? [] : [[key, value]])));
+  const pairs: [string, string | null][] = [
+    ["q", text],
+    ["tag", tag],
+    ["state", state],
+    ["last", last],
+    ["sort", sort === "attention" ? null : sort],
+    ["page", page === 1 ? null : String(page)],
+  ];
+  const search = new URLSearchParams(
+    pairs.flatMap(([key, value]): [string, string][] => (value === null || value === "" ? [] : [[key, value]])),
+  );
   return search.size === 0 ? "/" : `/?${search.toString()}`;
 }
 
@@ -156,7 +182,11 @@ const cleared: ListQuery = { text: "", tag: null, state: null, last: null, sort:
 function CountLinks({ counts, query, problems }: { counts: Counts; query: ListQuery; problems: number }) {
   const last = (name: NonNullable<ListQuery["last"]>, tone: string, count: number, word: string) =>
     (count > 0 || tone === "failed") && (
-      <a class={`tile ${count > 0 ? tone : "quiet"}`} href={linkTo(cleared, { last: name })} {...(query.last === name ? { "aria-current": "true" as const } : {})}>
+      <a
+        class={`tile ${count > 0 ? tone : "quiet"}`}
+        href={linkTo(cleared, { last: name })}
+        {...(query.last === name ? { "aria-current": "true" as const } : {})}
+      >
         <b>{count}</b> {word}
       </a>
     );
@@ -196,15 +226,45 @@ function Filters({ query, tags }: { query: ListQuery; tags: readonly string[] })
         <input type="search" name="q" value={query.text} placeholder="name, description or tag" autocomplete="off" />
       </label>
       <Choice label="Tag" name="tag" chosen={query.tag} all={tags.map((tag) => [tag, tag])} none="any" />
-      <Choice label="State" name="state" chosen={query.state} all={stateNames.map((state) => [state, state])} none="any" />
-      <Choice label="Last result" name="last" chosen={query.last} all={lastFilters.map((last) => [last, last])} none="any" />
-      <Choice label="Order" name="sort" chosen={query.sort} all={sorts.map((sort) => [sort, sortNames[sort]])} none={null} />
+      <Choice
+        label="State"
+        name="state"
+        chosen={query.state}
+        all={stateNames.map((state) => [state, state])}
+        none="any"
+      />
+      <Choice
+        label="Last result"
+        name="last"
+        chosen={query.last}
+        all={lastFilters.map((last) => [last, last])}
+        none="any"
+      />
+      <Choice
+        label="Order"
+        name="sort"
+        chosen={query.sort}
+        all={sorts.map((sort) => [sort, sortNames[sort]])}
+        none={null}
+      />
       <button type="submit">Apply</button>
     </form>
   );
 }
 
-function Choice({ label, name, chosen, all, none }: { label: string; name: string; chosen: string | null; all: readonly (readonly [string, string])[]; none: string | null }) {
+function Choice({
+  label,
+  name,
+  chosen,
+  all,
+  none,
+}: {
+  label: string;
+  name: string;
+  chosen: string | null;
+  all: readonly (readonly [string, string])[];
+  none: string | null;
+}) {
   return (
     <label>
       <span>{label}</span>

@@ -17,7 +17,9 @@ const glyphs: Record<Tone | "none", string> = {
 /** A glyph and a word, so that no colour is needed to tell them apart. */
 export function Status({ of, word }: { of: Pick<Execution, "status" | "unusual">; word?: string }) {
   const tone = toneOf(of);
-  return <ToneMark tone={tone} word={word ?? of.status} {...(tone === "unusual" ? { note: unusualText(of.unusual) } : {})} />;
+  return (
+    <ToneMark tone={tone} word={word ?? of.status} {...(tone === "unusual" ? { note: unusualText(of.unusual) } : {})} />
+  );
 }
 
 export function ToneMark({ tone, word, note }: { tone: Tone | "none"; word: string; note?: string }) {
@@ -55,7 +57,13 @@ export function Absolute({ at }: { at: string }) {
 }
 
 /** How long an execution took, or has taken so far. */
-export function Took({ execution, now }: { execution: Pick<ExecutionView, "durationMs" | "startedAt" | "status">; now: number }) {
+export function Took({
+  execution,
+  now,
+}: {
+  execution: Pick<ExecutionView, "durationMs" | "startedAt" | "status">;
+  now: number;
+}) {
   if (execution.durationMs !== null) return <>{spanText(execution.durationMs)}</>;
   if (execution.status !== "running" || execution.startedAt === null) return null;
   return <span data-since={execution.startedAt}>{spanText(now - Date.parse(execution.startedAt))}</span>;
@@ -64,7 +72,12 @@ export function Took({ execution, now }: { execution: Pick<ExecutionView, "durat
 /** The last 30 executions, newest at the right. */
 export function Strip({ executions, now }: { executions: readonly Execution[]; now: number }) {
   return (
-    <svg class="strip" viewBox={`0 0 ${stripLength * stripSize.slot} ${stripSize.height}`} role="img" aria-label={stripText(executions)}>
+    <svg
+      class="strip"
+      viewBox={`0 0 ${stripLength * stripSize.slot} ${stripSize.height}`}
+      role="img"
+      aria-label={stripText(executions)}
+    >
       {stripPaths(executions, now).map(({ tone, path }) => (
         <path class={tone} d={path} />
       ))}

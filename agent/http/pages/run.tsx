@@ -23,7 +23,12 @@ export interface RunPage {
 export function runPage({ agent, run, picture, executions }: RunPage) {
   const first = executions[0] as ExecutionView;
   return (
-    <Shell title={`Run of ${first.batch}`} agent={agent} refresh={`run:${run}`} {...(picture.state === "running" ? { reloadSeconds: 10 } : {})}>
+    <Shell
+      title={`Run of ${first.batch}`}
+      agent={agent}
+      refresh={`run:${run}`}
+      {...(picture.state === "running" ? { reloadSeconds: 10 } : {})}
+    >
       <div id="run" data-live>
         <div class="head">
           <p class="crumbs">

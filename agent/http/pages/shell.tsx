@@ -41,7 +41,8 @@ export function Shell({ title, agent, place = null, refresh, scripts = [], reloa
         <title>{`${title} · batch-agent`}</title>
         <link rel="icon" href="/assets/icon.svg" type="image/svg+xml" />
         <link rel="stylesheet" href="/style.css" />
-        {agent !== null && ["main", ...scripts].map((name) => <script type="module" src={`/assets/http/client/${name}.js`}></script>)}
+        {agent !== null &&
+          ["main", ...scripts].map((name) => <script type="module" src={`/assets/http/client/${name}.js`}></script>)}
         {reloadSeconds !== undefined && (
           <noscript>
             <meta http-equiv="refresh" content={String(reloadSeconds)} />
@@ -67,12 +68,17 @@ export function Shell({ title, agent, place = null, refresh, scripts = [], reloa
             </form>
           )}
         </header>
-        <main id="main" tabindex={-1} {...(refresh === undefined ? {} : { "data-refresh": refresh, "data-event": String(agent?.event ?? "") })}>
+        <main
+          id="main"
+          tabindex={-1}
+          {...(refresh === undefined ? {} : { "data-refresh": refresh, "data-event": String(agent?.event ?? "") })}
+        >
           {children}
         </main>
         {agent !== null && (
           <footer>
-            batch-agent {agent.version} · <a href="/api/batches">API</a> · <a href="/metrics">metrics</a> · <a href="/openapi.json">OpenAPI</a>
+            batch-agent {agent.version} · <a href="/api/batches">API</a> · <a href="/metrics">metrics</a> ·{" "}
+            <a href="/openapi.json">OpenAPI</a>
           </footer>
         )}
       </body>
@@ -91,7 +97,10 @@ function Navigation({ place, problems }: { place: Place; problems: number }) {
         Timeline
       </a>
       <a href="/problems" {...current("problems")}>
-        Problems <span id="problem-count" data-live>{problems > 0 && <span class="count">{problems}</span>}</span>
+        Problems{" "}
+        <span id="problem-count" data-live>
+          {problems > 0 && <span class="count">{problems}</span>}
+        </span>
       </a>
     </nav>
   );
@@ -103,7 +112,11 @@ function State({ agent }: { agent: AgentState }) {
   return (
     <div class="agent">
       <div id="agent-state" data-live>
-        {notReady.length === 0 ? <span class="ready">ready</span> : <span class="not-ready">not ready: {notReady.join("; ")}</span>}
+        {notReady.length === 0 ? (
+          <span class="ready">ready</span>
+        ) : (
+          <span class="not-ready">not ready: {notReady.join("; ")}</span>
+        )}
         <span>{running} running</span>
         <span>{queued} queued</span>
         <span class="watch">

@@ -52,7 +52,9 @@ export function timelinePage({ agent, query, tags, lanes, hidden, load }: Timeli
           </div>
         ) : (
           <table class="timeline">
-            <caption class="hidden">Executions of the last 24 hours and foreseen ones of the coming 24, by batch</caption>
+            <caption class="hidden">
+              Executions of the last 24 hours and foreseen ones of the coming 24, by batch
+            </caption>
             <thead>
               <tr>
                 <th scope="col">Batch</th>
@@ -79,7 +81,12 @@ export function timelinePage({ agent, query, tags, lanes, hidden, load }: Timeli
                   At once <span class="about">{load.most} at most</span>
                 </th>
                 <td>
-                  <svg viewBox={`0 0 ${timelineWidth} ${loadHeight}`} preserveAspectRatio="none" role="img" aria-label={`At most ${load.most} at once`}>
+                  <svg
+                    viewBox={`0 0 ${timelineWidth} ${loadHeight}`}
+                    preserveAspectRatio="none"
+                    role="img"
+                    aria-label={`At most ${load.most} at once`}
+                  >
                     <Grid height={loadHeight} />
                     <path class="load" d={load.path} />
                     <Now height={loadHeight} />
@@ -101,7 +108,8 @@ export function timelinePage({ agent, query, tags, lanes, hidden, load }: Timeli
         )}
         {hidden > 0 && (
           <p class="dim">
-            {hidden} more {hidden === 1 ? "batch is" : "batches are"} left out: those that work least. Search or choose a tag to see them.
+            {hidden} more {hidden === 1 ? "batch is" : "batches are"} left out: those that work least. Search or choose
+            a tag to see them.
           </p>
         )}
         <p class="legend">
@@ -128,7 +136,12 @@ export function timelinePage({ agent, query, tags, lanes, hidden, load }: Timeli
 function LaneSvg({ lane }: { lane: Lane }) {
   const { ran, failed, coming } = lane.counts;
   return (
-    <svg viewBox={`0 0 ${timelineWidth} ${laneHeight}`} preserveAspectRatio="none" role="group" aria-label={`${lane.name}: ${ran} in the last day, ${failed} failed, ${coming} foreseen`}>
+    <svg
+      viewBox={`0 0 ${timelineWidth} ${laneHeight}`}
+      preserveAspectRatio="none"
+      role="group"
+      aria-label={`${lane.name}: ${ran} in the last day, ${failed} failed, ${coming} foreseen`}
+    >
       <Grid height={laneHeight} />
       {lane.coming !== "" && <path class="coming" d={lane.coming} />}
       <a href={batchPath(lane.name)} tabindex={-1} aria-hidden="true">
@@ -137,7 +150,10 @@ function LaneSvg({ lane }: { lane: Lane }) {
         ))}
       </a>
       {lane.links.map(({ execution, x, y, width, height }) => (
-        <a href={executionPath(execution.id)} aria-label={`${execution.status}, ${execution.startedAt ?? execution.createdAt}`}>
+        <a
+          href={executionPath(execution.id)}
+          aria-label={`${execution.status}, ${execution.startedAt ?? execution.createdAt}`}
+        >
           <rect class={execution.status} x={String(x)} y={String(y)} width={String(width)} height={String(height)}>
             <title>{`${execution.status} ${execution.message ?? ""} ${execution.startedAt ?? execution.createdAt}`}</title>
           </rect>

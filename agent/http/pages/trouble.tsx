@@ -8,7 +8,11 @@ export function troublePage({ agent, status, detail }: { agent: AgentState; stat
       <div class="empty">
         <h1>{title}</h1>
         <p>{detail}</p>
-        {status === 404 && <p>History is kept as each batch's <code>keep</code> says; what is older is gone, with its logs.</p>}
+        {status === 404 && (
+          <p>
+            History is kept as each batch's <code>keep</code> says; what is older is gone, with its logs.
+          </p>
+        )}
         <p>
           <a href="/">All batches</a> · <a href="/timeline">Timeline</a> · <a href="/problems">Problems</a>
         </p>

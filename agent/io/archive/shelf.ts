@@ -3,7 +3,13 @@
 import { mkdir, open, symlink, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
-import { createInventory, linkStaysInside, type ArchivedKind, type ArchiveFault, type ArchiveLimits } from "../../core/archive.ts";
+import {
+  createInventory,
+  linkStaysInside,
+  type ArchivedKind,
+  type ArchiveFault,
+  type ArchiveLimits,
+} from "../../core/archive.ts";
 import { StoreError } from "../../errors.ts";
 
 export const chunkBytes = 64 * 1024;
@@ -80,10 +86,11 @@ export function createShelf(home: string, limits: ArchiveLimits, moved: () => vo
       if (file === null) throw new Error("given up");
       file.left -= bytes.length;
       if (file.left < 0) throw new Refused(damaged(`${JSON.stringify(file.name)} holds more than its entry says`));
-      for (let at = 0; at < bytes.length; ) at += (await inside(() => file.handle.write(bytes, at))).bytesWritten;
+      for (let at = 0; at < bytes.length;) at += (await inside(() => file.handle.write(bytes, at))).bytesWritten;
     },
     async finish() {
-      if (current !== null && current.left > 0) throw new Refused(damaged(`${JSON.stringify(current.name)} holds less than its entry says`));
+      if (current !== null && current.left > 0)
+        throw new Refused(damaged(`${JSON.stringify(current.name)} holds less than its entry says`));
       await close();
     },
     async folder(name) {
@@ -91,7 +98,8 @@ export function createShelf(home: string, limits: ArchiveLimits, moved: () => vo
     },
     note(name, target) {
       const path = place(name, "link", 0);
-      if (!linkStaysInside(path, target)) throw new Refused({ code: "link-outside", path, message: `the symbolic link ${path} leaves the archive` });
+      if (!linkStaysInside(path, target))
+        throw new Refused({ code: "link-outside", path, message: `the symbolic link ${path} leaves the archive` });
       links.push({ path, target });
     },
     async link() {
@@ -116,11 +124,21 @@ export function special(name: string, what: string): Refused {
 }
 
 /** Bytes of the archive; ends early, and keeps the error, when it cannot be read: no stream of this ever emits one. */
-export function readFrom(archive: FileHandle, start: number, length: number, failed: (error: unknown) => void): Readable {
+export function readFrom(
+  archive: FileHandle,
+  start: number,
+  length: number,
+  failed: (error: unknown) => void,
+): Readable {
   async function* chunks(): AsyncGenerator<Uint8Array> {
     try {
-      for (let at = start; at < start + length; ) {
-        const { bytesRead, buffer } = await archive.read(Buffer.allocUnsafe(Math.min(chunkBytes, start + length - at)), 0, null, at);
+      for (let at = start; at < start + length;) {
+        const { bytesRead, buffer } = await archive.read(
+          Buffer.allocUnsafe(Math.min(chunkBytes, start + length - at)),
+          0,
+          null,
+          at,
+        );
         if (bytesRead === 0) return;
         at += bytesRead;
         yield buffer.subarray(0, bytesRead);

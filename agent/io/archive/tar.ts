@@ -12,7 +12,13 @@ import { chunkBytes, damaged, headOf, looksLike, otherKind, readFrom, Refused, s
 const overheadBytes = { each: 4096, all: 1024 * 1024 };
 
 /** Throws Refused for what is wrong with the archive, the libraries' errors for damage, and those of the file system. */
-export async function untar(archive: FileHandle, zipped: boolean, limits: ArchiveLimits, shelf: Shelf, stop: AbortSignal): Promise<void> {
+export async function untar(
+  archive: FileHandle,
+  zipped: boolean,
+  limits: ArchiveLimits,
+  shelf: Shelf,
+  stop: AbortSignal,
+): Promise<void> {
   let failure: unknown;
   let ended = false;
   let whole = false;
@@ -32,7 +38,9 @@ export async function untar(archive: FileHandle, zipped: boolean, limits: Archiv
   });
   parser.on("error", (error: unknown) => (failure ??= error));
   parser.on("ignoredEntry", ({ path, meta, type }: ReadEntry) => {
-    failure ??= meta ? new Refused(damaged("a header in it is too long")) : special(path, `of a kind that is not known (${type})`);
+    failure ??= meta
+      ? new Refused(damaged("a header in it is too long"))
+      : special(path, `of a kind that is not known (${type})`);
   });
   parser.on("nullBlock", () => (whole = true));
   parser.on("eof", () => (ended = true));
@@ -48,7 +56,8 @@ export async function untar(archive: FileHandle, zipped: boolean, limits: Archiv
       if (head !== null) continue;
       // The parser would unpack a gzip within by itself, uncounted.
       if (raw === chunk.length && ["gzip", "zip"].includes(looksLike(chunk) ?? "")) throw otherKind(chunk, "tar");
-      if (raw > most) throw new Refused({ code: "too-large", path: "", message: `unpacks to more than ${limits.bytes} bytes` });
+      if (raw > most)
+        throw new Refused({ code: "too-large", path: "", message: `unpacks to more than ${limits.bytes} bytes` });
       if (!ended) parser.write(chunk);
       if (failure !== undefined) throw failure as Error;
       for (const step of steps.splice(0)) await step();
@@ -78,12 +87,18 @@ export async function untar(archive: FileHandle, zipped: boolean, limits: Archiv
   }
 }
 
-const specialKinds: Readonly<Record<string, string>> = { Link: "a hard link", CharacterDevice: "a device", BlockDevice: "a device", FIFO: "a FIFO" };
+const specialKinds: Readonly<Record<string, string>> = {
+  Link: "a hard link",
+  CharacterDevice: "a device",
+  BlockDevice: "a device",
+  FIFO: "a FIFO",
+};
 
 function stepOf(entry: ReadEntry, shelf: Shelf): { isFile: boolean; step: () => Promise<void> | void } {
   const { path, type, mode = 0, linkpath = "" } = entry;
   const size = entry.header.size ?? NaN; // what is no number, or negative, would else be taken for 0
-  if (["File", "OldFile", "ContiguousFile"].includes(type)) return { isFile: true, step: () => shelf.begin(path, size, (mode & 0o111) !== 0) };
+  if (["File", "OldFile", "ContiguousFile"].includes(type))
+    return { isFile: true, step: () => shelf.begin(path, size, (mode & 0o111) !== 0) };
   if (type === "Directory" || type === "GNUDumpDir") return { isFile: false, step: () => shelf.folder(path) };
   if (type === "SymbolicLink") return { isFile: false, step: () => shelf.note(path, linkpath) };
   const refuse = () => {

@@ -14,7 +14,13 @@ const endBytes = 22;
 const directoryBytes = 64 * 1024 * 1024;
 
 /** Throws Refused for what is wrong with the archive, the libraries' errors for damage, and those of the file system. */
-export async function unzip(archive: FileHandle, size: number, limits: ArchiveLimits, shelf: Shelf, stop: AbortSignal): Promise<void> {
+export async function unzip(
+  archive: FileHandle,
+  size: number,
+  limits: ArchiveLimits,
+  shelf: Shelf,
+  stop: AbortSignal,
+): Promise<void> {
   let failure: unknown;
   const failed = (error: unknown) => (failure ??= error);
   const opened = new Set<Readable>();
@@ -33,7 +39,12 @@ export async function unzip(archive: FileHandle, size: number, limits: ArchiveLi
     const { files } = await (Open.custom as OpenCustom)(source, { tailSize: size - end, padding: 4096 });
     if (!files.every(isEntry)) throw new Refused(damaged("it is damaged: its list of entries is broken"));
     const declared = files.reduce((sum, file) => sum + file.uncompressedSize, 0);
-    if (declared > limits.bytes) throw new Refused({ code: "too-large", path: "", message: `unpacks to ${declared} bytes, more than ${limits.bytes}` });
+    if (declared > limits.bytes)
+      throw new Refused({
+        code: "too-large",
+        path: "",
+        message: `unpacks to ${declared} bytes, more than ${limits.bytes}`,
+      });
     for (const file of files) if (!/^__MACOSX(\/|$)/.test(file.path)) await unzipEntry(file, shelf);
   } catch (error) {
     throw failure ?? error;
@@ -41,7 +52,10 @@ export async function unzip(archive: FileHandle, size: number, limits: ArchiveLi
 }
 
 /** The types of the library leave its options out. */
-type OpenCustom = (source: Parameters<typeof Open.custom>[0], options: { tailSize: number; padding: number }) => ReturnType<typeof Open.custom>;
+type OpenCustom = (
+  source: Parameters<typeof Open.custom>[0],
+  options: { tailSize: number; padding: number },
+) => ReturnType<typeof Open.custom>;
 
 /** Where the end record begins. Refuses, before the library allocates for them, more entries than may be. */
 async function findEnd(archive: FileHandle, size: number, limits: ArchiveLimits): Promise<number> {
@@ -49,10 +63,13 @@ async function findEnd(archive: FileHandle, size: number, limits: ArchiveLimits)
   const tail = Buffer.alloc(length);
   await archive.read(tail, 0, length, size - length);
   let at = length - endBytes;
-  while (at >= 0 && !(tail.readUInt32LE(at) === endSignature && at + endBytes + tail.readUInt16LE(at + 20) === length)) at -= 1;
+  while (at >= 0 && !(tail.readUInt32LE(at) === endSignature && at + endBytes + tail.readUInt16LE(at + 20) === length))
+    at -= 1;
   if (at < 0) {
     const head = await headOf(archive);
-    throw looksLike(head) === "zip" ? new Refused(damaged("it is cut off: the end is missing")) : otherKind(head, "zip");
+    throw looksLike(head) === "zip"
+      ? new Refused(damaged("it is cut off: the end is missing"))
+      : otherKind(head, "zip");
   }
   let [entries, directory] = [tail.readUInt16LE(at + 10), tail.readUInt32LE(at + 16)];
   const end = size - length + at;
@@ -63,15 +80,26 @@ async function findEnd(archive: FileHandle, size: number, limits: ArchiveLimits)
     await archive.read(record, 0, 56, Math.min(size, Number(locator.readBigUInt64LE(8))));
     [entries, directory] = [Number(record.readBigUInt64LE(32)), Number(record.readBigUInt64LE(48))];
   }
-  if (entries > limits.entries) throw new Refused({ code: "too-many-files", path: "", message: `holds ${entries} entries, more than ${limits.entries}` });
+  if (entries > limits.entries)
+    throw new Refused({
+      code: "too-many-files",
+      path: "",
+      message: `holds ${entries} entries, more than ${limits.entries}`,
+    });
   if (directory > end) throw new Refused(damaged("it is damaged or cut off: its list of entries lies beyond its end"));
-  if (end - directory > directoryBytes) throw new Refused({ code: "too-large", path: "", message: "its list of entries is too long" });
+  if (end - directory > directoryBytes)
+    throw new Refused({ code: "too-large", path: "", message: "its list of entries is too long" });
   return end;
 }
 
 /** The library takes whatever lies there for an entry. */
 function isEntry({ signature, compressedSize, uncompressedSize, offsetToLocalFileHeader }: File): boolean {
-  return signature === entrySignature && [compressedSize, uncompressedSize, offsetToLocalFileHeader].every((value) => Number.isSafeInteger(value) && value >= 0);
+  return (
+    signature === entrySignature &&
+    [compressedSize, uncompressedSize, offsetToLocalFileHeader].every(
+      (value) => Number.isSafeInteger(value) && value >= 0,
+    )
+  );
 }
 
 const fileTypes = { mask: 0o170000, file: 0o100000, folder: 0o040000, link: 0o120000 };
@@ -89,7 +117,11 @@ async function unzipEntry(file: File, shelf: Shelf): Promise<void> {
   }
   if (![0, fileTypes.file, fileTypes.link].includes(type)) throw special(name, "neither a file nor a folder");
   if (file.compressionMethod !== 0 && file.compressionMethod !== 8) {
-    throw new Refused(damaged(`${JSON.stringify(name)} is compressed by method ${file.compressionMethod}; only stored and deflated ones can be read`));
+    throw new Refused(
+      damaged(
+        `${JSON.stringify(name)} is compressed by method ${file.compressionMethod}; only stored and deflated ones can be read`,
+      ),
+    );
   }
   if (type === fileTypes.link) {
     if (file.uncompressedSize > 4096) throw new Refused(damaged(`the link ${JSON.stringify(name)} is too long`));
