@@ -3,44 +3,44 @@ import { realpathSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve, join } from "node:path";
 import type { Config } from "./config.ts";
-import { baseEnvironment } from "./core/environment.ts";
-import type { Batch, BatchName, BatchStatus, Execution, Problem } from "./core/model.ts";
-import { ownTroubles, tellingTroubles } from "./core/trouble.ts";
-import { isLoopback } from "./http/access.ts";
+import { baseEnvironment } from "./executions/environment.ts";
+import type { Batch, BatchName, BatchStatus, Execution, Problem } from "./model/batch.ts";
+import { ownTroubles, tellingTroubles } from "./status.ts";
+import { isLoopback } from "./http/protocol/access.ts";
 import { createApp } from "./http/app.ts";
-import { createMetrics } from "./http/metrics.ts";
-import { changesOf } from "./http/changes.ts";
-import { createFeed } from "./http/feed.ts";
+import { createMetrics } from "./http/api/metrics.ts";
+import { changesOf } from "./http/views/changes.ts";
+import { createFeed } from "./http/api/feed.ts";
 import { listen } from "./http/server.ts";
-import { createStreams } from "./http/streams.ts";
-import { createUnpacker } from "./io/archive.ts";
-import { createIds, systemClock } from "./io/clock.ts";
-import { unlimited } from "./io/files.ts";
-import { openRemote } from "./io/git.ts";
-import { openHistory } from "./io/history.ts";
-import { takeLock } from "./io/lock.ts";
-import { createLogStore } from "./io/logs.ts";
-import { readProgress } from "./io/progress.ts";
-import { createOutbox } from "./io/outbox.ts";
-import { clearLeftovers, createRevisions } from "./io/revision.ts";
-import { createProbe } from "./io/probe.ts";
-import { createRunner, hasBash } from "./io/runner.ts";
-import { createSettingsFiles } from "./io/settings.ts";
-import { createSource } from "./io/source.ts";
-import { createLogTaps } from "./io/taps.ts";
-import { openTokenFile } from "./io/token.ts";
-import { createTriggerBox } from "./io/triggers.ts";
-import { createWatch } from "./io/watch.ts";
-import { createWorkTree } from "./io/worktree.ts";
-import { openWebhookCaller } from "./io/webhook.ts";
-import { createDeliveries } from "./loops/deliveries.ts";
-import { createExecutor } from "./loops/executor.ts";
-import { createNotifier } from "./loops/notifier.ts";
-import { createFollower, type Follower } from "./loops/follower.ts";
-import { createReconciler, type Reconciler } from "./loops/reconciler.ts";
-import { createScheduler } from "./loops/scheduler.ts";
-import { createTriggerLoop } from "./loops/triggers.ts";
-import { createHousekeeper } from "./loops/housekeeper.ts";
+import { createStreams } from "./http/protocol/streams.ts";
+import { createUnpacker } from "./sources/archive/unpack.ts";
+import { createIds, systemClock } from "./platform/clock.ts";
+import { unlimited } from "./platform/files.ts";
+import { openRemote } from "./sources/git.ts";
+import { openHistory } from "./history/store.ts";
+import { takeLock } from "./platform/lock.ts";
+import { createLogStore } from "./logs/store.ts";
+import { readProgress } from "./runners/local/progress-file.ts";
+import { createOutbox } from "./notify/outbox.ts";
+import { clearLeftovers, createRevisions } from "./sources/revisions.ts";
+import { createProbe } from "./platform/probe.ts";
+import { createRunner, hasBash } from "./runners/local/runner.ts";
+import { createSettingsFiles } from "./sources/settings-files.ts";
+import { createSource } from "./sources/folder.ts";
+import { createLogTaps } from "./logs/follow.ts";
+import { openTokenFile } from "./platform/token.ts";
+import { createTriggerBox } from "./executions/trigger-box.ts";
+import { createWatch } from "./sources/watch.ts";
+import { createWorkTree } from "./sources/worktree.ts";
+import { openWebhookCaller } from "./notify/webhook.ts";
+import { createDeliveries } from "./notify/deliveries.ts";
+import { createExecutor } from "./executions/executor.ts";
+import { createNotifier } from "./notify/notifier.ts";
+import { createFollower, type Follower } from "./sources/git-follower.ts";
+import { createReconciler, type Reconciler } from "./reconcile/reconciler.ts";
+import { createScheduler } from "./schedule/scheduler.ts";
+import { createTriggerLoop } from "./executions/trigger-loop.ts";
+import { createHousekeeper } from "./housekeeper.ts";
 import type { Catalog, Logger } from "./ports.ts";
 
 /** While events cannot be had, the folder is looked over this often, or ten times as long as one look takes. */
@@ -123,7 +123,7 @@ export async function startAgent(
     const mailer =
       config.smtpUrl === null
         ? null
-        : (await import("./io/mail.ts")).createMailer(config.smtpUrl, { from: config.mailFrom, hostname: hostname() });
+        : (await import("./notify/mail.ts")).createMailer(config.smtpUrl, { from: config.mailFrom, hostname: hostname() });
     const webhooks = await openWebhookCaller({
       clock,
       secretFile: config.webhookSecretFile,

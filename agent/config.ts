@@ -1,8 +1,8 @@
 // Settings of the agent from flags and environment, defaults in one table. Pure: both are passed in.
-import { isGitPath, judgeGitRef, judgeGitUrl } from "./core/remote.ts";
-import { parseDuration } from "./core/duration.ts";
-import { parseSize } from "./core/size.ts";
-import { isTimeZone } from "./core/zone.ts";
+import { isGitPath, judgeGitRef, judgeGitUrl } from "./sources/git-remote.ts";
+import { parseDuration } from "./text/duration.ts";
+import { parseSize } from "./text/size.ts";
+import { isTimeZone } from "./schedule/zone.ts";
 import { UsageError } from "./errors.ts";
 
 export interface Config {

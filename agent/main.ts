@@ -4,9 +4,9 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
-import { thisMachine } from "./commands/machine.ts";
+import { thisMachine } from "./cli/machine.ts";
 import { environmentName, readConfig, runOptions } from "./config.ts";
-import { parseEnvFile } from "./core/env-file.ts";
+import { parseEnvFile } from "./text/env-file.ts";
 import { AgentError, ConfigError, StoreError, UsageError } from "./errors.ts";
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
@@ -71,7 +71,7 @@ and asks the repository of --git-url first.`,
     command.addOption(option);
   }
   command.action(async (dir: string | undefined, options: Record<string, string | boolean | undefined>) => {
-    const { run } = await import("./commands/run.ts"); // all of the agent; the other commands need little of it
+    const { run } = await import("./cli/run.ts"); // all of the agent; the other commands need little of it
     const flags = Object.fromEntries(Object.entries(options).map(([key, value]) => [dashed(key), value]));
     const started = run(dir, flags, {
       env: process.env,
@@ -119,7 +119,7 @@ function addValidate(program: Command): void {
     )
     .option("--time-zone <name>", "zone of batches that name none (default: this machine's)")
     .action(async (dir: string, options: { format: "text" | "json" | "github"; timeZone?: string }) => {
-      const { validate } = await import("./commands/validate.ts");
+      const { validate } = await import("./cli/validate.ts");
       const deps = await folderDeps(dir);
       process.exitCode = await validate(dir, { format: options.format, timeZone: zone(options.timeZone) }, deps);
     });
@@ -134,7 +134,7 @@ function addNext(program: Command): void {
     .option("--json", "as JSON")
     .option("--time-zone <name>", "zone of batches that name none (default: this machine's)")
     .action(async (dir: string, options: { count: number; json?: boolean; timeZone?: string }) => {
-      const { next } = await import("./commands/next.ts");
+      const { next } = await import("./cli/next.ts");
       const deps = await folderDeps(dir);
       const settings = { count: options.count, json: options.json ?? false, timeZone: zone(options.timeZone) };
       process.exitCode = await next(dir, settings, deps);
@@ -164,8 +164,8 @@ function addPlan(program: Command): void {
         dir: string,
         options: { against?: string; format: "text" | "json" | "markdown"; timeZone?: string; tokenFile?: string },
       ) => {
-        const { connect } = await import("./commands/connect.ts");
-        const { plan } = await import("./commands/plan.ts");
+        const { connect } = await import("./cli/connect.ts");
+        const { plan } = await import("./cli/plan.ts");
         const { against: base, format, tokenFile } = options;
         const folder = base !== undefined && !/^https?:/.test(base);
         const against = folder
@@ -200,7 +200,7 @@ function addExec(program: Command): void {
       "\nNeeds no agent and leaves no history; $BATCH_STATE_DIR is empty and thrown away. Without --chain there is one attempt only.",
     )
     .action(async (batch: string, dir: string, options: { chain?: boolean; timeZone?: string }) => {
-      const { exec } = await import("./commands/exec.ts");
+      const { exec } = await import("./cli/exec.ts");
       process.exitCode = await exec(
         batch,
         dir,
@@ -227,7 +227,7 @@ function addTrigger(program: Command): void {
     .argument("<batch>", "name of the batch")
     .option("--data <folder>", "the agent's data folder (default: data, or $BATCH_AGENT_DATA)")
     .action(async (batch: string, options: { data?: string }) => {
-      const { trigger } = await import("./commands/trigger.ts");
+      const { trigger } = await import("./cli/trigger.ts");
       const data = options.data ?? (process.env["BATCH_AGENT_DATA"] || "data");
       process.exitCode = await trigger(batch, data, {
         write: (text) => void process.stdout.write(text),
@@ -270,8 +270,8 @@ function addStatus(program: Command): void {
         json?: boolean;
       },
     ) => {
-      const { connect } = await import("./commands/connect.ts");
-      const { status } = await import("./commands/status.ts");
+      const { connect } = await import("./cli/connect.ts");
+      const { status } = await import("./cli/status.ts");
       const { failed = false, all = false, check = false, json = false } = options;
       process.exitCode = await status(
         await connect(options, process.env),
@@ -305,8 +305,8 @@ function addLogs(program: Command): void {
       target: string,
       options: AskingOptions & { follow?: boolean; stream?: "stdout" | "stderr"; tail?: number; raw?: boolean },
     ) => {
-      const { connect } = await import("./commands/connect.ts");
-      const { logs } = await import("./commands/logs.ts");
+      const { connect } = await import("./cli/connect.ts");
+      const { logs } = await import("./cli/logs.ts");
       const { follow = false, stream = null, tail = null, raw = false } = options;
       process.exitCode = await logs(
         await connect(options, process.env),
@@ -345,7 +345,7 @@ function addImport(program: Command): void {
       "\nOverwrites nothing: if a folder of one of the names is there already, none is written. Look at the result with validate and next.",
     )
     .action(async (file: string, options: { out: string; system?: boolean; user?: boolean; dryRun?: boolean }) => {
-      const { runImport } = await import("./commands/import-crontab.ts");
+      const { runImport } = await import("./cli/import-crontab.ts");
       const form = options.system ? "system" : options.user ? "user" : null;
       let text: string;
       try {
@@ -395,8 +395,8 @@ function outputOf(stream: NodeJS.WriteStream) {
 }
 
 async function folderDeps(dir: string) {
-  const { createSource } = await import("./io/source.ts");
-  const { createUnpacker } = await import("./io/archive.ts");
+  const { createSource } = await import("./sources/folder.ts");
+  const { createUnpacker } = await import("./sources/archive/unpack.ts");
   return {
     source: createSource(dir, { unpack: createUnpacker(tmpdir(), archiveLimits()) }),
     now: Date.now(),

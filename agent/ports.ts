@@ -1,6 +1,6 @@
 // What the loops and the HTTP layer need of the world, as types only. The adapters in io/ implement them.
-import type { Edge } from "./core/graph.ts";
-import type { ExecutionQuery } from "./core/ledger.ts";
+import type { Edge } from "./definitions/chain-graph.ts";
+import type { ExecutionQuery } from "./history/ledger.ts";
 import type {
   BatchDocument,
   BatchName,
@@ -18,7 +18,7 @@ import type {
   Revision,
   RunId,
   Told,
-} from "./core/model.ts";
+} from "./model/batch.ts";
 
 export interface Clock {
   now(): EpochMs;

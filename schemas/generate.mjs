@@ -8,7 +8,7 @@ import standalone from "ajv/dist/standalone/index.js";
 const text = readFileSync(new URL("batch.schema.json", import.meta.url), "utf8").trim();
 const note = "// Made from schemas/batch.schema.json by schemas/generate.mjs; do not edit.\n";
 /** @param {string} name @param {string} content */
-const write = (name, content) => writeFileSync(new URL(`../agent/core/${name}.gen.ts`, import.meta.url), content);
+const write = (name, content) => writeFileSync(new URL(`../agent/definitions/${name}.gen.ts`, import.meta.url), content);
 
 write("batch-schema", `${note}export const batchSchema = ${text} as const;\n`);
 

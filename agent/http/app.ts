@@ -1,14 +1,14 @@
 // The app: what holds for every request, and the groups of routes. Decides nothing.
 import { Hono, type Context } from "hono";
 import type { Catalog, Clock, History, Logger, LogStore, LogTaps, Revisions, SettingsFiles } from "../ports.ts";
-import { addAccess, hostGuard, methodGuard, type Access } from "./access.ts";
-import { addApiRoutes } from "./api.ts";
-import type { Metrics } from "./metrics.ts";
-import type { Feed } from "./feed.ts";
-import { trouble, wantsPage } from "./page.ts";
-import { addPageRoutes } from "./pages.ts";
-import { HttpProblem, problemResponse } from "./problem.ts";
-import type { Streams } from "./streams.ts";
+import { addAccess, hostGuard, methodGuard, type Access } from "./protocol/access.ts";
+import { addApiRoutes } from "./api/routes.ts";
+import type { Metrics } from "./api/metrics.ts";
+import type { Feed } from "./api/feed.ts";
+import { trouble, wantsPage } from "./dashboard/page.ts";
+import { addPageRoutes } from "./dashboard/list-routes.ts";
+import { HttpProblem, problemResponse } from "./protocol/problem.ts";
+import type { Streams } from "./protocol/streams.ts";
 
 export interface AppDeps {
   catalog: Catalog;

@@ -4,9 +4,9 @@ import { createServer, type ServerResponse } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import type { Hono } from "hono";
 import { ConfigError } from "../errors.ts";
-import { sendCopy } from "./copies.ts";
-import { setStandingHeaders } from "./headers.ts";
-import { problemAt } from "./problem.ts";
+import { sendCopy } from "./protocol/zero-copy.ts";
+import { setStandingHeaders } from "./protocol/security-headers.ts";
+import { problemAt } from "./protocol/problem.ts";
 
 export interface HttpServer {
   url: string;

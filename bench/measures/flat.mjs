@@ -6,13 +6,13 @@ import { makeBatches, remove, temporaryFolder } from "../world.mjs";
 
 /** A built file; built later than this is checked, so without types. @param {string} path @returns {Promise<any>} */
 const built = (path) => import(new URL(`../../dist/${path}`, import.meta.url).href);
-const { createExecutor } = await built("loops/executor.js");
-const { emptyGraph } = await built("core/graph.js");
-const { createIds, systemClock } = await built("io/clock.js");
-const { openHistory } = await built("io/history.js");
-const { createRevisions } = await built("io/revision.js");
-const { parseBatch } = await built("core/batch.js");
-const { createSource } = await built("io/source.js");
+const { createExecutor } = await built("executions/executor.js");
+const { emptyGraph } = await built("definitions/chain-graph.js");
+const { createIds, systemClock } = await built("platform/clock.js");
+const { openHistory } = await built("history/store.js");
+const { createRevisions } = await built("sources/revisions.js");
+const { parseBatch } = await built("definitions/batch.js");
+const { createSource } = await built("sources/folder.js");
 
 const window = 2_000;
 

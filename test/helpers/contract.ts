@@ -1,6 +1,6 @@
 // Holds answers against schemas/openapi.yaml: what is not described there, or is described otherwise, throws.
 import { Ajv2020, type ValidateFunction } from "ajv/dist/2020.js";
-import { openApi } from "../../agent/http/openapi.ts";
+import { openApi } from "../../agent/http/api/openapi.ts";
 
 interface Described {
   $ref?: string;

@@ -1,9 +1,9 @@
 // The executor on a real history in a temporary folder, with a clock and a runner that the test moves.
-import type { Batch, Execution, Revision } from "../../agent/core/model.ts";
-import { buildGraph } from "../../agent/core/graph.ts";
-import { createIds } from "../../agent/io/clock.ts";
-import { openHistory } from "../../agent/io/history.ts";
-import { createExecutor } from "../../agent/loops/executor.ts";
+import type { Batch, Execution, Revision } from "../../agent/model/batch.ts";
+import { buildGraph } from "../../agent/definitions/chain-graph.ts";
+import { createIds } from "../../agent/platform/clock.ts";
+import { openHistory } from "../../agent/history/store.ts";
+import { createExecutor } from "../../agent/executions/executor.ts";
 import { fakeClock, fakeRunner } from "./fakes.ts";
 import { batch, t0 } from "./make.ts";
 import { quietLog } from "./quiet.ts";

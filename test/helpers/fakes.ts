@@ -1,5 +1,5 @@
 // The only two things that are ever faked: the clock and the runner.
-import type { ProcessEnding } from "../../agent/core/model.ts";
+import type { ProcessEnding } from "../../agent/model/batch.ts";
 import type { Clock, Process, Runner, StartOrder } from "../../agent/ports.ts";
 
 export interface FakeClock extends Clock {

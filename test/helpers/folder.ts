@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { problemCodes, type Folder, type Problem, type ProblemCode, type Revision } from "../../agent/core/model.ts";
+import { problemCodes, type Folder, type Problem, type ProblemCode, type Revision } from "../../agent/model/batch.ts";
 
 const invalid = join(import.meta.dirname, "../fixtures/invalid");
 

@@ -1,5 +1,5 @@
 // Builders that show only what matters to a test.
-import { createExecution, transition } from "../../agent/core/execution.ts";
+import { createExecution, transition } from "../../agent/executions/execution.ts";
 import type {
   Batch,
   BatchDocument,
@@ -9,8 +9,8 @@ import type {
   ExecutionId,
   Folder,
   Revision,
-} from "../../agent/core/model.ts";
-import { parsePattern, createSchedule } from "../../agent/core/schedule.ts";
+} from "../../agent/model/batch.ts";
+import { parsePattern, createSchedule } from "../../agent/schedule/schedule.ts";
 
 export const t0 = Date.parse("2026-11-24T12:00:00.000Z");
 

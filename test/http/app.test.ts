@@ -2,7 +2,7 @@ import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { BatchFile, BatchStatus, Execution, Problem, Revision } from "../../agent/core/model.ts";
+import type { BatchFile, BatchStatus, Execution, Problem, Revision } from "../../agent/model/batch.ts";
 import { serve } from "../helpers/http.ts";
 import { batch, execution, t0 } from "../helpers/make.ts";
 import { temporaryFolder } from "../helpers/tmp.ts";

@@ -2,9 +2,9 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import type { BatchFile, BatchStatus, Revision } from "../../agent/core/model.ts";
+import type { BatchFile, BatchStatus, Revision } from "../../agent/model/batch.ts";
 import { listen } from "../../agent/http/server.ts";
-import { systemClock } from "../../agent/io/clock.ts";
+import { systemClock } from "../../agent/platform/clock.ts";
 import { isShaped } from "../helpers/contract.ts";
 import { serve } from "../helpers/http.ts";
 import { batch, execution } from "../helpers/make.ts";

@@ -14,10 +14,10 @@ import {
 import { connect } from "node:net";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import { transition } from "../../agent/core/execution.ts";
-import type { Execution } from "../../agent/core/model.ts";
+import { transition } from "../../agent/executions/execution.ts";
+import type { Execution } from "../../agent/model/batch.ts";
 import { listen, type HttpServer } from "../../agent/http/server.ts";
-import { systemClock } from "../../agent/io/clock.ts";
+import { systemClock } from "../../agent/platform/clock.ts";
 import { serve, type ServeOptions } from "../helpers/http.ts";
 import { execution } from "../helpers/make.ts";
 import { readEvents, type ServerEvent } from "../helpers/sse.ts";

@@ -1,7 +1,7 @@
 // /metrics as Prometheus' own tool reads it, over a real history; and what an agent tells while it works.
 import { execFileSync, spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
-import type { BatchName, BatchStatus, Execution, ExecutionId, Revision } from "../../agent/core/model.ts";
+import type { BatchName, BatchStatus, Execution, ExecutionId, Revision } from "../../agent/model/batch.ts";
 import { startAgent, workplace } from "../helpers/agent.ts";
 import { serve } from "../helpers/http.ts";
 import { batch, execution, schedule, t0 } from "../helpers/make.ts";

@@ -1,6 +1,6 @@
 // The pages as they leave the server: text stays text, forms are checked, everything bounded. How they behave in a browser: test/browser.
 import { describe, expect, test } from "vitest";
-import type { BatchFile, BatchName, BatchStatus } from "../../agent/core/model.ts";
+import type { BatchFile, BatchName, BatchStatus } from "../../agent/model/batch.ts";
 import { serve } from "../helpers/http.ts";
 import { batch, execution } from "../helpers/make.ts";
 

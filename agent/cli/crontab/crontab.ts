@@ -1,0 +1,272 @@
+// A crontab → batch folders that do the same, and a word on everything that does not come along. Pure; writes no file.
+import { batchSchema } from "../../definitions/batch-schema.gen.ts";
+import { nameOf, unique } from "./name.ts";
+import { translateFields, translateNickname } from "./schedule.ts";
+import { isTimeZone } from "../../schedule/zone.ts";
+
+const mailAddress = new RegExp(batchSchema.properties.notify.properties.mail.items.pattern);
+
+/** One batch folder to be. */
+export interface ImportedBatch {
+  name: string;
+  /** Line of the crontab, from 1. */
+  line: number;
+  settings: string;
+  script: string;
+}
+
+/** Something to know about a line; `lost`: it has no batch, or not all of what it said. */
+export interface Remark {
+  line: number;
+  lost: boolean;
+  message: string;
+}
+
+/** What variables say at one place of the file. */
+interface Setting {
+  shell: string | null;
+  timeZone: string | null;
+  mail: string[];
+  jitter: string | null;
+  env: Map<string, string>;
+}
+
+const longestDescription = 1_000;
+const userName = /^[a-z_][a-z0-9_-]{0,31}\$?$/i;
+const surelyUsers =
+  /^(root|daemon|bin|sys|nobody|www-data|postgres|mysql|nginx|apache|git|backup|man|mail|news|list|munin|logcheck|amavis|debian-[a-z]+)$/;
+/** Those of them that a user's own crontab may well begin a command with. */
+const programs = /^(git|mysql|mail|nginx|backup|man|news|list|munin|postgres|apache|logcheck|sys|bin)$/;
+
+/**
+ * Translates a crontab. `form`: `system` has a column with the user, as /etc/crontab; `null` finds out, by every line having a well-known
+ * user there. Names are unique within the answer.
+ */
+export function importCrontab(
+  text: string,
+  options: { form: "system" | "user" | null; file: string },
+): { batches: ImportedBatch[]; remarks: Remark[]; system: boolean } {
+  const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
+  const jobs = lines.filter(isJob);
+  const system = options.form === null ? namesUsers(jobs) : options.form === "system";
+  const batches: ImportedBatch[] = [];
+  const remarks: Remark[] = [];
+  const taken = new Set<string>();
+  const setting: Setting = { shell: null, timeZone: null, mail: [], jitter: null, env: new Map() };
+  let comment: string[] = [];
+  lines.forEach((raw, index) => {
+    const line = index + 1;
+    const tell = (message: string, lost = false) => void remarks.push({ line, lost, message });
+    const trimmed = raw.trimStart();
+    if (trimmed === "") comment = [];
+    else if (trimmed.startsWith("#")) {
+      const said = trimmed.replace(/^#+\s?/, "").trim();
+      if (isJob(said) && "cron" in translate(said)) tell("a line that is commented out is left out");
+      else if (/\p{L}/u.test(said) && !/\bdow\b|day of (the )?(month|week)|^\W*(edit|DO NOT EDIT) this/i.test(said))
+        comment.push(said);
+    } else if (isJob(trimmed)) {
+      const batch = toBatch(
+        trimmed,
+        { system, line, comment: comment.join(" "), setting, file: options.file, taken },
+        tell,
+      );
+      if (batch !== null) batches.push(batch);
+      comment = [];
+    } else {
+      readVariable(trimmed, setting, tell);
+      comment = [];
+    }
+  });
+  return { batches, remarks, system };
+}
+
+/** Whether every line names a well-known user before its command, and not all of them are called as programs are. */
+function namesUsers(jobs: readonly string[]): boolean {
+  const firsts = jobs.map((line) => /^(\S+)\s+[^-\s]/.exec(splitJob(line).rest)?.[1] ?? "");
+  return firsts.every((word) => surelyUsers.test(word)) && firsts.some((word) => !programs.test(word));
+}
+
+/** Whether a line begins as one with a time does; else it is a variable, a comment, or nothing cron knows. */
+function isJob(line: string): boolean {
+  return (
+    /^\s*-?(?:[\d*]|@[a-z]|[a-z]{3}\b(?!\s*=))/i.test(line) &&
+    !/^\s*(?:"[^"]*"|'[^']*'|[A-Za-z_]\w*)\s*=/.test(line) &&
+    !/^\s*#/.test(line) &&
+    /\S\s+\S/.test(line)
+  );
+}
+
+function splitJob(line: string): { times: string[]; rest: string } {
+  const plain = line.trimStart().replace(/^-/, ""); // "do not log" of some crons
+  const match = (plain.startsWith("@") ? /^(\S+)\s+([^]*)$/ : /^(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+(\S+)\s+([^]*)$/).exec(
+    plain,
+  );
+  if (match === null) return { times: [], rest: "" };
+  return { times: match.slice(1, -1), rest: match.at(-1) ?? "" };
+}
+
+function translate(line: string) {
+  const { times } = splitJob(line);
+  if (times.length === 0) return { fault: "a line needs five time fields, or a word such as @daily, and a command" };
+  return times.length === 1 ? translateNickname(times[0] ?? "") : translateFields(times);
+}
+
+interface JobContext {
+  system: boolean;
+  line: number;
+  comment: string;
+  setting: Setting;
+  file: string;
+  taken: Set<string>;
+}
+
+function toBatch(
+  text: string,
+  { system, line, comment, setting, file, taken }: JobContext,
+  tell: (message: string, lost?: boolean) => void,
+): ImportedBatch | null {
+  const refuse = (message: string) => {
+    tell(`left out: ${message}`, true);
+    return null;
+  };
+  const translated = translate(text);
+  if ("fault" in translated) return refuse(translated.fault);
+  const { rest } = splitJob(text);
+  const [, user = null, command = ""] = system ? (/^(\S+)\s+([^]*)$/.exec(rest) ?? ["", null, ""]) : ["", null, rest];
+  if (system && (user === null || !userName.test(user))) return refuse("there is no user before the command");
+  if (command.trim() === "") return refuse("there is no command");
+  if (!system && /^[\d*][\d*,/-]*\s/.test(command))
+    return refuse("it looks like six time fields, and a crontab has five");
+  if (command.includes("\0")) return refuse("the command holds a NUL character");
+  for (const note of translated.notes) tell(note);
+  if (user !== null) tell(`ran as ${user}; the batch runs as the agent's own user`);
+  const { run, input } = splitPercent(command.trimEnd());
+  const name = unique(nameOf(run, comment, line), taken);
+  return {
+    name,
+    line,
+    settings: settingsText({ cron: translated.cron, comment, user, line, file, setting }),
+    script: scriptText(run, input, setting.shell),
+  };
+}
+
+/** At the first `%` the command ends and its stdin begins, further ones are line breaks there; `\%` is a `%`. As cronie does. */
+export function splitPercent(command: string): { run: string; input: string | null } {
+  let run = "";
+  let at = 0;
+  for (let escaped = false; at < command.length; at++) {
+    const letter = command[at] as string;
+    if (escaped) run = letter === "%" ? `${run.slice(0, -1)}%` : run + letter;
+    else if (letter === "%") break;
+    else run += letter;
+    escaped = !escaped && letter === "\\";
+  }
+  if (at >= command.length) return { run, input: null };
+  let input = "";
+  let escaped = false;
+  for (const letter of command.slice(at + 1)) {
+    if (escaped && letter !== "%") input += "\\";
+    const plain: string = !escaped && letter === "%" ? "\n" : letter;
+    escaped = plain === "\\";
+    if (!escaped) input += plain;
+  }
+  if (escaped) input += "\\";
+  return { run, input: input === "" || input.endsWith("\n") ? input : `${input}\n` };
+}
+
+function scriptText(run: string, input: string | null, shell: string | null): string {
+  let end = "END_OF_INPUT";
+  while (input?.split("\n").includes(end) === true) end += "_";
+  const lines = ["#!/usr/bin/env bash", 'cd "$HOME" || exit 1 # where cron starts'];
+  if (input !== null) lines.push(`exec <<'${end}'`, `${input}${end}`);
+  lines.push(shell === null ? run : `exec ${quoted(shell)} -c ${quoted(run)}`);
+  return `${lines.join("\n")}\n`;
+}
+
+function quoted(text: string): string {
+  return `'${text.replaceAll("'", "'\\''")}'`;
+}
+
+function settingsText({
+  cron,
+  comment,
+  user,
+  line,
+  file,
+  setting,
+}: {
+  cron: string;
+  comment: string;
+  user: string | null;
+  line: number;
+  file: string;
+  setting: Setting;
+}): string {
+  const { timeZone, env, mail, jitter } = setting;
+  const description = [comment, user === null ? "" : `(ran as ${user})`]
+    .filter((part) => part !== "")
+    .join(" ")
+    .slice(0, longestDescription);
+  const lines = [
+    `# From line ${line} of ${file.replace(/[^\x20-\x7e]/g, "?")}.`,
+    ...(description === "" ? [] : [`description: ${yamlText(description)}`]),
+    `cron: ${yamlText(cron)}`,
+    ...(timeZone === null ? [] : [`timeZone: ${yamlText(timeZone)}`]),
+    ...(jitter === null ? [] : [`jitter: ${jitter}`]),
+    ...(env.size === 0 ? [] : ["env:", ...[...env].map(([name, value]) => `  ${name}: ${yamlText(value)}`)]),
+    ...(mail.length === 0 ? [] : ["notify:", `  mail: [${mail.map(yamlText).join(", ")}]`]),
+  ];
+  return `${lines.join("\n")}\n`;
+}
+
+/** JSON's strings are YAML's, but for what YAML does not take unescaped. */
+function yamlText(text: string): string {
+  return JSON.stringify(text).replace(/[\u007f-\u009f\u2028\u2029\ufeff\ud800-\udfff]/g, (letter) =>
+    /[\ud800-\udfff]/.test(letter) ? letter : `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`,
+  );
+}
+
+function readVariable(text: string, setting: Setting, tell: (message: string, lost?: boolean) => void): void {
+  const match = /^(?:"([^"]*)"|'([^']*)'|([^\s=]+))\s*=\s*([^]*)$/.exec(text);
+  const name = match?.[1] ?? match?.[2] ?? match?.[3] ?? "";
+  if (match === null || !/^[A-Za-z_]\w*$/.test(name))
+    return tell("left out: neither a time with a command nor NAME=value", true);
+  const trimmed = (match[4] ?? "").trim();
+  const value = /^(["'])([^]*)\1$/.exec(trimmed)?.[2] ?? trimmed;
+  switch (name) {
+    case "SHELL":
+      setting.shell = /(^|\/)(ba|da)?sh$/.test(value) || value === "" ? null : value;
+      if (setting.shell !== null) tell(`the commands below run in ${value}, called by bash`);
+      return;
+    case "MAILTO": {
+      const parts = value.split(/[,\s]+/).filter((part) => part !== "");
+      setting.mail = parts.filter((part) => mailAddress.test(part));
+      for (const part of parts)
+        if (!setting.mail.includes(part)) tell(`MAILTO: ${part} is no mail address; nobody is told in its place`, true);
+      if (setting.mail.length > 0)
+        tell("cron mailed every output; the batches below mail failure and recovery (notify.on)");
+      return;
+    }
+    case "CRON_TZ":
+      setting.timeZone = isTimeZone(value) ? value : null;
+      if (value !== "" && setting.timeZone === null)
+        tell(`CRON_TZ: there is no time zone ${value}; the batches below use the agent's`, true);
+      return;
+    case "RANDOM_DELAY":
+      setting.jitter = /^[1-9]\d{0,5}$/.test(value) ? `${value}m` : null;
+      if (setting.jitter === null && !/^0*$/.test(value))
+        tell(`RANDOM_DELAY: ${value} is no number of minutes; the batches below wait for nothing`, true);
+      return;
+    case "LOGNAME":
+    case "USER":
+    case "MAILFROM":
+    case "CONTENT_TYPE":
+    case "CONTENT_TRANSFER_ENCODING":
+      return tell(`${name} is not taken over${name === "MAILFROM" ? ": the agent's --mail-from is the sender" : ""}`);
+    default:
+      if (name.startsWith("BATCH_"))
+        return tell(`${name} is not taken over: names that begin with BATCH_ are the agent's own`, true);
+      if (/\$/.test(value)) tell(`${name}: cron does not replace $ in a value, nor does the batch`);
+      setting.env.set(name, value);
+  }
+}

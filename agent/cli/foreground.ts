@@ -1,0 +1,126 @@
+// The other composition root: one batch, or one chain, here and now on a data folder that is thrown away.
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import type { ArchiveLimits } from "../sources/archive/inventory.ts";
+import { parseBatch } from "../definitions/batch.ts";
+import { runState } from "../executions/follow-ups.ts";
+import { baseEnvironment } from "../executions/environment.ts";
+import { buildGraph, emptyGraph } from "../definitions/chain-graph.ts";
+import type { Batch, BatchName, Execution, ExecutionId, Folder, Problem, Revision } from "../model/batch.ts";
+import { ConfigError } from "../errors.ts";
+import { createUnpacker } from "../sources/archive/unpack.ts";
+import { createIds, systemClock } from "../platform/clock.ts";
+import { openHistory } from "../history/store.ts";
+import { createLogStore } from "../logs/store.ts";
+import { createRevisions } from "../sources/revisions.ts";
+import { createRunner } from "../runners/local/runner.ts";
+import { createSource } from "../sources/folder.ts";
+import { createExecutor } from "../executions/executor.ts";
+import type { Logger } from "../ports.ts";
+
+export interface ForegroundRun {
+  executions(): readonly Execution[];
+  /** Absolute path of an execution's folder. */
+  folder(execution: Execution): string;
+  /** Resolves when the run is over, or stopped. */
+  ended: Promise<void>;
+  stop(): Promise<void>;
+  /** Deletes all it made. */
+  clean(): Promise<void>;
+}
+
+const lookMs = 20;
+const quiet: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/**
+ * Runs one batch of the folder `dir` at once, and with `chain` what follows it, on a data folder that is thrown away.
+ * Without `chain` there is one attempt only. Throws ConfigError when there is no such batch or it has problems.
+ */
+export async function runInForeground(
+  name: string,
+  dir: string,
+  options: { chain: boolean },
+  deps: { env: Readonly<Record<string, string | undefined>>; timeZone: string; archives: ArchiveLimits },
+): Promise<ForegroundRun> {
+  const clock = systemClock;
+  const dataDir = await mkdtemp(join(tmpdir(), "batch-agent-exec-"));
+  const unpack = createUnpacker(join(dataDir, "revisions"), deps.archives);
+  const revisions = createRevisions(dataDir, dir, createSource, unpack);
+  const clean = async () => {
+    await revisions.collect(() => new Set()); // read-only folders hold on to their files
+    await rm(dataDir, { recursive: true, force: true });
+  };
+  try {
+    const history = await openHistory(dataDir, { clock, log: quiet });
+    const source = createSource(dir, { unpack });
+    const looks = new Map<string, { folder: Folder; batch: Batch | null; problems: readonly Problem[] }>();
+    const there = await source.list();
+    for (const entry of options.chain ? there : [name]) {
+      const loaded = await source.load(entry);
+      if (loaded.kind === "found")
+        looks.set(entry, { folder: loaded.folder, ...parseBatch(loaded.folder, { timeZone: deps.timeZone }) });
+    }
+    const root = looks.get(name);
+    if (root === undefined)
+      throw new ConfigError(`there is no batch ${name} in ${dir}`, "batches are named by their folders");
+    if (root.batch === null)
+      throw new ConfigError(`${name} has problems: ${root.problems[0]?.message ?? ""}`, `batch-agent validate ${dir}`);
+    const graph = options.chain
+      ? buildGraph(
+          [...looks.values()].flatMap(({ batch }) => batch ?? []),
+          new Set(looks.keys()),
+        )
+      : emptyGraph;
+    const definitions = new Map<string, { batch: Batch; revision: Revision; commit: null }>();
+    for (const { folder, batch } of looks.values()) {
+      if (batch === null || graph.problems.has(batch.name) || !(await revisions.store(folder))) continue;
+      const asked = batch.name === name ? { ...batch, enabled: true } : batch;
+      definitions.set(batch.name, {
+        batch: options.chain ? asked : { ...asked, retry: null, onFailure: null },
+        revision: folder.digest,
+        commit: null,
+      });
+    }
+    const logs = createLogStore(dataDir);
+    const folderOf = (batch: BatchName, id: ExecutionId) => join(dataDir, "batches", batch, "executions", id);
+    const executor = createExecutor({
+      clock,
+      newId: createIds(null),
+      history,
+      runner: createRunner(dataDir, clock),
+      log: quiet,
+      maxParallel: 4,
+      definition: (of) => definitions.get(of) ?? null,
+      graph: () => graph,
+      paths: { revision: revisions.path, state: (of) => join(dataDir, "batches", of, "state"), execution: folderOf },
+      trimLogs: ({ batch, id }) => logs.trim(batch, id, Infinity),
+      readProgress: () => Promise.resolve(null),
+      baseEnv: baseEnvironment(deps.env),
+    });
+    const answer = await executor.manual(name);
+    if ("error" in answer) throw new ConfigError(answer.error);
+    const run = history.find(answer.id)?.run ?? "";
+    let stopped = false;
+    const over = async () => {
+      while (!stopped && runState(history.run(run)) === "running")
+        await new Promise<void>((done) => void clock.after(lookMs, done));
+    };
+    return {
+      executions: () => history.run(run),
+      folder: ({ batch, id }) => folderOf(batch, id),
+      ended: over(),
+      async stop() {
+        await executor.stop(0);
+        stopped = true; // what is still queued starts no more
+      },
+      async clean() {
+        await history.flush();
+        await clean();
+      },
+    };
+  } catch (error) {
+    await clean();
+    throw error;
+  }
+}

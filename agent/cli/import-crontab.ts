@@ -1,0 +1,47 @@
+// `batch-agent import-crontab`: a crontab as batch folders. Writes all of them or, where one is there already, none.
+import { join } from "node:path";
+import { importCrontab } from "./crontab/crontab.ts";
+import { harmless } from "../text/glyphs.ts";
+import { count } from "./report/problems.ts";
+import { existing, writeFolder } from "./write-folder.ts";
+
+export interface ImportOptions {
+  /** Folder of batches to write to. */
+  out: string;
+  form: "system" | "user" | null;
+  /** Only say what would be written. */
+  dryRun: boolean;
+}
+
+/** Gives the exit code, 1 if a line has no batch or not all of it came along, or if a folder is there already. Throws StoreError. */
+export async function runImport(
+  file: string,
+  text: string,
+  options: ImportOptions,
+  deps: { write: (text: string) => void; complain: (text: string) => void },
+): Promise<number> {
+  const { out, dryRun } = options;
+  const form = options.form ?? (/(^|\/)etc\/crontab$|(^|\/)cron\.d\//.test(file) ? "system" : null);
+  const shown = file === "-" ? "stdin" : file;
+  const { batches, remarks } = importCrontab(text, { form, file: shown });
+  for (const { line, lost, message } of remarks)
+    deps.complain(`${harmless(shown)}:${line}: ${lost ? "" : "note: "}${harmless(message)}\n`);
+  const taken = await existing(
+    out,
+    batches.map(({ name }) => name),
+  );
+  for (const name of taken) deps.complain(`batch-agent: ${join(out, name)} is there already; nothing was written\n`);
+  const lost = remarks.filter((remark) => remark.lost).length;
+  for (const { name, line, settings, script } of batches) {
+    if (dryRun) deps.write(`# ${join(out, name)}/batch.yaml\n${settings}# ${join(out, name)}/script.sh\n${script}\n`);
+    else if (taken.length === 0) {
+      await writeFolder(out, name, { "batch.yaml": settings, "script.sh": script });
+      deps.write(`${join(out, name)}  from line ${line}\n`);
+    }
+  }
+  const made = dryRun || taken.length > 0 ? 0 : batches.length;
+  deps.complain(
+    `${count(made, "batch", "batches")} written${dryRun ? ` (${batches.length} without --dry-run)` : ""}, ${count(lost, "thing", "things")} left out\n`,
+  );
+  return lost > 0 || taken.length > 0 ? 1 : 0;
+}

@@ -1,0 +1,128 @@
+// `batch-agent next`: the coming starts of a folder over all of its batches, in time order. Needs no agent.
+import { formatDuration } from "../text/duration.ts";
+import type { Batch, EpochMs, Note, Schedule } from "../model/batch.ts";
+import { inWords } from "../text/relative-time.ts";
+import { count, noteLines } from "./report/problems.ts";
+import { clockChanges, nextDue } from "../schedule/schedule.ts";
+import { tableLines } from "../text/table.ts";
+import { lookAtAll, type FolderDeps } from "./validate.ts";
+
+/** One coming start; `startsAt` is `dueAt` and the batch's jitter. */
+interface Start {
+  batch: Batch;
+  schedule: Schedule;
+  dueAt: EpochMs;
+  startsAt: EpochMs;
+}
+
+/** Writes the table; gives the exit code, 1 only when there are batches and none could be read. Throws StoreError as `source.list` does. */
+export async function next(
+  dir: string,
+  options: { count: number; timeZone: string; json?: boolean },
+  deps: FolderDeps,
+): Promise<number> {
+  const looks = await lookAtAll(deps.source, options.timeZone);
+  const batches = looks.flatMap(({ parsed }) => parsed?.batch ?? []);
+  const starts = comingStarts(batches, options.count, deps.now);
+  const code = looks.length > 0 && looks.every(({ parsed }) => parsed === null) ? 1 : 0;
+  if (options.json === true) {
+    const items = starts.map(({ batch, schedule, dueAt, startsAt }) => ({
+      batch: batch.name,
+      dueAt: iso(dueAt),
+      startsAt: iso(startsAt),
+      timeZone: schedule.timeZone,
+    }));
+    deps.write(`${JSON.stringify({ items }, null, 2)}\n`);
+    return code;
+  }
+  const lines =
+    starts.length === 0
+      ? [looks.length === 0 ? `there is no batch in ${dir}` : "no start is to come"]
+      : table(starts, deps.now);
+  const shown = new Set(starts.map(({ batch }) => batch));
+  const changes = noteLines([...shown].flatMap((batch) => changesOf(batch, deps.now)));
+  if (changes.length > 0) lines.push("", ...changes);
+  const broken = looks.filter(({ problems }) => problems.length > 0).length;
+  if (broken > 0)
+    lines.push(
+      "",
+      `${count(broken, "batch has", "batches have")} problems and ${broken === 1 ? "is" : "are"} left out: batch-agent validate ${dir}`,
+    );
+  deps.write(`${lines.join("\n")}\n`);
+  return code;
+}
+
+/** The first `limit` starts after `now`, in time order, then by name. */
+function comingStarts(batches: readonly Batch[], limit: number, now: EpochMs): Start[] {
+  const waiting = batches.flatMap((batch) =>
+    batch.enabled && batch.schedule !== null
+      ? (startAfter(batch, batch.schedule, now - batch.schedule.jitterMs) ?? [])
+      : [],
+  );
+  waiting.sort(earlier);
+  const starts: Start[] = [];
+  while (starts.length < limit) {
+    const first = waiting.shift();
+    if (first === undefined) break;
+    starts.push(first);
+    const following = startAfter(first.batch, first.schedule, first.dueAt);
+    if (following !== null) waiting.splice(placeFor(following, waiting), 0, following);
+  }
+  return starts;
+}
+
+function startAfter(batch: Batch, schedule: Schedule, after: EpochMs): Start | null {
+  const dueAt = nextDue(schedule, after);
+  return dueAt === null ? null : { batch, schedule, dueAt, startsAt: dueAt + schedule.jitterMs };
+}
+
+function earlier(a: Start, b: Start): number {
+  return a.startsAt - b.startsAt || (a.batch.name < b.batch.name ? -1 : 1);
+}
+
+function placeFor(start: Start, sorted: readonly Start[]): number {
+  let [low, high] = [0, sorted.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (earlier(sorted[middle] as Start, start) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+function table(starts: readonly Start[], now: EpochMs): string[] {
+  const jitter = starts.some(({ schedule }) => schedule.jitterMs > 0);
+  const rows = starts.map(({ batch, schedule, startsAt }) => [
+    iso(startsAt),
+    `${localTime(startsAt, schedule.timeZone)} ${schedule.timeZone}`,
+    batch.name,
+    `in ${inWords(startsAt - now)}`,
+    ...(jitter ? [schedule.jitterMs > 0 ? `+${formatDuration(schedule.jitterMs)}` : ""] : []),
+  ]);
+  return tableLines([["UTC", "LOCAL", "BATCH", "STARTS", ...(jitter ? ["JITTER"] : [])], ...rows]);
+}
+
+function changesOf({ name, schedule }: Batch, now: EpochMs): Note[] {
+  if (schedule === null) return [];
+  return clockChanges(schedule, now).map(({ text }) => ({
+    batch: name,
+    file: null,
+    line: null,
+    column: null,
+    message: text,
+  }));
+}
+
+const formats = new Map<string, Intl.DateTimeFormat>();
+
+/** `2026-11-24 13:00:00` in the zone; Swedish writes it so. */
+function localTime(at: EpochMs, timeZone: string): string {
+  const format =
+    formats.get(timeZone) ?? new Intl.DateTimeFormat("sv-SE", { timeZone, dateStyle: "short", timeStyle: "medium" });
+  formats.set(timeZone, format);
+  return format.format(at);
+}
+
+function iso(at: EpochMs): string {
+  return new Date(at).toISOString();
+}

@@ -1,0 +1,98 @@
+// `batch-agent plan`: what a folder would change against a running agent, or against another folder.
+import { compare, knownOfView, type Known } from "./report/compare.ts";
+import { formatPlan, type PlanFormat } from "./report/plan.ts";
+import { buildGraph, stateOf } from "../definitions/chain-graph.ts";
+import type { EpochMs } from "../model/batch.ts";
+import { notesOf } from "../definitions/schedule-notes.ts";
+import { comingStarts } from "../schedule/schedule.ts";
+import type { BatchView } from "../views.ts";
+import { AgentError } from "../errors.ts";
+import type { AgentClient } from "./agent-client.ts";
+import type { BatchSource } from "../ports.ts";
+import { lookAtAll, type FolderDeps, type Look } from "./validate.ts";
+
+export interface PlanOptions {
+  format: PlanFormat;
+  /** Zone of batches that name none; `agentZone`: the agent's own counts where it tells it. */
+  timeZone: string;
+  agentZone: boolean;
+  colours: boolean;
+}
+
+/** What to compare with. `optional`: when no agent answers there, all is new. */
+export type Against =
+  { kind: "agent"; client: AgentClient; optional: boolean } | { kind: "folder"; dir: string; source: BatchSource };
+
+const startsCompared = 5;
+
+/** Writes the plan; gives the exit code, 1 if the folder has any problem. Throws StoreError or AgentError. */
+export async function plan(
+  dir: string,
+  against: Against,
+  options: PlanOptions,
+  deps: FolderDeps & { complain: (text: string) => void },
+): Promise<number> {
+  const { now } = deps;
+  const base = await baseOf(against, options.timeZone, now, deps.complain);
+  const timeZone = options.agentZone ? (base.timeZone ?? options.timeZone) : options.timeZone;
+  const looks = await lookAtAll(deps.source, timeZone);
+  const comparison = compare(base.known, knownOfFolder(looks, now));
+  const told = new Set([...comparison.added, ...comparison.changed].map(({ name }) => name));
+  const report = {
+    dir,
+    against: base.name,
+    comparison,
+    problems: looks.flatMap((look) => look.problems),
+    notes: looks
+      .filter(({ name }) => told.has(name))
+      .flatMap((look) => (look.parsed === null ? [] : notesOf(look.parsed, now))),
+    sources: new Map(looks.flatMap((look) => look.sources)),
+  };
+  deps.write(formatPlan(report, options.format, options.colours, now));
+  return report.problems.length === 0 ? 0 : 1;
+}
+
+async function baseOf(
+  against: Against,
+  timeZone: string,
+  now: EpochMs,
+  complain: (text: string) => void,
+): Promise<{ name: string | null; known: Known[]; timeZone?: string | undefined }> {
+  if (against.kind === "folder")
+    return { name: against.dir, known: knownOfFolder(await lookAtAll(against.source, timeZone), now) };
+  const { client } = against;
+  try {
+    const [ready, { items }] = await Promise.all([
+      client.json<{ details: { timeZone?: string } }>("/readyz", [503]),
+      client.json<{ items: BatchView[] }>("/api/batches"),
+    ]);
+    return { name: client.url, known: items.map(knownOfView), timeZone: ready.details.timeZone };
+  } catch (error) {
+    if (!against.optional || !(error instanceof AgentError) || error.status === 401) throw error;
+    complain(`batch-agent: ${error.message}; everything counts as new (--against names an agent or a folder)\n`);
+    return { name: null, known: [] };
+  }
+}
+
+function knownOfFolder(looks: readonly Look[], now: EpochMs): Known[] {
+  const graph = buildGraph(
+    looks.flatMap(({ parsed }) => parsed?.batch ?? []),
+    new Set(looks.map(({ name }) => name)),
+  );
+  return looks.map(({ name, parsed, definition, problems, revision }) => {
+    const batch = parsed?.batch ?? null;
+    return {
+      name,
+      state: stateOf(batch, []),
+      revision,
+      settings: definition?.file ?? null,
+      next:
+        batch === null || !batch.enabled || batch.schedule === null
+          ? []
+          : comingStarts(batch.schedule, -Infinity, startsCompared, now),
+      blockedBy: graph.blockedBy.get(name) ?? [],
+      history: null,
+      broken: problems.length === 0 ? null : parsed?.problems.length === 0 ? "chain" : "files",
+    };
+  });
+}

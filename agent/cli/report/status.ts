@@ -1,0 +1,146 @@
+// What `batch-agent status` shows of the API's answers: what needs a person first, and no more than fits. Pure.
+import { formatDuration } from "../../text/duration.ts";
+import { harmless } from "../../text/glyphs.ts";
+import type { BatchState, EpochMs, Problem } from "../../model/batch.ts";
+import { inWords } from "../../text/relative-time.ts";
+import { count, placeText } from "./problems.ts";
+import { paint, tableLines, type Cell, type Colour } from "../../text/table.ts";
+import type { BatchView, ExecutionView } from "../../views.ts";
+
+/** The API's answers, and where they come from. */
+export interface Overview {
+  url: string;
+  ready: {
+    ready: boolean;
+    reasons: readonly string[];
+    details: {
+      version: string;
+      running: number;
+      queued: number;
+      batches: number;
+      problems: number;
+      watch: { mode: string };
+    };
+  };
+  batches: readonly BatchView[];
+  problems: readonly Problem[];
+}
+
+export interface OverviewOptions {
+  colours: boolean;
+  /** Most batches, and most problems, that are shown. */
+  limit: number;
+}
+
+/** For people: how the agent is, the batches as a table, the problems; ends in a line break. */
+export function overviewText(
+  { url, ready, batches, problems }: Overview,
+  options: OverviewOptions,
+  now: EpochMs,
+): string {
+  const { colours, limit } = options;
+  const { details } = ready;
+  const lines = [
+    `batch-agent ${harmless(details.version)} at ${url}: ${ready.ready ? paint("ready", "green", colours) : paint("not ready", "red", colours)}`,
+    ...ready.reasons.map((reason) => paint(`  ${harmless(reason)}`, "red", colours)),
+    `${count(details.batches, "batch", "batches")}, ${details.running} running, ${details.queued} queued, ${count(details.problems, "problem", "problems")}`,
+  ];
+  const shown = batches.toSorted(byUrgency).slice(0, limit);
+  if (shown.length > 0) {
+    const head = ["BATCH", "STATE", "LAST", "WHEN", "TOOK", "NEXT", "PROBLEMS"].map((text): Cell => ({
+      text,
+      colour: "dim",
+    }));
+    lines.push("", ...tableLines([head, ...shown.map((batch) => rowOf(batch, now))], colours));
+  }
+  if (batches.length > shown.length)
+    lines.push(
+      `and ${count(batches.length - shown.length, "more batch", "more batches")}: --all, or choose with --tag, --state or --failed`,
+    );
+  if (problems.length > 0) {
+    lines.push(
+      "",
+      ...problems
+        .slice(0, limit)
+        .map((problem) => `${placeText(problem)}: ${problem.code}: ${harmless(problem.message)}`),
+    );
+    if (problems.length > limit)
+      lines.push(`and ${count(problems.length - limit, "more problem", "more problems")}: --all`);
+  }
+  return lines.map((line) => `${line}\n`).join("");
+}
+
+/** Whether something here needs a person: an agent that is not ready, a problem, or a batch whose last execution failed. */
+export function needsAttention({ ready, batches, problems }: Overview): boolean {
+  return !ready.ready || problems.length > 0 || batches.some(({ lastExecution }) => lastExecution?.status === "failed");
+}
+
+/** What needs a person first, then what runs, then the rest by name; what rests or is gone comes last. */
+function byUrgency(a: BatchView, b: BatchView): number {
+  return rank(a) - rank(b) || (a.name < b.name ? -1 : 1);
+}
+
+function rank({ state, problems, lastExecution, blockedBy }: BatchView): number {
+  const status = lastExecution?.status;
+  if (state === "removed") return 8;
+  if (problems.length > 0) return 0;
+  if (state === "disabled") return status === "running" ? 2 : 7;
+  if (status === "failed") return 1;
+  if (status === "running") return 2;
+  if (status === "queued") return 3;
+  if (blockedBy.length > 0) return 4;
+  return status === "aborted" ? 5 : 6;
+}
+
+const stateColours: Partial<Record<BatchState, Colour>> = { invalid: "red", disabled: "dim", removed: "dim" };
+const statusColours = {
+  queued: "yellow",
+  running: "cyan",
+  succeeded: "green",
+  failed: "red",
+  aborted: "yellow",
+} as const satisfies Record<ExecutionView["status"], Colour>;
+
+function rowOf(batch: BatchView, now: EpochMs): Cell[] {
+  const { name, state, lastExecution: last, problems } = batch;
+  const colour = stateColours[state];
+  return [
+    harmless(name),
+    colour === undefined ? state : { text: state, colour },
+    ...(last === null ? ["-", "", ""] : resultCells(last, now)),
+    nextCell(batch, now),
+    problems.length === 0 ? "" : { text: `${problems.length}: ${problems[0]?.code ?? ""}`, colour: "red" },
+  ];
+}
+
+function resultCells(last: ExecutionView, now: EpochMs): Cell[] {
+  const { status, reason, exitCode, progress, attempt, unusual } = last;
+  const why =
+    status === "running"
+      ? progress === null
+        ? null
+        : `${progress.percent} %`
+      : reason === "exit"
+        ? `exit ${exitCode}`
+        : (reason ?? unusual);
+  const text = `${status}${why === null ? "" : `: ${why}`}${attempt > 1 ? ` (attempt ${attempt})` : ""}`;
+  const since = Date.parse(last.finishedAt ?? last.startedAt ?? last.createdAt);
+  const took = last.durationMs ?? (status === "running" ? now - since : null);
+  const colour = status === "succeeded" && unusual !== null ? "yellow" : statusColours[status];
+  return [{ text, colour }, `${inWords(now - since)} ago`, took === null ? "" : formatDuration(Math.max(0, took))];
+}
+
+function nextCell({ state, next, blockedBy, definition }: BatchView, now: EpochMs): Cell {
+  const first = next[0];
+  if (blockedBy.length > 0) return { text: `blocked by ${list(blockedBy)}`, colour: "yellow" };
+  if (first !== undefined) return `in ${inWords(Date.parse(first) - now)}`;
+  const after = definition?.after;
+  if (state === "chained")
+    return after === undefined ? "on failure" : `after ${list(typeof after === "string" ? [after] : after)}`;
+  return "-";
+}
+
+/** The first two, and how many more. */
+function list(names: readonly string[]): string {
+  return `${names.slice(0, 2).map(harmless).join(", ")}${names.length > 2 ? ` and ${names.length - 2} more` : ""}`;
+}

@@ -1,0 +1,68 @@
+// `batch-agent status`: how a running agent and its batches are.
+import { closest } from "../definitions/suggest.ts";
+import type { Problem } from "../model/batch.ts";
+import { needsAttention, overviewText, type Overview } from "./report/status.ts";
+import type { BatchView } from "../views.ts";
+import { AgentError } from "../errors.ts";
+import type { AgentClient } from "./agent-client.ts";
+
+export interface StatusOptions {
+  /** Only these; empty: all. */
+  names: readonly string[];
+  tag?: string | undefined;
+  state?: string | undefined;
+  /** Only those whose last execution failed. */
+  failed: boolean;
+  json: boolean;
+  /** Show however many there are. */
+  all: boolean;
+  /** Give 1 when something needs a person. */
+  check: boolean;
+}
+
+const shownOnTerminal = 30;
+
+/** Writes what the agent says; gives the exit code, 1 with `check` if something needs a person. Throws AgentError. */
+export async function status(
+  client: AgentClient,
+  options: StatusOptions,
+  deps: { now: number; terminal: boolean; colours: boolean; write: (text: string) => void },
+): Promise<number> {
+  const query = new URLSearchParams([
+    ...(options.tag === undefined ? [] : [["tag", options.tag]]),
+    ...(options.state === undefined ? [] : [["state", options.state]]),
+  ] as [string, string][]);
+  const [ready, found, allProblems] = await Promise.all([
+    client.json<Overview["ready"]>("/readyz", [503]),
+    client.json<{ items: BatchView[] }>(`/api/batches${query.size === 0 ? "" : `?${query}`}`),
+    client.json<{ items: Problem[] }>("/api/problems"),
+  ]);
+  const unknown = options.names.find((name) => !found.items.some((batch) => batch.name === name));
+  if (unknown !== undefined) {
+    const near = closest(
+      unknown,
+      found.items.map(({ name }) => name),
+    );
+    throw new AgentError(
+      `the agent at ${client.url} has no batch ${unknown}${query.size === 0 ? "" : " that fits the filter"}`,
+      near === null ? {} : { hint: `did you mean ${near}?` },
+    );
+  }
+  const batches = found.items
+    .filter(({ name }) => options.names.length === 0 || options.names.includes(name))
+    .filter(({ lastExecution }) => !options.failed || lastExecution?.status === "failed");
+  const filtered = batches.length < found.items.length || query.size > 0;
+  const shown = new Set(batches.map(({ name }) => name as string));
+  // What is wrong with the agent's own means is told whatever was chosen.
+  const problems = filtered
+    ? allProblems.items.filter(({ batch }) => batch === "" || shown.has(batch))
+    : allProblems.items;
+  const overview: Overview = { url: client.url, ready, batches, problems };
+  const limit = deps.terminal && !options.all ? shownOnTerminal : Infinity;
+  deps.write(
+    options.json
+      ? `${JSON.stringify(overview, null, 2)}\n`
+      : overviewText(overview, { colours: deps.colours, limit }, deps.now),
+  );
+  return options.check && needsAttention(overview) ? 1 : 0;
+}

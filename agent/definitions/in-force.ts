@@ -1,0 +1,78 @@
+// Keeps the graph of all chains equal to what is in force, and tells of every batch that changed or stands otherwise in its chain.
+import type { Batch, BatchName, Problem } from "../model/batch.ts";
+import { buildGraph, emptyGraph, type Graph } from "./chain-graph.ts";
+import type { Clock, History } from "../ports.ts";
+
+export interface Chains {
+  graph(): Graph;
+  /** Says that what is in force for a name may have changed. */
+  touch(name: string): void;
+  /** Takes in all that was touched, and tells of it. */
+  connect(): void;
+}
+
+export interface ChainsDeps {
+  history: History;
+  clock: Clock;
+  /** Everything that is known by a name, with what is in force for it. */
+  entries: ReadonlyMap<string, { readonly batch: Batch | null }>;
+  /** Called for a name of which what is known (its state, its problems, what blocks it) may have changed. */
+  onStatus(name: string): void;
+  /** Called after what is in force for a batch has changed; null: it is gone, or has no sound place in its chain. */
+  onApplied(name: BatchName, batch: Batch | null): void;
+  /** Called for each problem that is new. */
+  onProblem(problem: Problem): void;
+}
+
+export function createChains({ history, clock, entries, onStatus, onApplied, onProblem }: ChainsDeps): Chains {
+  const touched = new Set<string>();
+  /** What of each entry the graph was built from. */
+  const links = new Map<string, string>();
+  let graph: Graph = emptyGraph;
+
+  function connect(): void {
+    if (touched.size === 0) return;
+    const before = graph;
+    // Most edits change nothing about chains: the graph of thousands is not built anew for them.
+    if ([...touched].filter(isLinkedAnew).length > 0)
+      graph = buildGraph(
+        [...entries.values()].flatMap(({ batch }) => batch ?? []),
+        new Set(entries.keys()),
+      );
+    const names =
+      graph === before ? new Set(touched) : new Set([...touched, ...before.problems.keys(), ...graph.problems.keys()]);
+    touched.clear();
+    for (const name of graph === before
+      ? names
+      : new Set([...names, ...before.blockedBy.keys(), ...graph.blockedBy.keys()])) {
+      const after = graph.blockedBy.get(name) ?? [];
+      if (names.has(name) || String(before.blockedBy.get(name) ?? []) !== String(after)) onStatus(name);
+    }
+    for (const name of names) {
+      const batch = entries.get(name)?.batch ?? null;
+      const document = history.document(name);
+      if (document === undefined) continue;
+      // Nothing is owed for the time in which it had no place.
+      if (before.problems.has(name) && !graph.problems.has(name)) {
+        history.cover(document.name, new Date(clock.now()).toISOString());
+        void history.amend(document.name, {}, clock.now()).catch(() => undefined); // nor after a crash; the history says what is wrong with its disk
+      }
+      for (const problem of before.problems.has(name) ? [] : (graph.problems.get(name) ?? [])) onProblem(problem);
+      onApplied(document.name, graph.problems.has(name) ? null : batch);
+    }
+  }
+
+  /** Whether an entry stands otherwise in its chain than when it was last asked for. */
+  function isLinkedAnew(name: string): boolean {
+    const batch = entries.get(name)?.batch;
+    const link =
+      batch == null
+        ? String(batch)
+        : JSON.stringify([batch.enabled, batch.schedule === null, batch.after, batch.onFailure, batch.places]);
+    if (links.get(name) === link) return false;
+    links.set(name, link);
+    return true;
+  }
+
+  return { graph: () => graph, touch: (name) => void touched.add(name), connect };
+}

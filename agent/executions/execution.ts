@@ -1,0 +1,230 @@
+// The state machine of one execution. `transition` is the only door for a change of status.
+import { InvariantError } from "../errors.ts";
+import type {
+  AbortedReason,
+  BatchName,
+  EpochMs,
+  Execution,
+  ExecutionId,
+  FinishedBy,
+  ExecutionStatus,
+  FailedReason,
+  ProcessEnding,
+  Retry,
+  Revision,
+  RunId,
+  TriggerKind,
+} from "../model/batch.ts";
+
+/** Every status there is. */
+export const statuses: readonly string[] = [
+  "queued",
+  "running",
+  "succeeded",
+  "failed",
+  "aborted",
+] satisfies ExecutionStatus[];
+/** Ids of executions and runs: ULIDs. */
+export const idPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+
+/** What happens to an execution. */
+export type ExecutionEvent =
+  | { kind: "start"; at: EpochMs; revision: Revision; commit: string | null; boot: string | null }
+  | { kind: "succeed"; at: EpochMs; bytes: LogBytes }
+  | {
+      kind: "fail";
+      at: EpochMs;
+      reason: FailedReason;
+      message: string;
+      exitCode: number | null;
+      signal: string | null;
+      bytes: LogBytes;
+    }
+  | { kind: "abort"; at: EpochMs; reason: AbortedReason; message: string; bytes?: LogBytes };
+
+interface LogBytes {
+  stdoutBytes: number;
+  stderrBytes: number;
+}
+
+/** A new execution, `queued`. */
+export function createExecution(fields: {
+  id: ExecutionId;
+  run?: RunId;
+  batch: BatchName;
+  revision: Revision | null;
+  commit: string | null;
+  trigger: { kind: TriggerKind; dueAt: EpochMs; by: ExecutionId | null };
+  attempt?: number;
+  now: EpochMs;
+}): Execution {
+  return {
+    id: fields.id,
+    run: fields.run ?? (fields.id as string as RunId),
+    batch: fields.batch,
+    revision: fields.revision,
+    commit: fields.commit,
+    trigger: { kind: fields.trigger.kind, dueAt: iso(fields.trigger.dueAt), by: fields.trigger.by },
+    attempt: fields.attempt ?? 1,
+    status: "queued",
+    reason: null,
+    message: null,
+    exitCode: null,
+    signal: null,
+    pid: null,
+    createdAt: iso(fields.now),
+    startedAt: null,
+    finishedAt: null,
+    durationMs: null,
+    progress: null,
+    estimatedEndAt: null,
+    stdoutBytes: 0,
+    stderrBytes: 0,
+    unusual: null,
+  };
+}
+
+/**
+ * The execution after `event`.
+ *
+ * - `queued` → `running` (start), `aborted` (abort), `failed` (fail: it could not be started)
+ * - `running` → `succeeded`, `failed`, `aborted`
+ * - `succeeded`, `failed`, `aborted` are final.
+ *
+ * Throws InvariantError on any other way.
+ */
+export function transition(execution: Execution, event: ExecutionEvent): Execution {
+  const from = execution.status;
+  const allowed =
+    event.kind === "start" ? from === "queued" : event.kind === "succeed" ? from === "running" : isOpen(execution);
+  if (!allowed) throw new InvariantError(`execution ${execution.id} is ${from}: it cannot ${event.kind}`);
+  switch (event.kind) {
+    case "start":
+      return {
+        ...execution,
+        status: "running",
+        message: null,
+        startedAt: iso(event.at),
+        revision: event.revision,
+        commit: event.commit,
+        boot: event.boot,
+      };
+    case "succeed":
+      return { ...execution, ...ended(execution, event.at), ...event.bytes, status: "succeeded", exitCode: 0 };
+    case "fail":
+      return {
+        ...execution,
+        ...ended(execution, event.at),
+        ...event.bytes,
+        status: "failed",
+        reason: event.reason,
+        message: event.message,
+        exitCode: event.exitCode,
+        signal: event.signal,
+      };
+    case "abort":
+      return {
+        ...execution,
+        ...ended(execution, event.at),
+        ...(event.bytes ?? {}),
+        status: "aborted",
+        reason: event.reason,
+        message: event.message,
+      };
+    default: {
+      const never: never = event;
+      throw new InvariantError(`unknown event ${JSON.stringify(never)}`);
+    }
+  }
+}
+
+/** How a process's end is told. `by`: why the agent ended it, which goes before how it took that; null if it did not. */
+export function endingEvent(ending: ProcessEnding, by: FinishedBy | null): ExecutionEvent {
+  const at = ending.finishedAt;
+  const bytes = { stdoutBytes: ending.stdoutBytes, stderrBytes: ending.stderrBytes };
+  const exitCode = ending.kind === "exit" ? ending.exitCode : null;
+  const signal = ending.kind === "signal" ? ending.signal : null;
+  const failure = { kind: "fail", at, bytes, exitCode, signal } as const;
+  switch (by) {
+    case "timeout":
+      return { ...failure, reason: "timeout", message: "it ran for longer than its timeout" };
+    case "log-limit":
+      return {
+        ...failure,
+        reason: "log-limit",
+        message: "it wrote more than --log-limit allows; what goes beyond is cut off",
+      };
+    case "replaced":
+      return { kind: "abort", at, bytes, reason: "replaced", message: "a newer start took its place" };
+    case "shutdown":
+      return { kind: "abort", at, bytes, reason: "shutdown", message: "stopped because the agent was told to stop" };
+    case null:
+      break;
+    default: {
+      const never: never = by;
+      throw new InvariantError(`unknown reason ${String(never)}`);
+    }
+  }
+  switch (ending.kind) {
+    case "exit":
+      if (ending.exitCode === 0) return { kind: "succeed", at, bytes };
+      return { ...failure, reason: "exit", message: `exit code ${ending.exitCode}` };
+    case "signal":
+      return { ...failure, reason: "signal", message: `ended by ${ending.signal}` };
+    case "spawn":
+      return { ...failure, reason: "spawn", message: ending.message };
+    case "lost":
+      return { ...failure, reason: "lost", message: "it ended while no agent was watching and left no exit code" };
+    default: {
+      const never: never = ending;
+      throw new InvariantError(`unknown ending ${JSON.stringify(never)}`);
+    }
+  }
+}
+
+/**
+ * The attempt that follows a failed one, queued until its delay is over; null when there is none.
+ * The wait is `delay` times `factor` for each attempt before, `maxDelay` at most.
+ */
+export function nextAttempt(
+  failed: Execution,
+  retry: Retry | null,
+  fields: { id: ExecutionId; now: EpochMs },
+): Execution | null {
+  if (failed.status !== "failed" || retry === null || failed.attempt > retry.limit) return null;
+  const delayMs = Math.min(retry.maxDelayMs, retry.delayMs * retry.factor ** (failed.attempt - 1));
+  const notBefore = iso(fields.now + delayMs);
+  const attempt = failed.attempt + 1;
+  const { run, batch, revision, commit, trigger } = failed;
+  const next = createExecution({
+    ...fields,
+    run,
+    batch,
+    revision,
+    commit,
+    trigger: { kind: "retry", dueAt: Date.parse(trigger.dueAt), by: failed.id },
+    attempt,
+  });
+  const { previous } = failed;
+  return {
+    ...next,
+    ...(previous === undefined ? {} : { previous }),
+    notBefore,
+    message: `attempt ${attempt} of ${retry.limit + 1}, due at ${notBefore}`,
+  };
+}
+
+/** Whether it is queued or running: it still has an end to come. */
+export function isOpen(execution: Execution): boolean {
+  return execution.status === "queued" || execution.status === "running";
+}
+
+function ended(execution: Execution, at: EpochMs): Pick<Execution, "finishedAt" | "durationMs"> {
+  const durationMs =
+    execution.startedAt === null ? null : Math.max(0, Math.round(at - Date.parse(execution.startedAt)));
+  return { finishedAt: iso(at), durationMs };
+}
+
+function iso(at: EpochMs): string {
+  return new Date(at).toISOString();
+}

@@ -1,0 +1,84 @@
+// What follows in a run once an execution has ended, and whether a batch has permission. Pure, over snapshots.
+import { isOpen } from "./execution.ts";
+import type { Graph } from "../definitions/chain-graph.ts";
+import type { AbortedReason, Batch, BatchName, Execution, ExecutionId, Iso } from "../model/batch.ts";
+
+export interface FollowUp {
+  batch: BatchName;
+  kind: "after" | "onFailure";
+  /** null: it may start. */
+  refused: { reason: AbortedReason; message: string } | null;
+  /** Executions it comes after, in the order of `after`; of a failed one for `onFailure`. */
+  previous: ExecutionId[];
+}
+
+/**
+ * What starts, or is refused, now that `finished` is final (its last attempt). Asked twice it gives what was not yet done.
+ * @param run      all executions of the run, oldest first
+ * @param batchOf  the definition in force; null for a batch that is disabled, invalid or gone: it leaves no row
+ */
+export function planFollowUps(
+  finished: Execution,
+  run: readonly Execution[],
+  graph: Pick<Graph, "followers">,
+  batchOf: (name: string) => Batch | null,
+): FollowUp[] {
+  const latest = new Map<string, Execution>();
+  for (const execution of run) latest.set(execution.batch, execution);
+  const plans: FollowUp[] = [];
+  const answer = finished.status === "failed" ? (batchOf(finished.batch)?.onFailure ?? null) : null;
+  if (answer !== null && !latest.has(answer) && batchOf(answer) !== null) {
+    plans.push({ batch: answer as BatchName, kind: "onFailure", refused: null, previous: [finished.id] });
+  }
+  for (const name of graph.followers.get(finished.batch) ?? []) {
+    const batch = batchOf(name);
+    if (batch === null || latest.has(name) || plans.some((plan) => plan.batch === name)) continue; // once a run, also what answers a failure of what it comes after
+    const previous = batch.after.flatMap((before) => latest.get(before) ?? []);
+    if (previous.length < batch.after.length || previous.some(isOpen)) continue; // the last of them to finish decides
+    plans.push({
+      batch: name,
+      kind: "after",
+      refused: batch.independent ? null : refusal(previous),
+      previous: previous.map(({ id }) => id),
+    });
+  }
+  return plans;
+}
+
+function refusal(previous: readonly Execution[]): FollowUp["refused"] {
+  const bad = previous.find(({ status }) => status !== "succeeded");
+  if (bad === undefined) return null;
+  const reason = bad.status === "failed" ? "previous-failed" : "previous-aborted";
+  return { reason, message: `${bad.batch} ${bad.status}${bad.reason === null ? "" : ` (${bad.reason})`}` };
+}
+
+/**
+ * Permission of a batch that has both `after` and `cron`, at one of its own times.
+ * @param since      its previous due time, or when it was first seen
+ * @param historyOf  executions of a batch, oldest first
+ */
+export function permitOwnTime(
+  batch: Pick<Batch, "after" | "independent">,
+  since: Iso,
+  historyOf: (name: string) => readonly Execution[],
+): Pick<FollowUp, "refused" | "previous"> {
+  const previous: Execution[] = [];
+  for (const name of batch.after) {
+    const rows = historyOf(name).filter((row) => row.reason !== "missed" && row.reason !== "overlap");
+    const latest = rows.at(-1);
+    const finished = latest !== undefined && !rows.some(isOpen) && (latest.finishedAt ?? "") > since;
+    if (latest !== undefined) previous.push(latest);
+    if (!finished) {
+      const message = `${name} has not finished since ${since}`;
+      return { refused: { reason: "previous-not-run", message }, previous: [] };
+    }
+  }
+  return { refused: batch.independent ? null : refusal(previous), previous: previous.map(({ id }) => id) };
+}
+
+/** Whether a run goes on, and how it ended: `failed` when any batch's last attempt did not succeed. */
+export function runState(run: readonly Execution[]): "running" | "succeeded" | "failed" {
+  if (run.some(isOpen)) return "running";
+  const last = new Map(run.map((execution) => [execution.batch, execution.status]));
+  return [...last.values()].every((status) => status === "succeeded") ? "succeeded" : "failed";
+}

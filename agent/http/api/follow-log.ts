@@ -1,0 +1,145 @@
+// Live logs: from an offset on to the end of the execution, as plain text or as server-sent events whose ids are offsets.
+// The file is the buffer: a reader that stalls holds one chunk and no more.
+import type { Context } from "hono";
+import { isOpen } from "../../executions/execution.ts";
+import { wholeCharacters, wholeLines } from "../../logs/lines.ts";
+import type { Execution } from "../../model/batch.ts";
+import type { ExecutionView } from "../../views.ts";
+import type { History, LogStore, LogStream, LogTap, LogTaps } from "../../ports.ts";
+import { integer } from "../protocol/query.ts";
+import { encode, keepAlive, keepAliveMs, lastEventId, sseEvent, sseHeaders, sseHello, wantsEvents } from "../protocol/sse.ts";
+import type { Streams } from "../protocol/streams.ts";
+
+const chunkBytes = 64 * 1024;
+/** A line longer than this comes in pieces. */
+const longestLine = 256 * 1024;
+
+export interface FollowDeps {
+  history: History;
+  logs: LogStore;
+  taps: LogTaps;
+  streams: Streams;
+  /** No log grows beyond this; what a script writes past it is cut off a moment later. */
+  logLimitBytes: number;
+  live(execution: Execution): Promise<ExecutionView>;
+  now(): number;
+}
+
+/** One log that goes on until its execution ends: from `Last-Event-ID`, else from `tail` lines before its end, else whole. */
+export async function followResponse(
+  c: Context,
+  deps: FollowDeps,
+  execution: Execution,
+  stream: LogStream,
+): Promise<Response> {
+  const { logs, taps, streams } = deps;
+  const lines = integer(c, "tail", 1, 100_000);
+  const asked = lastEventId(c);
+  const events = wantsEvents(c);
+  const form = events ? sseHeaders : { "Content-Type": "text/plain; charset=utf-8", "X-Accel-Buffering": "no" };
+  const headers = { ...form, Vary: "Accept" };
+  if (c.req.method === "HEAD") return new Response(null, { headers });
+
+  const tap = await taps.open(execution.batch, execution.id, stream);
+  try {
+    const tailed =
+      lines === undefined || tap.size() === 0
+        ? 0
+        : await logs.tailStart(execution.batch, execution.id, stream, lines, tap.size());
+    const pieces = createPieces(deps, execution, tap, asked ?? tailed);
+    const next = events
+      ? eventsOf(pieces, deps, execution, asked ?? tailed)
+      : async () => (await pieces(false))?.bytes ?? null;
+    return new Response(streams.open(next, tap.close), { headers });
+  } catch (error) {
+    tap.close();
+    throw error;
+  }
+}
+
+interface Piece {
+  bytes: Uint8Array;
+  /** Offset after them. */
+  end: number;
+}
+
+/**
+ * Gives one piece of the log after the other, as it grows; null once the execution has ended and all is given, an empty
+ * piece now and then when there is nothing to give. With `whole`, a piece is whole lines.
+ */
+function createPieces(
+  deps: FollowDeps,
+  execution: Execution,
+  tap: LogTap,
+  start: number,
+): (whole: boolean) => Promise<Piece | null> {
+  let at = start;
+  /** Size at which there was no whole line yet. */
+  let looked = -1;
+  const isOver = () => {
+    const now = deps.history.find(execution.id);
+    return now === undefined || !isOpen(now);
+  };
+
+  async function take(whole: boolean, size: number, over: boolean): Promise<Uint8Array> {
+    for (const most of whole ? [chunkBytes, longestLine] : [chunkBytes]) {
+      const length = Math.min(most, size - at);
+      const bytes = await tap.read(at, length);
+      const last = over && at + bytes.length >= size;
+      const full = bytes.length === longestLine || !whole;
+      const lines = whole ? wholeLines(bytes) : 0;
+      const count = lines > 0 ? lines : last ? bytes.length : full ? wholeCharacters(bytes) : 0;
+      if (count > 0) return bytes.subarray(0, count);
+      if (bytes.length < most) break;
+    }
+    return new Uint8Array(0);
+  }
+
+  return async (whole) => {
+    const since = deps.now();
+    for (;;) {
+      const over = isOver(); // asked before the size: what was written before the end is in it
+      const size = over ? await tap.measure() : Math.min(tap.size(), deps.logLimitBytes);
+      if (at < size && (over || size !== looked)) {
+        const bytes = await take(whole, size, over);
+        at += bytes.length;
+        if (bytes.length > 0) return { bytes, end: at };
+        looked = size;
+      }
+      if (over) return null;
+      if (Math.abs(deps.now() - since) >= keepAliveMs) return { bytes: new Uint8Array(0), end: at };
+      await tap.beat();
+    }
+  };
+}
+
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+
+/**
+ * Pieces as events: data = whole lines without the last newline, id = the offset after them; at last `end` with the
+ * execution. A carriage return would break the line in two on the wire: it is sent as U+240D (␍).
+ */
+function eventsOf(
+  pieces: ReturnType<typeof createPieces>,
+  deps: FollowDeps,
+  execution: Execution,
+  start: number,
+): () => Promise<Uint8Array | null> {
+  let state: "new" | "open" | "ended" = "new";
+  return async () => {
+    if (state === "ended") return null;
+    if (state === "new") {
+      state = "open";
+      return encode(sseHello(start));
+    }
+    const piece = await pieces(true);
+    if (piece === null) {
+      state = "ended";
+      const view = await deps.live(deps.history.find(execution.id) ?? execution);
+      return encode(sseEvent({ event: "end", data: JSON.stringify(view) }));
+    }
+    if (piece.bytes.length === 0) return keepAlive;
+    const text = decoder.decode(piece.bytes).replaceAll("\r", "\u240D");
+    return encode(sseEvent({ id: piece.end, data: text.endsWith("\n") ? text.slice(0, -1) : text }));
+  };
+}

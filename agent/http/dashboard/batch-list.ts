@@ -1,0 +1,154 @@
+// Which batches the dashboard lists, in what order, and what is counted above the list. Pure, over snapshots.
+import { isOpen } from "../../executions/execution.ts";
+import type { BatchState, BatchStatus, Execution, ExecutionStatus } from "../../model/batch.ts";
+
+/** What is known of one batch for a line of the list; `executions` oldest first. */
+export interface Listed {
+  status: BatchStatus;
+  executions: readonly Execution[];
+}
+
+/** How a batch stands: what of it is under way, and how its latest finished execution ended. */
+export interface Standing {
+  open: Execution | null;
+  result: Execution | null;
+}
+
+/** `executions` oldest first. */
+export function standingOf(executions: readonly Execution[]): Standing {
+  return {
+    open: executions.findLast(isOpen) ?? null,
+    result: executions.findLast((execution) => !isOpen(execution)) ?? null,
+  };
+}
+
+export type Sort = "attention" | "name" | "last" | "next" | "duration";
+export const sorts: readonly Sort[] = ["attention", "name", "last", "next", "duration"];
+
+export interface ListQuery {
+  /** Words that must all occur in name, description or tags; case does not matter. */
+  text: string;
+  tag: string | null;
+  state: BatchState | null;
+  /** What it does now, or how it last ended; `unusual` is a success that stands out, `never`: there was none. */
+  last: ExecutionStatus | "unusual" | "never" | null;
+  sort: Sort;
+}
+
+export const lastFilters = [
+  "failed",
+  "running",
+  "queued",
+  "aborted",
+  "succeeded",
+  "unusual",
+  "never",
+] as const satisfies readonly NonNullable<ListQuery["last"]>[];
+
+export interface Counts {
+  all: number;
+  failed: number;
+  running: number;
+  queued: number;
+  unusual: number;
+  invalid: number;
+  disabled: number;
+}
+
+/** Of all batches that are not removed: how many are in which shape. */
+export function countBatches(all: readonly Listed[]): Counts {
+  const counts: Counts = { all: 0, failed: 0, running: 0, queued: 0, unusual: 0, invalid: 0, disabled: 0 };
+  for (const { status, executions } of all) {
+    if (status.state === "removed") continue;
+    counts.all += 1;
+    if (status.state === "invalid") counts.invalid += 1;
+    if (status.state === "disabled") counts.disabled += 1;
+    const { open, result } = standingOf(executions);
+    if (open?.status === "running" || open?.status === "queued") counts[open.status] += 1;
+    if (result?.status === "failed") counts.failed += 1;
+    if (isUnusual(result)) counts.unusual += 1;
+  }
+  return counts;
+}
+
+/** Tags in use, by name, at most `limit`. */
+export function tagsOf(all: readonly Listed[], limit = 200): string[] {
+  return [...new Set(all.flatMap(({ status }) => status.batch?.file.tags ?? []))].sort().slice(0, limit);
+}
+
+/**
+ * The batches that `query` asks for, in its order. Removed ones only when asked for by state, or by a text.
+ * `nextOf` gives the next start in ms, null for none; asked only when sorting by it.
+ */
+export function selectBatches(
+  all: readonly Listed[],
+  query: ListQuery,
+  nextOf: (name: string) => number | null,
+): Listed[] {
+  const words = query.text
+    .toLowerCase()
+    .split(/\s+/)
+    .filter((word) => word !== "");
+  const selected = all.filter((listed) => {
+    const { status, executions } = listed;
+    if (query.state !== null && status.state !== query.state) return false;
+    if (status.state === "removed" && query.state === null && words.length === 0) return false;
+    if (query.tag !== null && status.batch?.file.tags.includes(query.tag) !== true) return false;
+    if (query.last !== null && !lastMatches(standingOf(executions), query.last)) return false;
+    if (words.length === 0) return true;
+    const text = [status.name, status.batch?.file.description ?? "", ...(status.batch?.file.tags ?? [])]
+      .join(" ")
+      .toLowerCase();
+    return words.every((word) => text.includes(word));
+  });
+  return sorted(selected, query.sort, nextOf);
+}
+
+function lastMatches({ open, result }: Standing, wanted: NonNullable<ListQuery["last"]>): boolean {
+  if (wanted === "never") return open === null && result === null;
+  if (wanted === "unusual") return isUnusual(result);
+  return wanted === "running" || wanted === "queued" ? open?.status === wanted : result?.status === wanted;
+}
+
+function isUnusual(result: Execution | null): boolean {
+  return result?.status === "succeeded" && result.unusual !== null;
+}
+
+function sorted(items: readonly Listed[], sort: Sort, nextOf: (name: string) => number | null): Listed[] {
+  const keyed = items.map((listed) => ({ listed, key: sortKey(listed, sort, nextOf) }));
+  const byName = (a: Listed, b: Listed) => (a.status.name < b.status.name ? -1 : 1);
+  return keyed.sort((a, b) => a.key - b.key || byName(a.listed, b.listed)).map(({ listed }) => listed);
+}
+
+/** Smaller comes first. */
+function sortKey({ status, executions }: Listed, sort: Sort, nextOf: (name: string) => number | null): number {
+  const last = executions.at(-1);
+  switch (sort) {
+    case "name":
+      return 0;
+    case "attention":
+      return attention(status, standingOf(executions));
+    case "last":
+      return last === undefined ? 0 : -Date.parse(last.createdAt);
+    case "next":
+      return nextOf(status.name) ?? Infinity;
+    case "duration":
+      return -(executions.findLast(({ durationMs }) => durationMs !== null)?.durationMs ?? 0);
+    default: {
+      const never: never = sort;
+      return never;
+    }
+  }
+}
+
+/** How soon somebody should look: failed, then broken, aborted, unusual, at work, the rest, at rest, gone. */
+function attention({ state, problems }: BatchStatus, { open, result }: Standing): number {
+  if (state === "removed") return 9;
+  if (state === "disabled") return 8;
+  if (result?.status === "failed") return 0;
+  if (state === "invalid" || problems.length > 0) return 1;
+  if (result?.status === "aborted") return 2;
+  if (isUnusual(result)) return 3;
+  if (open !== null) return open.status === "running" ? 4 : 5;
+  return result === null ? 7 : 6;
+}

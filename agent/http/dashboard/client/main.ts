@@ -1,0 +1,165 @@
+// What makes every page live: times that go on, parts that are looked at anew when the agent tells of a change, filters that act as one types.
+import { relativeText, spanText } from "../../../text/relative-time.ts";
+import { fetchPage, swap } from "./swap.ts";
+
+const main = document.querySelector<HTMLElement>("main");
+const refresh = main?.dataset["refresh"] ?? "";
+/** Changes are gathered for this long before they are asked for. */
+const gatherMs = 400;
+/** At least so long between two fresh looks. */
+const restMs = refresh === "all" ? 5_000 : 1_000;
+const mostRows = 100;
+/** Between two tries to be told of changes again. */
+const againMs = 5_000;
+
+function writeTimes(): void {
+  const now = Date.now();
+  for (const time of document.querySelectorAll<HTMLTimeElement>("time[data-relative]")) {
+    const text = relativeText(Date.parse(time.dateTime), now);
+    if (time.textContent !== text) time.textContent = text;
+    if (time.title.endsWith("UTC")) time.title = localText(time.dateTime);
+  }
+  for (const time of document.querySelectorAll<HTMLTimeElement>("time[data-absolute], time[data-hour]")) {
+    if (time.title !== "") continue;
+    time.title = time.dateTime;
+    time.textContent = time.hasAttribute("data-hour")
+      ? localText(time.dateTime).slice(11, 16)
+      : localText(time.dateTime);
+  }
+  for (const span of document.querySelectorAll<HTMLElement>("[data-since]")) {
+    span.textContent = spanText(now - Date.parse(span.dataset["since"] ?? ""));
+  }
+}
+
+/** One for all times: to make one takes longer than to write a hundred times with it. */
+const zoneFormat = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" });
+
+/** `2026-11-24 03:00:00 GMT+1`, in the zone of the one who looks. */
+function localText(iso: string): string {
+  const at = new Date(iso);
+  const two = (part: number) => String(part).padStart(2, "0");
+  const zone = zoneFormat.formatToParts(at).find(({ type }) => type === "timeZoneName")?.value ?? "";
+  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())} ${zone}`;
+}
+
+/** Names of batches that changed since the last look; null: look at all. */
+let changed: Set<string> | null = new Set();
+let timer: ReturnType<typeof setTimeout> | null = null;
+let lastLook = 0;
+
+function look(name: string | null): void {
+  if (name === null) changed = null;
+  else changed?.add(name);
+  timer ??= setTimeout(() => void lookNow(), Math.max(gatherMs, lastLook + restMs - Date.now()));
+}
+
+async function lookNow(): Promise<void> {
+  const names = changed;
+  changed = new Set();
+  const rows = refresh === "list" && names !== null && names.size <= mostRows;
+  const address = new URL(location.href);
+  address.hash = "";
+  if (rows) address.searchParams.set("only", [...names].join(","));
+  const page = await fetchPage(address.href);
+  lastLook = Date.now();
+  timer = null;
+  if (page !== null) {
+    if (rows) swap(page, "[data-live]:not(#list), .batches tbody tr");
+    else swap(page);
+    writeTimes();
+  }
+  if (changed === null || changed.size > 0) look(changed === null ? null : ([...changed][0] ?? null));
+}
+
+/** Whether a change concerns this page; what of it, for `look`. */
+function concerns(kind: string, data: { name?: string; batch?: string; run?: string }): string | null | undefined {
+  const name = data.name ?? data.batch ?? "";
+  if (refresh === "list") return document.getElementById(`b-${name}`) === null && kind === "batch" ? null : name;
+  if (refresh === "all") return null;
+  const [what, which] = [refresh.slice(0, refresh.indexOf(":")), refresh.slice(refresh.indexOf(":") + 1)];
+  if (what === "batch" && which === name) return null;
+  if (what === "run" && which === data.run) return null;
+  return undefined;
+}
+
+let events: EventSource | null = null;
+/** Id of the newest event that this page knows of. */
+let known = main?.dataset["event"] ?? "";
+
+function connect(): void {
+  if (events !== null || document.hidden) return;
+  const source = new EventSource(`/api/events?since=${known}`);
+  events = source;
+  source.addEventListener("reset", (event) => {
+    known = event.lastEventId;
+    look(null); // what was missed cannot be told
+  });
+  for (const kind of ["batch", "execution"]) {
+    source.addEventListener(kind, (event) => {
+      const { lastEventId, data } = event as MessageEvent<string>;
+      known = lastEventId;
+      const about = concerns(kind, JSON.parse(data) as object);
+      if (about !== undefined) look(about);
+    });
+  }
+  source.onopen = () => say("");
+  source.onerror = () => {
+    say("not live: the agent cannot be reached");
+    // After any answer but a good one (a proxy's 502, a login that has run out) the browser asks no more.
+    if (source.readyState !== EventSource.CLOSED) return;
+    events = null;
+    setTimeout(connect, againMs);
+    look(null); // leads to the login where that is what is asked for
+  };
+}
+
+/** A page nobody sees holds no connection: a browser has few of them for all its tabs. */
+function disconnect(): void {
+  events?.close();
+  events = null;
+}
+
+function say(text: string): void {
+  const place = document.getElementById("connection");
+  if (place !== null && place.textContent !== text) place.textContent = text;
+}
+
+function liveFilters(form: HTMLFormElement): void {
+  let typing: ReturnType<typeof setTimeout> | null = null;
+  let asked = 0;
+  async function apply(): Promise<void> {
+    const mine = (asked += 1);
+    const pairs = [...new FormData(form)].flatMap(([key, value]) =>
+      value === "" || value === "attention" ? [] : [[key, value as string]],
+    );
+    const search = new URLSearchParams(pairs).toString();
+    const address = search === "" ? location.pathname : `${location.pathname}?${search}`;
+    const page = await fetchPage(address);
+    if (page === null || mine !== asked) return;
+    history.replaceState(null, "", address);
+    swap(page);
+    writeTimes();
+  }
+  form.addEventListener("input", () => {
+    if (typing !== null) clearTimeout(typing);
+    typing = setTimeout(() => void apply(), 200);
+  });
+  form.addEventListener("submit", (event) => {
+    event.preventDefault();
+    void apply();
+  });
+  form.classList.add("live");
+}
+
+const form = document.querySelector<HTMLFormElement>("form[data-filters]");
+if (form !== null) liveFilters(form);
+writeTimes();
+setInterval(writeTimes, 1_000);
+if (refresh !== "") {
+  connect();
+  document.addEventListener("visibilitychange", () => {
+    if (document.hidden) return disconnect();
+    connect();
+  });
+  addEventListener("pagehide", disconnect);
+}

@@ -1,0 +1,175 @@
+// The routes of single things: a batch, an execution, a run. Gathers what their pages show, within bounds.
+import type { Hono } from "hono";
+import { runState } from "../../executions/follow-ups.ts";
+import { excerptOf } from "../../definitions/excerpt.ts";
+import { neighbourhood } from "./drawing/chain-layout.ts";
+import { standingOf } from "./batch-list.ts";
+import type { Execution, Problem } from "../../model/batch.ts";
+import { spanText } from "../../text/relative-time.ts";
+import { plotDurations } from "./drawing/duration-chart.ts";
+import { toneOf } from "./drawing/sparkline.ts";
+import type { LogStream, SettingsFiles } from "../../ports.ts";
+import type { AppDeps } from "../app.ts";
+import { changesOf } from "../views/changes.ts";
+import { agentState, html } from "./page.ts";
+import { batchPage } from "./pages/batch.tsx";
+import type { ChainNode } from "./pages/chain.tsx";
+import { executionPage } from "./pages/execution.tsx";
+import { batchPath, executionPath } from "./pages/parts.tsx";
+import type { ShownProblem } from "./pages/problems.tsx";
+import { runPage, type RunPicture } from "./pages/run.tsx";
+import { HttpProblem } from "../protocol/problem.ts";
+import { executionQuery, logQuery } from "../protocol/query.ts";
+import { createReader } from "../views/live.ts";
+import { readSlice } from "../../logs/window.ts";
+
+/** Boxes on one picture of a chain. */
+const mostNodes = 60;
+const historyLength = 50;
+const mostExecutions = 500;
+const lastWordLines = 30;
+
+export function addDetailRoutes(app: Hono, deps: AppDeps): void {
+  const { catalog, history, logs, settings, clock, revisions } = deps;
+  const { live, viewOf, executionOf, batchOf } = createReader(deps);
+
+  app.get("/batches/:name", async (c) => {
+    const status = batchOf(c);
+    const query = executionQuery(c);
+    const { items, more } = history.page({
+      batch: status.name,
+      limit: historyLength,
+      ...(query.before === undefined ? {} : { before: query.before }),
+    });
+    const { names, hidden } = neighbourhood([status.name], catalog.edges(), mostNodes);
+    const edges = catalog.edges().filter(({ from, to }) => names.includes(from) && names.includes(to));
+    const nodes = names.map((name): ChainNode => ({ ...batchNode(name), here: name === status.name }));
+    return html(
+      c,
+      batchPage({
+        agent: agentState(deps),
+        batch: await viewOf(status),
+        problems: await withExcerpts(status.problems.slice(0, 50), settings),
+        chain: { nodes, edges, hidden },
+        plot: plotDurations(history.document(status.name)?.executions ?? []),
+        history: {
+          items: await Promise.all(items.map(live)),
+          nextCursor: more ? (items.at(-1)?.id ?? null) : null,
+          first: query.before === undefined,
+        },
+      }),
+    );
+  });
+
+  /** A batch as it stands: what of it is under way, or how it last ended. */
+  function batchNode(name: string): ChainNode {
+    const { open, result } = standingOf(history.document(name)?.executions ?? []);
+    const shown = open ?? result;
+    const state = catalog.batch(name)?.state;
+    const href = batchPath(name);
+    if (state === undefined || state === "invalid" || state === "disabled" || shown === null)
+      return { name, href, tone: "none", word: state ?? "not there" };
+    return { name, href, tone: toneOf(shown), word: shown.status };
+  }
+
+  app.get("/executions/:id", async (c) => {
+    const execution = executionOf(c);
+    const { log, before } = logQuery(c);
+    const [view, changes] = await Promise.all([
+      live(execution),
+      execution.status === "failed" ? changesOf(execution, { history, revisions, now: clock.now }) : null,
+    ]);
+    const stream: LogStream =
+      log ?? (execution.status === "failed" && view.stderrBytes > 0 && view.stdoutBytes === 0 ? "stderr" : "stdout");
+    const slice = await readSlice(logs, execution, stream, before);
+    const words =
+      execution.status === "failed" && stream === "stdout" && view.stderrBytes > 0
+        ? (await readSlice(logs, execution, "stderr", null)).lines
+        : [];
+    const run = history.run(execution.run);
+    const attempts = run.filter(({ batch }) => batch === execution.batch);
+    const executions = history.document(execution.batch)?.executions ?? [];
+    const at = executions.findIndex(({ id }) => id === execution.id);
+    return html(
+      c,
+      executionPage({
+        agent: agentState(deps),
+        execution: view,
+        stream,
+        slice,
+        atEnd: before === null || slice.end === slice.size,
+        picture: picture(run),
+        attempts: attempts.length > 1 && execution.attempt + attempts.length > 2 ? attempts.slice(-20) : [],
+        cause: history.find(execution.trigger.by ?? "") ?? null,
+        neighbours: { earlier: executions[at - 1]?.id ?? null, later: executions[at + 1]?.id ?? null },
+        changes,
+        lastWords: words.slice(-lastWordLines),
+      }),
+    );
+  });
+
+  app.get("/runs/:run", async (c) => {
+    const run = c.req.param("run");
+    const executions = history.run(run);
+    if (executions.length === 0) throw new HttpProblem(404, `there is no run ${run}`);
+    return html(
+      c,
+      runPage({
+        agent: agentState(deps),
+        run,
+        picture: picture(executions),
+        executions: await Promise.all(executions.slice(0, mostExecutions).map(live)),
+      }),
+    );
+  });
+
+  /** The batches of a run as their last executions stand, and those of their chain that may still come. */
+  function picture(run: readonly Execution[]): RunPicture {
+    const latest = new Map<string, Execution>(run.map((execution) => [execution.batch, execution]));
+    const edges = catalog.edges();
+    const names = new Set<string>(latest.keys());
+    const state = runState(run);
+    for (const name of names) {
+      if (names.size >= mostNodes) break;
+      for (const { from, to } of edges) if (from === name && comes(to)) names.add(to);
+    }
+    /** One with a schedule of its own comes in runs of its own. */
+    function comes(name: string): boolean {
+      const batch = catalog.batch(name)?.batch;
+      return batch?.enabled === true && batch.schedule === null;
+    }
+    const nodes = [...names].slice(0, mostNodes).map((name): ChainNode => {
+      const execution = latest.get(name);
+      if (execution === undefined)
+        return { name, href: batchPath(name), tone: "none", word: state === "running" ? "not yet" : "did not run" };
+      const took = execution.durationMs === null ? "" : `, ${spanText(execution.durationMs)}`;
+      return { name, href: executionPath(execution.id), tone: toneOf(execution), word: `${execution.status}${took}` };
+    });
+    const drawn = new Set(nodes.map(({ name }) => name));
+    return {
+      state,
+      nodes,
+      edges: edges.filter(({ from, to }) => drawn.has(from) && drawn.has(to)),
+      hidden: Math.max(0, latest.size - mostNodes),
+    };
+  }
+}
+
+/** Problems with the line that each names, as it is now. */
+export async function withExcerpts(problems: readonly Problem[], settings: SettingsFiles): Promise<ShownProblem[]> {
+  const texts = new Map<string, Promise<string | null>>();
+  return Promise.all(
+    problems.map(async (problem) => {
+      const { batch, file, line, path } = problem;
+      if (file === null || line === null || path === "env" || path?.startsWith("env.") === true)
+        return { ...problem, excerpt: null };
+      const text = await (texts.get(file) ?? keep(texts, file, settings.read(batch, file)));
+      return { ...problem, excerpt: text === null ? null : excerptOf(text, line) };
+    }),
+  );
+}
+
+function keep<T>(map: Map<string, T>, key: string, value: T): T {
+  map.set(key, value);
+  return value;
+}

@@ -1,0 +1,46 @@
+// Marks of a batch's latest executions as drawing instructions: coloured by outcome, high by duration. Pure.
+import type { Execution, ExecutionStatus } from "../../../model/batch.ts";
+
+export const stripLength = 30;
+/** The strip's size in its own units; a slot is one execution. */
+export const stripSize = { slot: 5, bar: 4, height: 24 };
+
+/** What a mark is coloured by: the status, or `unusual` for a success that stands out. */
+export type Tone = ExecutionStatus | "unusual";
+
+export function toneOf(execution: Pick<Execution, "status" | "unusual">): Tone {
+  return execution.status === "succeeded" && execution.unusual !== null ? "unusual" : execution.status;
+}
+
+/**
+ * SVG path data for each tone that occurs in the last 30 of `executions` (oldest first), newest at the right.
+ * Heights follow the square root of the duration, so that one long execution does not flatten the others; what never ran is short.
+ * `now`: how long running ones have run by then.
+ */
+export function stripPaths(executions: readonly Execution[], now: number): { tone: Tone; path: string }[] {
+  const shown = executions.slice(-stripLength);
+  const lengths = shown.map(
+    ({ durationMs, startedAt, status }) =>
+      durationMs ?? (status === "running" && startedAt !== null ? Math.max(0, now - Date.parse(startedAt)) : 0),
+  );
+  const longest = Math.max(1, ...lengths);
+  const paths = new Map<Tone, string>();
+  shown.forEach((execution, index) => {
+    const share = Math.sqrt((lengths[index] ?? 0) / longest);
+    const height = Math.round(4 + share * (stripSize.height - 4));
+    const x = (stripLength - shown.length + index) * stripSize.slot;
+    const bar = `M${x} ${stripSize.height}v-${height}h${stripSize.bar}v${height}z`;
+    const tone = toneOf(execution);
+    paths.set(tone, (paths.get(tone) ?? "") + bar);
+  });
+  return [...paths].map(([tone, path]) => ({ tone, path }));
+}
+
+/** The strip in words, for those who do not see it: `last 30: 28 succeeded, 2 failed`. */
+export function stripText(executions: readonly Execution[]): string {
+  const shown = executions.slice(-stripLength);
+  if (shown.length === 0) return "no executions yet";
+  const counts = new Map<string, number>();
+  for (const { status } of shown) counts.set(status, (counts.get(status) ?? 0) + 1);
+  return `last ${shown.length}: ${[...counts].map(([status, count]) => `${count} ${status}`).join(", ")}`;
+}

@@ -1,0 +1,235 @@
+// The last 24 hours and the coming 24 of many batches, as lanes of bars: what ran, what is foreseen, how much at once. Pure.
+import type { EpochMs, Execution } from "../../../model/batch.ts";
+import { toneOf, type Tone } from "./sparkline.ts";
+
+const dayMs = 86_400_000;
+const minuteMs = 60_000;
+/** Units across both days: one is a minute. Now lies in the middle. */
+export const timelineWidth = 2 * 1_440;
+export const laneHeight = 20;
+/** Narrower ones could not be seen; bars that would touch at this width are drawn as one. */
+const leastWidth = 3;
+const mostTracks = 3;
+const mostLinks = 24;
+const slotMinutes = 10;
+
+export interface Lane {
+  name: string;
+  /** SVG path data for each tone that occurs. */
+  bars: { tone: Tone; path: string }[];
+  /** What failed or runs, each by itself, the latest of them. */
+  links: { execution: Execution; x: number; y: number; width: number; height: number }[];
+  /** Path data of foreseen executions; empty for none. */
+  coming: string;
+  counts: { ran: number; failed: number; coming: number };
+}
+
+export interface Foreseen {
+  from: EpochMs;
+  to: EpochMs;
+}
+
+/** Executions that lie within the 24 hours before `now`, at least in part; `executions` oldest first. */
+export function lastDay(executions: readonly Execution[], now: EpochMs): Execution[] {
+  const since = new Date(now - dayMs).toISOString();
+  // All are looked at: what began before may still run.
+  return executions.filter(({ startedAt, finishedAt, createdAt, status }) => {
+    const isOver = (finishedAt ?? "9") < since && createdAt < since;
+    return !isOver && (startedAt !== null || status === "aborted");
+  });
+}
+
+/** Names with the most time at work in the last day first; those that only have a coming start after them. */
+export function busiestFirst(
+  batches: readonly { name: string; executions: readonly Execution[] }[],
+  now: EpochMs,
+): string[] {
+  const atWork = (execution: Execution) => {
+    const { from, to } = spanOf(execution, now);
+    return 1 + to - from;
+  };
+  const work = new Map(
+    batches.map(({ name, executions }) => [name, executions.reduce((sum, execution) => sum + atWork(execution), 0)]),
+  );
+  return batches.map(({ name }) => name).sort((a, b) => (work.get(b) ?? 0) - (work.get(a) ?? 0) || (a < b ? -1 : 1));
+}
+
+/** The median of the last 50 successes, in ms; a minute where there is none. `executions` oldest first. */
+export function usualMs(executions: readonly Execution[]): number {
+  const durations = executions
+    .flatMap(({ status, durationMs }) => (status === "succeeded" && durationMs !== null ? [durationMs] : []))
+    .slice(-50)
+    .sort((a, b) => a - b);
+  return durations[Math.ceil(durations.length / 2) - 1] ?? minuteMs;
+}
+
+/** What a batch's coming executions are foreseen from. */
+export interface Outlook {
+  /** Coming starts by its own schedule. */
+  starts: readonly EpochMs[];
+  /** Where it has none: the batches it follows. */
+  after: readonly string[];
+  /** How long it usually takes. */
+  usualMs: number;
+}
+
+/**
+ * Coming starts up to 24 hours from `now`, of which only the first are known: where they come so often that those do not reach
+ * that far, the rest is told from their distance, no closer than a minute.
+ */
+export function goOn(starts: readonly EpochMs[], most: number, now: EpochMs): EpochMs[] {
+  const [first, last] = [starts[0], starts.at(-1)];
+  if (first === undefined || last === undefined || starts.length < most || last >= now + dayMs) return [...starts];
+  const step = Math.max(minuteMs, (last - first) / (starts.length - 1));
+  const all = [...starts];
+  for (let at = last + step; at < now + dayMs; at += step) all.push(Math.round(at));
+  return all;
+}
+
+/** When each batch will run in the coming 24 hours, chains included: a follower begins when the last of those before it has ended. */
+export function foresee(outlooks: ReadonlyMap<string, Outlook>, now: EpochMs): Map<string, Foreseen[]> {
+  const known = new Map<string, Foreseen[]>();
+  function of(name: string): Foreseen[] {
+    const found = known.get(name);
+    if (found !== undefined) return found;
+    known.set(name, []); // a cycle foresees nothing
+    const outlook = outlooks.get(name);
+    if (outlook === undefined) return [];
+    const { after, usualMs } = outlook;
+    const before = outlook.starts.length > 0 || after.length === 0 ? [] : after.map(of);
+    const runs = Math.min(...before.map((list) => list.length));
+    const starts =
+      before.length === 0
+        ? outlook.starts
+        : Array.from({ length: runs }, (_, run) => Math.max(...before.map((list) => list[run]?.to ?? 0)));
+    const all = starts.filter((from) => from < now + dayMs).map((from) => ({ from, to: from + usualMs }));
+    known.set(name, all);
+    return all;
+  }
+  for (const name of outlooks.keys()) of(name);
+  return known;
+}
+
+/** One lane. `executions`: of the last day, oldest first. */
+export function laneOf(
+  name: string,
+  executions: readonly Execution[],
+  coming: readonly Foreseen[],
+  now: EpochMs,
+): Lane {
+  const spans = executions.map((execution) => ({ execution, ...spanOf(execution, now) }));
+  const tracks = tracksOf(spans);
+  const used = Math.max(1, ...tracks.map((track) => track + 1));
+  const height = Math.floor(laneHeight / used);
+  const place = (from: EpochMs, to: EpochMs) => {
+    const x = clamp(minutes(from, now), 0, timelineWidth - leastWidth);
+    return { x, width: round(Math.max(leastWidth, clamp(minutes(to, now), 0, timelineWidth) - x)) };
+  };
+  const marks = spans.map((span, index) => ({
+    ...place(span.from, span.to),
+    y: (tracks[index] ?? 0) * height,
+    tone: toneOf(span.execution),
+    execution: span.execution,
+  }));
+  const tones = [...new Set(marks.map(({ tone }) => tone))].sort((a, b) => weight[a] - weight[b]);
+  const failed = executions.filter(({ status }) => status === "failed").length;
+  return {
+    name,
+    bars: tones.map((tone) => ({
+      tone,
+      path: pathOf(
+        marks.filter((mark) => mark.tone === tone),
+        height - 1,
+      ),
+    })),
+    links: marks
+      .filter(({ tone }) => tone === "failed" || tone === "running")
+      .slice(-mostLinks)
+      .map(({ execution, x, y, width }) => ({ execution, x, y, width, height: height - 1 })),
+    coming: pathOf(
+      coming.map(({ from, to }) => ({ ...place(from, to), y: 4 })),
+      laneHeight - 8,
+    ),
+    counts: { ran: executions.length, failed, coming: coming.length },
+  };
+}
+
+/** How many run at once, the most in each ten minutes, as path data of the given height; and the most of all. */
+export function loadOf(spans: readonly Foreseen[], height: number, now: EpochMs): { path: string; most: number } {
+  const slots = timelineWidth / slotMinutes;
+  const changes: { at: number; by: number }[] = [];
+  for (const { from, to } of spans) {
+    const [start, end] = [minutes(from, now), Math.max(minutes(to, now), minutes(from, now) + 0.01)];
+    if (end <= 0 || start >= timelineWidth) continue;
+    changes.push({ at: start, by: 1 }, { at: end, by: -1 });
+  }
+  changes.sort((a, b) => a.at - b.at || a.by - b.by);
+  const most = new Array<number>(slots).fill(0);
+  let [level, next] = [0, 0];
+  for (let slot = 0; slot < slots; slot++) {
+    let peak = level;
+    for (
+      let change = changes[next];
+      change !== undefined && change.at < (slot + 1) * slotMinutes;
+      change = changes[++next]
+    ) {
+      level += change.by;
+      peak = Math.max(peak, level);
+    }
+    most[slot] = peak;
+  }
+  const top = Math.max(...most);
+  const y = (value: number) => round(height - (value / Math.max(1, top)) * height);
+  const steps = most
+    .map((value, slot) =>
+      value === most[slot - 1]
+        ? ""
+        : `L${slot * slotMinutes} ${y(most[slot - 1] ?? 0)}L${slot * slotMinutes} ${y(value)}`,
+    )
+    .join("");
+  return {
+    path: `M0 ${height}${steps}L${timelineWidth} ${y(most.at(-1) ?? 0)}L${timelineWidth} ${height}z`,
+    most: top,
+  };
+}
+
+/** From start to end; up to `now` while it runs; a moment for what never ran. */
+export function spanOf(
+  { startedAt, finishedAt, createdAt }: Pick<Execution, "startedAt" | "finishedAt" | "createdAt">,
+  now: EpochMs,
+): Foreseen {
+  const from = Date.parse(startedAt ?? createdAt);
+  return { from, to: Math.max(from, startedAt === null ? from : finishedAt === null ? now : Date.parse(finishedAt)) };
+}
+
+/** Drawn in this order: what matters more lies on top. */
+const weight: Record<Tone, number> = { queued: 0, aborted: 1, succeeded: 2, unusual: 3, running: 4, failed: 5 };
+
+/** For each span a track that is free at its start; the last one takes what finds none. */
+function tracksOf(spans: readonly Foreseen[]): number[] {
+  const ends: number[] = [];
+  return spans.map(({ from, to }) => {
+    const free = ends.findIndex((end) => end <= from);
+    const track = free >= 0 ? free : Math.min(ends.length, mostTracks - 1);
+    ends[track] = Math.max(ends[track] ?? 0, to);
+    return track;
+  });
+}
+
+function pathOf(marks: readonly { x: number; y: number; width: number }[], height: number): string {
+  const rows = new Map<number, { x: number; end: number }[]>();
+  for (const { x, y, width } of [...marks].sort((a, b) => a.x - b.x)) {
+    const row = rows.get(y) ?? [];
+    rows.set(y, row);
+    const last = row.at(-1);
+    if (last !== undefined && x - last.end < leastWidth / 2) last.end = Math.max(last.end, x + width);
+    else row.push({ x, end: x + width });
+  }
+  return [...rows]
+    .flatMap(([y, row]) => row.map(({ x, end }) => `M${round(x)} ${y}h${round(end - x)}v${height}h-${round(end - x)}z`))
+    .join("");
+}
+
+const minutes = (at: EpochMs, now: EpochMs) => (at - now + dayMs) / minuteMs;
+const clamp = (value: number, low: number, high: number) => Math.min(high, Math.max(low, value));
+const round = (value: number) => Math.round(value * 10) / 10;

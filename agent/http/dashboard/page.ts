@@ -1,0 +1,42 @@
+// What every page needs of its route: the agent's state, an answer in HTML, and pages for what could not be shown.
+import type { Context } from "hono";
+import type { JSX } from "hono/jsx/jsx-runtime";
+import type { AppDeps } from "../app.ts";
+import type { AgentState } from "./pages/shell.tsx";
+import { troublePage } from "./pages/trouble.tsx";
+
+/** Asked for before anything else of a page is looked up: whatever changes from here on, the events after `event` tell. */
+export function agentState({
+  access,
+  catalog,
+  clock,
+  feed,
+  version,
+}: Pick<AppDeps, "access" | "catalog" | "clock" | "feed" | "version">): AgentState {
+  return {
+    version,
+    now: clock.now(),
+    event: feed.newest(),
+    guarded: access.token !== null,
+    notReady: catalog.notReady(),
+    details: catalog.details(),
+  };
+}
+
+/** Answers with a page. Pages tell how things are now: nobody keeps them. */
+export function html(c: Context, page: JSX.Element, status: 200 | 400 | 404 | 500 = 200): Response {
+  return c.body(`<!doctype html>${String(page)}`, status, { "Content-Type": "text/html; charset=utf-8" });
+}
+
+/** Whether somebody looks at this with a browser, rather than a program that reads the API. */
+export function wantsPage(c: Context): boolean {
+  return (
+    !/^\/(api|assets|healthz|readyz|metrics|openapi)/.test(c.req.path) &&
+    (c.req.header("Accept") ?? "").includes("text/html")
+  );
+}
+
+/** What could not be shown, as a page. */
+export function trouble(c: Context, deps: AppDeps, status: number, detail: string): Response {
+  return html(c, troublePage({ agent: agentState(deps), status, detail }), status as 404);
+}

@@ -1,0 +1,222 @@
+// The page of one execution: how it stands, its log, what triggered it, its run, and after a failure what had changed.
+import { bytesText } from "../../../text/relative-time.ts";
+import type { ExecutionView } from "../../../views.ts";
+import type { LogStream } from "../../../ports.ts";
+import type { Changes } from "../../views/changes.ts";
+import type { LogSlice } from "../../../logs/window.ts";
+import { ChangesBox } from "./changes.tsx";
+import { Chain, ChainLegend } from "./chain.tsx";
+import { Log, LogLines } from "./log.tsx";
+import { Absolute, BatchLink, executionPath, Progress, Relative, runPath, shortId, Status, Took } from "./parts.tsx";
+import type { RunPicture } from "./run.tsx";
+import { Shell, type AgentState } from "./shell.tsx";
+
+export interface ExecutionPage {
+  agent: AgentState;
+  execution: ExecutionView;
+  stream: LogStream;
+  slice: LogSlice;
+  atEnd: boolean;
+  picture: RunPicture;
+  /** Every attempt of its batch in this run, in order. */
+  attempts: readonly Pick<ExecutionView, "id" | "attempt" | "status" | "unusual">[];
+  /** The execution that caused this one. */
+  cause: Pick<ExecutionView, "id" | "batch" | "status" | "unusual"> | null;
+  neighbours: { earlier: string | null; later: string | null };
+  /** Only of a failed one. */
+  changes: Changes | null;
+  /** The end of stderr, where the log shown is stdout. */
+  lastWords: readonly string[];
+}
+
+export function executionPage(view: ExecutionPage) {
+  const { agent, execution, stream, slice, atEnd, picture } = view;
+  const open = execution.status === "running" || execution.status === "queued";
+  return (
+    <Shell
+      title={`${execution.batch} ${execution.status}`}
+      agent={agent}
+      refresh={`run:${execution.run}`}
+      scripts={["log"]}
+      {...(open ? { reloadSeconds: 10 } : {})}
+    >
+      <div class="head">
+        <p class="crumbs">
+          <a href="/">Batches</a> / <BatchLink name={execution.batch} /> / execution
+        </p>
+        <h1>
+          {execution.batch} <span class="dim mono">{shortId(execution.id)}</span>
+        </h1>
+        <span id="standing" data-live>
+          <Status of={execution} />
+        </span>
+        <nav class="beside" aria-label="Executions of this batch">
+          {view.neighbours.earlier !== null && <a href={executionPath(view.neighbours.earlier)}>← earlier</a>}{" "}
+          {view.neighbours.later !== null && <a href={executionPath(view.neighbours.later)}>later →</a>}
+        </nav>
+      </div>
+      <div class="columns">
+        <section class="box" id="facts" data-live aria-label="Facts">
+          <Facts view={view} now={agent.now} />
+        </section>
+        <section class="box" aria-labelledby="run-title" id="run-box" data-live>
+          <h2 id="run-title">
+            Its run, <a href={runPath(execution.run)}>{picture.state}</a>
+          </h2>
+          <Chain
+            label="The run of this execution"
+            nodes={picture.nodes.map((node) => ({ ...node, here: node.name === execution.batch }))}
+            edges={picture.edges}
+          />
+          <ChainLegend edges={picture.edges} />
+        </section>
+      </div>
+      <div id="failure" data-live>
+        {(view.changes !== null || view.lastWords.length > 0) && (
+          <div class="columns">
+            {view.lastWords.length > 0 && (
+              <section class="box" aria-labelledby="words-title">
+                <h2 id="words-title">The end of its stderr</h2>
+                <div class="log short" tabindex={0} role="group" aria-label={`End of stderr of ${execution.batch}`}>
+                  <LogLines lines={view.lastWords} />
+                </div>
+              </section>
+            )}
+            {view.changes !== null && <ChangesBox changes={view.changes} />}
+          </div>
+        )}
+      </div>
+      <Log execution={execution} stream={stream} slice={slice} atEnd={atEnd} />
+    </Shell>
+  );
+}
+
+function Facts({ view: { execution, attempts, cause }, now }: { view: ExecutionPage; now: number }) {
+  const { startedAt, finishedAt, trigger } = execution;
+  return (
+    <>
+      <Progress execution={execution} now={now} />
+      <dl>
+        {execution.message !== null && (
+          <>
+            <dt>{execution.reason ?? "Note"}</dt>
+            <dd class={execution.status === "failed" ? "reason failed" : "reason"}>{execution.message}</dd>
+          </>
+        )}
+        {execution.unusual !== null && (
+          <>
+            <dt>Unusual</dt>
+            <dd>{unusualSentence[execution.unusual]}</dd>
+          </>
+        )}
+        <dt>Triggered</dt>
+        <dd>
+          <Trigger kind={trigger.kind} cause={cause} />
+        </dd>
+        <dt>Due</dt>
+        <dd>
+          <Relative at={trigger.dueAt} now={now} /> <Absolute at={trigger.dueAt} />
+        </dd>
+        {startedAt !== null && (
+          <>
+            <dt>Started</dt>
+            <dd>
+              <Relative at={startedAt} now={now} /> <Absolute at={startedAt} />
+            </dd>
+          </>
+        )}
+        {finishedAt !== null && (
+          <>
+            <dt>Finished</dt>
+            <dd>
+              <Relative at={finishedAt} now={now} /> <Absolute at={finishedAt} />
+            </dd>
+          </>
+        )}
+        {startedAt !== null && (
+          <>
+            <dt>Took</dt>
+            <dd>
+              <Took execution={execution} now={now} />
+            </dd>
+          </>
+        )}
+        {execution.missed !== undefined && (
+          <>
+            <dt>Missed</dt>
+            <dd>
+              {execution.missed.count} due {execution.missed.count === 1 ? "time" : "times"}, from{" "}
+              <Absolute at={execution.missed.from} /> to <Absolute at={execution.missed.to} />
+            </dd>
+          </>
+        )}
+        {attempts.length > 1 && (
+          <>
+            <dt>Attempts</dt>
+            <dd>
+              {attempts.map((attempt) => (
+                <a
+                  class="attempt"
+                  href={executionPath(attempt.id)}
+                  {...(attempt.id === execution.id ? { "aria-current": "page" as const } : {})}
+                >
+                  {attempt.attempt}: <Status of={attempt} />
+                </a>
+              ))}
+            </dd>
+          </>
+        )}
+        <dt>Revision</dt>
+        <dd class="mono">
+          {execution.revision ?? "none"}
+          {execution.commit !== null && <span title={execution.commit}> commit {execution.commit.slice(0, 10)}</span>}
+        </dd>
+        <dt>Output</dt>
+        <dd>
+          {bytesText(execution.stdoutBytes)} stdout, {bytesText(execution.stderrBytes)} stderr
+        </dd>
+        <dt>Process</dt>
+        <dd>
+          {execution.pid === null ? "none" : `pid ${execution.pid}`}
+          {execution.exitCode !== null && `, exit code ${execution.exitCode}`}
+          {execution.signal !== null && `, ${execution.signal}`}
+        </dd>
+        <dt>Id</dt>
+        <dd class="mono">
+          <a href={`/api/executions/${execution.id}`}>{execution.id}</a>
+        </dd>
+      </dl>
+    </>
+  );
+}
+
+const unusualSentence = {
+  "too-fast": "It was far quicker than its recent successes. Did it do its work?",
+  "too-slow": "It took far longer than its recent successes.",
+  "too-quiet": "It wrote far less than its recent successes. Did it do its work?",
+};
+
+function Trigger({ kind, cause }: { kind: ExecutionView["trigger"]["kind"]; cause: ExecutionPage["cause"] }) {
+  const link =
+    cause === null ? null : (
+      <a href={executionPath(cause.id)}>
+        {cause.batch} <Status of={cause} />
+      </a>
+    );
+  switch (kind) {
+    case "cron":
+      return <>by its schedule</>;
+    case "manual":
+      return <>by hand</>;
+    case "after":
+      return <>after {link ?? "a previous batch"}</>;
+    case "onFailure":
+      return <>by the failure of {link ?? "another batch"}</>;
+    case "retry":
+      return <>as another attempt after {link ?? "a failed one"}</>;
+    default: {
+      const never: never = kind;
+      return never;
+    }
+  }
+}

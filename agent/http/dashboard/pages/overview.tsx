@@ -1,0 +1,302 @@
+// The page at /: all batches with their last results, strips and next starts, to search, filter and sort.
+import { lastFilters, sorts, standingOf, type Counts, type Listed, type ListQuery } from "../batch-list.ts";
+import type { BatchState } from "../../../model/batch.ts";
+import type { ExecutionView } from "../../../views.ts";
+import { Absolute, BatchLink, executionPath, Progress, Relative, Status, Strip, ToneMark, Took } from "./parts.tsx";
+import { Shell, type AgentState } from "./shell.tsx";
+
+export interface Overview {
+  agent: AgentState;
+  counts: Counts;
+  tags: readonly string[];
+  query: ListQuery;
+  /** Page of the list, from 1, of how many. */
+  page: { at: number; of: number };
+  found: number;
+  rows: readonly (Listed & { next: string | null; live: ExecutionView | null })[];
+}
+
+const stateNames: readonly BatchState[] = ["scheduled", "chained", "disabled", "invalid", "removed"];
+const sortNames = {
+  attention: "needs attention",
+  name: "name",
+  last: "latest execution",
+  next: "next start",
+  duration: "longest",
+};
+
+export function overviewPage(view: Overview) {
+  const { agent, counts, query, rows } = view;
+  return (
+    <Shell title="Batches" agent={agent} place="batches" refresh="list">
+      <div class="head">
+        <h1>Batches</h1>
+        <CountLinks counts={counts} query={query} problems={agent.details.problems} />
+      </div>
+      {counts.all === 0 && query.state === null && query.text === "" ? (
+        <div class="empty" id="list" data-live>
+          <p>There are no batches yet.</p>
+          <p>
+            Put a folder with a <code>script.sh</code> and a <code>batch.yaml</code> into the folder of batches; it
+            appears here within a moment.
+          </p>
+        </div>
+      ) : (
+        <>
+          <Filters query={query} tags={view.tags} />
+          <div id="list" data-live aria-live="off">
+            <p class="found" role="status">
+              {view.found} {view.found === 1 ? "batch" : "batches"}
+              {view.page.of > 1 && `, page ${view.page.at} of ${view.page.of}`}
+            </p>
+            {rows.length === 0 ? (
+              <div class="empty">
+                <p>Nothing fits.</p>
+                <p>
+                  <a href="/">Show all batches</a>
+                </p>
+              </div>
+            ) : (
+              <table class="batches">
+                <caption class="hidden">Batches with their last result and next start</caption>
+                <thead>
+                  <tr>
+                    <th scope="col">Batch</th>
+                    <th scope="col">Last result</th>
+                    <th scope="col" class="wide">
+                      Last 30
+                    </th>
+                    <th scope="col">Next start</th>
+                  </tr>
+                </thead>
+                <tbody>
+                  {rows.map((row) => (
+                    <Row row={row} now={agent.now} />
+                  ))}
+                </tbody>
+              </table>
+            )}
+            <Pages query={query} page={view.page} />
+          </div>
+        </>
+      )}
+    </Shell>
+  );
+}
+
+function Row({ row, now }: { row: Overview["rows"][number]; now: number }) {
+  const { status, executions, next, live } = row;
+  const { result } = standingOf(executions);
+  const file = status.batch?.file;
+  return (
+    <tr id={`b-${status.name}`}>
+      <th scope="row">
+        <BatchLink name={status.name} />
+        {status.state !== "scheduled" && status.state !== "chained" && (
+          <span class={`badge ${status.state}`}>{status.state}</span>
+        )}
+        {status.problems.length > 0 && status.state !== "invalid" && (
+          <span class="badge invalid">last edit has problems</span>
+        )}
+        {file?.tags.slice(0, 4).map((tag) => (
+          <a class="tag" href={`/?tag=${encodeURIComponent(tag)}`}>
+            {tag}
+          </a>
+        ))}
+        {file?.description !== undefined && <span class="about">{file.description.slice(0, 200)}</span>}
+      </th>
+      <td>
+        {live !== null && (
+          <a class="line" href={executionPath(live.id)}>
+            <Status of={live} /> {live.status === "running" && <Took execution={live} now={now} />}
+            <Progress execution={live} now={now} />
+          </a>
+        )}
+        {result !== null && (
+          <a class="line" href={executionPath(result.id)}>
+            <Status of={result} /> <Relative at={result.finishedAt ?? result.createdAt} now={now} />
+            {result.status === "succeeded" && result.durationMs !== null && (
+              <span class="dim">
+                , took <Took execution={result} now={now} />
+              </span>
+            )}
+            {result.status !== "succeeded" && (
+              <span class="why">{result.reason === "exit" ? result.message : (result.reason ?? result.message)}</span>
+            )}
+          </a>
+        )}
+        {live === null && result === null && <ToneMark tone="none" word="never ran" />}
+      </td>
+      <td class="wide">
+        <Strip executions={executions} now={now} />
+      </td>
+      <td>
+        <NextStart row={row} next={next} now={now} />
+      </td>
+    </tr>
+  );
+}
+
+function NextStart({ row, next, now }: { row: Listed; next: string | null; now: number }) {
+  const { state, batch, blockedBy } = row.status;
+  if (blockedBy.length > 0) return <span class="dim">blocked by {blockedBy.slice(0, 3).join(", ")}</span>;
+  if (next !== null) {
+    return (
+      <>
+        <Relative at={next} now={now} />
+        <span class="about">
+          <Absolute at={next} />
+        </span>
+      </>
+    );
+  }
+  if (state === "chained" && batch !== null) {
+    return (
+      <span class="dim">
+        {batch.after.length > 0 ? `after ${batch.after.slice(0, 3).join(", ")}` : "when another fails"}
+      </span>
+    );
+  }
+  return <span class="dim">none</span>;
+}
+
+/** The query with `changes`, as the address of its page. */
+function linkTo(query: ListQuery, changes: Partial<ListQuery> & { page?: number }): string {
+  const { text, tag, state, last, sort, page } = { page: 1, ...query, ...changes };
+  const pairs: [string, string | null][] = [
+    ["q", text],
+    ["tag", tag],
+    ["state", state],
+    ["last", last],
+    ["sort", sort === "attention" ? null : sort],
+    ["page", page === 1 ? null : String(page)],
+  ];
+  const search = new URLSearchParams(
+    pairs.flatMap(([key, value]): [string, string][] => (value === null || value === "" ? [] : [[key, value]])),
+  );
+  return search.size === 0 ? "/" : `/?${search.toString()}`;
+}
+
+const cleared: ListQuery = { text: "", tag: null, state: null, last: null, sort: "attention" };
+
+function CountLinks({ counts, query, problems }: { counts: Counts; query: ListQuery; problems: number }) {
+  const last = (name: NonNullable<ListQuery["last"]>, tone: string, count: number, word: string) =>
+    (count > 0 || tone === "failed") && (
+      <a
+        class={`tile ${count > 0 ? tone : "quiet"}`}
+        href={linkTo(cleared, { last: name })}
+        {...(query.last === name ? { "aria-current": "true" as const } : {})}
+      >
+        <b>{count}</b> {word}
+      </a>
+    );
+  return (
+    <div class="tiles" id="counts" data-live>
+      {last("failed", "failed", counts.failed, "failing")}
+      {last("unusual", "unusual", counts.unusual, "unusual")}
+      {last("running", "running", counts.running, "running")}
+      {last("queued", "queued", counts.queued, "queued")}
+      {counts.invalid > 0 && (
+        <a class="tile failed" href={linkTo(cleared, { state: "invalid" })}>
+          <b>{counts.invalid}</b> invalid
+        </a>
+      )}
+      {problems > 0 && (
+        <a class="tile failed" href="/problems">
+          <b>{problems}</b> {problems === 1 ? "problem" : "problems"}
+        </a>
+      )}
+      <a class="tile quiet" href="/">
+        <b>{counts.all}</b> in all
+      </a>
+      {counts.disabled > 0 && (
+        <a class="tile quiet" href={linkTo(cleared, { state: "disabled" })}>
+          <b>{counts.disabled}</b> disabled
+        </a>
+      )}
+    </div>
+  );
+}
+
+function Filters({ query, tags }: { query: ListQuery; tags: readonly string[] }) {
+  return (
+    <form class="filters" method="get" action="/" role="search" data-filters>
+      <label class="grow">
+        <span>Search</span>
+        <input type="search" name="q" value={query.text} placeholder="name, description or tag" autocomplete="off" />
+      </label>
+      <Choice label="Tag" name="tag" chosen={query.tag} all={tags.map((tag) => [tag, tag])} none="any" />
+      <Choice
+        label="State"
+        name="state"
+        chosen={query.state}
+        all={stateNames.map((state) => [state, state])}
+        none="any"
+      />
+      <Choice
+        label="Last result"
+        name="last"
+        chosen={query.last}
+        all={lastFilters.map((last) => [last, last])}
+        none="any"
+      />
+      <Choice
+        label="Order"
+        name="sort"
+        chosen={query.sort}
+        all={sorts.map((sort) => [sort, sortNames[sort]])}
+        none={null}
+      />
+      <button type="submit">Apply</button>
+    </form>
+  );
+}
+
+function Choice({
+  label,
+  name,
+  chosen,
+  all,
+  none,
+}: {
+  label: string;
+  name: string;
+  chosen: string | null;
+  all: readonly (readonly [string, string])[];
+  none: string | null;
+}) {
+  return (
+    <label>
+      <span>{label}</span>
+      <select name={name}>
+        {none !== null && <option value="">{none}</option>}
+        {all.map(([value, word]) => (
+          <option value={value} selected={value === chosen}>
+            {word}
+          </option>
+        ))}
+      </select>
+    </label>
+  );
+}
+
+function Pages({ query, page }: { query: ListQuery; page: Overview["page"] }) {
+  if (page.of <= 1) return null;
+  return (
+    <nav class="pages" aria-label="Pages of the list">
+      {page.at > 1 && (
+        <a rel="prev" href={linkTo(query, { page: page.at - 1 })}>
+          ← previous
+        </a>
+      )}
+      <span>
+        page {page.at} of {page.of}
+      </span>
+      {page.at < page.of && (
+        <a rel="next" href={linkTo(query, { page: page.at + 1 })}>
+          next →
+        </a>
+      )}
+    </nav>
+  );
+}

@@ -1,0 +1,128 @@
+// Small pieces that several pages show: outcomes, times, log sizes, links. Text never becomes markup.
+import type { Execution } from "../../../model/batch.ts";
+import { absoluteText, relativeText, spanText } from "../../../text/relative-time.ts";
+import { stripPaths, stripLength, stripSize, stripText, toneOf, type Tone } from "../drawing/sparkline.ts";
+import type { ExecutionView } from "../../../views.ts";
+
+const glyphs: Record<Tone | "none", string> = {
+  succeeded: "M3 8.5l3.2 3.2L13 4.9",
+  unusual: "M8 3v6.2M8 11.6v1.6",
+  failed: "M4 4l8 8M12 4l-8 8",
+  running: "M5 3.5l7.5 4.5L5 12.5z",
+  queued: "M8 3.5V8l3 2.2",
+  aborted: "M3.5 8h9",
+  none: "M4 8h0M8 8h0M12 8h0",
+};
+
+/** A glyph and a word, so that no colour is needed to tell them apart. */
+export function Status({ of, word }: { of: Pick<Execution, "status" | "unusual">; word?: string }) {
+  const tone = toneOf(of);
+  return (
+    <ToneMark tone={tone} word={word ?? of.status} {...(tone === "unusual" ? { note: unusualText(of.unusual) } : {})} />
+  );
+}
+
+export function ToneMark({ tone, word, note }: { tone: Tone | "none"; word: string; note?: string }) {
+  return (
+    <span class={`status ${tone}`}>
+      <svg class="glyph" viewBox="0 0 16 16" aria-hidden="true">
+        <path d={glyphs[tone]} />
+      </svg>
+      {word}
+      {note !== undefined && <span class="badge unusual">{note}</span>}
+    </span>
+  );
+}
+
+function unusualText(unusual: Execution["unusual"]): string {
+  return unusual?.replace("-", " ") ?? "";
+}
+
+/** How long ago or in how long; the absolute time is in its title, and the browser keeps it current. */
+export function Relative({ at, now }: { at: string; now: number }) {
+  return (
+    <time datetime={at} title={absoluteText(at)} data-relative>
+      {relativeText(Date.parse(at), now)}
+    </time>
+  );
+}
+
+/** The absolute time, in UTC here; the browser writes it in its own zone. */
+export function Absolute({ at }: { at: string }) {
+  return (
+    <time datetime={at} data-absolute>
+      {absoluteText(at)}
+    </time>
+  );
+}
+
+/** How long an execution took, or has taken so far. */
+export function Took({
+  execution,
+  now,
+}: {
+  execution: Pick<ExecutionView, "durationMs" | "startedAt" | "status">;
+  now: number;
+}) {
+  if (execution.durationMs !== null) return <>{spanText(execution.durationMs)}</>;
+  if (execution.status !== "running" || execution.startedAt === null) return null;
+  return <span data-since={execution.startedAt}>{spanText(now - Date.parse(execution.startedAt))}</span>;
+}
+
+/** The last 30 executions, newest at the right. */
+export function Strip({ executions, now }: { executions: readonly Execution[]; now: number }) {
+  return (
+    <svg
+      class="strip"
+      viewBox={`0 0 ${stripLength * stripSize.slot} ${stripSize.height}`}
+      role="img"
+      aria-label={stripText(executions)}
+    >
+      {stripPaths(executions, now).map(({ tone, path }) => (
+        <path class={tone} d={path} />
+      ))}
+    </svg>
+  );
+}
+
+/** What the script says of itself; else, while it runs, how far it should be by its usual time, marked as an estimate. */
+export function Progress({ execution, now }: { execution: ExecutionView; now: number }) {
+  if (execution.status !== "running") return null;
+  const { progress, estimatedEndAt, startedAt, batch } = execution;
+  const ends = estimatedEndAt !== null && (
+    <>
+      {now > Date.parse(estimatedEndAt) ? "longer than usual, estimated end was " : "estimated end "}
+      <Relative at={estimatedEndAt} now={now} />
+    </>
+  );
+  if (progress !== null) {
+    return (
+      <span class="progress">
+        <progress max="100" value={String(progress.percent)} aria-label={`progress of ${batch}`} />
+        {` ${Math.round(progress.percent)} % ${progress.message ?? ""} `}
+        {ends && <span class="dim">· {ends}</span>}
+      </span>
+    );
+  }
+  if (estimatedEndAt === null || startedAt === null) return null;
+  const whole = Date.parse(estimatedEndAt) - Date.parse(startedAt);
+  const share = Math.min(99, Math.max(0, Math.round(((now - Date.parse(startedAt)) / Math.max(1, whole)) * 100)));
+  return (
+    <span class="progress estimate">
+      <progress max="100" value={String(share)} aria-label={`estimated progress of ${batch}`} /> {ends}
+    </span>
+  );
+}
+
+export const batchPath = (name: string) => `/batches/${encodeURIComponent(name)}`;
+export const executionPath = (id: string) => `/executions/${encodeURIComponent(id)}`;
+export const runPath = (run: string) => `/runs/${encodeURIComponent(run)}`;
+
+export function BatchLink({ name }: { name: string }) {
+  return <a href={batchPath(name)}>{name}</a>;
+}
+
+/** The short end of an id, enough to tell it from its neighbours; the whole is in the link and the title. */
+export function shortId(id: string): string {
+  return `…${id.slice(-6)}`;
+}

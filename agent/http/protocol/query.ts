@@ -1,0 +1,115 @@
+// Query parameters, checked: what is malformed is a 400 that names the parameter and what it takes.
+import type { Context } from "hono";
+import type { BatchState, ExecutionStatus } from "../../model/batch.ts";
+import { idPattern, statuses } from "../../executions/execution.ts";
+import { lastFilters, sorts, type ListQuery } from "../dashboard/batch-list.ts";
+import type { ExecutionQuery } from "../../history/ledger.ts";
+import type { LogStream } from "../../ports.ts";
+import { HttpProblem } from "./problem.ts";
+
+const states: readonly string[] = ["scheduled", "chained", "disabled", "invalid", "removed"] satisfies BatchState[];
+const batchName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const dateTime = /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(Z|[+-]\d\d:\d\d)?$/;
+
+/** The one value of a parameter; undefined when it is not given. */
+function single(c: Context, name: string): string | undefined {
+  const values = c.req.queries(name);
+  if (values !== undefined && values.length > 1) throw new HttpProblem(400, `${name} is given more than once`);
+  return values?.[0];
+}
+
+function matching(c: Context, name: string, pattern: RegExp, what: string): string | undefined {
+  const value = single(c, name);
+  if (value !== undefined && !pattern.test(value)) throw new HttpProblem(400, `${name} must be ${what}`);
+  return value;
+}
+
+/** A whole number from `least` to `most`. */
+export function integer(c: Context, name: string, least: number, most: number): number | undefined {
+  const value = matching(c, name, /^\d{1,9}$/, `a whole number from ${least} to ${most}`);
+  if (value === undefined) return undefined;
+  const number = Number(value);
+  if (number < least || number > most)
+    throw new HttpProblem(400, `${name} must be a whole number from ${least} to ${most}`);
+  return number;
+}
+
+/** `1` or `true`, else false. */
+export function flag(c: Context, name: string): boolean {
+  const value = matching(c, name, /^(1|true|0|false)$/, "1 or 0");
+  return value === "1" || value === "true";
+}
+
+/** An ISO 8601 date or date-time as epoch ms; UTC where it names no zone. */
+function instant(c: Context, name: string): number | undefined {
+  const what = "an ISO 8601 date-time such as 2026-11-24T02:00:00Z";
+  const value = matching(c, name, dateTime, what);
+  if (value === undefined) return undefined;
+  const [, day = "", time = "T00:00", zone = "Z"] = dateTime.exec(value) ?? [];
+  const ms = Date.parse(day + time + zone);
+  // Date.parse takes 30 February for 2 March.
+  const onDay = Number.isNaN(ms) ? "" : new Date(Date.parse(day)).toISOString().slice(0, 10);
+  if (onDay !== day) throw new HttpProblem(400, `${name} must be ${what}`);
+  return ms;
+}
+
+export function executionQuery(c: Context): ExecutionQuery {
+  const batch = matching(c, "batch", batchName, "the name of a batch");
+  const run = matching(c, "run", idPattern, "the id of a run");
+  const before = matching(c, "cursor", idPattern, "a nextCursor that was given");
+  const status = c.req.queries("status")?.flatMap((value) => value.split(","));
+  if (status?.some((word) => !statuses.includes(word)))
+    throw new HttpProblem(400, `status must be one of ${statuses.join(", ")}, or several with commas between`);
+  const since = instant(c, "since");
+  return {
+    limit: integer(c, "limit", 1, 500) ?? 50,
+    ...(batch === undefined ? {} : { batch }),
+    ...(run === undefined ? {} : { run }),
+    ...(before === undefined ? {} : { before }),
+    ...(status === undefined ? {} : { statuses: status as ExecutionStatus[] }),
+    ...(since === undefined ? {} : { since }),
+  };
+}
+
+export function batchQuery(c: Context): { tag?: string; state?: string } {
+  const tag = single(c, "tag");
+  const state = single(c, "state");
+  if (state !== undefined && !states.includes(state))
+    throw new HttpProblem(400, `state must be one of ${states.join(", ")}`);
+  return { ...(tag === undefined ? {} : { tag }), ...(state === undefined ? {} : { state }) };
+}
+
+/** A choice of a form: null where it is not made. */
+function choice<T extends string>(c: Context, name: string, all: readonly T[]): T | null {
+  const value = single(c, name) ?? "";
+  if (value === "") return null;
+  const found = all.find((one) => one === value);
+  if (found === undefined) throw new HttpProblem(400, `${name} must be one of ${all.join(", ")}`);
+  return found;
+}
+
+/** What the list of batches is asked for. `only`: just these lines, whatever the rest says. */
+export function overviewQuery(c: Context): ListQuery & { page: number; only: readonly string[] | null } {
+  const tag = single(c, "tag") ?? "";
+  return {
+    text: (single(c, "q") ?? "").slice(0, 200),
+    tag: tag === "" ? null : tag,
+    state: choice(c, "state", states as readonly BatchState[]),
+    last: choice(c, "last", lastFilters),
+    sort: choice(c, "sort", sorts) ?? "attention",
+    page: integer(c, "page", 1, 1_000_000) ?? 1,
+    only: single(c, "only")?.split(",").slice(0, 500) ?? null,
+  };
+}
+
+/** Which batches the timeline shows. */
+export function timelineQuery(c: Context): { text: string; tag: string | null } {
+  const tag = single(c, "tag") ?? "";
+  return { text: (single(c, "q") ?? "").slice(0, 200), tag: tag === "" ? null : tag };
+}
+
+/** Which log of an execution a page shows, and where it ends: at its end, or before a byte. */
+export function logQuery(c: Context): { log: LogStream | null; before: number | null } {
+  const before = matching(c, "before", /^\d{1,15}$/, "a number of bytes");
+  return { log: choice(c, "log", ["stdout", "stderr"] as const), before: before === undefined ? null : Number(before) };
+}

@@ -1,0 +1,99 @@
+// What is different between an execution and the last success of its batch before it: the files of the two revisions.
+import { isText, unifiedDiff, type DiffSide } from "./unified-diff.ts";
+import type { Execution, Revision } from "../../model/batch.ts";
+import { redactPair } from "../../definitions/redact.ts";
+import type { History, RevisionFile, Revisions } from "../../ports.ts";
+
+const largestFile = 1024 * 1024;
+const largestAnswer = 1024 * 1024;
+const longestMs = 1_500;
+
+/** One side of a comparison. */
+interface ChangesSide {
+  execution: string;
+  revision: Revision | null;
+  commit: string | null;
+}
+
+interface ChangedFile {
+  path: string;
+  kind: "added" | "removed" | "changed";
+  /** Unified; null for what is no text, or too large to compare. */
+  diff: string | null;
+}
+
+export interface Changes {
+  /** null when nothing succeeded before. */
+  from: ChangesSide | null;
+  to: ChangesSide;
+  /** By path; null when they cannot be compared: nothing succeeded before, or a revision is not there. */
+  files: ChangedFile[] | null;
+}
+
+export type ChangesDeps = { history: Pick<History, "document">; revisions: Pick<Revisions, "files">; now(): number };
+
+/** Compares `execution` with the last success of its batch before it. Throws on I/O errors. */
+export async function changesOf(execution: Execution, deps: ChangesDeps): Promise<Changes> {
+  const executions = deps.history.document(execution.batch)?.executions ?? [];
+  const last = executions.findLast(({ id, status }) => status === "succeeded" && id < execution.id);
+  const to = sideOf(execution);
+  if (last === undefined) return { from: null, to, files: null };
+  const from = sideOf(last);
+  if (from.revision === null || to.revision === null) return { from, to, files: null };
+  if (from.revision === to.revision) return { from, to, files: [] };
+  const [before, after] = await Promise.all([deps.revisions.files(from.revision), deps.revisions.files(to.revision)]);
+  return { from, to, files: before === null || after === null ? null : await compare(before, after, deps.now) };
+}
+
+function sideOf({ id, revision, commit }: Execution): ChangesSide {
+  return { execution: id, revision, commit };
+}
+
+async function compare(
+  before: readonly RevisionFile[],
+  after: readonly RevisionFile[],
+  now: () => number,
+): Promise<ChangedFile[]> {
+  const until = now() + longestMs;
+  const [old, young] = [byPath(before), byPath(after)];
+  const changed: ChangedFile[] = [];
+  let room = largestAnswer;
+  for (const path of [...new Set([...old.keys(), ...young.keys()])].sort()) {
+    const [a, b] = [old.get(path) ?? null, young.get(path) ?? null];
+    const kind = a === null ? "added" : b === null ? "removed" : "changed";
+    if (a !== null && b !== null && (await isSame(a, b))) continue;
+    const diff = room > 0 && now() < until ? await diffOf(path, a, b) : null;
+    const fits = diff !== null && diff.length <= room;
+    if (fits) room -= diff.length;
+    changed.push({ path, kind, diff: fits ? diff : null });
+  }
+  return changed;
+}
+
+function byPath(files: readonly RevisionFile[]): Map<string, RevisionFile> {
+  return new Map(files.map((file) => [file.path, file]));
+}
+
+async function isSame(a: RevisionFile, b: RevisionFile): Promise<boolean> {
+  return a.size === b.size && a.executable === b.executable && (await a.digest()) === (await b.digest());
+}
+
+async function diffOf(path: string, a: RevisionFile | null, b: RevisionFile | null): Promise<string | null> {
+  const [before, after] = [await textOf(a), await textOf(b)];
+  if (before === "unfit" || after === "unfit") return null;
+  if (path !== "batch.yaml" && path !== "batch.yml") return unifiedDiff(path, before, after);
+  const shown = redactPair(before?.text ?? null, after?.text ?? null);
+  if ((before !== null && shown.before === null) || (after !== null && shown.after === null)) return null;
+  const side = (of: DiffSide | null, text: string | null) => (of === null || text === null ? null : { ...of, text });
+  return unifiedDiff(path, side(before, shown.before), side(after, shown.after));
+}
+
+/** null where it is not there. */
+async function textOf(file: RevisionFile | null): Promise<DiffSide | null | "unfit"> {
+  if (file === null) return null;
+  if (file.size > largestFile) return "unfit";
+  const bytes = await file.read();
+  return isText(bytes)
+    ? { executable: file.executable, text: new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes) }
+    : "unfit";
+}

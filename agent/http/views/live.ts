@@ -1,0 +1,78 @@
+// What the API and the pages both show: views of batches and executions with what is live about them.
+import type { Context } from "hono";
+import type { BatchStatus, Execution } from "../../model/batch.ts";
+import { estimatedEnd } from "../../executions/baseline.ts";
+import { batchView, executionView, lastOf, type ExecutionView } from "../../views.ts";
+import type { AppDeps } from "../app.ts";
+import { HttpProblem } from "../protocol/problem.ts";
+
+const nextShown = 5;
+/** Texts of ended executions that are at hand: what is asked for again and again. */
+const textsAtHand = 2_000;
+
+export type Reader = ReturnType<typeof createReader>;
+
+export function createReader({ catalog, history, logs }: Pick<AppDeps, "catalog" | "history" | "logs">) {
+  /** A running one's logs grow, and its end is foreseen; its record does not know. */
+  async function live(execution: Execution): Promise<ExecutionView> {
+    if (execution.status !== "running") return executionView(execution);
+    const [out, err] = await Promise.all(
+      (["stdout", "stderr"] as const).map((stream) => logs.stat(execution.batch, execution.id, stream)),
+    );
+    const estimatedEndAt = estimatedEnd(execution, history.document(execution.batch)?.executions ?? []);
+    return executionView(execution, { estimatedEndAt, stdoutBytes: out?.size ?? 0, stderrBytes: err?.size ?? 0 });
+  }
+
+  const texts = new Map<Execution, string>();
+
+  /** Its JSON, at once where nothing must be looked at for it. A record is never changed, only replaced, and shown alike from its end on. */
+  function text(execution: Execution): string | Promise<string> {
+    if (execution.status === "running") return live(execution).then((view) => JSON.stringify(view));
+    const known = texts.get(execution);
+    if (known !== undefined) return known;
+    if (texts.size >= textsAtHand) texts.clear();
+    const made = JSON.stringify(executionView(execution));
+    texts.set(execution, made);
+    return made;
+  }
+
+  async function viewOf(status: BatchStatus) {
+    const document = history.document(status.name);
+    const view = batchView(status, document, catalog.next(status.name, nextShown));
+    const last = lastOf(document?.executions ?? []);
+    return last?.status === "running" ? { ...view, lastExecution: await live(last) } : view;
+  }
+
+  return {
+    live,
+    text,
+    viewOf,
+    /** One of which nothing is kept any more is shown as removed. */
+    batchNamed(name: string) {
+      const gone = {
+        name,
+        state: "removed",
+        batch: null,
+        revision: null,
+        commit: null,
+        problems: [],
+        blockedBy: [],
+      } as const;
+      return viewOf(catalog.batch(name) ?? gone);
+    },
+    /** The one the path names; throws a 404. */
+    executionOf(c: Context): Execution {
+      const id = c.req.param("id") ?? "";
+      const execution = history.find(id);
+      if (execution === undefined) throw new HttpProblem(404, `there is no execution ${id}`);
+      return execution;
+    },
+    /** The one the path names; throws a 404. */
+    batchOf(c: Context): BatchStatus {
+      const name = c.req.param("name") ?? "";
+      const status = catalog.batch(name);
+      if (status === undefined) throw new HttpProblem(404, `there is no batch ${name}`);
+      return status;
+    },
+  };
+}

@@ -1,0 +1,114 @@
+// Reads the log files of executions. Nothing of a log is held beyond the chunk that is being passed on.
+import { statSync } from "node:fs";
+import { open, stat, truncate, type FileHandle } from "node:fs/promises";
+import { join } from "node:path";
+import type { BatchName, ExecutionId } from "../model/batch.ts";
+import type { LogStore, LogStream } from "../ports.ts";
+import { errorCode } from "../platform/files.ts";
+
+const chunkBytes = 128 * 1024;
+/** One such piece is read while another is sent. */
+const pieceBytes = 256 * 1024;
+const newline = 0x0a;
+
+export function createLogStore(dataDir: string): LogStore {
+  const pathOf = (batch: BatchName, id: ExecutionId, stream: LogStream) =>
+    join(dataDir, "batches", batch, "executions", id, `${stream}.log`);
+
+  return {
+    async stat(batch, id, stream) {
+      try {
+        const info = await stat(pathOf(batch, id, stream));
+        return { size: info.size, changedAt: Math.floor(info.mtimeMs) };
+      } catch (error) {
+        if (errorCode(error) === "ENOENT") return null;
+        throw error;
+      }
+    },
+
+    async trim(batch, id, limit) {
+      let cut = false;
+      const sizeOf = async (stream: LogStream) => {
+        const path = pathOf(batch, id, stream);
+        const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0; // a promise costs ten times the call itself
+        if (size <= limit) return size;
+        await truncate(path, limit); // the script appends: what it writes next comes after the cut
+        cut = true;
+        return limit;
+      };
+      const [stdoutBytes, stderrBytes] = [await sizeOf("stdout"), await sizeOf("stderr")];
+      return { stdoutBytes, stderrBytes, cut };
+    },
+
+    read(batch, id, stream, start, end) {
+      let file: FileHandle | null = null;
+      let at = start;
+      return new ReadableStream<Uint8Array>(
+        {
+          async pull(controller) {
+            try {
+              file ??= await open(pathOf(batch, id, stream), "r");
+              const wanted = Math.min(chunkBytes, end - at);
+              const { bytesRead, buffer } = await file.read(new Uint8Array(wanted), 0, wanted, at);
+              at += bytesRead;
+              if (bytesRead > 0) controller.enqueue(buffer.subarray(0, bytesRead));
+              if (bytesRead > 0 && at < end) return;
+              await file.close();
+              controller.close();
+            } catch (error) {
+              await file?.close().catch(() => undefined);
+              controller.error(error);
+            }
+          },
+          async cancel() {
+            await file?.close();
+          },
+        },
+        { highWaterMark: 0 },
+      );
+    },
+
+    copy: (batch, id, stream, start, end) => async (write) => {
+      const file = await open(pathOf(batch, id, stream), "r");
+      try {
+        const size = Math.min(pieceBytes, end - start);
+        const pieces: Buffer[] = [];
+        let sending = Promise.resolve();
+        for (let at = start, turn = 0; at < end; turn = 1 - turn) {
+          const piece = (pieces[turn] ??= Buffer.allocUnsafeSlow(size));
+          const { bytesRead } = await file.read(piece, 0, Math.min(size, end - at), at);
+          if (bytesRead === 0) throw new Error("the log is shorter than it was");
+          at += bytesRead;
+          await sending;
+          sending = write(piece.subarray(0, bytesRead));
+          sending.catch(() => undefined); // it is waited for above, or below
+        }
+        await sending;
+      } finally {
+        await file.close();
+      }
+    },
+
+    async tailStart(batch, id, stream, lines, end) {
+      if (end === 0) return 0;
+      const file = await open(pathOf(batch, id, stream), "r");
+      try {
+        let found = 0;
+        const buffer = Buffer.allocUnsafe(chunkBytes);
+        // The last byte is not looked at: a newline there closes the last line, it does not begin another.
+        for (let high = end - 1; high > 0; high -= chunkBytes) {
+          const low = Math.max(0, high - chunkBytes);
+          const { bytesRead } = await file.read(buffer, 0, high - low, low);
+          let at = bytesRead;
+          while (at > 0 && (at = buffer.lastIndexOf(newline, at - 1)) >= 0) {
+            found += 1;
+            if (found === lines) return low + at + 1;
+          }
+        }
+        return 0;
+      } finally {
+        await file.close();
+      }
+    },
+  };
+}

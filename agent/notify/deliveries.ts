@@ -1,0 +1,267 @@
+// Takes waiting messages to their receivers, place by place: one that does not answer holds up nobody else. Each is tried
+// until it is taken, refused or given up; only then its file goes.
+import { giveUpDays, isTooOld, mayGo, mostWaiting, placeOf, retryWait } from "./delivery-policy.ts";
+import type { EpochMs } from "../model/batch.ts";
+import type { Clock, Courier, Delivery, Logger, Message, Outbox } from "../ports.ts";
+
+/** Webhook calls under way at once, over all places; mail has its own share, and each place has one at a time. */
+const parallelCalls = 16;
+const parallelMails = 2;
+const storeRetryMs = 1_000;
+/** At the end, how long those under way may take. */
+const lastWaitMs = 1_500;
+
+export interface Deliveries {
+  /** Takes a message that is on disk. */
+  add(message: Message): void;
+  start(): void;
+  /** Nothing new goes out; what is under way gets a moment, the rest stays on disk. */
+  stop(): Promise<void>;
+  /** Places where nobody takes anything, and why. */
+  trouble(): { place: string; why: string; waiting: number }[];
+  counts(): DeliveryCounts;
+}
+
+interface DeliveryCounts {
+  waiting: number;
+  /** Since the agent started. */
+  delivered: number;
+  refused: number;
+  givenUp: number;
+}
+
+interface Waiting extends Omit<Message, "content" | "to"> {
+  place: Place;
+  failures: number;
+  notBefore: EpochMs;
+}
+
+interface Place {
+  name: string;
+  courier: "mail" | "webhook";
+  /** Oldest first. */
+  waiting: Waiting[];
+  /** Ids of those under way. */
+  sending: Set<string>;
+  failures: number;
+  notBefore: EpochMs;
+  /** Why nothing was taken the last time; null when something was. */
+  why: string | null;
+  cancel: () => void;
+}
+
+/** `couriers.mail` is null when the agent has no mail server: mails wait for one. */
+export function createDeliveries(deps: {
+  clock: Clock;
+  log: Logger;
+  outbox: Outbox;
+  couriers: { mail: Courier | null; webhook: Courier };
+}): Deliveries {
+  const { clock, log, outbox, couriers } = deps;
+  const places = new Map<string, Place>();
+  const underWay = new Set<Promise<void>>();
+  const tally = { delivered: 0, refused: 0, givenUp: 0 };
+  let calls = 0;
+  let going = false;
+
+  function add(message: Message): void {
+    const { to: _to, content, ...rest } = message;
+    const place = placeAt(placeOf(message), content.kind);
+    if (place.waiting.some(({ id }) => id === message.id)) return;
+    place.waiting.push({ ...rest, place, failures: 0, notBefore: 0 });
+    if (waitingCount() > mostWaiting) giveUpOldest();
+    pump(place);
+  }
+
+  function placeAt(name: string, courier: Place["courier"]): Place {
+    let place = places.get(name);
+    if (place === undefined) {
+      place = {
+        name,
+        courier,
+        waiting: [],
+        sending: new Set(),
+        failures: 0,
+        notBefore: 0,
+        why: null,
+        cancel: () => undefined,
+      };
+      places.set(name, place);
+    }
+    return place;
+  }
+
+  function waitingCount(): number {
+    return [...places.values()].reduce((sum, place) => sum + place.waiting.length, 0);
+  }
+
+  /** Of the place with the most, so that one that is dead for long does not cost the others theirs. */
+  function giveUpOldest(): void {
+    const [fullest] = [...places.values()].sort((a, b) => b.waiting.length - a.waiting.length);
+    const oldest = fullest?.waiting.find(({ id }) => !fullest.sending.has(id));
+    if (oldest !== undefined) giveUp(oldest, `more than ${mostWaiting} wait`);
+  }
+
+  function giveUp(waiting: Waiting, why: string): void {
+    tally.givenUp += 1;
+    log.error("a message is given up", {
+      ...labelOf(waiting),
+      reason: why,
+      ...(waiting.place.why === null ? {} : { last: waiting.place.why }),
+    });
+    discard(waiting);
+  }
+
+  function discard(waiting: Waiting): void {
+    const { place, id } = waiting;
+    place.waiting = place.waiting.filter((other) => other !== waiting);
+    if (place.waiting.length === 0) {
+      place.cancel();
+      places.delete(place.name);
+    }
+    track(removed(id));
+  }
+
+  /** Again and again, and not sent meanwhile; an agent that starts before it has worked sends it once more. */
+  async function removed(id: string): Promise<void> {
+    for (let said = false; ; said = true) {
+      try {
+        return await outbox.remove(id);
+      } catch (error) {
+        if (!said) log.error("a message that is done with cannot be deleted", { id, error: errorText(error) });
+        if (!going) return;
+        await new Promise<void>((done) => void clock.after(storeRetryMs, done));
+      }
+    }
+  }
+
+  function track(work: Promise<void>): void {
+    const done = work
+      .catch((error: unknown) => log.error("a message could not be seen to in order", { error: errorText(error) }))
+      .finally(() => underWay.delete(done));
+    underWay.add(done);
+  }
+
+  function pumpAll(): void {
+    for (const place of [...places.values()]) pump(place);
+  }
+
+  /** Sends what may go now, and sets the timer for what may go later. */
+  function pump(place: Place): void {
+    const courier = couriers[place.courier];
+    place.cancel();
+    if (!going) return;
+    const now = clock.now();
+    for (const old of place.waiting.filter(({ id, createdAt }) => !place.sending.has(id) && isTooOld(createdAt, now)))
+      giveUp(old, `nobody took it for ${giveUpDays} days`);
+    if (courier === null) return rest(place, now + 3_600_000);
+    // While nobody answers, one is enough to find out.
+    const most = place.courier === "mail" && place.failures === 0 ? parallelMails : 1;
+    while (
+      place.sending.size < most &&
+      (place.courier === "mail" || calls < parallelCalls) &&
+      mayGo(place.notBefore, now)
+    ) {
+      const next = place.waiting.find(({ id, notBefore }) => !place.sending.has(id) && mayGo(notBefore, now));
+      if (next === undefined) break;
+      track(deliver(next, courier));
+    }
+    const times = place.waiting
+      .filter(({ id }) => !place.sending.has(id))
+      .map(({ notBefore }) => Math.max(notBefore, place.notBefore));
+    const soonest = Math.min(...times);
+    if (place.sending.size < most && soonest > now) rest(place, soonest);
+  }
+
+  function rest(place: Place, until: EpochMs): void {
+    if (place.waiting.length > 0) place.cancel = clock.after(Math.max(0, until - clock.now()), () => pump(place));
+  }
+
+  async function deliver(waiting: Waiting, courier: Courier): Promise<void> {
+    const { place, id } = waiting;
+    place.sending.add(id);
+    if (place.courier === "webhook") calls += 1;
+    let delivery: Delivery | null = null;
+    try {
+      const message = await outbox.read(id);
+      delivery = message === null ? { kind: "refused", why: "its file is gone" } : await courier.send(message);
+    } catch (error) {
+      delivery = { kind: "later", why: errorText(error), waitMs: null, down: true };
+    } finally {
+      place.sending.delete(id);
+      if (place.courier === "webhook") calls -= 1;
+    }
+    settle(waiting, delivery);
+    pumpAll(); // others may have waited for a place among the calls
+  }
+
+  function settle(waiting: Waiting, delivery: Delivery): void {
+    const { place } = waiting;
+    const now = clock.now();
+    switch (delivery.kind) {
+      case "accepted":
+        if (place.why !== null) log.info("messages are taken again", { to: place.name });
+        Object.assign(place, { failures: 0, notBefore: 0, why: null });
+        tally.delivered += 1;
+        log.debug("message delivered", labelOf(waiting));
+        discard(waiting);
+        break;
+      case "refused":
+        Object.assign(place, { failures: 0, notBefore: 0, why: null });
+        tally.refused += 1;
+        log.error("a message was refused; it is not tried again", { ...labelOf(waiting), reason: delivery.why });
+        discard(waiting);
+        break;
+      case "later": {
+        if (!going) return; // broken off because the agent ends: it says nothing about the place
+        const failing = delivery.down ? place : waiting;
+        failing.failures += 1;
+        failing.notBefore = now + retryWait(failing.failures, delivery.waitMs);
+        if (!delivery.down) Object.assign(place, { failures: 0, notBefore: 0 });
+        const known = place.why !== null;
+        place.why = delivery.why;
+        log[known ? "debug" : "warn"]("a message is not taken yet; it is tried again", {
+          ...labelOf(waiting),
+          reason: delivery.why,
+        });
+        break;
+      }
+      default: {
+        const never: never = delivery;
+        return never;
+      }
+    }
+  }
+
+  return {
+    add,
+    start() {
+      going = true;
+      pumpAll();
+    },
+    async stop() {
+      going = false;
+      for (const place of places.values()) place.cancel();
+      const late = clock.after(lastWaitMs, () =>
+        [couriers.mail, couriers.webhook].forEach((courier) => courier?.close()),
+      );
+      while (underWay.size > 0) await Promise.all(underWay);
+      late();
+      couriers.mail?.close();
+      couriers.webhook.close();
+    },
+    trouble: () =>
+      [...places.values()].flatMap(({ name, why, waiting }) =>
+        why === null || waiting.length === 0 ? [] : [{ place: name, why, waiting: waiting.length }],
+      ),
+    counts: () => ({ waiting: waitingCount(), ...tally }),
+  };
+}
+
+function labelOf({ id, batch, event, place }: Waiting): object {
+  return { batch, event, to: place.name, id };
+}
+
+function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,194 @@
+// What people are told of an end: a mail's subject, text and HTML, a webhook's body. Everything that a script or a
+// repository wrote is taken as text, never as markup, and fits on the line it is put on.
+import { formatDuration } from "../text/duration.ts";
+import type { Execution, Iso, NotifyDue, NotifyEvent } from "../model/batch.ts";
+import { plainLine } from "../text/untrusted.ts";
+import { executionView } from "../views.ts";
+
+/** How many lines of each log a mail shows. */
+export const tailLines = 50;
+const filesShown = 20;
+
+export interface Notice {
+  due: NotifyDue;
+  execution: Execution;
+  /** The batch's description, as written. */
+  description: string | null;
+  /** Where the execution is seen. */
+  link: string;
+  /** The batch's files that differ from the last success before; null when there was none, or it cannot be told. */
+  changed: { since: Iso; files: readonly string[] } | null;
+  /** The ends of its logs, as `plainTail` gives them. */
+  stdout: readonly string[];
+  stderr: readonly string[];
+}
+
+const verbs: Record<NotifyEvent, string> = {
+  failure: "failed",
+  recovery: "recovered",
+  success: "succeeded",
+  unusual: "unusual",
+};
+
+/** `[batch-agent] report failed`: made of the batch's name and one word, so that no header can be smuggled in. */
+export function mailSubject({ due, execution }: Notice): string {
+  return `[batch-agent] ${execution.batch} ${verbs[due.event]}`;
+}
+
+/** The line that says it all. */
+function headline({ due, execution }: Notice): string {
+  const { batch } = execution;
+  const took = execution.durationMs === null ? "" : ` after ${formatDuration(execution.durationMs)}`;
+  switch (due.event) {
+    case "failure":
+      return `${batch} failed${took}: ${endingText(execution)}`;
+    case "recovery":
+      return `${batch} recovered: it succeeded${took}, having failed ${due.count === 1 ? "once" : `${due.count} times`}`;
+    case "success":
+      return `${batch} succeeded${took}`;
+    case "unusual":
+      return `${batch} succeeded${took}, but ${unusualText(execution)}`;
+    default: {
+      const never: never = due.event;
+      return never;
+    }
+  }
+}
+
+function endingText({ message, reason }: Execution): string {
+  return plainLine(message ?? reason ?? "for no known reason");
+}
+
+function unusualText({ unusual }: Execution): string {
+  switch (unusual) {
+    case "too-fast":
+      return "far faster than it usually does (too-fast)";
+    case "too-slow":
+      return "far slower than it usually does (too-slow)";
+    case "too-quiet":
+      return "it printed far less than it usually does (too-quiet)";
+    case null:
+      return "not as it usually does";
+    default: {
+      const never: never = unusual;
+      return never;
+    }
+  }
+}
+
+const plural: Record<NotifyEvent, string> = {
+  failure: "failures",
+  recovery: "recoveries",
+  success: "successes",
+  unusual: "unusual successes",
+};
+
+/** What was held back, so that one message an hour stands for all. */
+function heldText({ due }: Notice): string | null {
+  if (due.since === null || due.count <= 1) return null;
+  return `${due.count} ${plural[due.event]} since the last message, ${clockText(due.since)}; there is at most one an hour while it goes on.`;
+}
+
+/** The facts, one a row. */
+function facts({ execution, description, changed, link }: Notice): [string, string][] {
+  const { trigger, attempt, exitCode, signal, reason, startedAt, finishedAt, durationMs, revision, commit } = execution;
+  const rows: [string, string | null][] = [
+    ["Batch", execution.batch],
+    ["About", description === null ? null : plainLine(description, 500)],
+    ["Run", execution.run],
+    ["Execution", execution.id],
+    ["Trigger", `${trigger.kind}, due ${clockText(trigger.dueAt)}`],
+    ["Attempt", String(attempt)],
+    [
+      "Ended",
+      `${execution.status}${reason === null ? "" : ` (${reason})`}${execution.status === "failed" ? `: ${endingText(execution)}` : ""}`,
+    ],
+    ["Exit code", exitCode === null ? null : String(exitCode)],
+    ["Signal", signal],
+    ["Unusual", execution.unusual],
+    ["Started", startedAt === null ? null : clockText(startedAt)],
+    ["Finished", finishedAt === null ? null : clockText(finishedAt)],
+    ["Duration", durationMs === null ? null : formatDuration(durationMs)],
+    ["Revision", revision],
+    ["Commit", commit],
+    ["Changed", changed === null ? null : changedText(changed)],
+    ["Look", link],
+  ];
+  return rows.flatMap(([name, value]) => (value === null ? [] : [[name, value] as [string, string]]));
+}
+
+function changedText({ since, files }: NonNullable<Notice["changed"]>): string {
+  if (files.length === 0) return `nothing since the last success, ${clockText(since)}`;
+  const more = files.length > filesShown ? ` and ${files.length - filesShown} more` : "";
+  return `${files
+    .slice(0, filesShown)
+    .map((file) => plainLine(file, 200))
+    .join(", ")}${more}, since the last success, ${clockText(since)}`;
+}
+
+/** `2026-11-24 02:00:00 UTC`. */
+function clockText(at: Iso): string {
+  return `${at.slice(0, 10)} ${at.slice(11, 19)} UTC`;
+}
+
+function logs({ stderr, stdout }: Notice): { title: string; lines: readonly string[] }[] {
+  const title = (name: string, lines: readonly string[]) =>
+    lines.length === 0
+      ? `${name}: nothing`
+      : lines.length < tailLines
+        ? `${name}:`
+        : `${name}, the last ${tailLines} lines:`;
+  return [
+    { title: title("stderr", stderr), lines: stderr },
+    { title: title("stdout", stdout), lines: stdout },
+  ];
+}
+
+export function mailText(notice: Notice): string {
+  const held = heldText(notice);
+  const width = Math.max(...facts(notice).map(([name]) => name.length));
+  return [
+    headline(notice),
+    ...(held === null ? [] : ["", held]),
+    "",
+    ...facts(notice).map(([name, value]) => `${name.padEnd(width)}  ${value}`),
+    ...logs(notice).flatMap(({ title, lines }) => ["", title, ...lines.map((line) => `  ${line}`)]),
+    "",
+  ].join("\n");
+}
+
+export function mailHtml(notice: Notice): string {
+  const held = heldText(notice);
+  const rows = facts(notice).map(([name, value]) => {
+    const shown = name === "Look" ? `<a href="${escaped(value)}">${escaped(value)}</a>` : escaped(value);
+    return `<tr><th align="left" valign="top">${name}</th><td>${shown}</td></tr>`;
+  });
+  const parts = logs(notice).map(
+    ({ title, lines }) => `<p>${title}</p>${lines.length === 0 ? "" : `<pre>${lines.map(escaped).join("\n")}</pre>`}`,
+  );
+  return [
+    "<!doctype html>",
+    `<html lang="en"><head><meta charset="utf-8"><title>${escaped(mailSubject(notice))}</title></head><body>`,
+    `<p><strong>${escaped(headline(notice))}</strong></p>`,
+    ...(held === null ? [] : [`<p>${escaped(held)}</p>`]),
+    `<table cellpadding="4">${rows.join("\n")}</table>`,
+    ...parts,
+    "</body></html>",
+    "",
+  ].join("\n");
+}
+
+/** JSON of `{event, text, execution}`; `text` is for chat tools, and holds nothing that the script printed. */
+export function webhookBody(notice: Notice): string {
+  const text = [headline(notice), heldText(notice), notice.link].filter((line) => line !== null).join("\n");
+  return JSON.stringify({ event: notice.due.event, text, execution: executionView(notice.execution) });
+}
+
+function escaped(text: string): string {
+  return text
+    .replaceAll("&", "&amp;")
+    .replaceAll("<", "&lt;")
+    .replaceAll(">", "&gt;")
+    .replaceAll('"', "&quot;")
+    .replaceAll("'", "&#39;");
+}

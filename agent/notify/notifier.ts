@@ -1,0 +1,191 @@
+// From the end of an execution to messages in the outbox. What is to be told stands in the execution's record until its
+// messages are on disk, and they go out only after that: a crash in between makes the same messages again, and loses none.
+import type { Batch, BatchName, Execution, ExecutionId, NotifyDue } from "../model/batch.ts";
+import { mailHtml, mailSubject, mailText, tailLines, webhookBody, type Notice } from "./message.ts";
+import { decideNotice } from "./decide.ts";
+import { plainTail } from "../text/untrusted.ts";
+import type { Clock, History, Logger, LogStore, LogStream, Message, Notifier, Outbox } from "../ports.ts";
+import type { Deliveries } from "./deliveries.ts";
+
+/** As much of each log's end is looked at. */
+const tailBytes = 16 * 1024;
+const retryMs = 1_000;
+
+export interface NotifierLoop extends Notifier {
+  /** Takes up what an earlier agent left, then lets messages go out. Throws StoreError. Call once. */
+  start(): Promise<void>;
+  /** What was to be told by now is in the outbox, or stays in the record. */
+  stop(): Promise<void>;
+}
+
+export function createNotifier(deps: {
+  clock: Clock;
+  log: Logger;
+  history: History;
+  logs: LogStore;
+  outbox: Outbox;
+  deliveries: Pick<Deliveries, "add" | "start" | "stop">;
+  /** The batch as it is in force; null when there is none. */
+  batchOf(name: BatchName): Batch | null;
+  /** Whether there is a mail server. */
+  mails: boolean;
+  /** Where people see an execution. */
+  linkTo(execution: Execution): string;
+  /** The batch's files that differ from its last success before this execution; null when that cannot be told. */
+  changedSince(execution: Execution): Promise<Notice["changed"]>;
+}): NotifierLoop {
+  const { clock, log, history, outbox, deliveries } = deps;
+  const due: ExecutionId[] = [];
+  let working: Promise<void> | null = null;
+  let started = false;
+  let stopped = false;
+  let troubled = false;
+  let cancel: () => void = () => undefined;
+
+  function decide(final: Execution): NotifyDue | null {
+    const notify = deps.batchOf(final.batch)?.notify ?? null;
+    const document = history.document(final.batch);
+    if (document === undefined) return null;
+    if (notify === null) {
+      // Should it be asked for again, what failed before is no news, and what succeeds then no recovery.
+      if (final.status === "succeeded" && document.told !== undefined && document.told.failures > 0)
+        history.tell(final.batch, { ...document.told, failures: 0, heard: true });
+      return null;
+    }
+    const before =
+      document.told === undefined
+        ? document.executions.findLast(
+            ({ run, status }) => run !== final.run && (status === "failed" || status === "succeeded"),
+          )
+        : undefined;
+    const { told, due } = decideNotice(notify, document.told, final, before, clock.now());
+    if (told !== undefined && told !== document.told) history.tell(final.batch, told);
+    return due;
+  }
+
+  function take({ id }: Execution): void {
+    due.push(id);
+    work();
+  }
+
+  function work(): void {
+    if (!started || stopped || troubled) return;
+    working ??= workOff().finally(() => {
+      working = null;
+      if (due.length > 0) work();
+    });
+  }
+
+  async function workOff(): Promise<void> {
+    for (let id = due[0]; id !== undefined; id = due[0]) {
+      try {
+        await see(id);
+      } catch (error) {
+        log.error("people cannot be told of an end yet; tried again every second", { id, error: errorText(error) });
+        troubled = true;
+        cancel = clock.after(retryMs, () => {
+          troubled = false;
+          work();
+        });
+        return;
+      }
+      due.shift();
+    }
+  }
+
+  /** Throws StoreError when a message cannot be written. */
+  async function see(id: ExecutionId): Promise<void> {
+    const execution = history.find(id);
+    if (execution?.notifyDue === undefined) return;
+    const messages = await write(execution, execution.notifyDue);
+    const { notifyDue: _done, ...settled } = history.find(id) ?? execution; // as it stands by now
+    const send = () => messages.forEach(deliveries.add);
+    // A history that cannot be written holds up its own messages only.
+    await history.save(settled).then(send, () => void history.written(execution.batch).then(send));
+  }
+
+  async function write(execution: Execution, notifyDue: NotifyDue): Promise<Message[]> {
+    const batch = deps.batchOf(execution.batch);
+    const notify = batch?.notify ?? null;
+    if (batch === null || notify === null) return []; // taken out meanwhile
+    const notice: Notice = {
+      due: notifyDue,
+      execution,
+      description: batch.file.description ?? null,
+      link: deps.linkTo(execution),
+      changed: await deps.changedSince(execution).catch(() => null),
+      stdout: await tail(execution, "stdout"),
+      stderr: await tail(execution, "stderr"),
+    };
+    const common = {
+      batch: execution.batch,
+      execution: execution.id,
+      event: notifyDue.event,
+      createdAt: new Date(clock.now()).toISOString(),
+    };
+    const mail = {
+      kind: "mail",
+      subject: mailSubject(notice),
+      text: mailText(notice),
+      html: mailHtml(notice),
+    } as const;
+    const webhook = { kind: "webhook", body: webhookBody(notice) } as const;
+    const drafts = [
+      ...(deps.mails ? notify.mail : []).map((to) => ({ ...common, to, content: mail })),
+      ...notify.webhook.map((to) => ({ ...common, to, content: webhook })),
+    ];
+    const messages: Message[] = [];
+    for (const draft of drafts) messages.push(await outbox.put(draft));
+    return messages;
+  }
+
+  async function tail({ batch, id }: Execution, stream: LogStream): Promise<string[]> {
+    try {
+      const size = (await deps.logs.stat(batch, id, stream))?.size ?? 0;
+      const bytes = await new Response(
+        deps.logs.read(batch, id, stream, Math.max(0, size - tailBytes), size),
+      ).arrayBuffer();
+      return plainTail(new Uint8Array(bytes), size, tailLines);
+    } catch (error) {
+      return [`(it cannot be read: ${errorText(error)})`];
+    }
+  }
+
+  async function start(): Promise<void> {
+    const left = history
+      .names()
+      .flatMap((name) => (history.document(name)?.executions ?? []).filter(({ notifyDue }) => notifyDue !== undefined));
+    const again = new Set(left.map(({ id }) => id));
+    // Messages of ends that are still marked were not complete, and none of them has gone out: they are made anew.
+    for (const message of await outbox.open()) {
+      if (again.has(message.execution)) await outbox.remove(message.id);
+      else deliveries.add(message);
+    }
+    left.sort((a, b) => ((a.finishedAt ?? "") < (b.finishedAt ?? "") ? -1 : 1));
+    due.unshift(...left.map(({ id }) => id).filter((id) => !due.includes(id)));
+    started = true;
+    work();
+    deliveries.start();
+  }
+
+  return {
+    decide,
+    take,
+    start,
+    async stop() {
+      cancel();
+      if (working === null && troubled) {
+        troubled = false;
+        work(); // once more
+      }
+      while (working !== null && !troubled) await (working as Promise<void>);
+      stopped = true;
+      cancel();
+      await deliveries.stop();
+    },
+  };
+}
+
+function errorText(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

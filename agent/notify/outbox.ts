@@ -1,0 +1,99 @@
+// data/outbox: messages that wait to be delivered, a small file each, gone once they are taken.
+import { createHash } from "node:crypto";
+import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { join } from "node:path";
+import { placeOf } from "./delivery-policy.ts";
+import { StoreError } from "../errors.ts";
+import type { Clock, Logger, Message, Outbox } from "../ports.ts";
+import { syncFolder, writeDurably } from "../platform/durable.ts";
+import { errorCode, mapLimit } from "../platform/files.ts";
+
+const hint = "is there room in the data folder, and may the agent write there?";
+
+export function createOutbox(dataDir: string, { clock, log }: { clock: Clock; log: Logger }): Outbox {
+  const home = join(dataDir, "outbox");
+  const pathOf = (id: string) => join(home, `${id}.json`);
+
+  async function open(): Promise<Message[]> {
+    try {
+      await mkdir(home, { recursive: true });
+      const names = (await readdir(home)).sort();
+      for (const name of names.filter((one) => one.endsWith(".tmp"))) await rm(join(home, name), { force: true });
+      const messages = await mapLimit(
+        names.filter((one) => one.endsWith(".json")),
+        16,
+        load,
+      );
+      return messages.filter((message) => message !== null);
+    } catch (error) {
+      throw new StoreError("read", home, error, hint);
+    }
+  }
+
+  async function load(name: string): Promise<Message | null> {
+    const path = join(home, name);
+    try {
+      const message: unknown = JSON.parse(await readFile(path, "utf8"));
+      if (isMessage(message) && name === `${message.id}.json`) return message;
+    } catch {
+      // told below
+    }
+    const aside = `${path}.corrupt-${new Date(clock.now()).toISOString().replaceAll(":", "-")}`;
+    await rename(path, aside).then(
+      () => log.error("a waiting message cannot be read; it was set aside", { path: aside }),
+      (error: unknown) =>
+        log.error("a waiting message can neither be read nor set aside", { path, error: String(error) }),
+    );
+    return null;
+  }
+
+  return {
+    open,
+    async put(draft) {
+      const receiver = createHash("sha256").update(`${draft.content.kind} ${draft.to}`).digest("hex").slice(0, 16);
+      const message: Message = { id: `${draft.execution}-${draft.event}-${receiver}`, ...draft };
+      const write = () => writeDurably(pathOf(message.id), `${JSON.stringify(message)}\n`);
+      await write()
+        .catch(async (error: unknown) => {
+          if (errorCode(error) !== "ENOENT") throw error;
+          await mkdir(home, { recursive: true });
+          await write();
+        })
+        .catch((error: unknown) => {
+          throw new StoreError("write", pathOf(message.id), error, hint);
+        });
+      return message;
+    },
+    async read(id) {
+      try {
+        return JSON.parse(await readFile(pathOf(id), "utf8")) as Message;
+      } catch (error) {
+        if (errorCode(error) === "ENOENT") return null;
+        throw new StoreError("read", pathOf(id), error, hint);
+      }
+    },
+    async remove(id) {
+      try {
+        await rm(pathOf(id), { force: true });
+        await syncFolder(home); // or a power cut brings it back, and it is delivered twice
+      } catch (error) {
+        if (errorCode(error) !== "ENOENT") throw new StoreError("delete", pathOf(id), error, hint);
+      }
+    },
+  };
+}
+
+function isMessage(value: unknown): value is Message {
+  if (typeof value !== "object" || value === null) return false;
+  const { id, batch, execution, event, createdAt, to, content } = value as Partial<Message>;
+  const texts = [id, batch, execution, event, createdAt, to].every((text) => typeof text === "string");
+  if (!texts || Number.isNaN(Date.parse(createdAt ?? "")) || typeof content !== "object" || content === null)
+    return false;
+  if (content.kind === "mail")
+    return [content.subject, content.text, content.html].every((text) => typeof text === "string");
+  try {
+    return content.kind === "webhook" && typeof content.body === "string" && placeOf(value as Message) !== "null";
+  } catch {
+    return false;
+  }
+}

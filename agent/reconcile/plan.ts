@@ -1,0 +1,91 @@
+// From what was read of the folder and what is in force to what must change. An invalid edit keeps what is in force.
+import type { Batch, EpochMs, Folder, Iso, Problem, Revision } from "../model/batch.ts";
+
+/** What a look at one entry showed, judged. */
+export type Desired =
+  | { name: string; kind: "absent" }
+  | { name: string; kind: "unreadable"; problem: Problem }
+  | { name: string; kind: "invalid"; digest: Revision; problems: readonly Problem[] }
+  | { name: string; kind: "valid"; folder: Folder; batch: Batch };
+
+/** What is in force for one entry. */
+export interface InForce {
+  batch: Batch | null;
+  revision: Revision | null;
+  problems: readonly Problem[];
+  /** The schedule that is accounted for, from the record; null where none is. */
+  schedule: { key: string; coveredUntil: Iso } | null;
+  /** Whether the record says its folder is gone; true where there is no record. */
+  gone: boolean;
+}
+
+export type Action =
+  /** Puts a definition in force. `schedule` is what the record must say from now on. */
+  | { kind: "apply"; name: string; folder: Folder; batch: Batch; schedule: InForce["schedule"] }
+  /** Leaves what is in force and says what is wrong. */
+  | { kind: "hold"; name: string; problems: readonly Problem[] }
+  /** Takes a batch out: its folder is gone. */
+  | { kind: "remove"; name: string };
+
+/** Idempotent: once the actions are carried out, the same input gives none. Only entries in `desired` are judged. */
+export function planReconcile(
+  desired: readonly Desired[],
+  current: ReadonlyMap<string, InForce>,
+  now: EpochMs,
+): Action[] {
+  return desired.flatMap((look) => planOne(look, current.get(look.name), now) ?? []);
+}
+
+function planOne(look: Desired, current: InForce | undefined, now: EpochMs): Action | null {
+  const { name } = look;
+  switch (look.kind) {
+    case "absent":
+      return current === undefined ? null : { kind: "remove", name };
+    case "unreadable":
+      return hold(name, [look.problem], current);
+    case "invalid":
+      return hold(name, look.problems, current);
+    case "valid": {
+      const { batch, folder } = look;
+      const same = current?.revision === folder.digest && current.batch !== null && !current.gone;
+      if (same && current.problems.length === 0) return null;
+      return { kind: "apply", name, folder, batch, schedule: accountedSchedule(batch, current, now) };
+    }
+    default: {
+      const never: never = look;
+      return never;
+    }
+  }
+}
+
+function hold(name: string, problems: readonly Problem[], current: InForce | undefined): Action | null {
+  if (current !== undefined && JSON.stringify(current.problems) === JSON.stringify(problems)) return null;
+  return { kind: "hold", name, problems };
+}
+
+/** An unchanged schedule goes on where it stands; a new one, or one that rested, counts from now: nothing before is owed. */
+function accountedSchedule(batch: Batch, current: InForce | undefined, now: EpochMs): InForce["schedule"] {
+  if (!batch.enabled || batch.schedule === null) return null;
+  const { key } = batch.schedule;
+  if (current?.schedule?.key === key && !current.gone) return current.schedule;
+  return { key, coveredUntil: new Date(now).toISOString() };
+}
+
+export const unsettledHint = "something writes there all the time: a batch's own data belongs into $BATCH_STATE_DIR";
+
+/** How long a look must have been quiet, in ms. What cannot be unpacked may be a copy that has come to a halt for a moment. */
+export function settleTime(folder: Folder | null): number {
+  return folder?.problems.some(({ code }) => code === "bad-archive") === true ? 2_000 : 100;
+}
+
+/** Whether a look may be acted on: its files have been quiet for long enough, or an earlier look saw the very same. */
+export function isSettled(
+  look: { digest: string; changedAt: EpochMs },
+  earlier: { digest: string; at: EpochMs } | null,
+  settleMs: number,
+  now: EpochMs,
+): boolean {
+  const quietMs = now - look.changedAt;
+  if (quietMs >= settleMs && quietMs < 10 * 365 * 86_400_000 && look.digest !== "absent") return true;
+  return earlier !== null && earlier.digest === look.digest && now - earlier.at >= settleMs;
+}

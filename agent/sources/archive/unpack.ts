@@ -1,0 +1,96 @@
+// Unpacks archives into a folder that is deleted again. What they may hold is decided in core; what an entry says of
+// itself is never believed: bytes are counted as they come, and links are made last, so that nothing is written through one.
+import { constants } from "node:fs";
+import { mkdir, mkdtemp, open, readdir, realpath, rm, type FileHandle } from "node:fs/promises";
+import { join } from "node:path";
+import { topOf, type ArchiveFault, type ArchiveLimits } from "./inventory.ts";
+import { StoreError } from "../../errors.ts";
+import { createShelf, Refused, roomHint } from "./extractor.ts";
+import { walkTree, type OpenArchive } from "../../platform/files.ts";
+
+/** So long without a byte and it is given up: a library that waits for ever must not stop the reconcile. */
+const stallMs = 30_000;
+
+/**
+ * Opens archives by unpacking them below `home`, a folder that is made if need be. What is wrong with an archive shows
+ * as the tree's one fault; trouble of the file system is thrown, as StoreError where it is that of `home`.
+ */
+export function createUnpacker(home: string, limits: ArchiveLimits): OpenArchive {
+  return async (path, work) => {
+    // Without O_NONBLOCK a FIFO under an archive's name would be waited for.
+    const archive = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const staging = await makeFolder(home).catch(async (error: unknown) => {
+      await archive.close();
+      throw error;
+    });
+    try {
+      const info = await archive.stat();
+      const changedMs = Math.max(info.mtimeMs, info.ctimeMs);
+      const refuse = (fault: ArchiveFault) => work({ files: [], faults: [fault], changedMs });
+      if (!info.isFile()) return await refuse({ code: "special-file", path: "", message: "it is not a file" });
+      const fault = await fill(staging, archive, path, info.size, limits);
+      if (fault !== null) return await refuse(fault);
+      const top = topOf(
+        (await readdir(staging, { withFileTypes: true })).map((entry) => ({
+          name: entry.name,
+          folder: entry.isDirectory(),
+        })),
+      );
+      const real = await realpath(staging);
+      const tree = await walkTree(real, join(real, top), { files: limits.entries, bytes: limits.bytes });
+      return await work({ ...tree, changedMs });
+    } catch (error) {
+      // A file that is missing in here must not be taken for an archive that is.
+      throw error instanceof StoreError ? error : new StoreError("unpack into", home, error, roomHint);
+    } finally {
+      await archive.close();
+      await rm(staging, { recursive: true, force: true, maxRetries: 2 });
+    }
+  };
+}
+
+async function makeFolder(home: string): Promise<string> {
+  try {
+    await mkdir(home, { recursive: true });
+    return await mkdtemp(join(home, ".staging-archive-"));
+  } catch (error) {
+    throw new StoreError("unpack into", home, error, roomHint);
+  }
+}
+
+/** Unpacks into `staging`; why not, or null. */
+async function fill(
+  staging: string,
+  archive: FileHandle,
+  path: string,
+  size: number,
+  limits: ArchiveLimits,
+): Promise<ArchiveFault | null> {
+  const stop = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const stalled = new Promise<never>((_, reject) => {
+    const giveUp = () => reject(new StoreError("read", path, new Error(`nothing came for ${stallMs / 1000} s`)));
+    timer = setTimeout(giveUp, stallMs);
+  });
+  const shelf = createShelf(staging, limits, () => timer?.refresh());
+  // Most agents never see one: what reads them is loaded with the first.
+  const unpack = async () => {
+    if (path.endsWith(".zip"))
+      await (await import("./zip.ts")).unzip(archive, size, limits, shelf, stop.signal);
+    else await (await import("./tar.ts")).untar(archive, !path.endsWith(".tar"), limits, shelf, stop.signal);
+  };
+  try {
+    await Promise.race([unpack(), stalled]);
+    await shelf.link();
+    return null;
+  } catch (error) {
+    if (error instanceof Refused) return error.fault;
+    if (error instanceof StoreError || (error instanceof Error && "syscall" in error)) throw error;
+    const why = error instanceof Error ? error.message : String(error);
+    return { code: "bad-archive", path: "", message: `it is damaged or cut off: ${why}` };
+  } finally {
+    clearTimeout(timer);
+    stop.abort();
+    await shelf.close();
+  }
+}

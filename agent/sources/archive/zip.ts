@@ -1,0 +1,158 @@
+// Reads zip archives with unzipper: its list of entries and each entry's stream, never its `Extract`. What it does not
+// check is checked here: counts before it allocates for them, sizes, CRC-32, encryption, methods.
+import type { FileHandle } from "node:fs/promises";
+import type { Readable } from "node:stream";
+import { crc32 } from "node:zlib";
+import { Open, type File } from "unzipper";
+import type { ArchiveLimits } from "./inventory.ts";
+import { damaged, headOf, looksLike, otherKind, readFrom, Refused, special, type Shelf } from "./extractor.ts";
+
+const entrySignature = 0x02014b50;
+const endSignature = 0x06054b50;
+const endBytes = 22;
+/** What a central directory may measure: it is held in memory. */
+const directoryBytes = 64 * 1024 * 1024;
+
+/** Throws Refused for what is wrong with the archive, the libraries' errors for damage, and those of the file system. */
+export async function unzip(
+  archive: FileHandle,
+  size: number,
+  limits: ArchiveLimits,
+  shelf: Shelf,
+  stop: AbortSignal,
+): Promise<void> {
+  let failure: unknown;
+  const failed = (error: unknown) => (failure ??= error);
+  const opened = new Set<Readable>();
+  stop.addEventListener("abort", () => opened.forEach((stream) => stream.destroy()));
+  const source = {
+    size: () => Promise.resolve(size),
+    stream(offset: number, length = size - offset) {
+      const stream = readFrom(archive, offset, Math.max(0, Math.min(length, size - offset)), failed);
+      opened.add(stream);
+      stream.once("close", () => opened.delete(stream));
+      return stream;
+    },
+  };
+  try {
+    const end = await findEnd(archive, size, limits);
+    const { files } = await (Open.custom as OpenCustom)(source, { tailSize: size - end, padding: 4096 });
+    if (!files.every(isEntry)) throw new Refused(damaged("it is damaged: its list of entries is broken"));
+    const declared = files.reduce((sum, file) => sum + file.uncompressedSize, 0);
+    if (declared > limits.bytes)
+      throw new Refused({
+        code: "too-large",
+        path: "",
+        message: `unpacks to ${declared} bytes, more than ${limits.bytes}`,
+      });
+    for (const file of files) if (!/^__MACOSX(\/|$)/.test(file.path)) await unzipEntry(file, shelf);
+  } catch (error) {
+    throw failure ?? error;
+  }
+}
+
+/** The types of the library leave its options out. */
+type OpenCustom = (
+  source: Parameters<typeof Open.custom>[0],
+  options: { tailSize: number; padding: number },
+) => ReturnType<typeof Open.custom>;
+
+/** Where the end record begins. Refuses, before the library allocates for them, more entries than may be. */
+async function findEnd(archive: FileHandle, size: number, limits: ArchiveLimits): Promise<number> {
+  const length = Math.min(size, endBytes + 0xffff);
+  const tail = Buffer.alloc(length);
+  await archive.read(tail, 0, length, size - length);
+  let at = length - endBytes;
+  while (at >= 0 && !(tail.readUInt32LE(at) === endSignature && at + endBytes + tail.readUInt16LE(at + 20) === length))
+    at -= 1;
+  if (at < 0) {
+    const head = await headOf(archive);
+    throw looksLike(head) === "zip"
+      ? new Refused(damaged("it is cut off: the end is missing"))
+      : otherKind(head, "zip");
+  }
+  let [entries, directory] = [tail.readUInt16LE(at + 10), tail.readUInt32LE(at + 16)];
+  const end = size - length + at;
+  if (tail.readUInt16LE(at + 4) === 0xffff || entries === 0xffff || directory === 0xffffffff) {
+    const locator = Buffer.alloc(20);
+    const record = Buffer.alloc(56);
+    await archive.read(locator, 0, 20, Math.max(0, end - 20));
+    await archive.read(record, 0, 56, Math.min(size, Number(locator.readBigUInt64LE(8))));
+    [entries, directory] = [Number(record.readBigUInt64LE(32)), Number(record.readBigUInt64LE(48))];
+  }
+  if (entries > limits.entries)
+    throw new Refused({
+      code: "too-many-files",
+      path: "",
+      message: `holds ${entries} entries, more than ${limits.entries}`,
+    });
+  if (directory > end) throw new Refused(damaged("it is damaged or cut off: its list of entries lies beyond its end"));
+  if (end - directory > directoryBytes)
+    throw new Refused({ code: "too-large", path: "", message: "its list of entries is too long" });
+  return end;
+}
+
+/** The library takes whatever lies there for an entry. */
+function isEntry({ signature, compressedSize, uncompressedSize, offsetToLocalFileHeader }: File): boolean {
+  return (
+    signature === entrySignature &&
+    [compressedSize, uncompressedSize, offsetToLocalFileHeader].every(
+      (value) => Number.isSafeInteger(value) && value >= 0,
+    )
+  );
+}
+
+const fileTypes = { mask: 0o170000, file: 0o100000, folder: 0o040000, link: 0o120000 };
+const unix = 3;
+const macOs = 19;
+
+async function unzipEntry(file: File, shelf: Shelf): Promise<void> {
+  const name = utf8(file.pathBuffer);
+  const mode = [unix, macOs].includes(file.versionMadeBy >> 8) ? file.externalFileAttributes >>> 16 : 0;
+  const type = mode & fileTypes.mask;
+  if ((file.flags & 0x2041) !== 0) throw new Refused(damaged(`${JSON.stringify(name)} is encrypted`));
+  if (name.endsWith("/") || type === fileTypes.folder) {
+    if (file.uncompressedSize > 0) throw new Refused(damaged(`the folder ${JSON.stringify(name)} holds bytes`));
+    return shelf.folder(name);
+  }
+  if (![0, fileTypes.file, fileTypes.link].includes(type)) throw special(name, "neither a file nor a folder");
+  if (file.compressionMethod !== 0 && file.compressionMethod !== 8) {
+    throw new Refused(
+      damaged(
+        `${JSON.stringify(name)} is compressed by method ${file.compressionMethod}; only stored and deflated ones can be read`,
+      ),
+    );
+  }
+  if (type === fileTypes.link) {
+    if (file.uncompressedSize > 4096) throw new Refused(damaged(`the link ${JSON.stringify(name)} is too long`));
+    const target: Uint8Array[] = [];
+    await eachChunk(file, (chunk) => void target.push(chunk));
+    return shelf.note(name, utf8(Buffer.concat(target)));
+  }
+  await shelf.begin(name, file.uncompressedSize, (mode & 0o111) !== 0);
+  await eachChunk(file, shelf.write);
+  await shelf.finish();
+}
+
+/** Gives the bytes of an entry, no more than it says, and checks size and CRC-32 against the list of entries. */
+async function eachChunk(file: File, use: (chunk: Uint8Array) => Promise<void> | void): Promise<void> {
+  let [sum, left] = [0, file.uncompressedSize];
+  if (file.compressedSize > 0) {
+    const stream = file.stream();
+    stream.on("error", () => undefined); // it may emit more than the one that ends the loop
+    for await (const chunk of stream as AsyncIterable<Buffer>) {
+      left -= chunk.length;
+      if (left < 0) break;
+      sum = crc32(chunk, sum);
+      await use(chunk);
+    }
+  }
+  const shown = JSON.stringify(utf8(file.pathBuffer));
+  if (left !== 0) throw new Refused(damaged(`${shown} holds ${left < 0 ? "more" : "less"} than its entry says`));
+  if (sum !== file.crc32) throw new Refused(damaged(`${shown} is damaged: its checksum (CRC-32) is wrong`));
+}
+
+/** Text of a name; what is no UTF-8 shows as U+FFFD, which no name may hold. The library gives "" for an empty one. */
+function utf8(bytes: Uint8Array | string): string {
+  return typeof bytes === "string" ? bytes : new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes);
+}

@@ -1,0 +1,99 @@
+// Follows a repository: asks what its ref names, takes a new commit over, waits, and after failures waits longer.
+import { nextLookMs } from "./git-remote.ts";
+import type { Clock, GitHealth, Logger, Remote } from "../ports.ts";
+
+export interface Follower {
+  start(): void;
+  /** Asks now, or once more after the look that is under way; resolves when what came of it is in force. */
+  lookNow(): Promise<void>;
+  health(): GitHealth;
+  stop(): Promise<void>;
+}
+
+export function createFollower(deps: {
+  clock: Clock;
+  log: Logger;
+  remote: Remote;
+  /** What is shown of the settings: no credentials. */
+  url: string;
+  ref: string | null;
+  intervalMs: number;
+  /** 0 to 1, for waits that agents do not all have in common. */
+  random(): number;
+  /** Puts the new tree in force; the old one is deleted afterwards. */
+  onSwitched(): Promise<void>;
+}): Follower {
+  const { clock, log, remote, url, ref } = deps;
+  let cancel: () => void = () => undefined;
+  let looking: Promise<void> | null = null;
+  /** The look after this one: what is under way may have been answered before there was what the caller knows of. */
+  let again: Promise<void> | null = null;
+  let stopped = false;
+  let failures = 0;
+  let error: string | null = null;
+  let lastFetchedAt: string | null = null;
+  /** A commit that was looked at and cannot be followed: it is not fetched again. */
+  let refused: { commit: string; message: string } | null = null;
+
+  async function look(): Promise<void> {
+    cancel();
+    try {
+      await follow();
+      failures = 0;
+    } catch (thrown) {
+      failures += 1;
+      tell(thrown instanceof Error ? thrown.message : String(thrown));
+    }
+    if (!stopped) cancel = clock.after(nextLookMs(failures, deps.intervalMs, deps.random()), () => void lookNow());
+  }
+
+  async function follow(): Promise<void> {
+    const asked = await remote.ask();
+    if (asked.commit === remote.commit()) refused = null;
+    else if (asked.commit !== refused?.commit) {
+      const taken = await remote.take(asked);
+      refused = taken.refused === null ? null : { commit: asked.commit, message: taken.refused };
+      if (refused === null) {
+        log.info("commit in force", { commit: taken.commit });
+        await deps.onSwitched();
+        await remote.tidy();
+      }
+    }
+    lastFetchedAt = new Date(clock.now()).toISOString();
+    tell(refused?.message ?? null);
+  }
+
+  /** Once for each trouble, not for each look. */
+  function tell(message: string | null): void {
+    if (stopped || message === error) return;
+    if (message === null) log.info("the repository is followed again", { repository: url });
+    else
+      log.warn(`the repository cannot be followed, the last good commit stays in force: ${message}`, {
+        repository: url,
+        commit: remote.commit(),
+      });
+    error = message;
+  }
+
+  function lookNow(): Promise<void> {
+    if (stopped) return Promise.resolve();
+    if (looking === null) return (looking = look().finally(() => (looking = null)));
+    again ??= looking.then(() => {
+      again = null;
+      return lookNow();
+    });
+    return again;
+  }
+
+  return {
+    start: () => void lookNow(),
+    lookNow,
+    health: () => ({ url, ref, commit: remote.commit(), lastFetchedAt, error }),
+    async stop() {
+      stopped = true;
+      cancel();
+      remote.close();
+      await looking;
+    },
+  };
+}

@@ -1,0 +1,242 @@
+// A remote repository in the data folder, by the system's git: what its ref names, and its commits as work trees.
+// Layout: git/repo.git (shallow), git/trees/<commit>, and git/current, a link to the folder of batches in one of them.
+import { spawn, type ChildProcess } from "node:child_process";
+import { createHash } from "node:crypto";
+import { readlinkSync } from "node:fs";
+import { mkdir, readdir, readFile, realpath, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { join, resolve, sep } from "node:path";
+import { answeredRef, askedRefs, shownGitMessage, splitGitUrl } from "./git-remote.ts";
+import { StoreError } from "../errors.ts";
+import type { Remote } from "../ports.ts";
+import { syncFile, syncFolder } from "../platform/durable.ts";
+
+const askMs = 30_000;
+const fetchMs = 600_000;
+const buildMs = 300_000;
+const keptBytes = 64 * 1024;
+
+/** Nothing of the repository is run, no helper program is a transport, and large files stay the pointers they are. */
+const safety = [
+  ...[
+    "protocol.ext.allow=never",
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "submodule.recurse=false",
+    "credential.interactive=false",
+  ],
+  ...["filter.lfs.smudge=", "filter.lfs.process=", "filter.lfs.required=false"],
+  ...["gc.autoDetach=false", "gc.pruneExpire=now", "http.lowSpeedLimit=1000", "http.lowSpeedTime=60"],
+];
+
+/** Opens what is in the data folder; what was followed with other settings is deleted. Throws StoreError. */
+export async function openRemote(
+  dataDir: string,
+  settings: { url: string; ref: string | null; path: string },
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<Remote> {
+  const home = join(dataDir, "git");
+  const [repo, trees, link] = [join(home, "repo.git"), join(home, "trees"), join(home, "current")];
+  const local = !/^[a-z][a-z0-9+.-]*:\/\//i.test(settings.url) && !/^[^/]*:/.test(settings.url);
+  const { url, user, password } = splitGitUrl(local ? resolve(settings.url) : settings.url);
+  const running = new Set<ChildProcess>();
+  const gitEnv = environment(env, user, password);
+  await prepare();
+
+  async function prepare(): Promise<void> {
+    const path = join(home, "source");
+    const source = createHash("sha256")
+      .update(JSON.stringify([url, settings.ref, settings.path]))
+      .digest("hex");
+    try {
+      if ((await readFile(path, "utf8").catch(() => "")) === source) return;
+      await rm(home, { recursive: true, force: true });
+      await mkdir(trees, { recursive: true });
+      await writeFile(path, source, { flush: true });
+    } catch (error) {
+      throw new StoreError("prepare", home, error, "the data folder must be writable; choose another with --data");
+    }
+  }
+
+  /** Runs git without a terminal it could ask at; its group is killed when it takes too long. */
+  function git(
+    args: readonly string[],
+    limitMs: number,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<{ code: number; output: string; message: string }> {
+    const options = [...safety, `safe.directory=${repo}`].flatMap((option) => ["-c", option]);
+    return new Promise((done, fail) => {
+      const child = spawn("git", [...options, ...args], {
+        cwd: home,
+        env: { ...gitEnv, ...more },
+        stdio: ["ignore", "pipe", "pipe"],
+        detached: true,
+      });
+      running.add(child);
+      let [output, said, late] = ["", "", false];
+      const timer = setTimeout(() => {
+        late = true;
+        kill(child);
+      }, limitMs);
+      child.stdout.on("data", (chunk: Buffer) => (output = (output + chunk.toString()).slice(0, keptBytes)));
+      child.stderr.on("data", (chunk: Buffer) => (said = (said + chunk.toString()).slice(-keptBytes)));
+      child.on("error", (error) => {
+        running.delete(child);
+        clearTimeout(timer);
+        fail("code" in error && error.code === "ENOENT" ? new Error("git is not on the agent's PATH") : error);
+      });
+      child.on("close", (code) => {
+        running.delete(child);
+        clearTimeout(timer);
+        const message = late ? `git did not end within ${limitMs / 1000} s` : shownGitMessage(said, [user, password]);
+        done({ code: code ?? 1, output, message: message || "git was ended" });
+      });
+    });
+  }
+
+  async function must(
+    args: readonly string[],
+    limitMs: number,
+    more: Readonly<Record<string, string>> = {},
+  ): Promise<string> {
+    const { code, output, message } = await git(args, limitMs, more);
+    if (code !== 0) throw new Error(message);
+    return output.trim();
+  }
+
+  function commit(): string | null {
+    try {
+      return /(?:^|\/)trees\/([0-9a-f]{40})(?:\/|$)/.exec(readlinkSync(link))?.[1] ?? null;
+    } catch {
+      return null;
+    }
+  }
+
+  async function ask(): Promise<{ name: string; commit: string }> {
+    try {
+      const { code, output, message } = await git(["ls-remote", "--", url, ...askedRefs(settings.ref)], askMs);
+      if (code !== 0) throw new Error(message);
+      const found = answeredRef(output, settings.ref);
+      if (found === null)
+        throw new Error(settings.ref === null ? "it has no commit yet" : `it has no branch or tag ${settings.ref}`);
+      return found;
+    } catch (error) {
+      throw new StoreError("follow", url, error);
+    }
+  }
+
+  async function take(asked: { name: string }): Promise<{ commit: string; refused: string | null }> {
+    try {
+      const id = await fetch(asked.name);
+      if (id === commit()) return { commit: id, refused: null };
+      const tree = join(trees, id);
+      const staging = join(trees, `.new-${id}`);
+      await rm(staging, { recursive: true, force: true });
+      await mkdir(staging, { recursive: true });
+      const index = `${staging}.index`;
+      for (const left of [index, `${index}.lock`]) await rm(left, { force: true }); // of a git that was killed
+      await must([`--git-dir=${repo}`, `--work-tree=${staging}`, "read-tree", "-u", "--reset", id], buildMs, {
+        GIT_INDEX_FILE: index,
+      });
+      await rm(index, { force: true });
+      if (!(await holdsFolder(staging))) {
+        await rm(staging, { recursive: true, force: true });
+        return { commit: id, refused: `commit ${id.slice(0, 12)} has no folder ${settings.path}` };
+      }
+      await syncTree(staging);
+      await rm(tree, { recursive: true, force: true });
+      await rename(staging, tree);
+      await syncFolder(trees);
+      await rm(`${link}.tmp`, { force: true });
+      await symlink(join("trees", id, settings.path), `${link}.tmp`);
+      await rename(`${link}.tmp`, link);
+      await syncFolder(home);
+      return { commit: id, refused: null };
+    } catch (error) {
+      throw new StoreError("take over", url, error, "is there room in the data folder?");
+    }
+  }
+
+  /** Only what is new comes over the line. A repository that makes trouble is begun anew at the next look. */
+  async function fetch(name: string): Promise<string> {
+    try {
+      await must(["init", "--quiet", "--bare", "--template=", repo], askMs);
+      const options = ["--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"];
+      await must([`--git-dir=${repo}`, "fetch", ...options, "--", url, `+${name}:refs/followed`], fetchMs);
+      return await must([`--git-dir=${repo}`, "rev-parse", "--verify", "refs/followed^{commit}"], askMs);
+    } catch (error) {
+      await rm(repo, { recursive: true, force: true });
+      throw error;
+    }
+  }
+
+  async function holdsFolder(tree: string): Promise<boolean> {
+    try {
+      const [top, folder] = await Promise.all([realpath(tree), realpath(join(tree, settings.path))]);
+      return (folder === top || folder.startsWith(top + sep)) && (await stat(folder)).isDirectory();
+    } catch {
+      return false;
+    }
+  }
+
+  async function tidy(): Promise<void> {
+    const current = commit();
+    for (const name of await readdir(trees))
+      if (name !== current) await rm(join(trees, name), { recursive: true, force: true });
+  }
+
+  return { folder: link, url, commit, ask, take, tidy, close: () => running.forEach(kill) };
+}
+
+function kill(child: ChildProcess): void {
+  try {
+    if (child.pid !== undefined) process.kill(-child.pid, "SIGKILL");
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+/** The user's own, so that helpers, SSH and proxies work; credentials of the URL go in by a helper, seen in no list of processes. */
+function environment(
+  env: Readonly<Record<string, string | undefined>>,
+  user: string | null,
+  password: string | null,
+): Record<string, string> {
+  const unwanted =
+    /^(BATCH_AGENT_.*|GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|COMMON_DIR|NAMESPACE|TRACE.*|CURL_VERBOSE)|SSH_ASKPASS)$/;
+  const kept = Object.entries(env).flatMap(([name, value]) =>
+    value === undefined || unwanted.test(name) ? [] : [[name, value] as const],
+  );
+  const result: Record<string, string> = {
+    ...Object.fromEntries(kept),
+    GIT_TERMINAL_PROMPT: "0",
+    GIT_OPTIONAL_LOCKS: "0",
+    LC_ALL: "C",
+  };
+  const helper = `!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' "$FOLLOWED_USER" "$FOLLOWED_PASSWORD"; }; f`;
+  const settings =
+    password !== null
+      ? [
+          ["credential.helper", ""],
+          ["credential.helper", helper],
+        ]
+      : user !== null
+        ? [["credential.username", user]]
+        : [];
+  let count = Number(result["GIT_CONFIG_COUNT"] ?? 0);
+  for (const [key = "", value = ""] of settings) {
+    result[`GIT_CONFIG_KEY_${count}`] = key;
+    result[`GIT_CONFIG_VALUE_${count}`] = value;
+    count += 1;
+  }
+  if (count > 0) result["GIT_CONFIG_COUNT"] = String(count);
+  if (password !== null) Object.assign(result, { FOLLOWED_USER: user ?? "", FOLLOWED_PASSWORD: password });
+  return result;
+}
+
+/** A tree that is in force is whole after a power cut too. */
+async function syncTree(folder: string): Promise<void> {
+  const entries = await readdir(folder, { withFileTypes: true, recursive: true });
+  const pathsOf = (kind: "isFile" | "isDirectory") =>
+    entries.filter((entry) => entry[kind]()).map((entry) => join(entry.parentPath, entry.name));
+  await Promise.all([...pathsOf("isFile").map(syncFile), ...[folder, ...pathsOf("isDirectory")].map(syncFolder)]);
+}

@@ -1,0 +1,65 @@
+// What is wrong with the agent's own means, as problems of no batch.
+import type { Problem, ProblemCode } from "./model/batch.ts";
+
+const mostNames = 5;
+
+export interface OwnMeans {
+  /** Why the data folder does not take writes; null when it does. */
+  data: { path: string; message: string; hint: string | null } | null;
+  /** Why git cannot be followed; null when it can, or is not asked to be. */
+  git: string | null;
+  /** Whether scripts find bash. */
+  bash: boolean;
+}
+
+/** What keeps batches from being followed, run or recorded. */
+export function ownTroubles({ data, git, bash }: OwnMeans): Problem[] {
+  return [
+    ...(data === null ? [] : [trouble("data-folder", data.path, data.message, data.hint)]),
+    ...(git === null
+      ? []
+      : [trouble("git-not-followed", null, git, "the last good commit stays in force; the agent asks again")]),
+    ...(bash
+      ? []
+      : [
+          trouble(
+            "no-bash",
+            null,
+            "bash is not on the agent's PATH: no script can start",
+            "install bash, or set the agent's PATH",
+          ),
+        ]),
+  ];
+}
+
+/**
+ * What keeps people from hearing of ends.
+ * @param unsent      names of batches that ask for mail where none can be sent
+ * @param undelivered places that take no messages, why, and how many wait for them
+ */
+export function tellingTroubles(
+  unsent: readonly string[],
+  undelivered: readonly { place: string; why: string; waiting: number }[],
+): Problem[] {
+  const others = unsent.length > mostNames ? ` and ${unsent.length - mostNames} more` : "";
+  const names = unsent.slice(0, mostNames).join(", ") + others;
+  return [
+    ...(unsent.length === 0
+      ? []
+      : [
+          trouble(
+            "no-mail",
+            null,
+            `the agent has no --smtp-url: no mail is sent for ${names}`,
+            "set --smtp-url, or take notify.mail out",
+          ),
+        ]),
+    ...undelivered.map(({ place, why, waiting }) =>
+      trouble("not-delivered", null, `${place}: ${waiting} waiting, ${why}`, "they are tried again, for 3 days"),
+    ),
+  ];
+}
+
+function trouble(code: ProblemCode, file: string | null, message: string, hint: string | null): Problem {
+  return { batch: "", file, line: null, column: null, path: null, code, message, hint };
+}

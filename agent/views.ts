@@ -1,0 +1,126 @@
+// Domain → API JSON: the only place that shapes output.
+import { runState } from "./executions/follow-ups.ts";
+import type { Edge } from "./definitions/chain-graph.ts";
+import type { BatchDocument, BatchStatus, Execution, ExecutionStatus, Problem } from "./model/batch.ts";
+
+const statsOver = 50;
+
+/** The contract's keys, in its order: what else a record holds, today or later, is not shown. */
+const shownKeys = [
+  ...([
+    "id",
+    "run",
+    "batch",
+    "revision",
+    "commit",
+    "trigger",
+    "attempt",
+    "status",
+    "reason",
+    "message",
+    "exitCode",
+    "signal",
+    "pid",
+  ] as const),
+  ...([
+    "createdAt",
+    "startedAt",
+    "finishedAt",
+    "durationMs",
+    "progress",
+    "estimatedEndAt",
+    "stdoutBytes",
+    "stderrBytes",
+    "unusual",
+  ] as const),
+] satisfies (keyof Execution)[];
+
+export type ExecutionView = Pick<Execution, (typeof shownKeys)[number] | "missed">;
+
+/** An execution as the API shows it. `live` overrides what a running one's record does not hold yet. */
+export function executionView(
+  execution: Execution,
+  live: Partial<Pick<Execution, "stdoutBytes" | "stderrBytes" | "estimatedEndAt">> = {},
+): ExecutionView {
+  const shown = Object.fromEntries(shownKeys.map((key) => [key, execution[key]])) as unknown as ExecutionView;
+  return { ...shown, ...(execution.missed === undefined ? {} : { missed: execution.missed }), ...live };
+}
+
+export type BatchView = ReturnType<typeof batchView>;
+
+/** Whether two states of an execution are shown alike. */
+export function looksSame(a: Execution, b: Execution): boolean {
+  return a.missed === b.missed && shownKeys.every((key) => a[key] === b[key]);
+}
+
+/** A batch as the API shows it. `next`: coming starts, ISO. */
+export function batchView(status: BatchStatus, document: Readonly<BatchDocument> | undefined, next: readonly string[]) {
+  const executions = document?.executions ?? [];
+  const last = lastOf(executions);
+  return {
+    name: status.name,
+    state: status.state,
+    definition: definitionView(status),
+    revision: status.revision,
+    commit: status.commit,
+    next,
+    blockedBy: status.blockedBy,
+    lastExecution: last === undefined ? null : executionView(last),
+    stats: statsView(executions),
+    problems: status.problems.map(problemView),
+  };
+}
+
+/** The last one, but for starts that were left out while it ran: they would hide how it ended. `executions` oldest first. */
+export function lastOf(executions: readonly Execution[]): Execution | undefined {
+  return executions.findLast(({ reason }) => reason !== "overlap") ?? executions.at(-1);
+}
+
+/** All of a run, and how it stands. */
+export function runView(run: string, executions: readonly Execution[]) {
+  return { run, state: runState(executions), items: executions.map((execution) => executionView(execution)) };
+}
+
+/** Every chain there is; batches that are in none are nodes too. */
+export function graphView(batches: readonly BatchStatus[], edges: readonly Edge[]) {
+  return {
+    nodes: batches.filter(({ state }) => state !== "removed").map(({ name, state }) => ({ name, state })),
+    edges,
+  };
+}
+
+export function problemView(problem: Problem): Problem {
+  const { batch, file, line, column, path, code, message, hint } = problem;
+  return { batch, file, line, column, path, code, message, hint };
+}
+
+/** As written, with defaults; values of `env`, and what webhooks have after the host, are nobody's business. */
+function definitionView({ batch }: BatchStatus) {
+  if (batch === null) return null;
+  const { notify, ...file } = batch.file;
+  const env = Object.fromEntries(Object.keys(file.env).map((name) => [name, "***"]));
+  const shown = notify === undefined ? {} : { notify: { ...notify, webhook: notify.webhook.map(shownAddress) } };
+  return { ...file, env, ...shown };
+}
+
+/** A webhook's address as anybody may see it: what follows the host may hold a secret. */
+export function shownAddress(url: string): string {
+  const origin = URL.canParse(url) ? new URL(url).origin : "";
+  return url === origin || url === `${origin}/` ? url : `${origin}/***`;
+}
+
+/** Counts over all that is kept; durations in ms over the last 50 that ran to an end, null where there is none. */
+function statsView(executions: readonly Execution[]) {
+  const counts: Record<ExecutionStatus, number> = { queued: 0, running: 0, succeeded: 0, failed: 0, aborted: 0 };
+  for (const { status } of executions) counts[status] += 1;
+  const durations = executions
+    .flatMap((execution) => execution.durationMs ?? [])
+    .slice(-statsOver)
+    .sort((a, b) => a - b);
+  return { counts, medianMs: quantile(durations, 0.5), p95Ms: quantile(durations, 0.95) };
+}
+
+/** Nearest rank. */
+function quantile(sorted: readonly number[], share: number): number | null {
+  return sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)] ?? null;
+}

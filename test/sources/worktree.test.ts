@@ -1,0 +1,68 @@
+// HEAD as git's own files tell it, against real repositories and `git rev-parse`.
+import { execFileSync } from "node:child_process";
+import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { createWorkTree } from "../../agent/sources/worktree.ts";
+import { repository } from "../helpers/git.ts";
+import { temporaryFolder } from "../helpers/tmp.ts";
+
+const commitOf = async (root: string) => (await createWorkTree(root).look()).commit;
+
+describe("the work tree around a folder", () => {
+  test("none; no commit yet; a branch, its subfolder and a link to it; packed; detached", async () => {
+    const home = temporaryFolder();
+    expect(await commitOf(home)).toBeNull();
+    expect(await commitOf(join(home, "nowhere"))).toBeNull();
+    const repo = repository(join(home, "repo"));
+    expect(await commitOf(repo.path)).toBeNull();
+    const first = repo.commit({ "batches.d/a/script.sh": "true\n" });
+    const folder = join(repo.path, "batches.d");
+    symlinkSync(folder, join(home, "link"));
+    for (const root of [repo.path, folder, join(home, "link")]) expect(await commitOf(root)).toBe(first);
+    repo.git("pack-refs", "--all");
+    rmSync(join(repo.path, ".git/refs/heads"), { recursive: true });
+    mkdirSync(join(repo.path, ".git/refs/heads"));
+    expect(readFileSync(join(repo.path, ".git/packed-refs"), "utf8")).toContain("refs/heads/main");
+    expect(await commitOf(folder)).toBe(first);
+    const second = repo.commit({ "batches.d/a/script.sh": "false\n" });
+    expect(await commitOf(folder)).toBe(second);
+    repo.git("checkout", "-q", "--detach", first);
+    expect(await commitOf(folder)).toBe(first);
+  });
+
+  test("a linked work tree, of a bare repository too, and a submodule have HEADs of their own", async () => {
+    const home = temporaryFolder();
+    const repo = repository(join(home, "repo"));
+    const first = repo.commit({ "batches.d/a/script.sh": "true\n" });
+    repo.git("worktree", "add", "-q", "-b", "side", join(home, "side"));
+    const second = repo.commit({ "batches.d/a/script.sh": "false\n" });
+    expect(await commitOf(join(home, "side/batches.d"))).toBe(first);
+    expect(await commitOf(join(repo.path, "batches.d"))).toBe(second);
+    repo.git("clone", "-q", "--bare", ".", join(home, "bare.git"));
+    execFileSync("git", ["-C", join(home, "bare.git"), "worktree", "add", "-q", "--detach", join(home, "tree"), first]);
+    expect(await commitOf(join(home, "tree/batches.d"))).toBe(first);
+    const outer = repository(join(home, "outer"));
+    outer.git("-c", "protocol.file.allow=always", "submodule", "--quiet", "add", repo.path, "inner");
+    outer.git("commit", "-qm", "inner");
+    expect(await commitOf(join(outer.path, "inner/batches.d"))).toBe(second);
+    expect(await commitOf(outer.path)).not.toBe(second);
+  });
+
+  test("it is locked while git holds its index, and what cannot be read of it is no error", async () => {
+    const repo = repository(join(temporaryFolder(), "repo"));
+    const tree = createWorkTree(repo.path);
+    const commit = repo.commit({ a: "1" });
+    expect(await tree.look()).toEqual({ commit, lockedAt: null });
+    writeFileSync(join(repo.path, ".git/index.lock"), "");
+    expect((await tree.look()).lockedAt).toBeGreaterThan(Date.now() - 60_000);
+    rmSync(join(repo.path, ".git/index.lock"));
+    for (const text of ["ref: refs/heads/.invalid\n", "ref: refs/../../secret\n", "nonsense", ""]) {
+      writeFileSync(join(repo.path, ".git/HEAD"), text);
+      expect(await tree.look()).toEqual({ commit: null, lockedAt: null });
+    }
+    rmSync(join(repo.path, ".git"), { recursive: true });
+    writeFileSync(join(repo.path, ".git"), "gitdir: nowhere\n");
+    expect(await tree.look()).toEqual({ commit: null, lockedAt: null });
+  });
+});
