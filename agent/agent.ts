@@ -4,44 +4,47 @@ import { hostname } from "node:os";
 import { resolve, join } from "node:path";
 import type { Config } from "./config.ts";
 import { baseEnvironment } from "./executions/environment.ts";
-import type { Batch, BatchName, BatchStatus, Execution, Problem } from "./model/batch.ts";
-import { ownTroubles, tellingTroubles } from "./status.ts";
-import { isLoopback } from "./http/protocol/access.ts";
-import { createApp } from "./http/app.ts";
-import { createMetrics } from "./http/api/metrics.ts";
-import { changesOf } from "./http/views/changes.ts";
-import { createFeed } from "./http/api/feed.ts";
-import { listen } from "./http/server.ts";
-import { createStreams } from "./http/protocol/streams.ts";
-import { createUnpacker } from "./sources/archive/unpack.ts";
-import { createIds, systemClock } from "./platform/clock.ts";
-import { unlimited } from "./platform/files.ts";
-import { openRemote } from "./sources/git.ts";
-import { openHistory } from "./history/store.ts";
-import { takeLock } from "./platform/lock.ts";
-import { createLogStore } from "./logs/store.ts";
-import { readProgress } from "./runners/local/progress-file.ts";
-import { createOutbox } from "./notify/outbox.ts";
-import { clearLeftovers, createRevisions } from "./sources/revisions.ts";
-import { createProbe } from "./platform/probe.ts";
-import { createRunner, hasBash } from "./runners/local/runner.ts";
-import { createSettingsFiles } from "./sources/settings-files.ts";
-import { createSource } from "./sources/folder.ts";
-import { createLogTaps } from "./logs/follow.ts";
-import { openTokenFile } from "./platform/token.ts";
+import { createExecutor } from "./executions/executor.ts";
 import { createTriggerBox } from "./executions/trigger-box.ts";
+import { createTriggerLoop } from "./executions/trigger-loop.ts";
+import { openHistory } from "./history/store.ts";
+import { createHousekeeper } from "./housekeeper.ts";
+import { createFeed } from "./http/api/feed.ts";
+import { createMetrics } from "./http/api/metrics.ts";
+import { createApp } from "./http/app.ts";
+import { isLoopback } from "./http/protocol/access.ts";
+import { createStreams } from "./http/protocol/streams.ts";
+import { listen } from "./http/server.ts";
+import { changesOf } from "./http/views/changes.ts";
+import type { Logger } from "./logger.ts";
+import { createLogTaps } from "./logs/follow.ts";
+import { createLogStore } from "./logs/store.ts";
+import type { Batch, BatchStatus } from "./model/batch.ts";
+import type { Execution } from "./model/execution.ts";
+import type { BatchName } from "./model/ids.ts";
+import type { Problem } from "./model/problem.ts";
+import { createDeliveries } from "./notify/deliveries.ts";
+import { createNotifier } from "./notify/notifier.ts";
+import { createOutbox } from "./notify/outbox.ts";
+import { openWebhookCaller } from "./notify/webhook.ts";
+import { createIds, systemClock } from "./platform/clock.ts";
+import { takeLock } from "./platform/lock.ts";
+import { createProbe } from "./platform/probe.ts";
+import { openTokenFile } from "./platform/token.ts";
+import { createReconciler, type Reconciler } from "./reconcile/reconciler.ts";
+import { readProgress } from "./runners/local/progress-file.ts";
+import { createRunner, hasBash } from "./runners/local/runner.ts";
+import { createScheduler } from "./schedule/scheduler.ts";
+import { createUnpacker } from "./sources/archive/unpack.ts";
+import { createSource } from "./sources/folder.ts";
+import { createFollower, type Follower } from "./sources/git-follower.ts";
+import { openRemote } from "./sources/git.ts";
+import { clearLeftovers, createRevisions } from "./sources/revisions.ts";
+import { createSettingsFiles } from "./sources/settings-files.ts";
+import { unlimited } from "./sources/tree.ts";
 import { createWatch } from "./sources/watch.ts";
 import { createWorkTree } from "./sources/worktree.ts";
-import { openWebhookCaller } from "./notify/webhook.ts";
-import { createDeliveries } from "./notify/deliveries.ts";
-import { createExecutor } from "./executions/executor.ts";
-import { createNotifier } from "./notify/notifier.ts";
-import { createFollower, type Follower } from "./sources/git-follower.ts";
-import { createReconciler, type Reconciler } from "./reconcile/reconciler.ts";
-import { createScheduler } from "./schedule/scheduler.ts";
-import { createTriggerLoop } from "./executions/trigger-loop.ts";
-import { createHousekeeper } from "./housekeeper.ts";
-import type { Catalog, Logger } from "./ports.ts";
+import { ownTroubles, tellingTroubles, type Catalog } from "./status.ts";
 
 /** While events cannot be had, the folder is looked over this often, or ten times as long as one look takes. */
 const pollMs = 2_000;
@@ -123,7 +126,10 @@ export async function startAgent(
     const mailer =
       config.smtpUrl === null
         ? null
-        : (await import("./notify/mail.ts")).createMailer(config.smtpUrl, { from: config.mailFrom, hostname: hostname() });
+        : (await import("./notify/mail.ts")).createMailer(config.smtpUrl, {
+            from: config.mailFrom,
+            hostname: hostname(),
+          });
     const webhooks = await openWebhookCaller({
       clock,
       secretFile: config.webhookSecretFile,

@@ -1,7 +1,11 @@
 // What happens at intervals: the full resync, and deleting what is no longer to be kept.
-import type { Batch, BatchName, Revision, RunId } from "./model/batch.ts";
+import type { Clock } from "./async/clock.ts";
+import type { History } from "./history/port.ts";
 import { isForgotten, mostKept, selectExpired } from "./history/retention.ts";
-import type { Clock, History, Logger, Revisions } from "./ports.ts";
+import type { Logger } from "./logger.ts";
+import type { Batch } from "./model/batch.ts";
+import type { Revision, RunId, BatchName } from "./model/ids.ts";
+import type { Revisions } from "./sources/port.ts";
 
 const sweepMs = 60_000;
 const probeMs = 5_000;

@@ -1,5 +1,9 @@
 // What is wrong with the agent's own means, as problems of no batch.
-import type { Problem, ProblemCode } from "./model/batch.ts";
+import type { Edge } from "./definitions/chain-graph.ts";
+import type { BatchStatus } from "./model/batch.ts";
+import type { EpochMs } from "./model/ids.ts";
+import type { ProblemCode, Problem } from "./model/problem.ts";
+import type { WatchHealth, GitHealth } from "./sources/port.ts";
 
 const mostNames = 5;
 
@@ -62,4 +66,28 @@ export function tellingTroubles(
 
 function trouble(code: ProblemCode, file: string | null, message: string, hint: string | null): Problem {
   return { batch: "", file, line: null, column: null, path: null, code, message, hint };
+}
+/** What the HTTP layer may ask of the running agent. */
+export interface Catalog {
+  /** Every batch there is or whose history is still kept, by name. */
+  batches(): readonly BatchStatus[];
+  batch(name: string): BatchStatus | undefined;
+  /** The coming `count` starts, ISO, nothing for what is not scheduled. */
+  next(name: string, count: number): string[];
+  /** The first of these, had at once; null when there is none. */
+  nextDueAt(name: string): EpochMs | null;
+  problems(): readonly Problem[];
+  edges(): readonly Edge[];
+  /** Why the agent is not ready; empty when it is. */
+  notReady(): string[];
+  details(): {
+    watch: WatchHealth;
+    running: number;
+    queued: number;
+    batches: number;
+    problems: number;
+    version: string;
+    timeZone: string;
+    git: GitHealth | null;
+  };
 }

@@ -1,7 +1,10 @@
 // Domain → API JSON: the only place that shapes output.
-import { runState } from "./executions/follow-ups.ts";
 import type { Edge } from "./definitions/chain-graph.ts";
-import type { BatchDocument, BatchStatus, Execution, ExecutionStatus, Problem } from "./model/batch.ts";
+import { shownAddress } from "./definitions/redact.ts";
+import type { BatchDocument } from "./history/document.ts";
+import type { BatchStatus } from "./model/batch.ts";
+import { runState, type Execution, type ExecutionStatus } from "./model/execution.ts";
+import type { Problem } from "./model/problem.ts";
 
 const statsOver = 50;
 
@@ -101,12 +104,6 @@ function definitionView({ batch }: BatchStatus) {
   const env = Object.fromEntries(Object.keys(file.env).map((name) => [name, "***"]));
   const shown = notify === undefined ? {} : { notify: { ...notify, webhook: notify.webhook.map(shownAddress) } };
   return { ...file, env, ...shown };
-}
-
-/** A webhook's address as anybody may see it: what follows the host may hold a secret. */
-export function shownAddress(url: string): string {
-  const origin = URL.canParse(url) ? new URL(url).origin : "";
-  return url === origin || url === `${origin}/` ? url : `${origin}/***`;
 }
 
 /** Counts over all that is kept; durations in ms over the last 50 that ran to an end, null where there is none. */

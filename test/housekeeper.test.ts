@@ -2,11 +2,13 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { Batch, BatchName, Execution, Revision } from "../agent/model/batch.ts";
 import { openHistory } from "../agent/history/store.ts";
-import { createRevisions } from "../agent/sources/revisions.ts";
-import { createSource } from "../agent/sources/folder.ts";
 import { createHousekeeper } from "../agent/housekeeper.ts";
+import type { Batch } from "../agent/model/batch.ts";
+import type { Execution } from "../agent/model/execution.ts";
+import type { Revision, BatchName } from "../agent/model/ids.ts";
+import { createSource } from "../agent/sources/folder.ts";
+import { createRevisions } from "../agent/sources/revisions.ts";
 import { fakeClock } from "./helpers/fakes.ts";
 import { execution, t0 } from "./helpers/make.ts";
 import { quietLog } from "./helpers/quiet.ts";

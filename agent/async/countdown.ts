@@ -1,5 +1,5 @@
 // A wait of any length in elapsed time: a clock that is set forth or back does not change it.
-import type { Clock } from "../ports.ts";
+import type { Clock } from "./clock.ts";
 
 /** Timers reach a day at most. */
 const longestMs = 86_400_000;

@@ -1,11 +1,11 @@
 // `batch-agent exec`: one batch here and now, in the foreground, its output live. Needs no agent and leaves no history.
 import { closeSync, fstatSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
-import { signalExitCode } from "./exit-code.ts";
-import { harmless } from "../text/glyphs.ts";
-import { runInForeground, type ForegroundRun } from "./foreground.ts";
+import type { Execution } from "../model/execution.ts";
 import type { ArchiveLimits } from "../sources/archive/inventory.ts";
-import type { Execution } from "../model/batch.ts";
+import { harmless } from "../text/glyphs.ts";
+import { signalExitCode } from "./exit-code.ts";
+import { runInForeground, type ForegroundRun } from "./foreground.ts";
 
 const copyMs = 100;
 /** At most so much of a log is passed on before anything else has its turn: signals, timeouts, the other log. */

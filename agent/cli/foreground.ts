@@ -2,22 +2,24 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ArchiveLimits } from "../sources/archive/inventory.ts";
 import { parseBatch } from "../definitions/batch.ts";
-import { runState } from "../executions/follow-ups.ts";
-import { baseEnvironment } from "../executions/environment.ts";
 import { buildGraph, emptyGraph } from "../definitions/chain-graph.ts";
-import type { Batch, BatchName, Execution, ExecutionId, Folder, Problem, Revision } from "../model/batch.ts";
 import { ConfigError } from "../errors.ts";
-import { createUnpacker } from "../sources/archive/unpack.ts";
-import { createIds, systemClock } from "../platform/clock.ts";
-import { openHistory } from "../history/store.ts";
-import { createLogStore } from "../logs/store.ts";
-import { createRevisions } from "../sources/revisions.ts";
-import { createRunner } from "../runners/local/runner.ts";
-import { createSource } from "../sources/folder.ts";
+import { baseEnvironment } from "../executions/environment.ts";
 import { createExecutor } from "../executions/executor.ts";
-import type { Logger } from "../ports.ts";
+import { openHistory } from "../history/store.ts";
+import type { Logger } from "../logger.ts";
+import { createLogStore } from "../logs/store.ts";
+import type { Batch, Folder } from "../model/batch.ts";
+import { runState, type Execution } from "../model/execution.ts";
+import type { Revision, ExecutionId, BatchName } from "../model/ids.ts";
+import type { Problem } from "../model/problem.ts";
+import { createIds, systemClock } from "../platform/clock.ts";
+import { createRunner } from "../runners/local/runner.ts";
+import type { ArchiveLimits } from "../sources/archive/inventory.ts";
+import { createUnpacker } from "../sources/archive/unpack.ts";
+import { createSource } from "../sources/folder.ts";
+import { createRevisions } from "../sources/revisions.ts";
 
 export interface ForegroundRun {
   executions(): readonly Execution[];

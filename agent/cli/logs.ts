@@ -1,12 +1,12 @@
 // `batch-agent logs`: what an execution wrote, and with -f what it goes on to write, over dropped connections and restarts.
-import { idPattern } from "../executions/execution.ts";
+import { AgentError } from "../errors.ts";
+import type { LogStream } from "../logs/port.ts";
+import { idPattern } from "../model/execution.ts";
 import { harmless } from "../text/glyphs.ts";
 import { createTerminalFilter } from "../text/terminal.ts";
 import type { ExecutionView } from "../views.ts";
-import { signalExitCode } from "./exit-code.ts";
-import { AgentError } from "../errors.ts";
 import type { AgentClient } from "./agent-client.ts";
-import type { LogStream } from "../ports.ts";
+import { signalExitCode } from "./exit-code.ts";
 
 export interface LogsOptions {
   follow: boolean;

@@ -1,10 +1,12 @@
 // `batch-agent next`: the coming starts of a folder over all of its batches, in time order. Needs no agent.
-import { formatDuration } from "../text/duration.ts";
-import type { Batch, EpochMs, Note, Schedule } from "../model/batch.ts";
-import { inWords } from "../text/relative-time.ts";
-import { count, noteLines } from "./report/problems.ts";
+import type { Batch, Schedule } from "../model/batch.ts";
+import type { EpochMs } from "../model/ids.ts";
+import type { Note } from "../model/problem.ts";
 import { clockChanges, nextDue } from "../schedule/schedule.ts";
+import { formatDuration } from "../text/duration.ts";
+import { inWords } from "../text/relative-time.ts";
 import { tableLines } from "../text/table.ts";
+import { count, noteLines } from "./report/problems.ts";
 import { lookAtAll, type FolderDeps } from "./validate.ts";
 
 /** One coming start; `startsAt` is `dueAt` and the batch's jitter. */

@@ -1,14 +1,14 @@
 // `batch-agent plan`: what a folder would change against a running agent, or against another folder.
+import { buildGraph, stateOf } from "../definitions/chain-graph.ts";
+import { notesOf } from "../definitions/schedule-notes.ts";
+import { AgentError } from "../errors.ts";
+import type { EpochMs } from "../model/ids.ts";
+import { comingStarts } from "../schedule/schedule.ts";
+import type { BatchSource } from "../sources/port.ts";
+import type { BatchView } from "../views.ts";
+import type { AgentClient } from "./agent-client.ts";
 import { compare, knownOfView, type Known } from "./report/compare.ts";
 import { formatPlan, type PlanFormat } from "./report/plan.ts";
-import { buildGraph, stateOf } from "../definitions/chain-graph.ts";
-import type { EpochMs } from "../model/batch.ts";
-import { notesOf } from "../definitions/schedule-notes.ts";
-import { comingStarts } from "../schedule/schedule.ts";
-import type { BatchView } from "../views.ts";
-import { AgentError } from "../errors.ts";
-import type { AgentClient } from "./agent-client.ts";
-import type { BatchSource } from "../ports.ts";
 import { lookAtAll, type FolderDeps, type Look } from "./validate.ts";
 
 export interface PlanOptions {

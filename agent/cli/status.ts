@@ -1,10 +1,10 @@
 // `batch-agent status`: how a running agent and its batches are.
 import { closest } from "../definitions/suggest.ts";
-import type { Problem } from "../model/batch.ts";
-import { needsAttention, overviewText, type Overview } from "./report/status.ts";
-import type { BatchView } from "../views.ts";
 import { AgentError } from "../errors.ts";
+import type { Problem } from "../model/problem.ts";
+import type { BatchView } from "../views.ts";
 import type { AgentClient } from "./agent-client.ts";
+import { needsAttention, overviewText, type Overview } from "./report/status.ts";
 
 export interface StatusOptions {
   /** Only these; empty: all. */

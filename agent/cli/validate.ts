@@ -3,13 +3,15 @@ import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { parseBatch, type ParsedBatch } from "../definitions/batch.ts";
 import { buildGraph } from "../definitions/chain-graph.ts";
-import type { Batch, EpochMs, Folder, Problem, Revision } from "../model/batch.ts";
 import { notesOf } from "../definitions/schedule-notes.ts";
-import { formatReport } from "./report/problems.ts";
 import { UsageError } from "../errors.ts";
+import type { Batch, Folder } from "../model/batch.ts";
+import type { EpochMs, Revision } from "../model/ids.ts";
+import type { Problem } from "../model/problem.ts";
 import { mapLimit } from "../platform/files.ts";
 import { settingsNames } from "../sources/folder.ts";
-import type { BatchSource } from "../ports.ts";
+import type { BatchSource } from "../sources/port.ts";
+import { formatReport } from "./report/problems.ts";
 
 const parallelLoads = 8;
 

@@ -1,23 +1,14 @@
 // A folder as it was read → a batch ready to use, or everything that is wrong with it, with line and column.
-import { parseDuration } from "../text/duration.ts";
-import type {
-  Batch,
-  BatchFile,
-  BatchName,
-  Folder,
-  Notify,
-  Pattern,
-  Place,
-  Problem,
-  ProblemCode,
-  Retry,
-} from "../model/batch.ts";
+import type { Batch, BatchFile, Folder, Notify, Pattern, Retry } from "../model/batch.ts";
+import type { BatchName } from "../model/ids.ts";
+import type { Place, ProblemCode, Problem } from "../model/problem.ts";
 import { createSchedule, jitterOffset, parsePattern } from "../schedule/schedule.ts";
+import { isTimeZone } from "../schedule/zone.ts";
+import { parseDuration } from "../text/duration.ts";
 import { checkSettings, pathText } from "./settings.ts";
 import { closest } from "./suggest.ts";
 import { decodeText, scriptFaults, type Fault } from "./text-file.ts";
 import { readYaml, type Path, type YamlFile } from "./yaml.ts";
-import { isTimeZone } from "../schedule/zone.ts";
 
 const maxSettingsBytes = 256 * 1024;
 const maxProblems = 50;

@@ -1,5 +1,7 @@
 // Chains over all batches: who follows whom, who is a failure's answer, and what is wrong with it. Pure.
-import type { Batch, BatchName, BatchState, Place, Problem, ProblemCode } from "../model/batch.ts";
+import type { Batch, BatchState } from "../model/batch.ts";
+import type { BatchName } from "../model/ids.ts";
+import type { Place, ProblemCode, Problem } from "../model/problem.ts";
 
 export interface Graph {
   /** Batches that start when this one has finished: `after` it and without a `cron` of their own. */

@@ -1,7 +1,10 @@
 // Keeps the graph of all chains equal to what is in force, and tells of every batch that changed or stands otherwise in its chain.
-import type { Batch, BatchName, Problem } from "../model/batch.ts";
+import type { Clock } from "../async/clock.ts";
+import type { History } from "../history/port.ts";
+import type { Batch } from "../model/batch.ts";
+import type { BatchName } from "../model/ids.ts";
+import type { Problem } from "../model/problem.ts";
 import { buildGraph, emptyGraph, type Graph } from "./chain-graph.ts";
-import type { Clock, History } from "../ports.ts";
 
 export interface Chains {
   graph(): Graph;

@@ -1,6 +1,5 @@
 // A batch.yaml to show: values of `env`, and what the addresses of webhooks have after the host, are nobody's business, not even that of a diff.
 import { CST, isAlias, isMap, isScalar, isSeq, Lexer, parseDocument, visit, type Pair } from "yaml";
-import { shownAddress } from "../views.ts";
 
 /** What is hidden of one text: values by a name of theirs, and how the text reads without them. */
 interface Hidden {
@@ -113,4 +112,9 @@ function hasAlias(document: ReturnType<typeof parseDocument>): boolean {
     return visit.BREAK;
   });
   return found;
+}
+/** A webhook's address as anybody may see it: what follows the host may hold a secret. */
+export function shownAddress(url: string): string {
+  const origin = URL.canParse(url) ? new URL(url).origin : "";
+  return url === origin || url === `${origin}/` ? url : `${origin}/***`;
 }

@@ -1,7 +1,8 @@
 // What is worth knowing of a valid batch and is no mistake: days that mean OR, clock changes ahead, nothing left to come.
-import type { ParsedBatch } from "./batch.ts";
-import type { EpochMs, Note } from "../model/batch.ts";
+import type { EpochMs } from "../model/ids.ts";
+import type { Note } from "../model/problem.ts";
 import { bothDays, clockChanges, nextDue } from "../schedule/schedule.ts";
+import type { ParsedBatch } from "./batch.ts";
 
 /** The notes of a batch as `parseBatch` gave it; none for one with problems or without a schedule. */
 export function notesOf({ batch, patternPlaces }: Pick<ParsedBatch, "batch" | "patternPlaces">, now: EpochMs): Note[] {

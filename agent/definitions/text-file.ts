@@ -1,5 +1,5 @@
 // Bytes of a text file → text, or what keeps them from being text. Knows nothing of what the text means.
-import type { Place, ProblemCode } from "../model/batch.ts";
+import type { Place, ProblemCode } from "../model/problem.ts";
 
 /** Something wrong at one place of a file; lines and columns count from 1. */
 export interface Fault {

@@ -12,7 +12,7 @@ import {
   type YAMLError,
   type YAMLMap,
 } from "yaml";
-import type { Place } from "../model/batch.ts";
+import type { Place } from "../model/problem.ts";
 import type { Fault } from "./text-file.ts";
 
 const maxAliases = 100;

@@ -1,6 +1,8 @@
 // Whether a start goes ahead: concurrency, deadline, and what has changed while it waited. Decided over a snapshot.
+import type { Batch } from "../model/batch.ts";
+import type { Execution, AbortedReason } from "../model/execution.ts";
+import type { EpochMs } from "../model/ids.ts";
 import { onTimeMs } from "../schedule/catchup.ts";
-import type { AbortedReason, Batch, EpochMs, Execution } from "../model/batch.ts";
 
 interface Abort {
   kind: "abort";

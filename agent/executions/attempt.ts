@@ -1,9 +1,13 @@
 // One execution from its start, or its adoption, to its recorded end. Ends it when told to; the first reason wins.
-import { endingEvent, transition } from "./execution.ts";
-import type { EpochMs, Execution, FinishedBy } from "../model/batch.ts";
-import { parseProgress, saysTheSame } from "./progress.ts";
-import type { Clock, Logger, LogSizes, Process } from "../ports.ts";
+import type { Clock } from "../async/clock.ts";
 import { countdown } from "../async/countdown.ts";
+import type { Logger } from "../logger.ts";
+import type { LogSizes } from "../logs/port.ts";
+import type { Execution, FinishedBy } from "../model/execution.ts";
+import type { EpochMs } from "../model/ids.ts";
+import type { Process } from "../runners/port.ts";
+import { endingEvent, transition } from "./execution.ts";
+import { parseProgress, saysTheSame } from "./progress.ts";
 
 const lingerPollMs = 50;
 /** How long what is left of a group may take to be gone after its SIGKILL. */

@@ -1,5 +1,6 @@
 // What is usual for a batch, from its recent successes: when a running one may end, and whether a success stands out.
-import type { Execution, Iso } from "../model/batch.ts";
+import type { Execution } from "../model/execution.ts";
+import type { Iso } from "../model/ids.ts";
 
 const recent = 50;
 const leastForUnusual = 10;

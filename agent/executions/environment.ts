@@ -1,5 +1,7 @@
 // The environment of a script: a few of the agent's variables, the batch's own, and BATCH_*. Nothing else leaks in.
-import type { Batch, BatchName, Execution } from "../model/batch.ts";
+import type { Batch } from "../model/batch.ts";
+import type { Execution } from "../model/execution.ts";
+import type { BatchName } from "../model/ids.ts";
 
 const passed = ["PATH", "HOME", "LANG", "LC_ALL", "TZ", "SHELL", "USER", "TMPDIR"];
 

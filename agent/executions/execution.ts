@@ -1,31 +1,16 @@
 // The state machine of one execution. `transition` is the only door for a change of status.
 import { InvariantError } from "../errors.ts";
-import type {
-  AbortedReason,
-  BatchName,
-  EpochMs,
-  Execution,
-  ExecutionId,
-  FinishedBy,
-  ExecutionStatus,
-  FailedReason,
-  ProcessEnding,
-  Retry,
-  Revision,
-  RunId,
-  TriggerKind,
-} from "../model/batch.ts";
-
-/** Every status there is. */
-export const statuses: readonly string[] = [
-  "queued",
-  "running",
-  "succeeded",
-  "failed",
-  "aborted",
-] satisfies ExecutionStatus[];
-/** Ids of executions and runs: ULIDs. */
-export const idPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+import type { Retry } from "../model/batch.ts";
+import {
+  isOpen,
+  type Execution,
+  type TriggerKind,
+  type AbortedReason,
+  type FailedReason,
+  type FinishedBy,
+  type ProcessEnding,
+} from "../model/execution.ts";
+import type { EpochMs, Revision, RunId, ExecutionId, BatchName } from "../model/ids.ts";
 
 /** What happens to an execution. */
 export type ExecutionEvent =
@@ -212,11 +197,6 @@ export function nextAttempt(
     notBefore,
     message: `attempt ${attempt} of ${retry.limit + 1}, due at ${notBefore}`,
   };
-}
-
-/** Whether it is queued or running: it still has an end to come. */
-export function isOpen(execution: Execution): boolean {
-  return execution.status === "queued" || execution.status === "running";
 }
 
 function ended(execution: Execution, at: EpochMs): Pick<Execution, "finishedAt" | "durationMs"> {

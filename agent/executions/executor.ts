@@ -1,26 +1,24 @@
 // Takes starts from due to done: record, wait for a place, run, record the end, keep the history within bounds.
-import { admit, admitQueued, standsIn } from "./admission.ts";
-import { permitOwnTime } from "./follow-ups.ts";
-import type { DueDecision } from "../schedule/catchup.ts";
-import { batchEnvironment } from "./environment.ts";
-import { createExecution, isOpen, nextAttempt, transition } from "./execution.ts";
+import type { NewId, Clock } from "../async/clock.ts";
 import type { Graph } from "../definitions/chain-graph.ts";
-import type {
-  AbortedReason,
-  Batch,
-  BatchName,
-  EpochMs,
-  Execution,
-  ExecutionId,
-  Revision,
-  RunId,
-  TriggerKind,
-} from "../model/batch.ts";
+import type { History } from "../history/port.ts";
 import { mostKept, selectExpired } from "../history/retention.ts";
-import { judgeUnusual } from "./baseline.ts";
-import type { Clock, History, Logger, LogSizes, NewId, Notifier, Process, Runner, TriggerAnswer } from "../ports.ts";
+import type { Logger } from "../logger.ts";
+import type { LogSizes } from "../logs/port.ts";
+import type { Batch } from "../model/batch.ts";
+import { isOpen, type Execution, type TriggerKind, type AbortedReason } from "../model/execution.ts";
+import type { EpochMs, Revision, RunId, ExecutionId, BatchName } from "../model/ids.ts";
+import type { Notifier } from "../notify/port.ts";
+import type { Runner, Process } from "../runners/port.ts";
+import type { DueDecision } from "../schedule/catchup.ts";
+import { admit, admitQueued, standsIn } from "./admission.ts";
 import { createAttempt, type Attempt } from "./attempt.ts";
+import { judgeUnusual } from "./baseline.ts";
+import { batchEnvironment } from "./environment.ts";
+import { createExecution, nextAttempt, transition } from "./execution.ts";
 import { createFollowUps } from "./follow-up-loop.ts";
+import { permitOwnTime } from "./follow-ups.ts";
+import type { TriggerAnswer } from "./port.ts";
 import { createQueue } from "./queue.ts";
 
 /** Between a group's SIGTERM and its SIGKILL at shutdown; with the grace of 25 s it fits Kubernetes' 30 s. */

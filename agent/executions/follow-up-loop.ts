@@ -1,17 +1,10 @@
 // What comes after a final execution in its run: starts and refusals, carried out so that a crash at any point repeats and loses none.
-import { planFollowUps } from "./follow-ups.ts";
 import type { Graph } from "../definitions/chain-graph.ts";
-import type {
-  AbortedReason,
-  Batch,
-  BatchName,
-  EpochMs,
-  Execution,
-  ExecutionId,
-  RunId,
-  TriggerKind,
-} from "../model/batch.ts";
-import type { History } from "../ports.ts";
+import type { History } from "../history/port.ts";
+import type { Batch } from "../model/batch.ts";
+import type { Execution, TriggerKind, AbortedReason } from "../model/execution.ts";
+import type { EpochMs, RunId, ExecutionId, BatchName } from "../model/ids.ts";
+import { planFollowUps } from "./follow-ups.ts";
 
 export interface FollowUpDeps {
   history: History;

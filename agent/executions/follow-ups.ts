@@ -1,7 +1,8 @@
 // What follows in a run once an execution has ended, and whether a batch has permission. Pure, over snapshots.
-import { isOpen } from "./execution.ts";
 import type { Graph } from "../definitions/chain-graph.ts";
-import type { AbortedReason, Batch, BatchName, Execution, ExecutionId, Iso } from "../model/batch.ts";
+import type { Batch } from "../model/batch.ts";
+import { isOpen, type Execution, type AbortedReason } from "../model/execution.ts";
+import type { Iso, ExecutionId, BatchName } from "../model/ids.ts";
 
 export interface FollowUp {
   batch: BatchName;
@@ -74,11 +75,4 @@ export function permitOwnTime(
     }
   }
   return { refused: batch.independent ? null : refusal(previous), previous: previous.map(({ id }) => id) };
-}
-
-/** Whether a run goes on, and how it ended: `failed` when any batch's last attempt did not succeed. */
-export function runState(run: readonly Execution[]): "running" | "succeeded" | "failed" {
-  if (run.some(isOpen)) return "running";
-  const last = new Map(run.map((execution) => [execution.batch, execution.status]));
-  return [...last.values()].every((status) => status === "succeeded") ? "succeeded" : "failed";
 }

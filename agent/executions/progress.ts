@@ -1,5 +1,6 @@
 // What a script says of its progress: `42` or `42 loading rows`. Untrusted text, so cut to size and cleaned.
-import type { Execution, Iso } from "../model/batch.ts";
+import type { Execution } from "../model/execution.ts";
+import type { Iso } from "../model/ids.ts";
 
 const longestMessage = 200;
 

@@ -1,7 +1,8 @@
 // Executions that have not started: in line for a place, held until their batch is free, or waiting out a delay.
-import type { BatchName, Execution, ExecutionId } from "../model/batch.ts";
-import type { Clock } from "../ports.ts";
+import type { Clock } from "../async/clock.ts";
 import { countdown } from "../async/countdown.ts";
+import type { Execution } from "../model/execution.ts";
+import type { ExecutionId, BatchName } from "../model/ids.ts";
 
 export interface Queue {
   /** Last in line for a place. */

@@ -1,9 +1,9 @@
 // data/triggers: where a command on this machine asks the running agent to start a batch. A file is asked, taken by
 // rename (so by one agent, once, or withdrawn by who asked), and answered by another file.
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { randomUUID } from "node:crypto";
+import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { TriggerAnswer, TriggerBox } from "../ports.ts";
+import type { TriggerBox, TriggerAnswer } from "./port.ts";
 
 /** The agent's side. */
 export function createTriggerBox(dataDir: string): TriggerBox {

@@ -1,5 +1,7 @@
 // Looks for asked starts at short intervals and hands them to the executor.
-import type { Clock, Logger, TriggerAnswer, TriggerBox } from "../ports.ts";
+import type { Clock } from "../async/clock.ts";
+import type { Logger } from "../logger.ts";
+import type { TriggerBox, TriggerAnswer } from "./port.ts";
 
 const pollMs = 300;
 

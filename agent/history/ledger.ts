@@ -1,6 +1,7 @@
 // All executions by id, by run and by status, and pages of them, newest first. What a page of a status, run
 // or batch costs does not depend on how many there are: rows are found from sorted ids.
-import type { EpochMs, Execution, ExecutionStatus } from "../model/batch.ts";
+import type { Execution, ExecutionStatus } from "../model/execution.ts";
+import type { EpochMs } from "../model/ids.ts";
 
 export interface ExecutionQuery {
   batch?: string;

@@ -1,6 +1,7 @@
 // Which executions may go.
-import { isOpen } from "../executions/execution.ts";
-import type { BatchDocument, EpochMs, ExecutionId, RunId } from "../model/batch.ts";
+import { isOpen } from "../model/execution.ts";
+import type { EpochMs, RunId, ExecutionId } from "../model/ids.ts";
+import type { BatchDocument } from "./document.ts";
 
 /** Of a batch that has no definition right now; nothing that any `keep` would keep goes. */
 export const mostKept = { executions: 1_000, ageMs: null };

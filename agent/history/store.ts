@@ -3,13 +3,17 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "no
 import { mkdir, readdir, rename } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Low } from "lowdb";
-import { idPattern, statuses } from "../executions/execution.ts";
-import { createLedger } from "./ledger.ts";
-import type { BatchDocument, BatchName, Execution, ExecutionId, Problem, RunId } from "../model/batch.ts";
+import type { Clock } from "../async/clock.ts";
 import { StoreError } from "../errors.ts";
-import type { Clock, History, Logger } from "../ports.ts";
+import type { Logger } from "../logger.ts";
+import { idPattern, statuses, type Execution } from "../model/execution.ts";
+import type { RunId, ExecutionId, BatchName } from "../model/ids.ts";
+import type { Problem } from "../model/problem.ts";
 import { syncFolder, writeDurably } from "../platform/durable.ts";
 import { breathe, clearTree, errorCode } from "../platform/files.ts";
+import type { BatchDocument } from "./document.ts";
+import { createLedger } from "./ledger.ts";
+import type { History } from "./port.ts";
 
 /** Begins the name of a folder that is on its way out; no batch has such a name. */
 const trash = ".trash-";

@@ -1,32 +1,11 @@
 // The app: what holds for every request, and the groups of routes. Decides nothing.
 import { Hono, type Context } from "hono";
-import type { Catalog, Clock, History, Logger, LogStore, LogTaps, Revisions, SettingsFiles } from "../ports.ts";
-import { addAccess, hostGuard, methodGuard, type Access } from "./protocol/access.ts";
 import { addApiRoutes } from "./api/routes.ts";
-import type { Metrics } from "./api/metrics.ts";
-import type { Feed } from "./api/feed.ts";
-import { trouble, wantsPage } from "./dashboard/page.ts";
 import { addPageRoutes } from "./dashboard/list-routes.ts";
+import { trouble, wantsPage } from "./dashboard/page.ts";
+import { addAccess, hostGuard, methodGuard } from "./protocol/access.ts";
 import { HttpProblem, problemResponse } from "./protocol/problem.ts";
-import type { Streams } from "./protocol/streams.ts";
-
-export interface AppDeps {
-  catalog: Catalog;
-  history: History;
-  logs: LogStore;
-  metrics: Metrics;
-  access: Access;
-  taps: LogTaps;
-  revisions: Pick<Revisions, "files">;
-  feed: Feed;
-  streams: Streams;
-  /** No log grows beyond this many bytes. */
-  logLimitBytes: number;
-  settings: SettingsFiles;
-  clock: Clock;
-  log: Logger;
-  version: string;
-}
+import type { AppDeps } from "./views/deps.ts";
 
 export function createApp(deps: AppDeps): Hono {
   const { log } = deps;

@@ -3,8 +3,9 @@
 import { constants } from "node:fs";
 import { open, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import type { Clock, LogTap, LogTaps } from "../ports.ts";
+import type { Clock } from "../async/clock.ts";
 import { errorCode } from "../platform/files.ts";
+import type { LogTaps, LogTap } from "./port.ts";
 
 /** A line reaches its followers after half of this, on average. */
 const beatMs = 100;

@@ -2,9 +2,9 @@
 import { statSync } from "node:fs";
 import { open, stat, truncate, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import type { BatchName, ExecutionId } from "../model/batch.ts";
-import type { LogStore, LogStream } from "../ports.ts";
+import type { ExecutionId, BatchName } from "../model/ids.ts";
 import { errorCode } from "../platform/files.ts";
+import type { LogStore, LogStream } from "./port.ts";
 
 const chunkBytes = 128 * 1024;
 /** One such piece is read while another is sent. */

@@ -1,5 +1,8 @@
 // Which ends of executions people are told of, and how often. Pure: what was told before, one end, now → what to tell.
-import type { EpochMs, Execution, Iso, NotifyEvent, Notify, NotifyDue, Told } from "../model/batch.ts";
+import type { Told } from "../history/document.ts";
+import type { Notify, NotifyDue } from "../model/batch.ts";
+import type { NotifyEvent, Execution } from "../model/execution.ts";
+import type { Iso, EpochMs } from "../model/ids.ts";
 
 const hourMs = 3_600_000;
 /** How often an hour a batch that comes and goes is told of; what it does beyond that is counted. */

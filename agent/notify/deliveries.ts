@@ -1,8 +1,10 @@
 // Takes waiting messages to their receivers, place by place: one that does not answer holds up nobody else. Each is tried
 // until it is taken, refused or given up; only then its file goes.
+import type { Clock } from "../async/clock.ts";
+import type { Logger } from "../logger.ts";
+import type { EpochMs } from "../model/ids.ts";
 import { giveUpDays, isTooOld, mayGo, mostWaiting, placeOf, retryWait } from "./delivery-policy.ts";
-import type { EpochMs } from "../model/batch.ts";
-import type { Clock, Courier, Delivery, Logger, Message, Outbox } from "../ports.ts";
+import type { Courier, Delivery, Outbox, Message } from "./port.ts";
 
 /** Webhook calls under way at once, over all places; mail has its own share, and each place has one at a time. */
 const parallelCalls = 16;

@@ -1,5 +1,5 @@
 // How long a message that nobody takes is tried, and how often. Pure.
-import type { EpochMs, Iso } from "../model/batch.ts";
+import type { Iso, EpochMs } from "../model/ids.ts";
 
 const dayMs = 86_400_000;
 const firstWaitMs = 1_000;

@@ -1,9 +1,9 @@
 // Sends mail over SMTP with nodemailer. Says of each mail whether it was taken, refused, or is to be tried again.
 import { isIP } from "node:net";
 import { createTransport } from "nodemailer";
-import { plainLine } from "../text/untrusted.ts";
 import { ConfigError } from "../errors.ts";
-import type { Courier, Delivery, Message } from "../ports.ts";
+import { plainLine } from "../text/untrusted.ts";
+import type { Courier, Delivery, Message } from "./port.ts";
 
 const answerMs = 10_000;
 const silenceMs = 30_000;

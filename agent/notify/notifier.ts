@@ -1,11 +1,17 @@
 // From the end of an execution to messages in the outbox. What is to be told stands in the execution's record until its
 // messages are on disk, and they go out only after that: a crash in between makes the same messages again, and loses none.
-import type { Batch, BatchName, Execution, ExecutionId, NotifyDue } from "../model/batch.ts";
-import { mailHtml, mailSubject, mailText, tailLines, webhookBody, type Notice } from "./message.ts";
-import { decideNotice } from "./decide.ts";
+import type { Clock } from "../async/clock.ts";
+import type { History } from "../history/port.ts";
+import type { Logger } from "../logger.ts";
+import type { LogStore, LogStream } from "../logs/port.ts";
+import type { Batch, NotifyDue } from "../model/batch.ts";
+import type { Execution } from "../model/execution.ts";
+import type { ExecutionId, BatchName } from "../model/ids.ts";
 import { plainTail } from "../text/untrusted.ts";
-import type { Clock, History, Logger, LogStore, LogStream, Message, Notifier, Outbox } from "../ports.ts";
+import { decideNotice } from "./decide.ts";
 import type { Deliveries } from "./deliveries.ts";
+import { mailHtml, mailSubject, mailText, tailLines, webhookBody, type Notice } from "./message.ts";
+import type { Outbox, Message, Notifier } from "./port.ts";
 
 /** As much of each log's end is looked at. */
 const tailBytes = 16 * 1024;

@@ -2,11 +2,13 @@
 import { createHash } from "node:crypto";
 import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { placeOf } from "./delivery-policy.ts";
+import type { Clock } from "../async/clock.ts";
 import { StoreError } from "../errors.ts";
-import type { Clock, Logger, Message, Outbox } from "../ports.ts";
+import type { Logger } from "../logger.ts";
 import { syncFolder, writeDurably } from "../platform/durable.ts";
 import { errorCode, mapLimit } from "../platform/files.ts";
+import { placeOf } from "./delivery-policy.ts";
+import type { Outbox, Message } from "./port.ts";
 
 const hint = "is there room in the data folder, and may the agent write there?";
 

@@ -1,10 +1,11 @@
 // Calls webhooks: a JSON POST, signed if there is a secret. Nothing of an answer but its status counts.
 import { createHmac } from "node:crypto";
 import { readFile } from "node:fs/promises";
-import { parseRetryAfter } from "./delivery-policy.ts";
-import { plainLine } from "../text/untrusted.ts";
+import type { Clock } from "../async/clock.ts";
 import { ConfigError } from "../errors.ts";
-import type { Clock, Courier, Delivery, Message } from "../ports.ts";
+import { plainLine } from "../text/untrusted.ts";
+import { parseRetryAfter } from "./delivery-policy.ts";
+import type { Courier, Delivery, Message } from "./port.ts";
 
 const answerMs = 10_000;
 

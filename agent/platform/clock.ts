@@ -1,7 +1,7 @@
 // The real clock, timers and ids.
 import { randomFillSync } from "node:crypto";
 import { decodeTime, monotonicFactory } from "ulid";
-import type { Clock, NewId } from "../ports.ts";
+import type { NewId, Clock } from "../async/clock.ts";
 
 const longestMs = 86_400_000; // Node's timers overflow past 24.8 days
 

@@ -1,6 +1,6 @@
 // The agent's own log: pino, as JSON lines, or for people on a terminal.
 import pino from "pino";
-import type { Logger } from "../ports.ts";
+import type { Logger } from "../logger.ts";
 
 /** Writes to stdout. `people`: coloured lines instead of JSON. */
 export async function createLogger(options: { level: string; people: boolean }): Promise<Logger> {

@@ -1,7 +1,7 @@
 // The file that holds the token. Read anew when it has changed; while it cannot be read nobody has the token.
 import { open, stat } from "node:fs/promises";
 import { ConfigError } from "../errors.ts";
-import type { Logger, TokenSource } from "../ports.ts";
+import type { Logger } from "../logger.ts";
 
 const longest = 4_096;
 
@@ -52,4 +52,9 @@ export async function openTokenFile(path: string, log: Logger): Promise<TokenSou
     );
   }
   return { current };
+}
+/** The token that requests must bear. */
+export interface TokenSource {
+  /** As it is now; null while it cannot be had, and then nobody has it. */
+  current(): Promise<string | null>;
 }

@@ -1,5 +1,7 @@
 // From what was read of the folder and what is in force to what must change. An invalid edit keeps what is in force.
-import type { Batch, EpochMs, Folder, Iso, Problem, Revision } from "../model/batch.ts";
+import type { Batch, Folder } from "../model/batch.ts";
+import type { Iso, EpochMs, Revision } from "../model/ids.ts";
+import type { Problem } from "../model/problem.ts";
 
 /** What a look at one entry showed, judged. */
 export type Desired =
@@ -70,8 +72,6 @@ function accountedSchedule(batch: Batch, current: InForce | undefined, now: Epoc
   if (current?.schedule?.key === key && !current.gone) return current.schedule;
   return { key, coveredUntil: new Date(now).toISOString() };
 }
-
-export const unsettledHint = "something writes there all the time: a batch's own data belongs into $BATCH_STATE_DIR";
 
 /** How long a look must have been quiet, in ms. What cannot be unpacked may be a copy that has come to a halt for a moment. */
 export function settleTime(folder: Folder | null): number {

@@ -1,29 +1,24 @@
 // Keeps what is in force equal to the folder of batches: looks at names that may have changed, settles, plans, applies.
-import { batchNameOf } from "../sources/archive/inventory.ts";
+import type { Clock } from "../async/clock.ts";
 import { parseBatch } from "../definitions/batch.ts";
-import type { Batch, BatchName, BatchStatus, Problem, Revision } from "../model/batch.ts";
 import { stateOf, type Graph } from "../definitions/chain-graph.ts";
-import {
-  isSettled,
-  planReconcile,
-  settleTime,
-  unsettledHint,
-  type Action,
-  type Desired,
-  type InForce,
-} from "./plan.ts";
-import type {
-  BatchSource,
-  Clock,
-  History,
-  Loaded,
-  Logger,
-  Revisions,
-  Unchanged,
-  WatchHealth,
-  WorkTree,
-} from "../ports.ts";
 import { createChains } from "../definitions/in-force.ts";
+import type { History } from "../history/port.ts";
+import type { Logger } from "../logger.ts";
+import type { Batch, BatchStatus } from "../model/batch.ts";
+import type { Revision, BatchName } from "../model/ids.ts";
+import type { Problem } from "../model/problem.ts";
+import { batchNameOf } from "../sources/archive/inventory.ts";
+import {
+  unsettledHint,
+  type WatchHealth,
+  type Revisions,
+  type WorkTree,
+  type BatchSource,
+  type Unchanged,
+  type Loaded,
+} from "../sources/port.ts";
+import { isSettled, planReconcile, settleTime, type Action, type Desired, type InForce } from "./plan.ts";
 
 const debounceMs = 100;
 const settleMs = 100;

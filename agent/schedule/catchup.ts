@@ -1,6 +1,7 @@
 // Which due time of a schedule is to be started now, and which are lost. One path for an on-time start, a late tick,
 // a machine that slept, a clock that jumped and an agent that was down.
-import type { EpochMs, Schedule } from "../model/batch.ts";
+import type { Schedule } from "../model/batch.ts";
+import type { EpochMs } from "../model/ids.ts";
 import { dueBetween, nextDue } from "./schedule.ts";
 
 /** A start this late is still on time: the timer's grain and a busy loop. */

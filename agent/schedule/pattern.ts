@@ -1,6 +1,7 @@
 // What `cron` may hold, from text to Pattern, and croner as the judge of it. Says what is wrong in words people can act on.
 import { CronDate, CronPattern } from "croner";
-import type { EpochMs, Pattern } from "../model/batch.ts";
+import type { Pattern } from "../model/batch.ts";
+import type { EpochMs } from "../model/ids.ts";
 
 export interface PatternFault {
   code: "bad-cron" | "never-due";

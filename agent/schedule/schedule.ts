@@ -1,6 +1,7 @@
 // Due times of a schedule. Patterns are matched on the wall clock and mapped to instants here, so that a change of
 // clocks means what design and README say: in a gap once, at its end; in a repeated hour once, or twice if it repeats.
-import type { EpochMs, Pattern, Schedule } from "../model/batch.ts";
+import type { Pattern, Schedule } from "../model/batch.ts";
+import type { EpochMs } from "../model/ids.ts";
 import { nextWall } from "./pattern.ts";
 import { instantOf, spanAt, type Span } from "./zone.ts";
 

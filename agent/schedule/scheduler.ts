@@ -1,9 +1,10 @@
 // Turns due times into starts: a heap of what comes next and one timer. Decides nothing itself (see core/catchup.ts).
+import type { Clock } from "../async/clock.ts";
+import type { Batch } from "../model/batch.ts";
+import type { EpochMs, BatchName } from "../model/ids.ts";
 import { decideDue, trustedMark, type DueDecision } from "./catchup.ts";
-import type { Batch, BatchName, EpochMs } from "../model/batch.ts";
-import { comingStarts, nextDue } from "./schedule.ts";
-import type { Clock } from "../ports.ts";
 import { createHeap } from "./heap.ts";
+import { comingStarts, nextDue } from "./schedule.ts";
 
 /** The timer never sleeps longer, so that a clock that jumped or a machine that slept is noticed within this. */
 const longestSleepMs = 1_000;

@@ -1,6 +1,6 @@
 // Time zones as spans of constant offset, found with Intl and kept. Knows nothing of patterns.
 import { remember } from "../async/bounded-cache.ts";
-import type { EpochMs } from "../model/batch.ts";
+import type { EpochMs } from "../model/ids.ts";
 
 /** A stretch of time with one offset: wall clock = instant + `offset`, for `start` <= instant < `end`. All in ms. */
 export interface Span {

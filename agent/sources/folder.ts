@@ -3,21 +3,14 @@ import { createHash } from "node:crypto";
 import { realpathSync } from "node:fs";
 import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { archiveExtensions, batchNameOf, isArchiveName } from "./archive/inventory.ts";
-import type { Folder, Problem, ProblemCode, Revision } from "../model/batch.ts";
-import { unsettledHint } from "../reconcile/plan.ts";
 import { StoreError } from "../errors.ts";
-import type { BatchSource, Loaded, Unchanged } from "../ports.ts";
-import {
-  errorCode,
-  hashTree,
-  isWithin,
-  walkTree,
-  type OpenArchive,
-  type Tree,
-  type TreeFile,
-  type TreeLimits,
-} from "../platform/files.ts";
+import type { Folder } from "../model/batch.ts";
+import type { Revision } from "../model/ids.ts";
+import type { ProblemCode, Problem } from "../model/problem.ts";
+import { errorCode, isWithin } from "../platform/files.ts";
+import { archiveExtensions, batchNameOf, isArchiveName } from "./archive/inventory.ts";
+import { unsettledHint, type BatchSource, type Unchanged, type Loaded } from "./port.ts";
+import { hashTree, walkTree, type TreeLimits, type OpenArchive, type Tree, type TreeFile } from "./tree.ts";
 
 export const settingsNames = ["batch.yaml", "batch.yml"];
 const keptBytes = 1024 * 1024;

@@ -1,6 +1,8 @@
 // Follows a repository: asks what its ref names, takes a new commit over, waits, and after failures waits longer.
+import type { Clock } from "../async/clock.ts";
+import type { Logger } from "../logger.ts";
 import { nextLookMs } from "./git-remote.ts";
-import type { Clock, GitHealth, Logger, Remote } from "../ports.ts";
+import type { GitHealth, Remote } from "./port.ts";
 
 export interface Follower {
   start(): void;

@@ -5,10 +5,10 @@ import { createHash } from "node:crypto";
 import { readlinkSync } from "node:fs";
 import { mkdir, readdir, readFile, realpath, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
-import { answeredRef, askedRefs, shownGitMessage, splitGitUrl } from "./git-remote.ts";
 import { StoreError } from "../errors.ts";
-import type { Remote } from "../ports.ts";
 import { syncFile, syncFolder } from "../platform/durable.ts";
+import { answeredRef, askedRefs, shownGitMessage, splitGitUrl } from "./git-remote.ts";
+import type { Remote } from "./port.ts";
 
 const askMs = 30_000;
 const fetchMs = 600_000;

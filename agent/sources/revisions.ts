@@ -14,21 +14,14 @@ import {
 } from "node:fs";
 import { mkdir, readdir, readFile, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
-import type { BatchName, Folder, Revision } from "../model/batch.ts";
 import { InvariantError, StoreError } from "../errors.ts";
-import type { BatchSource, Logger, RevisionFile, Revisions } from "../ports.ts";
+import type { Logger } from "../logger.ts";
+import type { Folder } from "../model/batch.ts";
+import type { Revision, BatchName } from "../model/ids.ts";
 import { syncFile, syncFolder } from "../platform/durable.ts";
-import {
-  clearTree,
-  errorCode,
-  hashTree,
-  removeTree,
-  unlimited,
-  walkTree,
-  type OpenArchive,
-  type Tree,
-  type TreeFile,
-} from "../platform/files.ts";
+import { clearTree, errorCode, removeTree } from "../platform/files.ts";
+import type { RevisionFile, Revisions, BatchSource } from "./port.ts";
+import { hashTree, walkTree, unlimited, type OpenArchive, type Tree, type TreeFile } from "./tree.ts";
 
 /**
  * @param dataDir  the agent's data folder

@@ -1,7 +1,7 @@
 // Reads the settings file of a batch as it lies in the watched folder now, for people to look at. Judges nothing.
 import { open, realpath } from "node:fs/promises";
 import { join, sep } from "node:path";
-import type { SettingsFiles } from "../ports.ts";
+import type { SettingsFiles } from "./port.ts";
 
 const mostBytes = 256 * 1024;
 

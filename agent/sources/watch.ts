@@ -17,8 +17,9 @@ import { realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { setTimeout as later } from "node:timers/promises";
 import { watch as chokidarWatch, type FSWatcher as Chokidar } from "chokidar";
-import type { Logger, Watch } from "../ports.ts";
+import type { Logger } from "../logger.ts";
 import { breathe, errorCode, isWithin } from "../platform/files.ts";
+import type { Watch } from "./port.ts";
 
 /** Of one entry; what lies beyond is left to the resync: each folder takes one of the system's watches, each list holds others up. */
 const most = { folders: 1_000, listed: 10_000 };

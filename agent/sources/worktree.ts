@@ -2,7 +2,7 @@
 // git, and where git itself refuses ("dubious ownership"). Never an error: what cannot be read is not known.
 import { readFile, realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import type { WorkTree, WorkTreeState } from "../ports.ts";
+import type { WorkTree, WorkTreeState } from "./port.ts";
 
 const unknown: WorkTreeState = { commit: null, lockedAt: null };
 /** A list of packed refs beyond this is not read. */

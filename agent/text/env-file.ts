@@ -1,6 +1,6 @@
 // Text of `NAME=value` lines → variables. Node's own reader passes over a bad line together with the good one after it, and cuts
 // a value at any `#`; for passwords that will not do.
-import type { Place } from "../model/batch.ts";
+import type { Place } from "../model/problem.ts";
 
 const assignment = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=[ \t]*(.*)$/s;
 

@@ -1,5 +1,5 @@
 // Times in words for people: how long, how long ago. Shared by the command line, the server's pages and the scripts in the browser.
-import type { EpochMs } from "../model/batch.ts";
+import type { EpochMs } from "../model/ids.ts";
 
 /** A length of time in ms as short words, `1.2 s`, `14 min`, `3 h`, `2 days`; `0 ms` for what is negative. */
 export function spanText(ms: number): string {

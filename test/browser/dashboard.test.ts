@@ -2,7 +2,7 @@
 import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { describe, expect, test, vi } from "vitest";
-import type { Execution } from "../../agent/model/batch.ts";
+import type { Execution } from "../../agent/model/execution.ts";
 import { startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
 import { forgive, openPage, seriousFindings } from "../helpers/browser.ts";
 import { eventually as within } from "../helpers/tmp.ts";

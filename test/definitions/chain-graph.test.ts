@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { buildGraph } from "../../agent/definitions/chain-graph.ts";
-import type { Batch, BatchName } from "../../agent/model/batch.ts";
+import type { Batch } from "../../agent/model/batch.ts";
+import type { BatchName } from "../../agent/model/ids.ts";
 import { batch, schedule } from "../helpers/make.ts";
 
 /** `a: cron`, `b: after a`, `c: cron after a b fails d`, `e: off after c`. */

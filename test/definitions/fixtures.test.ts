@@ -2,7 +2,7 @@
 import { readdirSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import { parseBatch } from "../../agent/definitions/batch.ts";
-import { problemCodes } from "../../agent/model/batch.ts";
+import { problemCodes } from "../../agent/model/problem.ts";
 import {
   atHome,
   codesOfChains,

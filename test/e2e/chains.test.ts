@@ -2,7 +2,7 @@
 import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Execution } from "../../agent/model/batch.ts";
+import type { Execution } from "../../agent/model/execution.ts";
 import { startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
 import { eventually } from "../helpers/tmp.ts";
 

@@ -2,7 +2,7 @@
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { Execution } from "../../agent/model/batch.ts";
+import type { Execution } from "../../agent/model/execution.ts";
 import { startAgent, usage, workplace } from "../helpers/agent.ts";
 import { type } from "../helpers/cli.ts";
 import { eventually } from "../helpers/tmp.ts";

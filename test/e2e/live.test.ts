@@ -2,8 +2,8 @@
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { Execution } from "../../agent/model/batch.ts";
 import type { Changes } from "../../agent/http/views/changes.ts";
+import type { Execution } from "../../agent/model/execution.ts";
 import { startAgent, workplace } from "../helpers/agent.ts";
 import { isShaped } from "../helpers/contract.ts";
 import { readEvents, type ServerEvent } from "../helpers/sse.ts";

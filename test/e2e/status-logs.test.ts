@@ -6,11 +6,11 @@ import { createServer } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Execution } from "../../agent/model/batch.ts";
+import { createClient } from "../../agent/cli/agent-client.ts";
+import { logs } from "../../agent/cli/logs.ts";
+import type { Execution } from "../../agent/model/execution.ts";
 import { startAgent, usage, workplace } from "../helpers/agent.ts";
 import { freePort, main, type, typeOnTerminal } from "../helpers/cli.ts";
-import { logs } from "../../agent/cli/logs.ts";
-import { createClient } from "../../agent/cli/agent-client.ts";
 import { execution } from "../helpers/make.ts";
 import { eventually, temporaryFolder } from "../helpers/tmp.ts";
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Execution } from "../../agent/model/batch.ts";
 import { estimatedEnd, judgeUnusual } from "../../agent/executions/baseline.ts";
+import type { Execution } from "../../agent/model/execution.ts";
 import { execution, t0 } from "../helpers/make.ts";
 
 const success = (durationMs: number, stdoutBytes = 1_000, stderrBytes = 0): Execution => ({

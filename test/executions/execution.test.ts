@@ -1,6 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { transition, type ExecutionEvent } from "../../agent/executions/execution.ts";
-import type { ExecutionStatus, Revision } from "../../agent/model/batch.ts";
+import type { ExecutionStatus } from "../../agent/model/execution.ts";
+import type { Revision } from "../../agent/model/ids.ts";
 import { execution, t0 } from "../helpers/make.ts";
 
 const bytes = { stdoutBytes: 5, stderrBytes: 7 };

@@ -1,8 +1,10 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Batch, BatchName, Execution } from "../../agent/model/batch.ts";
 import { estimatedEnd } from "../../agent/executions/baseline.ts";
+import type { Batch } from "../../agent/model/batch.ts";
+import type { Execution } from "../../agent/model/execution.ts";
+import type { BatchName } from "../../agent/model/ids.ts";
 import { block } from "../helpers/disk.ts";
 import { iso, minute, setUp } from "../helpers/executor.ts";
 import { batch, execution, t0 } from "../helpers/make.ts";

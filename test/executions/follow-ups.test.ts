@@ -1,8 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { permitOwnTime, planFollowUps, runState } from "../../agent/executions/follow-ups.ts";
 import { buildGraph } from "../../agent/definitions/chain-graph.ts";
-import type { Batch, BatchName, Execution, ExecutionStatus, RunId } from "../../agent/model/batch.ts";
+import { permitOwnTime, planFollowUps } from "../../agent/executions/follow-ups.ts";
+import type { Batch } from "../../agent/model/batch.ts";
+import { runState, type Execution, type ExecutionStatus } from "../../agent/model/execution.ts";
+import type { RunId, BatchName } from "../../agent/model/ids.ts";
 import { batch, execution, schedule, t0 } from "../helpers/make.ts";
 
 const run = "run" as RunId;

@@ -3,7 +3,8 @@ import { spawn } from "node:child_process";
 import { readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { BatchDocument, Execution } from "../../agent/model/batch.ts";
+import type { BatchDocument } from "../../agent/history/document.ts";
+import type { Execution } from "../../agent/model/execution.ts";
 import { isAlive, startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
 import { eventually } from "../helpers/tmp.ts";
 

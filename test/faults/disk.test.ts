@@ -2,7 +2,7 @@
 import { existsSync, mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Problem } from "../../agent/model/batch.ts";
+import type { Problem } from "../../agent/model/problem.ts";
 import { startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
 import { canMount, smallDisk } from "../helpers/disk.ts";
 import { doubled, ownDueTimes, recordedRows, uncovered } from "../helpers/ledger.ts";

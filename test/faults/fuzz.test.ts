@@ -3,12 +3,12 @@
 import { mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { expect, test } from "vitest";
-import { batchNameOf } from "../../agent/sources/archive/inventory.ts";
 import { parseBatch } from "../../agent/definitions/batch.ts";
-import { problemCodes } from "../../agent/model/batch.ts";
+import { problemCodes } from "../../agent/model/problem.ts";
+import { batchNameOf } from "../../agent/sources/archive/inventory.ts";
 import { createUnpacker } from "../../agent/sources/archive/unpack.ts";
-import { createRevisions } from "../../agent/sources/revisions.ts";
 import { createSource } from "../../agent/sources/folder.ts";
+import { createRevisions } from "../../agent/sources/revisions.ts";
 import { gzip, pax, plainEntries, tar, zip } from "../helpers/archives.ts";
 import { folderOf } from "../helpers/folder.ts";
 import { createRandom, mutate, pick } from "../helpers/mutate.ts";

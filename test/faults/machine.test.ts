@@ -3,7 +3,7 @@ import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, symlinkSync, write
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Problem } from "../../agent/model/batch.ts";
+import type { Problem } from "../../agent/model/problem.ts";
 import { startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
 import { doubled, ownDueTimes, uncovered } from "../helpers/ledger.ts";
 import { eventually } from "../helpers/tmp.ts";

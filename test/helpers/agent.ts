@@ -4,7 +4,7 @@ import { once } from "node:events";
 import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach } from "vitest";
-import type { Execution } from "../../agent/model/batch.ts";
+import type { Execution } from "../../agent/model/execution.ts";
 import { eventually, temporaryFolder } from "./tmp.ts";
 
 const main = join(import.meta.dirname, "../../dist/main.js");

@@ -1,9 +1,11 @@
 // The executor on a real history in a temporary folder, with a clock and a runner that the test moves.
-import type { Batch, Execution, Revision } from "../../agent/model/batch.ts";
 import { buildGraph } from "../../agent/definitions/chain-graph.ts";
-import { createIds } from "../../agent/platform/clock.ts";
-import { openHistory } from "../../agent/history/store.ts";
 import { createExecutor } from "../../agent/executions/executor.ts";
+import { openHistory } from "../../agent/history/store.ts";
+import type { Batch } from "../../agent/model/batch.ts";
+import type { Execution } from "../../agent/model/execution.ts";
+import type { Revision } from "../../agent/model/ids.ts";
+import { createIds } from "../../agent/platform/clock.ts";
 import { fakeClock, fakeRunner } from "./fakes.ts";
 import { batch, t0 } from "./make.ts";
 import { quietLog } from "./quiet.ts";

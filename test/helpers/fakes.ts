@@ -1,6 +1,7 @@
 // The only two things that are ever faked: the clock and the runner.
-import type { ProcessEnding } from "../../agent/model/batch.ts";
-import type { Clock, Process, Runner, StartOrder } from "../../agent/ports.ts";
+import type { Clock } from "../../agent/async/clock.ts";
+import type { ProcessEnding } from "../../agent/model/execution.ts";
+import type { Runner, Process, StartOrder } from "../../agent/runners/port.ts";
 
 export interface FakeClock extends Clock {
   /** Moves time on, running what falls due on the way, in order; what awaits gets its turn after each. */

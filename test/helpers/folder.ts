@@ -2,7 +2,9 @@
 import { execFileSync } from "node:child_process";
 import { cpSync, existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { problemCodes, type Folder, type Problem, type ProblemCode, type Revision } from "../../agent/model/batch.ts";
+import type { Folder } from "../../agent/model/batch.ts";
+import type { Revision } from "../../agent/model/ids.ts";
+import { problemCodes, type ProblemCode, type Problem } from "../../agent/model/problem.ts";
 
 const invalid = join(import.meta.dirname, "../fixtures/invalid");
 

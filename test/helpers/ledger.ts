@@ -1,7 +1,8 @@
 // Counts due times against rows: every due time leaves a row, and none is started twice.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import type { BatchDocument, Execution } from "../../agent/model/batch.ts";
+import type { BatchDocument } from "../../agent/history/document.ts";
+import type { Execution } from "../../agent/model/execution.ts";
 
 /** All rows there are, straight from the data folder. */
 export function recordedRows(data: string): Execution[] {

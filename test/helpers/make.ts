@@ -1,15 +1,9 @@
 // Builders that show only what matters to a test.
 import { createExecution, transition } from "../../agent/executions/execution.ts";
-import type {
-  Batch,
-  BatchDocument,
-  BatchFile,
-  BatchName,
-  Execution,
-  ExecutionId,
-  Folder,
-  Revision,
-} from "../../agent/model/batch.ts";
+import type { BatchDocument } from "../../agent/history/document.ts";
+import type { Batch, BatchFile, Folder } from "../../agent/model/batch.ts";
+import type { Execution } from "../../agent/model/execution.ts";
+import type { Revision, ExecutionId, BatchName } from "../../agent/model/ids.ts";
 import { parsePattern, createSchedule } from "../../agent/schedule/schedule.ts";
 
 export const t0 = Date.parse("2026-11-24T12:00:00.000Z");

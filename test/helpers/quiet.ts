@@ -1,5 +1,5 @@
 // A logger that keeps what was said, for tests that ask whether something was said.
-import type { Logger } from "../../agent/ports.ts";
+import type { Logger } from "../../agent/logger.ts";
 
 export function quietLog(): Logger & { said: { level: string; message: string; fields: object }[] } {
   const said: { level: string; message: string; fields: object }[] = [];

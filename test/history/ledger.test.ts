@@ -2,7 +2,8 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { createLedger, type ExecutionQuery } from "../../agent/history/ledger.ts";
-import type { BatchName, Execution, ExecutionStatus, RunId } from "../../agent/model/batch.ts";
+import type { Execution, ExecutionStatus } from "../../agent/model/execution.ts";
+import type { RunId, BatchName } from "../../agent/model/ids.ts";
 import { execution, t0 } from "../helpers/make.ts";
 
 const statuses = ["queued", "running", "succeeded", "failed", "aborted"] as const satisfies readonly ExecutionStatus[];

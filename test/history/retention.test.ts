@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { isForgotten, selectExpired } from "../../agent/history/retention.ts";
-import type { Execution } from "../../agent/model/batch.ts";
+import type { Execution } from "../../agent/model/execution.ts";
 import { document, execution, t0 } from "../helpers/make.ts";
 
 const day = 86_400_000;

@@ -1,9 +1,10 @@
 import { chmod, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test, vi } from "vitest";
-import type { BatchName, Execution } from "../../agent/model/batch.ts";
-import { createIds, systemClock } from "../../agent/platform/clock.ts";
 import { openHistory } from "../../agent/history/store.ts";
+import type { Execution } from "../../agent/model/execution.ts";
+import type { BatchName } from "../../agent/model/ids.ts";
+import { createIds, systemClock } from "../../agent/platform/clock.ts";
 import { block, canMount, smallDisk } from "../helpers/disk.ts";
 import { execution, t0 } from "../helpers/make.ts";
 import { quietLog } from "../helpers/quiet.ts";

@@ -2,8 +2,9 @@
 import { mkdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { BatchName, Execution, Revision } from "../../agent/model/batch.ts";
 import type { Changes } from "../../agent/http/views/changes.ts";
+import type { Execution } from "../../agent/model/execution.ts";
+import type { Revision, BatchName } from "../../agent/model/ids.ts";
 import { createSource } from "../../agent/sources/folder.ts";
 import { serve } from "../helpers/http.ts";
 import { execution } from "../helpers/make.ts";

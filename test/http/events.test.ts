@@ -2,8 +2,9 @@
 import { once } from "node:events";
 import { connect } from "node:net";
 import { afterEach, expect, test } from "vitest";
-import type { BatchFile, BatchStatus, Revision } from "../../agent/model/batch.ts";
 import { listen } from "../../agent/http/server.ts";
+import type { BatchFile, BatchStatus } from "../../agent/model/batch.ts";
+import type { Revision } from "../../agent/model/ids.ts";
 import { systemClock } from "../../agent/platform/clock.ts";
 import { isShaped } from "../helpers/contract.ts";
 import { serve } from "../helpers/http.ts";

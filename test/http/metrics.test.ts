@@ -1,7 +1,9 @@
 // /metrics as Prometheus' own tool reads it, over a real history; and what an agent tells while it works.
 import { execFileSync, spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
-import type { BatchName, BatchStatus, Execution, ExecutionId, Revision } from "../../agent/model/batch.ts";
+import type { BatchStatus } from "../../agent/model/batch.ts";
+import type { Execution } from "../../agent/model/execution.ts";
+import type { Revision, ExecutionId, BatchName } from "../../agent/model/ids.ts";
 import { startAgent, workplace } from "../helpers/agent.ts";
 import { serve } from "../helpers/http.ts";
 import { batch, execution, schedule, t0 } from "../helpers/make.ts";

@@ -1,6 +1,8 @@
 // Which ends are told: tables of ends, one after the other, and what each brings.
 import { describe, expect, test } from "vitest";
-import type { Execution, Notify, NotifyEvent, Told } from "../../agent/model/batch.ts";
+import type { Told } from "../../agent/history/document.ts";
+import type { Notify } from "../../agent/model/batch.ts";
+import type { NotifyEvent, Execution } from "../../agent/model/execution.ts";
 import { decideNotice } from "../../agent/notify/decide.ts";
 import { execution, t0 } from "../helpers/make.ts";
 

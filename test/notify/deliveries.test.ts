@@ -2,9 +2,9 @@
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { createOutbox } from "../../agent/notify/outbox.ts";
 import { createDeliveries } from "../../agent/notify/deliveries.ts";
-import type { Courier, Delivery, Message } from "../../agent/ports.ts";
+import { createOutbox } from "../../agent/notify/outbox.ts";
+import type { Courier, Delivery, Message } from "../../agent/notify/port.ts";
 import { fakeClock } from "../helpers/fakes.ts";
 import { t0 } from "../helpers/make.ts";
 import { quietLog } from "../helpers/quiet.ts";

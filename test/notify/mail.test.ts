@@ -1,10 +1,10 @@
 // Mail against a real SMTP server that offers TLS, asks for a login, greylists, refuses, hangs, and is down.
-import { connect, createServer, type AddressInfo } from "node:net";
 import { once } from "node:events";
-import { afterEach, expect, test } from "vitest";
+import { connect, createServer, type AddressInfo } from "node:net";
 import type { SMTPServerOptions } from "smtp-server";
+import { afterEach, expect, test } from "vitest";
 import { createMailer } from "../../agent/notify/mail.ts";
-import type { Courier, Message } from "../../agent/ports.ts";
+import type { Courier, Message } from "../../agent/notify/port.ts";
 import { mailServer, partsOf, selfSigned } from "../helpers/receivers.ts";
 
 const mailers: Courier[] = [];

@@ -1,11 +1,11 @@
 // Webhooks against a real HTTP server that fails in each way.
 import { createHmac } from "node:crypto";
-import type { ServerResponse } from "node:http";
 import { rmSync, writeFileSync } from "node:fs";
+import type { ServerResponse } from "node:http";
 import { join } from "node:path";
 import { expect, test } from "vitest";
+import type { Message } from "../../agent/notify/port.ts";
 import { openWebhookCaller } from "../../agent/notify/webhook.ts";
-import type { Message } from "../../agent/ports.ts";
 import { fakeClock } from "../helpers/fakes.ts";
 import { t0 } from "../helpers/make.ts";
 import { webhookServer, type Call } from "../helpers/receivers.ts";

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Problem, Revision } from "../../agent/model/batch.ts";
+import type { Revision } from "../../agent/model/ids.ts";
+import type { Problem } from "../../agent/model/problem.ts";
 import { isSettled, planReconcile, type Desired, type InForce } from "../../agent/reconcile/plan.ts";
 import { batch, folder, schedule, t0 } from "../helpers/make.ts";
 

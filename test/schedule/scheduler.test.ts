@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
+import type { BatchName } from "../../agent/model/ids.ts";
 import type { DueDecision } from "../../agent/schedule/catchup.ts";
-import type { BatchName } from "../../agent/model/batch.ts";
 import { createScheduler } from "../../agent/schedule/scheduler.ts";
 import { fakeClock } from "../helpers/fakes.ts";
 import { batch, schedule, t0 } from "../helpers/make.ts";

@@ -3,7 +3,7 @@ import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { lookAtAll } from "../../agent/cli/validate.ts";
-import type { Problem } from "../../agent/model/batch.ts";
+import type { Problem } from "../../agent/model/problem.ts";
 import { createUnpacker } from "../../agent/sources/archive/unpack.ts";
 import { createSource } from "../../agent/sources/folder.ts";
 import { atHome, codesOfChains, codesOfReading, invalidFixtures, layOut } from "../helpers/folder.ts";

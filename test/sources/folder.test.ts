@@ -17,10 +17,11 @@ import {
 import { dirname, join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { describe, expect, test } from "vitest";
-import type { BatchName, Folder, Revision } from "../../agent/model/batch.ts";
+import type { Folder } from "../../agent/model/batch.ts";
+import type { Revision, BatchName } from "../../agent/model/ids.ts";
 import { createUnpacker } from "../../agent/sources/archive/unpack.ts";
-import { clearLeftovers, createRevisions } from "../../agent/sources/revisions.ts";
 import { createSource } from "../../agent/sources/folder.ts";
+import { clearLeftovers, createRevisions } from "../../agent/sources/revisions.ts";
 import { createWatch } from "../../agent/sources/watch.ts";
 import { canMount, smallDisk } from "../helpers/disk.ts";
 import { quietLog } from "../helpers/quiet.ts";

@@ -1,6 +1,8 @@
 // What a folder of batches would change against what is in force elsewhere: an agent, or another folder. Pure.
-import type { BatchState, EpochMs } from "../../model/batch.ts";
-import { shownAddress, type BatchView } from "../../views.ts";
+import { shownAddress } from "../../definitions/redact.ts";
+import type { BatchState } from "../../model/batch.ts";
+import type { EpochMs } from "../../model/ids.ts";
+import type { BatchView } from "../../views.ts";
 
 /** What is known of one batch on one side. */
 export interface Known {

@@ -1,10 +1,11 @@
 // A comparison as text for people, JSON for programs, or markdown for a pull request. Judges nothing.
-import type { Comparison } from "./compare.ts";
+import type { EpochMs } from "../../model/ids.ts";
+import type { Note, Problem } from "../../model/problem.ts";
 import { harmless } from "../../text/glyphs.ts";
-import type { EpochMs, Note, Problem } from "../../model/batch.ts";
 import { inWords } from "../../text/relative-time.ts";
-import { count, formatReport } from "./problems.ts";
 import { paint, type Colour } from "../../text/table.ts";
+import type { Comparison } from "./compare.ts";
+import { count, formatReport } from "./problems.ts";
 
 export interface PlanReport {
   /** The folder, and what it is compared with; null: with nothing, all is new. */

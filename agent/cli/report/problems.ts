@@ -1,6 +1,6 @@
 // Problems and notes as text for people, JSON for programs, or annotations for a GitHub workflow. Judges nothing.
+import type { Note, Problem } from "../../model/problem.ts";
 import { harmless, widthOf } from "../../text/glyphs.ts";
-import type { Note, Problem } from "../../model/batch.ts";
 
 export interface Report {
   problems: readonly Problem[];

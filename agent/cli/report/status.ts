@@ -1,11 +1,13 @@
 // What `batch-agent status` shows of the API's answers: what needs a person first, and no more than fits. Pure.
+import type { BatchState } from "../../model/batch.ts";
+import type { EpochMs } from "../../model/ids.ts";
+import type { Problem } from "../../model/problem.ts";
 import { formatDuration } from "../../text/duration.ts";
 import { harmless } from "../../text/glyphs.ts";
-import type { BatchState, EpochMs, Problem } from "../../model/batch.ts";
 import { inWords } from "../../text/relative-time.ts";
-import { count, placeText } from "./problems.ts";
 import { paint, tableLines, type Cell, type Colour } from "../../text/table.ts";
 import type { BatchView, ExecutionView } from "../../views.ts";
+import { count, placeText } from "./problems.ts";
 
 /** The API's answers, and where they come from. */
 export interface Overview {

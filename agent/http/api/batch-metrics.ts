@@ -1,8 +1,9 @@
 // The metrics that have a series for each batch, written as text right away: at 10,000 batches prom-client would hold the
 // event loop for half a second a family. What is counted is kept by batch and goes with it.
-import { isOpen } from "../../executions/execution.ts";
-import type { BatchStatus, Execution } from "../../model/batch.ts";
-import type { Catalog, History } from "../../ports.ts";
+import type { History } from "../../history/port.ts";
+import type { BatchStatus } from "../../model/batch.ts";
+import { isOpen, type Execution } from "../../model/execution.ts";
+import type { Catalog } from "../../status.ts";
 
 /** Batches looked at before others get a turn on the event loop. */
 const slice = 100;

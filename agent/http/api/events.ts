@@ -2,11 +2,11 @@
 // buffer of its own: one that falls too far behind is let go, and resumes by the id it saw last.
 import type { Context } from "hono";
 import { remember } from "../../async/bounded-cache.ts";
-import type { Clock } from "../../ports.ts";
-import type { Change, Feed } from "./feed.ts";
-import type { Reader } from "../views/live.ts";
+import type { Clock } from "../../async/clock.ts";
 import { encode, keepAlive, keepAliveMs, lastEventId, sseEvent, sseHeaders, sseHello } from "../protocol/sse.ts";
 import type { Streams } from "../protocol/streams.ts";
+import type { Reader } from "../views/live.ts";
+import type { Change, Feed } from "./feed.ts";
 
 /** About so much is sent at a time. */
 const chunkChars = 64 * 1024;

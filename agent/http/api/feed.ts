@@ -1,7 +1,7 @@
 // The last changes of batches and executions, for readers of /api/events. Holds what changed, not how it is shown.
-import type { Execution } from "../../model/batch.ts";
+import type { Clock } from "../../async/clock.ts";
+import type { Execution } from "../../model/execution.ts";
 import { looksSame } from "../../views.ts";
-import type { Clock } from "../../ports.ts";
 
 const kept = 1_000;
 /** Changes of one batch within this are one. */

@@ -1,13 +1,22 @@
 // Live logs: from an offset on to the end of the execution, as plain text or as server-sent events whose ids are offsets.
 // The file is the buffer: a reader that stalls holds one chunk and no more.
 import type { Context } from "hono";
-import { isOpen } from "../../executions/execution.ts";
+import type { History } from "../../history/port.ts";
 import { wholeCharacters, wholeLines } from "../../logs/lines.ts";
-import type { Execution } from "../../model/batch.ts";
+import type { LogTaps, LogTap, LogStore, LogStream } from "../../logs/port.ts";
+import { isOpen, type Execution } from "../../model/execution.ts";
 import type { ExecutionView } from "../../views.ts";
-import type { History, LogStore, LogStream, LogTap, LogTaps } from "../../ports.ts";
 import { integer } from "../protocol/query.ts";
-import { encode, keepAlive, keepAliveMs, lastEventId, sseEvent, sseHeaders, sseHello, wantsEvents } from "../protocol/sse.ts";
+import {
+  encode,
+  keepAlive,
+  keepAliveMs,
+  lastEventId,
+  sseEvent,
+  sseHeaders,
+  sseHello,
+  wantsEvents,
+} from "../protocol/sse.ts";
 import type { Streams } from "../protocol/streams.ts";
 
 const chunkBytes = 64 * 1024;

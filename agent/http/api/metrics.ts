@@ -1,9 +1,10 @@
 // What the agent tells Prometheus: what it hears of is counted here, what holds now is read when it is asked for. The
 // series of each batch are batch-metrics.ts' matter.
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
-import { isOpen } from "../../executions/execution.ts";
-import type { BatchState, Execution } from "../../model/batch.ts";
-import type { Catalog, History } from "../../ports.ts";
+import type { History } from "../../history/port.ts";
+import type { BatchState } from "../../model/batch.ts";
+import { isOpen, type Execution } from "../../model/execution.ts";
+import type { Catalog } from "../../status.ts";
 import { createBatchMetrics } from "./batch-metrics.ts";
 
 export interface Metrics {

@@ -1,16 +1,16 @@
 // The routes for programs: health, and everything below /api, as JSON and plain text.
 import type { Context, Hono } from "hono";
+import type { LogStream } from "../../logs/port.ts";
 import { graphView, problemView, runView } from "../../views.ts";
-import type { AppDeps } from "../app.ts";
-import type { LogStream } from "../../ports.ts";
-import { changesOf } from "../views/changes.ts";
-import { createEvents } from "./events.ts";
-import { followResponse } from "./follow-log.ts";
-import { archiveResponse, logResponse } from "./serve-log.ts";
-import { openApi } from "./openapi.ts";
 import { HttpProblem } from "../protocol/problem.ts";
 import { batchQuery, executionQuery, flag } from "../protocol/query.ts";
+import { changesOf } from "../views/changes.ts";
+import type { AppDeps } from "../views/deps.ts";
 import { createReader } from "../views/live.ts";
+import { createEvents } from "./events.ts";
+import { followResponse } from "./follow-log.ts";
+import { openApi } from "./openapi.ts";
+import { archiveResponse, logResponse } from "./serve-log.ts";
 
 export function addApiRoutes(app: Hono, deps: AppDeps): void {
   const { catalog, history, logs, metrics, clock } = deps;

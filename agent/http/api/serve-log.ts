@@ -2,12 +2,12 @@
 import { Readable } from "node:stream";
 import { createGzip } from "node:zlib";
 import type { Context } from "hono";
-import type { Execution } from "../../model/batch.ts";
+import type { LogStore, LogStream } from "../../logs/port.ts";
+import type { Execution } from "../../model/execution.ts";
 import { executionView } from "../../views.ts";
-import type { LogStore, LogStream } from "../../ports.ts";
-import { withCopy } from "../protocol/zero-copy.ts";
 import { problemResponse } from "../protocol/problem.ts";
 import { integer } from "../protocol/query.ts";
+import { withCopy } from "../protocol/zero-copy.ts";
 
 /** One log as text/plain. A running execution's log is as long as it was when asked for. */
 export async function logResponse(

@@ -1,6 +1,6 @@
 // Which batches the dashboard lists, in what order, and what is counted above the list. Pure, over snapshots.
-import { isOpen } from "../../executions/execution.ts";
-import type { BatchState, BatchStatus, Execution, ExecutionStatus } from "../../model/batch.ts";
+import type { BatchState, BatchStatus } from "../../model/batch.ts";
+import { isOpen, type Execution, type ExecutionStatus } from "../../model/execution.ts";
 
 /** What is known of one batch for a line of the list; `executions` oldest first. */
 export interface Listed {

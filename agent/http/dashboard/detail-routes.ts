@@ -1,16 +1,21 @@
 // The routes of single things: a batch, an execution, a run. Gathers what their pages show, within bounds.
 import type { Hono } from "hono";
-import { runState } from "../../executions/follow-ups.ts";
 import { excerptOf } from "../../definitions/excerpt.ts";
-import { neighbourhood } from "./drawing/chain-layout.ts";
-import { standingOf } from "./batch-list.ts";
-import type { Execution, Problem } from "../../model/batch.ts";
+import type { LogStream } from "../../logs/port.ts";
+import { readSlice } from "../../logs/window.ts";
+import { runState, type Execution } from "../../model/execution.ts";
+import type { Problem } from "../../model/problem.ts";
+import type { SettingsFiles } from "../../sources/port.ts";
 import { spanText } from "../../text/relative-time.ts";
+import { HttpProblem } from "../protocol/problem.ts";
+import { executionQuery, logQuery } from "../protocol/query.ts";
+import { changesOf } from "../views/changes.ts";
+import type { AppDeps } from "../views/deps.ts";
+import { createReader } from "../views/live.ts";
+import { standingOf } from "./batch-list.ts";
+import { neighbourhood } from "./drawing/chain-layout.ts";
 import { plotDurations } from "./drawing/duration-chart.ts";
 import { toneOf } from "./drawing/sparkline.ts";
-import type { LogStream, SettingsFiles } from "../../ports.ts";
-import type { AppDeps } from "../app.ts";
-import { changesOf } from "../views/changes.ts";
 import { agentState, html } from "./page.ts";
 import { batchPage } from "./pages/batch.tsx";
 import type { ChainNode } from "./pages/chain.tsx";
@@ -18,10 +23,6 @@ import { executionPage } from "./pages/execution.tsx";
 import { batchPath, executionPath } from "./pages/parts.tsx";
 import type { ShownProblem } from "./pages/problems.tsx";
 import { runPage, type RunPicture } from "./pages/run.tsx";
-import { HttpProblem } from "../protocol/problem.ts";
-import { executionQuery, logQuery } from "../protocol/query.ts";
-import { createReader } from "../views/live.ts";
-import { readSlice } from "../../logs/window.ts";
 
 /** Boxes on one picture of a chain. */
 const mostNodes = 60;

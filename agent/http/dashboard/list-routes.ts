@@ -1,7 +1,12 @@
 // The routes of the pages that show all batches: the list, the timeline, the problems. What is on them is decided in core, how it looks in pages/.
 import type { Hono } from "hono";
+import type { Problem } from "../../model/problem.ts";
+import { overviewQuery, timelineQuery } from "../protocol/query.ts";
+import type { AppDeps } from "../views/deps.ts";
+import { createReader } from "../views/live.ts";
+import { addAssetRoutes } from "./assets.ts";
 import { countBatches, selectBatches, standingOf, tagsOf, type Listed } from "./batch-list.ts";
-import type { Problem } from "../../model/batch.ts";
+import { addDetailRoutes, withExcerpts } from "./detail-routes.ts";
 import {
   busiestFirst,
   foresee,
@@ -13,15 +18,10 @@ import {
   usualMs,
   type Outlook,
 } from "./drawing/timeline.ts";
-import type { AppDeps } from "../app.ts";
-import { addAssetRoutes } from "./assets.ts";
-import { addDetailRoutes, withExcerpts } from "./detail-routes.ts";
 import { agentState, html } from "./page.ts";
 import { overviewPage } from "./pages/overview.tsx";
 import { problemsPage } from "./pages/problems.tsx";
 import { loadHeight, timelinePage } from "./pages/timeline.tsx";
-import { overviewQuery, timelineQuery } from "../protocol/query.ts";
-import { createReader } from "../views/live.ts";
 
 /** Lines of the list on one page. */
 const pageLength = 100;

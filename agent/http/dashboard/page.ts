@@ -1,7 +1,7 @@
 // What every page needs of its route: the agent's state, an answer in HTML, and pages for what could not be shown.
 import type { Context } from "hono";
 import type { JSX } from "hono/jsx/jsx-runtime";
-import type { AppDeps } from "../app.ts";
+import type { AppDeps } from "../views/deps.ts";
 import type { AgentState } from "./pages/shell.tsx";
 import { troublePage } from "./pages/trouble.tsx";
 

@@ -1,10 +1,10 @@
 // Query parameters, checked: what is malformed is a 400 that names the parameter and what it takes.
 import type { Context } from "hono";
-import type { BatchState, ExecutionStatus } from "../../model/batch.ts";
-import { idPattern, statuses } from "../../executions/execution.ts";
-import { lastFilters, sorts, type ListQuery } from "../dashboard/batch-list.ts";
 import type { ExecutionQuery } from "../../history/ledger.ts";
-import type { LogStream } from "../../ports.ts";
+import type { LogStream } from "../../logs/port.ts";
+import type { BatchState } from "../../model/batch.ts";
+import { idPattern, statuses, type ExecutionStatus } from "../../model/execution.ts";
+import { lastFilters, sorts, type ListQuery } from "../dashboard/batch-list.ts";
 import { HttpProblem } from "./problem.ts";
 
 const states: readonly string[] = ["scheduled", "chained", "disabled", "invalid", "removed"] satisfies BatchState[];

@@ -1,8 +1,8 @@
 // Who may look: the token compared without telling how far it was right, the cookie that stands for it in a browser, and
 // how often an address may be wrong. Knows no routes.
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
-import type { EpochMs } from "../../model/batch.ts";
-import type { Clock } from "../../ports.ts";
+import type { Clock } from "../../async/clock.ts";
+import type { EpochMs } from "../../model/ids.ts";
 
 export const sessionSeconds = 7 * 86_400;
 const wrongAtMost = 10;

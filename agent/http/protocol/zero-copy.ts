@@ -2,7 +2,7 @@
 // buffer, as a stream does not say when one is free again: that costs three times the time and memory.
 import type { ServerResponse } from "node:http";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
-import type { LogCopy } from "../../ports.ts";
+import type { LogCopy } from "../../logs/port.ts";
 
 const copies = new WeakMap<Response, LogCopy>();
 

@@ -1,8 +1,10 @@
 // What is different between an execution and the last success of its batch before it: the files of the two revisions.
-import { isText, unifiedDiff, type DiffSide } from "./unified-diff.ts";
-import type { Execution, Revision } from "../../model/batch.ts";
 import { redactPair } from "../../definitions/redact.ts";
-import type { History, RevisionFile, Revisions } from "../../ports.ts";
+import type { History } from "../../history/port.ts";
+import type { Execution } from "../../model/execution.ts";
+import type { Revision } from "../../model/ids.ts";
+import type { RevisionFile, Revisions } from "../../sources/port.ts";
+import { isText, unifiedDiff, type DiffSide } from "./unified-diff.ts";
 
 const largestFile = 1024 * 1024;
 const largestAnswer = 1024 * 1024;

@@ -1,10 +1,11 @@
 // What the API and the pages both show: views of batches and executions with what is live about them.
 import type { Context } from "hono";
-import type { BatchStatus, Execution } from "../../model/batch.ts";
 import { estimatedEnd } from "../../executions/baseline.ts";
+import type { BatchStatus } from "../../model/batch.ts";
+import type { Execution } from "../../model/execution.ts";
 import { batchView, executionView, lastOf, type ExecutionView } from "../../views.ts";
-import type { AppDeps } from "../app.ts";
 import { HttpProblem } from "../protocol/problem.ts";
+import type { AppDeps } from "./deps.ts";
 
 const nextShown = 5;
 /** Texts of ended executions that are at hand: what is asked for again and again. */

@@ -2,7 +2,7 @@
 import { constants, lstatSync } from "node:fs";
 import { open } from "node:fs/promises";
 import { join } from "node:path";
-import type { BatchName, EpochMs, ExecutionId } from "../../model/batch.ts";
+import type { EpochMs, ExecutionId, BatchName } from "../../model/ids.ts";
 import { errorCode } from "../../platform/files.ts";
 
 const most = 1024;

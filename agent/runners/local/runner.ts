@@ -1,7 +1,6 @@
 // Runs `bash script.sh` so that the agent's death does not touch it: its output goes straight to its log files, it leads
 // a process group of its own, and a small `sh` beside it leaves `pid` and then `exit` in the execution's folder.
 import { spawn } from "node:child_process";
-import { setImmediate } from "node:timers/promises";
 import {
   accessSync,
   closeSync,
@@ -14,10 +13,13 @@ import {
 } from "node:fs";
 import { constants as osConstants } from "node:os";
 import { delimiter, join } from "node:path";
-import { parseEnvFile } from "../../text/env-file.ts";
-import type { BatchName, Execution, ExecutionId, FinishedBy, ProcessEnding } from "../../model/batch.ts";
-import type { Clock, Process, Runner, StartOrder } from "../../ports.ts";
+import { setImmediate } from "node:timers/promises";
+import type { Clock } from "../../async/clock.ts";
+import type { Execution, FinishedBy, ProcessEnding } from "../../model/execution.ts";
+import type { ExecutionId, BatchName } from "../../model/ids.ts";
 import { errorCode, readPlain } from "../../platform/files.ts";
+import { parseEnvFile } from "../../text/env-file.ts";
+import type { Runner, Process, StartOrder } from "../port.ts";
 
 /**
  * $1: the execution's folder; $2: bash; the rest: files that are the script's stdin one after the other. The shell outlives a SIGTERM to the group to write `exit`: a code

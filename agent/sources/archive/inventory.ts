@@ -1,5 +1,5 @@
 // What an archive may be called and what it may hold. Pure; reading one is the adapter's.
-import type { ProblemCode } from "../../model/batch.ts";
+import type { ProblemCode } from "../../model/problem.ts";
 
 const extension = /\.(zip|tar|tar\.gz|tgz)$/;
 /** All of them, longest first where one ends in another. */

@@ -6,7 +6,17 @@ import { createGunzip } from "node:zlib";
 import { Parser, type ReadEntry } from "tar";
 import type { ArchiveLimits } from "./inventory.ts";
 import { StoreError } from "../../errors.ts";
-import { chunkBytes, damaged, headOf, looksLike, otherKind, readFrom, Refused, special, type Shelf } from "./extractor.ts";
+import {
+  chunkBytes,
+  damaged,
+  headOf,
+  looksLike,
+  otherKind,
+  readFrom,
+  Refused,
+  special,
+  type Shelf,
+} from "./extractor.ts";
 
 /** What headers and padding may add to the files' own bytes. */
 const overheadBytes = { each: 4096, all: 1024 * 1024 };

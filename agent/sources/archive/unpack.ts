@@ -3,10 +3,10 @@
 import { constants } from "node:fs";
 import { mkdir, mkdtemp, open, readdir, realpath, rm, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { topOf, type ArchiveFault, type ArchiveLimits } from "./inventory.ts";
 import { StoreError } from "../../errors.ts";
+import { walkTree, type OpenArchive } from "../tree.ts";
 import { createShelf, Refused, roomHint } from "./extractor.ts";
-import { walkTree, type OpenArchive } from "../../platform/files.ts";
+import { topOf, type ArchiveFault, type ArchiveLimits } from "./inventory.ts";
 
 /** So long without a byte and it is given up: a library that waits for ever must not stop the reconcile. */
 const stallMs = 30_000;
@@ -75,8 +75,7 @@ async function fill(
   const shelf = createShelf(staging, limits, () => timer?.refresh());
   // Most agents never see one: what reads them is loaded with the first.
   const unpack = async () => {
-    if (path.endsWith(".zip"))
-      await (await import("./zip.ts")).unzip(archive, size, limits, shelf, stop.signal);
+    if (path.endsWith(".zip")) await (await import("./zip.ts")).unzip(archive, size, limits, shelf, stop.signal);
     else await (await import("./tar.ts")).untar(archive, !path.endsWith(".tar"), limits, shelf, stop.signal);
   };
   try {

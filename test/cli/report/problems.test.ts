@@ -1,6 +1,6 @@
 import { describe, expect, test } from "vitest";
-import type { Note, Problem } from "../../../agent/model/batch.ts";
 import { formatReport } from "../../../agent/cli/report/problems.ts";
+import type { Note, Problem } from "../../../agent/model/problem.ts";
 
 const file = "batches.d/x/batch.yaml";
 

@@ -1,7 +1,9 @@
 import { expect, test } from "vitest";
 import { needsAttention, overviewText, type Overview } from "../../../agent/cli/report/status.ts";
+import type { BatchState } from "../../../agent/model/batch.ts";
+import type { Execution } from "../../../agent/model/execution.ts";
+import type { Problem } from "../../../agent/model/problem.ts";
 import { batchView } from "../../../agent/views.ts";
-import type { BatchState, Execution, Problem } from "../../../agent/model/batch.ts";
 import { batch, document, execution, t0 } from "../../helpers/make.ts";
 
 const ago = (seconds: number) => t0 - seconds * 1_000;

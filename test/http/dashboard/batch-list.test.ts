@@ -1,5 +1,4 @@
 import { expect, test } from "vitest";
-import type { BatchFile, BatchState, Execution } from "../../../agent/model/batch.ts";
 import {
   countBatches,
   selectBatches,
@@ -9,6 +8,8 @@ import {
   type Listed,
   type ListQuery,
 } from "../../../agent/http/dashboard/batch-list.ts";
+import type { BatchFile, BatchState } from "../../../agent/model/batch.ts";
+import type { Execution } from "../../../agent/model/execution.ts";
 import { batch, execution } from "../../helpers/make.ts";
 
 function listed(

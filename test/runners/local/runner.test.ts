@@ -3,7 +3,7 @@ import { execFileSync } from "node:child_process";
 import { appendFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import type { Execution } from "../../../agent/model/batch.ts";
+import type { Execution } from "../../../agent/model/execution.ts";
 import { systemClock } from "../../../agent/platform/clock.ts";
 import { createRunner } from "../../../agent/runners/local/runner.ts";
 import { isAlive } from "../../helpers/agent.ts";

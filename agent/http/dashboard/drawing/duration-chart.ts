@@ -1,5 +1,5 @@
 // Durations of a batch over time as marks on a plot. Pure.
-import type { Execution } from "../../../model/batch.ts";
+import type { Execution } from "../../../model/execution.ts";
 import { toneOf, type Tone } from "./sparkline.ts";
 
 export const plotSize = { width: 1080, height: 180, left: 58, right: 10, top: 10, bottom: 24 };

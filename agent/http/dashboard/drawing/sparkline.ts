@@ -1,5 +1,5 @@
 // Marks of a batch's latest executions as drawing instructions: coloured by outcome, high by duration. Pure.
-import type { Execution, ExecutionStatus } from "../../../model/batch.ts";
+import type { Execution, ExecutionStatus } from "../../../model/execution.ts";
 
 export const stripLength = 30;
 /** The strip's size in its own units; a slot is one execution. */

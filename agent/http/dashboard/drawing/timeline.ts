@@ -1,5 +1,6 @@
 // The last 24 hours and the coming 24 of many batches, as lanes of bars: what ran, what is foreseen, how much at once. Pure.
-import type { EpochMs, Execution } from "../../../model/batch.ts";
+import type { Execution } from "../../../model/execution.ts";
+import type { EpochMs } from "../../../model/ids.ts";
 import { toneOf, type Tone } from "./sparkline.ts";
 
 const dayMs = 86_400_000;

@@ -1,11 +1,11 @@
 // The page of one execution: how it stands, its log, what triggered it, its run, and after a failure what had changed.
+import type { LogStream } from "../../../logs/port.ts";
+import type { LogSlice } from "../../../logs/window.ts";
 import { bytesText } from "../../../text/relative-time.ts";
 import type { ExecutionView } from "../../../views.ts";
-import type { LogStream } from "../../../ports.ts";
 import type { Changes } from "../../views/changes.ts";
-import type { LogSlice } from "../../../logs/window.ts";
-import { ChangesBox } from "./changes.tsx";
 import { Chain, ChainLegend } from "./chain.tsx";
+import { ChangesBox } from "./changes.tsx";
 import { Log, LogLines } from "./log.tsx";
 import { Absolute, BatchLink, executionPath, Progress, Relative, runPath, shortId, Status, Took } from "./parts.tsx";
 import type { RunPicture } from "./run.tsx";

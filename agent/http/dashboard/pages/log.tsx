@@ -1,10 +1,10 @@
 // A bounded piece of a log with colours, and what leads to the rest of it. Scripts make it live (client/log.ts).
+import type { LogStream } from "../../../logs/port.ts";
+import type { LogSlice } from "../../../logs/window.ts";
+import { isOpen } from "../../../model/execution.ts";
 import { plainPen, readLine } from "../../../text/ansi.ts";
-import { isOpen } from "../../../executions/execution.ts";
 import { bytesText } from "../../../text/relative-time.ts";
 import type { ExecutionView } from "../../../views.ts";
-import type { LogStream } from "../../../ports.ts";
-import type { LogSlice } from "../../../logs/window.ts";
 import { executionPath } from "./parts.tsx";
 
 export function LogLines({ lines }: { lines: readonly string[] }) {

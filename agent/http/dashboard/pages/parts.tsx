@@ -1,8 +1,8 @@
 // Small pieces that several pages show: outcomes, times, log sizes, links. Text never becomes markup.
-import type { Execution } from "../../../model/batch.ts";
+import type { Execution } from "../../../model/execution.ts";
 import { absoluteText, relativeText, spanText } from "../../../text/relative-time.ts";
-import { stripPaths, stripLength, stripSize, stripText, toneOf, type Tone } from "../drawing/sparkline.ts";
 import type { ExecutionView } from "../../../views.ts";
+import { stripPaths, stripLength, stripSize, stripText, toneOf, type Tone } from "../drawing/sparkline.ts";
 
 const glyphs: Record<Tone | "none", string> = {
   succeeded: "M3 8.5l3.2 3.2L13 4.9",

@@ -1,5 +1,5 @@
 // Problems with their place, the line in question and a hint; as a page of all, and as a part of a batch's page.
-import type { Problem } from "../../../model/batch.ts";
+import type { Problem } from "../../../model/problem.ts";
 import { batchPath } from "./parts.tsx";
 import { Shell, type AgentState } from "./shell.tsx";
 

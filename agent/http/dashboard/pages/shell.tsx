@@ -1,6 +1,6 @@
 // What every page shares: head, header with the agent's state, navigation, footer.
 import type { Child } from "hono/jsx";
-import type { Catalog } from "../../../ports.ts";
+import type { Catalog } from "../../../status.ts";
 import { Relative } from "./parts.tsx";
 
 export interface AgentState {
@@ -42,7 +42,9 @@ export function Shell({ title, agent, place = null, refresh, scripts = [], reloa
         <link rel="icon" href="/assets/icon.svg" type="image/svg+xml" />
         <link rel="stylesheet" href="/style.css" />
         {agent !== null &&
-          ["main", ...scripts].map((name) => <script type="module" src={`/assets/http/dashboard/client/${name}.js`}></script>)}
+          ["main", ...scripts].map((name) => (
+            <script type="module" src={`/assets/http/dashboard/client/${name}.js`}></script>
+          ))}
         {reloadSeconds !== undefined && (
           <noscript>
             <meta http-equiv="refresh" content={String(reloadSeconds)} />

@@ -1,0 +1,29 @@
+// What pages and API routes are given.
+import type { Clock } from "../../async/clock.ts";
+import type { History } from "../../history/port.ts";
+import type { Logger } from "../../logger.ts";
+import type { LogTaps, LogStore } from "../../logs/port.ts";
+import type { SettingsFiles, Revisions } from "../../sources/port.ts";
+import type { Catalog } from "../../status.ts";
+import type { Feed } from "../api/feed.ts";
+import type { Metrics } from "../api/metrics.ts";
+import type { Access } from "../protocol/access.ts";
+import type { Streams } from "../protocol/streams.ts";
+
+export interface AppDeps {
+  catalog: Catalog;
+  history: History;
+  logs: LogStore;
+  metrics: Metrics;
+  access: Access;
+  taps: LogTaps;
+  revisions: Pick<Revisions, "files">;
+  feed: Feed;
+  streams: Streams;
+  /** No log grows beyond this many bytes. */
+  logLimitBytes: number;
+  settings: SettingsFiles;
+  clock: Clock;
+  log: Logger;
+  version: string;
+}

@@ -1,0 +1,95 @@
+// One execution as it is recorded, and the constants that name its members.
+import type { NotifyDue } from "./batch.ts";
+import type { BatchName, EpochMs, RunId, Revision, Iso, ExecutionId } from "./ids.ts";
+
+/** How a process ended; `finishedAt` is the truth as far as it can be known. */
+export type ProcessEnding = { finishedAt: EpochMs; stdoutBytes: number; stderrBytes: number } & (
+  | { kind: "exit"; exitCode: number }
+  | { kind: "signal"; signal: string }
+  /** It never came to be. */
+  | { kind: "spawn"; message: string }
+  /** It is gone and left no word. */
+  | { kind: "lost" }
+);
+/** Why the agent itself ends an execution. */
+export type FinishedBy = "timeout" | "log-limit" | "replaced" | "shutdown";
+export type ExecutionStatus = "queued" | "running" | "succeeded" | "failed" | "aborted";
+export type FailedReason = "exit" | "signal" | "timeout" | "spawn" | "lost" | "log-limit";
+export type AbortedReason =
+  | "previous-failed"
+  | "previous-aborted"
+  | "previous-not-run"
+  | "overlap"
+  | "replaced"
+  | "deadline"
+  | "missed"
+  | "shutdown"
+  | "disabled";
+export type Reason = FailedReason | AbortedReason;
+export type TriggerKind = "cron" | "after" | "onFailure" | "retry" | "manual";
+/** One execution: the record in history.json, and (without `boot`) what the API shows. */
+export interface Execution {
+  id: ExecutionId;
+  run: RunId;
+  batch: BatchName;
+  revision: Revision | null;
+  commit: string | null;
+  trigger: {
+    kind: TriggerKind;
+    /** Due time of the run's root start. */
+    dueAt: Iso;
+    /** The execution that caused this one. */
+    by: ExecutionId | null;
+  };
+  attempt: number;
+  status: ExecutionStatus;
+  reason: Reason | null;
+  message: string | null;
+  exitCode: number | null;
+  signal: string | null;
+  pid: number | null;
+  createdAt: Iso;
+  startedAt: Iso | null;
+  finishedAt: Iso | null;
+  durationMs: number | null;
+  progress: { percent: number; message: string | null; at: Iso } | null;
+  estimatedEndAt: Iso | null;
+  stdoutBytes: number;
+  stderrBytes: number;
+  unusual: "too-fast" | "too-slow" | "too-quiet" | null;
+  /** Only on `missed` rows: first and last due time of the gap and how many there were. */
+  missed?: { from: Iso; to: Iso; count: number };
+  /** Executions it comes after, in the order of `after`. Not shown. */
+  previous?: readonly ExecutionId[];
+  /** Set while what follows in its run is not yet recorded. Not shown. */
+  followUpsDue?: true;
+  /** Set while what people are to be told of it does not wait in the outbox yet. Not shown. */
+  notifyDue?: NotifyDue;
+  /** When a retry's delay is over, or the wait for an earlier execution was. Not shown. */
+  notBefore?: Iso;
+  /** What its batch's timeout was at its start, null for none; missing before it. Not shown. */
+  timeoutMs?: number | null;
+  /** Boot id of the machine that started it; a pid means nothing after a reboot. Not shown. */
+  boot?: string | null;
+}
+export type NotifyEvent = "failure" | "recovery" | "success" | "unusual";
+/** Every status there is. */
+export const statuses: readonly string[] = [
+  "queued",
+  "running",
+  "succeeded",
+  "failed",
+  "aborted",
+] satisfies ExecutionStatus[];
+/** Ids of executions and runs: ULIDs. */
+export const idPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+/** Whether it is queued or running: it still has an end to come. */
+export function isOpen(execution: Execution): boolean {
+  return execution.status === "queued" || execution.status === "running";
+}
+/** Whether a run goes on, and how it ended: `failed` when any batch's last attempt did not succeed. */
+export function runState(run: readonly Execution[]): "running" | "succeeded" | "failed" {
+  if (run.some(isOpen)) return "running";
+  const last = new Map(run.map((execution) => [execution.batch, execution.status]));
+  return [...last.values()].every((status) => status === "succeeded") ? "succeeded" : "failed";
+}

@@ -1,0 +1,13 @@
+// Names, ids and times. Types only.
+/** Name of a batch: the folder's name, `^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`. */
+export type BatchName = string & { readonly __is: "BatchName" };
+/** ULID of an execution; sorts by creation. */
+export type ExecutionId = string & { readonly __is: "ExecutionId" };
+/** ULID of a run: all that one root start sets off. */
+export type RunId = string & { readonly __is: "RunId" };
+/** First 12 hex digits of the digest of a batch's files. */
+export type Revision = string & { readonly __is: "Revision" };
+/** Milliseconds since 1970 UTC. */
+export type EpochMs = number;
+/** ISO 8601 in UTC with milliseconds, `2026-11-24T02:00:00.000Z`. */
+export type Iso = string;

@@ -1,0 +1,69 @@
+// What can be wrong with a definition or with the agent, as users see it.
+/** Something wrong with a batch folder. `batch` is the entry's name as found; line and column count from 1. */
+export interface Problem {
+  batch: string;
+  file: string | null;
+  line: number | null;
+  column: number | null;
+  /** Path of the key in batch.yaml, such as `retry.limit`. */
+  path: string | null;
+  code: ProblemCode;
+  message: string;
+  hint: string | null;
+}
+/** Every problem code there is; each has a fixture under test/fixtures/invalid/. */
+export const problemCodes = [
+  "bad-name", // the folder's name cannot be a batch's name
+  "no-script", // batch.yaml without script.sh
+  "no-settings", // script.sh without batch.yaml
+  "two-settings", // batch.yaml and batch.yml
+  "two-sources", // x/ beside x.zip
+  "empty-file", // batch.yaml or script.sh holds nothing
+  "not-text", // batch.yaml or script.sh is binary
+  "too-large", // a file, or the batch as a whole, is over its limit
+  "too-many-files",
+  "special-file", // FIFO, socket, device, hard link in an archive; or script.sh is a folder
+  "link-outside", // a symbolic link leaves the watched root (or its archive), or leads nowhere
+  "bad-archive", // an archive is damaged, cut off, encrypted, of another kind than its name says, or holds names that are not allowed
+  "unreadable", // the folder or a file cannot be read (permissions, I/O)
+  "unsettled", // the files keep changing
+  "yaml-syntax",
+  "yaml-tab", // a tab where YAML wants spaces
+  "yaml-duplicate-key",
+  "yaml-alias", // too many aliases
+  "yaml-multiple", // more than one document
+  "crlf", // script.sh has Windows line endings
+  "schema", // a value of the wrong type or out of range
+  "unknown-key",
+  "bad-duration",
+  "bad-cron",
+  "never-due",
+  "bad-time-zone",
+  "no-start", // neither cron nor after, and nobody's onFailure
+  "unknown-batch", // after or onFailure names a batch that is not there
+  "cycle",
+  "no-common-root", // after: [a, b] that are never in the same run
+
+  // Trouble of the agent's own, not of a folder:
+  "not-stored", // no copy of the batch could be made in the data folder; the last revision stays in force
+  "data-folder", // the data folder takes no writes
+  "history-corrupt", // a history could not be read and was set aside
+  "git-not-followed", // what --git-url names cannot be asked, fetched or used; the last good commit stays in force
+  "no-bash", // bash is not on the agent's PATH
+  "no-mail", // batches ask for mail, and the agent has no --smtp-url
+  "not-delivered", // mails or webhooks wait because nobody takes them
+] as const;
+export type ProblemCode = (typeof problemCodes)[number];
+/** Something worth knowing that is no mistake, such as a change of clocks that a schedule touches. */
+export interface Note {
+  batch: string;
+  file: string | null;
+  line: number | null;
+  column: number | null;
+  message: string;
+}
+/** A place in a text file; both count from 1. */
+export interface Place {
+  line: number;
+  column: number;
+}

@@ -1,0 +1,55 @@
+// Notifications: who is told of an end, and how a message leaves.
+import type { NotifyDue } from "../model/batch.ts";
+import type { Execution, NotifyEvent } from "../model/execution.ts";
+import type { BatchName, ExecutionId, Iso } from "../model/ids.ts";
+
+/** Tells people of ends. Never holds up an execution. */
+export interface Notifier {
+  /** What people are to be told of a final execution: its record is to carry it, in the same write as its end. */
+  decide(final: Execution): NotifyDue | null;
+  /** Sees to what a recorded end carries. Returns at once. */
+  take(final: Execution): void;
+}
+/** What one receiver is told of one end, rendered. */
+export interface Message {
+  /** The same for the same end and receiver, whenever it is made; `[0-9A-Za-z-]`. */
+  id: string;
+  batch: BatchName;
+  execution: ExecutionId;
+  event: NotifyEvent;
+  createdAt: Iso;
+  /** A mail address, or a webhook's URL, which may hold a secret. */
+  to: string;
+  content: { kind: "mail"; subject: string; text: string; html: string } | { kind: "webhook"; body: string };
+}
+/** Messages that wait to be delivered, on disk. */
+export interface Outbox {
+  /** All that wait. One that cannot be read is set aside, and said. Throws StoreError. */
+  open(): Promise<Message[]>;
+  /** Durable when the promise resolves; in place of one with the same id. Throws StoreError. */
+  put(message: Omit<Message, "id">): Promise<Message>;
+  /** null when it is gone. Throws StoreError. */
+  read(id: string): Promise<Message | null>;
+  /** Throws StoreError. */
+  remove(id: string): Promise<void>;
+}
+/** What became of a message. `why` is for people and holds no secret. */
+export type Delivery =
+  | { kind: "accepted" }
+  /** It will never be taken. */
+  | { kind: "refused"; why: string }
+  | {
+      kind: "later";
+      why: string;
+      /** What the receiver asked to wait, in ms. */
+      waitMs: number | null;
+      /** Whether nothing else will get through there either: nobody answers. */
+      down: boolean;
+    };
+/** Delivers messages of one kind. */
+export interface Courier {
+  /** Takes a bounded time. Never throws. */
+  send(message: Message): Promise<Delivery>;
+  /** Breaks off what is under way. */
+  close(): void;
+}

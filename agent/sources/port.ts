@@ -1,0 +1,109 @@
+// Where definitions come from: folders, revisions, git and the watch.
+import type { Folder } from "../model/batch.ts";
+import type { BatchName, EpochMs, Revision } from "../model/ids.ts";
+import type { Problem } from "../model/problem.ts";
+
+export type Loaded =
+  /** Nothing there, or nothing that is a batch. */
+  | { kind: "absent" }
+  /** It could not be read: says nothing about what is there. */
+  | { kind: "unreadable"; problem: Problem }
+  | {
+      kind: "found";
+      folder: Folder;
+      /** When any of its files last changed, by the file system's clock. */
+      changedAt: EpochMs;
+      /** Names this state of the files without their content; null when it cannot be relied on. */
+      signature?: string | null;
+    };
+/** It is as it was when it bore the signature that was given. */
+export interface Unchanged {
+  kind: "unchanged";
+}
+/** Where batches come from: today a folder of folders. */
+export interface BatchSource {
+  /** Names of all entries that may be batches. Throws StoreError when the root cannot be read. */
+  list(): Promise<string[]>;
+  /** Reads one entry whole, unless its files still bear the signature `seen`. Never throws. */
+  load(name: string): Promise<Loaded>;
+  load(name: string, seen: string | null): Promise<Loaded | Unchanged>;
+}
+/** What is known of the git work tree that the folder of batches lies in. */
+export interface WorkTreeState {
+  /** Its HEAD, 40 hex; null outside of a work tree and before the first commit. */
+  commit: string | null;
+  /** Since when git holds its index locked, as it does while it rewrites the files; null when it does not. */
+  lockedAt: EpochMs | null;
+}
+export interface WorkTree {
+  /** Never throws. */
+  look(): Promise<WorkTreeState>;
+}
+/** Immutable copies of batch folders by digest. */
+export interface Revisions {
+  /** Keeps the batch's files as `folder` says they are; false when they must be read again and are no longer so. Throws StoreError. */
+  store(folder: Folder): Promise<boolean>;
+  /** A stored revision as a folder, for the batch `name`; null when it is not there. */
+  load(revision: Revision, name: BatchName): Promise<Folder | null>;
+  path(revision: Revision): string;
+  /** Every file of a stored revision, by path; null when it is not there. */
+  files(revision: Revision): Promise<RevisionFile[] | null>;
+  /** Deletes every revision that is not in `inUse`, asked anew before each one goes; how many went. */
+  collect(inUse: () => ReadonlySet<Revision>): Promise<number>;
+}
+// What the loops and the HTTP layer need of the world, as types only. The adapters in io/ implement them.
+
+export interface RevisionFile {
+  /** Relative to the batch's folder, with `/`. */
+  path: string;
+  size: number;
+  executable: boolean;
+  /** All its bytes. */
+  read(): Promise<Uint8Array>;
+  /** SHA-256 of its bytes, in hex. */
+  digest(): Promise<string>;
+}
+/** A repository that is followed, in the data folder. */
+export interface Remote {
+  /** The folder of batches in the commit that is in force: a link that is swapped; it is not there before the first. */
+  readonly folder: string;
+  /** Its address as it may be shown, without credentials. */
+  readonly url: string;
+  /** The commit that is in force; null before the first. */
+  commit(): string | null;
+  /** What the ref names now: its full name and its commit. Throws StoreError, which holds no credentials. */
+  ask(): Promise<{ name: string; commit: string }>;
+  /** Fetches a ref and puts its commit in force, whole or not at all; `refused` says why it cannot be. Throws StoreError. */
+  take(ref: { name: string }): Promise<{ commit: string; refused: string | null }>;
+  /** Deletes all trees but the one in force. */
+  tidy(): Promise<void>;
+  /** Ends what git is doing. */
+  close(): void;
+}
+export interface GitHealth {
+  url: string;
+  ref: string | null;
+  commit: string | null;
+  /** When the remote was last asked with success. */
+  lastFetchedAt: string | null;
+  error: string | null;
+}
+export interface WatchHealth {
+  mode: "inotify" | "poll";
+  lastVerifiedAt: string | null;
+  missedEvents: number;
+}
+/** Hints that entries may have changed. */
+export interface Watch {
+  start(): Promise<void>;
+  /** Checks that it still watches the folder that is there now. */
+  verify(): Promise<void>;
+  close(): Promise<void>;
+  mode(): "inotify" | "poll";
+}
+/** Settings files as they lie in the folder of batches now. */
+export interface SettingsFiles {
+  /** Text of `file`, named as problems of `batch` name it; null when it is none of its settings files or cannot be read. */
+  read(batch: string, file: string): Promise<string | null>;
+}
+export const unsettledHint = "something writes there all the time: a batch's own data belongs into $BATCH_STATE_DIR";
