@@ -8,9 +8,9 @@ import standalone from "ajv/dist/standalone/index.js";
 const text = readFileSync(new URL("batch.schema.json", import.meta.url), "utf8").trim();
 const note = "// Made from schemas/batch.schema.json by schemas/generate.mjs; do not edit.\n";
 /** @param {string} name @param {string} content */
-const write = (name, content) => writeFileSync(new URL(`../agent/definitions/${name}.gen.ts`, import.meta.url), content);
+const write = (name, content) => writeFileSync(new URL(`../agent/${name}.gen.ts`, import.meta.url), content);
 
-write("batch-schema", `${note}export const batchSchema = ${text} as const;\n`);
+write("model/batch-schema", `${note}export const batchSchema = ${text} as const;\n`);
 
 const ajv = new Ajv2020({
   allErrors: true,
@@ -29,6 +29,6 @@ const imports = [...code.matchAll(/require\("([^"]+)"\)\.default/g)].map(([call,
 }));
 const body = imports.reduce((all, { call, name }) => all.replaceAll(call, `(${name}.default ?? ${name})`), code);
 write(
-  "check-batch",
+  "definitions/check-batch",
   `// @ts-nocheck: plain JavaScript\n${note}${imports.map(({ name, path }) => `import ${name} from "${path}.js";\n`).join("")}${body}`,
 );

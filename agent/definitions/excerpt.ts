@@ -1,6 +1,6 @@
 // The line of a batch.yaml that a problem names, to be shown beside it. Never shown are values of `env` and `notify` (a webhook's address may
 // hold a secret), and of keys that may be one of them misspelt. Pure.
-import { batchSchema } from "./batch-schema.gen.ts";
+import { batchSchema } from "../model/batch-schema.gen.ts";
 
 const mostChars = 160;
 const open = new Set(Object.keys(batchSchema.properties).filter((key) => !["env", "notify"].includes(key)));

@@ -1,5 +1,5 @@
 // "Did you mean": the nearest known word, and what other schedulers call the keys of a batch.yaml.
-import { batchSchema } from "./batch-schema.gen.ts";
+import { batchSchema } from "../model/batch-schema.gen.ts";
 
 /** Keys by the path of the map that holds them, "" for the top. */
 const known: Record<string, readonly string[]> = {

@@ -1,8 +1,8 @@
 // Every type of the domain. Types only, plus the few constants that name their members; no behaviour.
 import type { FromSchema } from "json-schema-to-ts";
-import type { batchSchema } from "../definitions/batch-schema.gen.ts";
+import type { batchSchema } from "./batch-schema.gen.ts";
 import type { NotifyEvent } from "./execution.ts";
-import type { BatchName, Iso, Revision } from "./ids.ts";
+import type { BatchName, Revision } from "./ids.ts";
 import type { Place, Problem } from "./problem.ts";
 
 /** A batch.yaml as the schema describes it, with the schema's defaults filled in. */
@@ -49,15 +49,6 @@ export interface Notify {
   on: readonly NotifyEvent[];
   mail: readonly string[];
   webhook: readonly string[];
-}
-
-/** What an end asks to be told, until it waits in the outbox. */
-export interface NotifyDue {
-  event: NotifyEvent;
-  /** Ends of this kind since the last one that was told, this one included; for a recovery, the failures before it. */
-  count: number;
-  /** When the last one was told; null for the first, and for a recovery. */
-  since: Iso | null;
 }
 
 /** A valid batch, ready to use. Durations in ms. */

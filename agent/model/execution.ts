@@ -1,5 +1,4 @@
 // One execution as it is recorded, and the constants that name its members.
-import type { NotifyDue } from "./batch.ts";
 import type { BatchName, EpochMs, RunId, Revision, Iso, ExecutionId } from "./ids.ts";
 
 /** How a process ended; `finishedAt` is the truth as far as it can be known. */
@@ -25,7 +24,7 @@ export type AbortedReason =
   | "missed"
   | "shutdown"
   | "disabled";
-export type Reason = FailedReason | AbortedReason;
+type Reason = FailedReason | AbortedReason;
 export type TriggerKind = "cron" | "after" | "onFailure" | "retry" | "manual";
 /** One execution: the record in history.json, and (without `boot`) what the API shows. */
 export interface Execution {
@@ -92,4 +91,13 @@ export function runState(run: readonly Execution[]): "running" | "succeeded" | "
   if (run.some(isOpen)) return "running";
   const last = new Map(run.map((execution) => [execution.batch, execution.status]));
   return [...last.values()].every((status) => status === "succeeded") ? "succeeded" : "failed";
+}
+
+/** What an end asks to be told, until it waits in the outbox. */
+export interface NotifyDue {
+  event: NotifyEvent;
+  /** Ends of this kind since the last one that was told, this one included; for a recovery, the failures before it. */
+  count: number;
+  /** When the last one was told; null for the first, and for a recovery. */
+  since: Iso | null;
 }

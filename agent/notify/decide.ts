@@ -1,7 +1,7 @@
 // Which ends of executions people are told of, and how often. Pure: what was told before, one end, now → what to tell.
 import type { Told } from "../history/document.ts";
-import type { Notify, NotifyDue } from "../model/batch.ts";
-import type { NotifyEvent, Execution } from "../model/execution.ts";
+import type { Notify } from "../model/batch.ts";
+import type { NotifyEvent, Execution, NotifyDue } from "../model/execution.ts";
 import type { Iso, EpochMs } from "../model/ids.ts";
 
 const hourMs = 3_600_000;

@@ -1,7 +1,6 @@
 // What people are told of an end: a mail's subject, text and HTML, a webhook's body. Everything that a script or a
 // repository wrote is taken as text, never as markup, and fits on the line it is put on.
-import type { NotifyDue } from "../model/batch.ts";
-import type { NotifyEvent, Execution } from "../model/execution.ts";
+import type { NotifyEvent, Execution, NotifyDue } from "../model/execution.ts";
 import type { Iso } from "../model/ids.ts";
 import { formatDuration } from "../text/duration.ts";
 import { plainLine } from "../text/untrusted.ts";

@@ -1,6 +1,5 @@
 // Notifications: who is told of an end, and how a message leaves.
-import type { NotifyDue } from "../model/batch.ts";
-import type { Execution, NotifyEvent } from "../model/execution.ts";
+import type { Execution, NotifyEvent, NotifyDue } from "../model/execution.ts";
 import type { BatchName, ExecutionId, Iso } from "../model/ids.ts";
 
 /** Tells people of ends. Never holds up an execution. */

@@ -1,6 +1,6 @@
 // What people read: nothing that a script or a repository wrote acts as markup, as a header, or on a terminal.
 import { describe, expect, test } from "vitest";
-import type { NotifyDue } from "../../agent/model/batch.ts";
+import type { NotifyDue } from "../../agent/model/execution.ts";
 import type { BatchName } from "../../agent/model/ids.ts";
 import { mailHtml, mailSubject, mailText, webhookBody, type Notice } from "../../agent/notify/message.ts";
 import { plainLine, plainTail } from "../../agent/text/untrusted.ts";

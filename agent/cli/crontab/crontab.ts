@@ -1,5 +1,5 @@
 // A crontab → batch folders that do the same, and a word on everything that does not come along. Pure; writes no file.
-import { batchSchema } from "../../definitions/batch-schema.gen.ts";
+import { batchSchema } from "../../model/batch-schema.gen.ts";
 import { nameOf, unique } from "./name.ts";
 import { translateFields, translateNickname } from "./schedule.ts";
 import { isTimeZone } from "../../schedule/zone.ts";

@@ -2,7 +2,7 @@
 // The file is the buffer: a reader that stalls holds one chunk and no more.
 import type { Context } from "hono";
 import type { History } from "../../history/port.ts";
-import { wholeCharacters, wholeLines } from "../../logs/lines.ts";
+import { wholeCharacters, wholeLines } from "../../text/lines.ts";
 import type { LogTaps, LogTap, LogStore, LogStream } from "../../logs/port.ts";
 import { isOpen, type Execution } from "../../model/execution.ts";
 import type { ExecutionView } from "../../views.ts";

@@ -2,7 +2,7 @@
 import type { Hono } from "hono";
 import { excerptOf } from "../../definitions/excerpt.ts";
 import type { LogStream } from "../../logs/port.ts";
-import { readSlice } from "../../logs/window.ts";
+import { readSlice } from "../views/log-window.ts";
 import { runState, type Execution } from "../../model/execution.ts";
 import type { Problem } from "../../model/problem.ts";
 import type { SettingsFiles } from "../../sources/port.ts";

@@ -1,6 +1,6 @@
 // The page of one execution: how it stands, its log, what triggered it, its run, and after a failure what had changed.
 import type { LogStream } from "../../../logs/port.ts";
-import type { LogSlice } from "../../../logs/window.ts";
+import type { LogSlice } from "../../views/log-window.ts";
 import { bytesText } from "../../../text/relative-time.ts";
 import type { ExecutionView } from "../../../views.ts";
 import type { Changes } from "../../views/changes.ts";

@@ -1,6 +1,6 @@
 // A bounded piece of a log with colours, and what leads to the rest of it. Scripts make it live (client/log.ts).
 import type { LogStream } from "../../../logs/port.ts";
-import type { LogSlice } from "../../../logs/window.ts";
+import type { LogSlice } from "../../views/log-window.ts";
 import { isOpen } from "../../../model/execution.ts";
 import { plainPen, readLine } from "../../../text/ansi.ts";
 import { bytesText } from "../../../text/relative-time.ts";

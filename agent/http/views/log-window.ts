@@ -1,6 +1,6 @@
 // A bounded piece of a log as text for a page: its tail, or what comes before an offset. Begins with a whole line where it can.
-import type { Execution } from "../model/execution.ts";
-import type { LogStore, LogStream } from "./port.ts";
+import type { Execution } from "../../model/execution.ts";
+import type { LogStore, LogStream } from "../../logs/port.ts";
 
 /** A page holds no more of a log than this. */
 const sliceBytes = 64 * 1024;

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { wholeCharacters, wholeLines } from "../../agent/logs/lines.ts";
+import { wholeCharacters, wholeLines } from "../../agent/text/lines.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
