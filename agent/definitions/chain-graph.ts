@@ -19,6 +19,9 @@ export interface Edge {
   kind: "after" | "onFailure";
 }
 
+/** Maximum number of names of a cycle in one message. */
+const maxKnotNames = 20;
+
 export const emptyGraph: Graph = { followers: new Map(), problems: new Map(), blockedBy: new Map(), edges: [] };
 
 /**
@@ -71,21 +74,22 @@ export function buildGraph(batches: readonly Batch[], present: ReadonlySet<strin
     }
   }
   const cyclic = cyclesIn(edges);
-  for (const [name, members] of cyclic) {
+  const shownKnot = createKnotText();
+  for (const [name, knot] of cyclic) {
     const batch = byName.get(name);
-    if (batch === undefined || members.length === 1) continue; // after itself is told above
-    const reference = referencesOf(batch).find((candidate) => members.includes(candidate.name));
+    if (batch === undefined || knot.size === 1) continue; // after itself is told above
+    const reference = referencesOf(batch).find((candidate) => cyclic.get(candidate.name) === knot);
     if (reference !== undefined)
       tell(
         batch,
         reference.place,
         reference.path,
         "cycle",
-        `a chain that comes back to itself: ${[...members].sort().join(", ")}`,
+        `a chain that comes back to itself: ${shownKnot(knot)}`,
         "take one of the links out",
       );
   }
-  const roots = rootsOf(batches, byName, new Set(cyclic.keys()));
+  const roots = rootsOf(batches, byName, cyclic);
   for (const batch of batches) {
     const known = batch.after.every((name) => byName.has(name)) && !problems.has(batch.name);
     if (batch.schedule !== null || batch.after.length < 2 || !known || roots(batch.name).size > 0) continue;
@@ -103,9 +107,9 @@ export function buildGraph(batches: readonly Batch[], present: ReadonlySet<strin
   const followers = new Map<string, BatchName[]>();
   for (const batch of batches) {
     if (batch.schedule !== null) continue;
-    for (const name of batch.after) followers.set(name, [...(followers.get(name) ?? []), batch.name]);
+    for (const name of batch.after) addTo(followers, name, batch.name);
   }
-  return { followers, problems, blockedBy: blockersOf(batches, sound), edges };
+  return { followers, problems, blockedBy: blockersOf(batches, byName, sound), edges };
 }
 
 function edgesOf(batch: Batch): Edge[] {
@@ -124,15 +128,29 @@ function referencesOf({ after, onFailure, places }: Batch): { name: string; plac
     : [...previous, { name: onFailure, place: places.onFailure ?? places.top, path: "onFailure" }];
 }
 
+/** Names of a cycle for its members' problems, the first few only: a cycle of thousands has as many problems. */
+function createKnotText(): (knot: ReadonlySet<string>) => string {
+  const texts = new Map<ReadonlySet<string>, string>();
+  return (knot) => {
+    const known = texts.get(knot);
+    if (known !== undefined) return known;
+    const names = [...knot].sort();
+    const others = names.length > maxKnotNames ? ` and ${names.length - maxKnotNames} more` : "";
+    const text = names.slice(0, maxKnotNames).join(", ") + others;
+    texts.set(knot, text);
+    return text;
+  };
+}
+
 /** Each name that lies on a cycle, with all names of its knot (Tarjan, without recursion). */
-function cyclesIn(edges: readonly Edge[]): Map<string, readonly string[]> {
+function cyclesIn(edges: readonly Edge[]): Map<string, ReadonlySet<string>> {
   const next = new Map<string, string[]>();
-  for (const { from, to } of edges) next.set(from, [...(next.get(from) ?? []), to]);
+  for (const { from, to } of edges) addTo(next, from, to);
   const order = new Map<string, number>();
   const low = new Map<string, number>();
   const stack: string[] = [];
   const onStack = new Set<string>();
-  const cyclic = new Map<string, readonly string[]>();
+  const cyclic = new Map<string, ReadonlySet<string>>();
   for (const start of next.keys()) {
     if (order.has(start)) continue;
     const work: { name: string; at: number }[] = [];
@@ -156,61 +174,111 @@ function cyclesIn(edges: readonly Edge[]): Map<string, readonly string[]> {
       const parent = work.at(-1);
       if (parent !== undefined) low.set(parent.name, Math.min(low.get(parent.name) ?? 0, low.get(name) ?? 0));
       if (low.get(name) !== order.get(name)) continue;
-      const knot = stack.splice(stack.indexOf(name));
+      const knot = new Set(stack.splice(stack.lastIndexOf(name)));
       knot.forEach((member) => onStack.delete(member));
-      if (knot.length > 1 || next.get(name)?.includes(name) === true)
-        knot.forEach((member) => cyclic.set(member, knot));
+      if (knot.size > 1 || next.get(name)?.includes(name) === true) knot.forEach((member) => cyclic.set(member, knot));
     }
   }
   return cyclic;
 }
 
+/** Names, each after all of its `needs` that can be reached; where they form a cycle, in the order they are met. No recursion. */
+function dependenciesFirst(names: readonly string[], needs: (name: string) => readonly string[]): string[] {
+  const ordered: string[] = [];
+  const met = new Set<string>();
+  for (const start of names) {
+    if (met.has(start)) continue;
+    met.add(start);
+    const path = [{ name: start, needed: needs(start), at: 0 }];
+    for (let top = path.at(-1); top !== undefined; top = path.at(-1)) {
+      const next = top.needed[top.at++];
+      if (next === undefined) {
+        ordered.push(top.name);
+        path.pop();
+      } else if (!met.has(next)) {
+        met.add(next);
+        path.push({ name: next, needed: needs(next), at: 0 });
+      }
+    }
+  }
+  return ordered;
+}
+
+const none: ReadonlySet<string> = new Set();
+
 /** Roots whose runs reach a batch; a fan-in is reached by the roots that all of its previous ones share. */
 function rootsOf(
   batches: readonly Batch[],
   byName: ReadonlyMap<string, Batch>,
-  cyclic: ReadonlySet<string>,
+  cyclic: ReadonlyMap<string, unknown>,
 ): (name: string) => ReadonlySet<string> {
   const failing = new Map<string, string[]>();
-  for (const { name, onFailure } of batches)
-    if (onFailure !== null) failing.set(onFailure, [...(failing.get(onFailure) ?? []), name]);
+  for (const { name, onFailure } of batches) if (onFailure !== null) addTo(failing, onFailure, name);
   const known = new Map<string, ReadonlySet<string>>();
-  function roots(name: string): ReadonlySet<string> {
-    const found = known.get(name);
-    if (found !== undefined) return found;
-    known.set(name, new Set());
+  const roots = (name: string) => known.get(name) ?? none;
+  const causesOf = (name: string) => failing.get(name) ?? [];
+  const previousOf = (name: string) => {
     const batch = byName.get(name);
-    if (batch === undefined || cyclic.has(name)) return new Set();
-    const all = new Set<string>((failing.get(name) ?? []).flatMap((cause) => [...roots(cause)]));
-    if (batch.schedule !== null) all.add(name);
-    else {
-      const [first, ...rest] = batch.after.map(roots);
-      for (const root of first ?? []) if (rest.every((other) => other.has(root))) all.add(root);
-    }
-    known.set(name, all);
-    return all;
+    return batch === undefined || batch.schedule !== null ? [] : batch.after;
+  };
+  const order = dependenciesFirst([...byName.keys()], (name) => [...causesOf(name), ...previousOf(name)]);
+  for (const name of order) {
+    const batch = byName.get(name);
+    if (batch === undefined || cyclic.has(name)) continue;
+    const sets = causesOf(name).map(roots);
+    if (batch.schedule !== null) sets.push(new Set([name]));
+    else if (batch.after.length > 0) sets.push(intersection(batch.after.map(roots)));
+    known.set(name, union(sets));
   }
   return roots;
 }
 
+/** Shares a set where one is enough: along a chain of thousands all have the same roots. */
+function union(sets: readonly ReadonlySet<string>[]): ReadonlySet<string> {
+  const [first = none, ...rest] = sets.filter((set) => set.size > 0);
+  return rest.length === 0 ? first : new Set([first, ...rest].flatMap((set) => [...set]));
+}
+
+function intersection(sets: readonly ReadonlySet<string>[]): ReadonlySet<string> {
+  const [first = none, ...rest] = sets;
+  const others = rest.filter((set) => set !== first);
+  return others.length === 0 ? first : new Set([...first].filter((name) => others.every((set) => set.has(name))));
+}
+
 /** For each batch: the nearest batches before it that cannot run. One with a `cron` of its own waits for no run. */
-function blockersOf(batches: readonly Batch[], sound: (name: string) => boolean): Map<string, string[]> {
-  const byName = new Map<string, Batch>(batches.map((batch) => [batch.name, batch]));
-  const known = new Map<string, string[]>();
-  function blockers(batch: Batch): string[] {
-    const found = known.get(batch.name);
-    if (found !== undefined) return found;
-    known.set(batch.name, []);
-    const all = batch.after.flatMap((name) => {
-      const previous = byName.get(name);
-      if (previous === undefined || !sound(name)) return [name];
-      return batch.schedule !== null || previous.schedule !== null ? [] : blockers(previous);
+function blockersOf(
+  batches: readonly Batch[],
+  byName: ReadonlyMap<string, Batch>,
+  sound: (name: string) => boolean,
+): Map<string, readonly string[]> {
+  const known = new Map<string, readonly string[]>();
+  /** Whether what blocks `previous` blocks `batch` too. */
+  const passesOn = (batch: Batch, previous: Batch | undefined) =>
+    previous !== undefined && sound(previous.name) && batch.schedule === null && previous.schedule === null;
+  const needs = (name: string) => {
+    const batch = byName.get(name);
+    return batch === undefined ? [] : batch.after.filter((previous) => passesOn(batch, byName.get(previous)));
+  };
+  for (const name of dependenciesFirst(
+    batches.map((batch) => batch.name),
+    needs,
+  )) {
+    const batch = byName.get(name);
+    if (batch === undefined) continue;
+    const lists = batch.after.flatMap((previous): (readonly string[])[] => {
+      if (!sound(previous)) return [[previous]];
+      const blockers = passesOn(batch, byName.get(previous)) ? (known.get(previous) ?? []) : [];
+      return blockers.length === 0 ? [] : [blockers];
     });
-    known.set(batch.name, [...new Set(all)]);
-    return known.get(batch.name) ?? [];
+    known.set(name, lists.length === 1 ? (lists[0] ?? []) : [...new Set(lists.flat())]);
   }
-  batches.forEach(blockers);
   return known;
+}
+
+function addTo<T>(lists: Map<string, T[]>, key: string, item: T): void {
+  const list = lists.get(key);
+  if (list === undefined) lists.set(key, [item]);
+  else list.push(item);
 }
 
 /** State of an entry whose definition is in force, given its place in the graph. */

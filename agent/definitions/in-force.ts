@@ -37,11 +37,15 @@ export function createChains({ history, clock, entries, onStatus, onApplied, onP
     if (touched.size === 0) return;
     const before = graph;
     // Most edits change nothing about chains: the graph of thousands is not built anew for them.
-    if ([...touched].filter(isLinkedAnew).length > 0)
+    const changed = changedLinks();
+    if (changed.size > 0) {
       graph = buildGraph(
         [...entries.values()].flatMap(({ batch }) => batch ?? []),
         new Set(entries.keys()),
       );
+      // Only now: what the graph could not be built from is taken for changed again at the next attempt.
+      for (const [name, link] of changed) links.set(name, link);
+    }
     const names =
       graph === before ? new Set(touched) : new Set([...touched, ...before.problems.keys(), ...graph.problems.keys()]);
     touched.clear();
@@ -65,16 +69,18 @@ export function createChains({ history, clock, entries, onStatus, onApplied, onP
     }
   }
 
-  /** Whether an entry stands otherwise in its chain than when it was last asked for. */
-  function isLinkedAnew(name: string): boolean {
-    const batch = entries.get(name)?.batch;
-    const link =
-      batch == null
-        ? String(batch)
-        : JSON.stringify([batch.enabled, batch.schedule === null, batch.after, batch.onFailure, batch.places]);
-    if (links.get(name) === link) return false;
-    links.set(name, link);
-    return true;
+  /** Returns of all touched names the links that differ from those the graph was built from. */
+  function changedLinks(): Map<string, string> {
+    const changed = new Map<string, string>();
+    for (const name of touched) {
+      const batch = entries.get(name)?.batch;
+      const link =
+        batch == null
+          ? String(batch)
+          : JSON.stringify([batch.enabled, batch.schedule === null, batch.after, batch.onFailure, batch.places]);
+      if (links.get(name) !== link) changed.set(name, link);
+    }
+    return changed;
   }
 
   return { graph: () => graph, touch: (name) => void touched.add(name), connect };

@@ -7,7 +7,7 @@ import type { History } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
 import type { Batch, BatchStatus } from "../model/batch.ts";
 import type { Revision, BatchName } from "../model/ids.ts";
-import type { Problem } from "../model/problem.ts";
+import type { Problem, ProblemCode } from "../model/problem.ts";
 import { batchNameOf } from "../sources/archive/inventory.ts";
 import {
   unsettledHint,
@@ -31,6 +31,8 @@ const unsettledAfter = 50;
 const restlessMs = 5_000;
 /** A lock of git's that is older than this was left behind, or guards an editor: it is not waited for. */
 const gitPatienceMs = 20_000;
+/** Time from a failed pass to the next one. */
+const retryMs = 1_000;
 /** An archive is given so long to be copied. */
 const copyMs = 10 * 60_000;
 
@@ -57,7 +59,7 @@ export interface Reconciler {
   checkHead(): Promise<void>;
   entries(): readonly BatchStatus[];
   entry(name: string): BatchStatus | undefined;
-  /** Why the root cannot be read; null when it can. */
+  /** Why the folder is not followed: it cannot be read, or the last pass failed. null when it is. */
   rootProblem(): Problem | null;
   /** All chains, as they stand. */
   graph(): Graph;
@@ -91,6 +93,8 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   const dirtyNames = new Set<string>();
   let dirtyAll = false;
   let root: Problem | null = null;
+  /** Why the last pass failed, until one succeeds. */
+  let failure: Problem | null = null;
   let running: Promise<void> | null = null;
   let timer: { at: number; cancel: () => void } | null = null;
   let stopped = false;
@@ -145,16 +149,27 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   /** Single flight: what becomes dirty meanwhile is looked at right after. */
   function flight(): Promise<void> {
     const began = performance.now();
-    let failed = false;
     running ??= pass()
-      .catch((error: unknown) => {
-        failed = true;
-        log.error("reconcile failed", { error: error instanceof Error ? error.message : String(error) });
-      })
+      .then(
+        () => {
+          if (failure !== null) log.info("reconcile succeeds again");
+          failure = null;
+        },
+        (error: unknown) => {
+          const message = `reconcile failed: ${error instanceof Error ? error.message : String(error)}`;
+          if (failure?.message !== message) log.error("reconcile failed", { error: message });
+          failure = ownProblem("reconcile-failed", message, "what was in force stays in force; the agent tries again");
+        },
+      )
       .finally(() => {
-        deps.onPass?.(performance.now() - began, failed || root !== null);
+        deps.onPass?.(performance.now() - began, failure !== null || root !== null);
         running = null;
-        if (dirtyAll || dirtyNames.size > 0) schedule(waitMs());
+        if (failure !== null) {
+          // A failed pass is not a done one: everything is looked at again.
+          for (const entry of entries.values()) entry.judged = null;
+          dirtyAll = true;
+          schedule(retryMs);
+        } else if (dirtyAll || dirtyNames.size > 0) schedule(waitMs());
         else if ([...entries.values()].some((entry) => entry.waiting !== null)) lookAgain();
       });
     return running;
@@ -273,7 +288,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       const message = error instanceof Error ? error.message : String(error);
       if (root === null) log.error("the folder of batches cannot be read; what is in force stays", { error: message });
       const hint = "nothing is unscheduled because of this; the agent tries again at every resync";
-      root = { batch: "", file: null, line: null, column: null, path: null, code: "unreadable", message, hint };
+      root = ownProblem("unreadable", message, hint);
       await eachLimited(history.names(), parallelLoads, hydrate);
       chains.connect();
       return null;
@@ -523,12 +538,16 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     checkHead,
     entries: () => [...new Set([...entries.keys(), ...history.names()])].sort().flatMap((name) => status(name) ?? []),
     entry: status,
-    rootProblem: () => root,
+    rootProblem: () => failure ?? root,
     graph: chains.graph,
     applying: () => applying,
     health: () => ({ lastVerifiedAt, missedEvents }),
     stop,
   };
+}
+
+function ownProblem(code: ProblemCode, message: string, hint: string): Problem {
+  return { batch: "", file: null, line: null, column: null, path: null, code, message, hint };
 }
 
 function unsettled(name: string): Problem {

@@ -91,6 +91,40 @@ describe("problems", () => {
   });
 });
 
+describe("10,000 batches in one chain", () => {
+  const count = 10_000;
+  /** Names run against the order of the chain, so that a walk by name starts at its far end. */
+  const long = (head: string) =>
+    [head, ...Array.from({ length: count - 1 }, (_, i) => `z${count - 2 - i}: after z${count - 1 - i}`)].reverse();
+  const nameOf = (batch: Batch) => batch.name as string;
+
+  test("have followers, edges and one root", () => {
+    const lines = long(`z${count - 1}: cron`);
+    const { problems, followers, edges, blockedBy } = graphOf([...lines, "join: after z0 z5000"].join("\n"));
+    expect(problems.size).toBe(0);
+    expect(followers.get("z1")).toEqual(["z0"]);
+    expect(edges).toHaveLength(count + 1);
+    expect(blockedBy.get("join")).toEqual([]);
+  });
+
+  test("are blocked by a disabled head, every one", () => {
+    const batches = chain(long(`z${count - 1}: off cron`).join("\n"));
+    const { blockedBy } = buildGraph(batches, new Set(batches.map(nameOf)));
+    const blocked = [...blockedBy.values()].filter((names) => names.length > 0);
+    expect(blocked).toHaveLength(count - 1);
+    expect(new Set(blocked.map(String))).toEqual(new Set([`z${count - 1}`]));
+  });
+
+  test("are in a cycle, every one, and their messages stay short", () => {
+    const { problems } = graphOf(long(`z${count - 1}: after z0`).join("\n"));
+    expect(problems.size).toBe(count);
+    const messages = [...problems.values()].flatMap((list) => list.map(({ message }) => message));
+    expect(new Set(messages).size).toBe(1);
+    expect(messages[0]?.length).toBeLessThan(300);
+    expect(messages[0]).toMatch(/ and 9980 more$/);
+  });
+});
+
 test("followers are those without a cron; what is disabled blocks what comes after it", () => {
   const { followers, blockedBy, edges } = graphOf(
     "a: cron\nb: off after a\nc: after b\nd: after c a\ne: cron after b\nf: after e",

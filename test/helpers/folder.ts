@@ -28,6 +28,7 @@ export const codesOfTrouble: readonly ProblemCode[] = [
   "data-folder",
   "history-corrupt",
   "git-not-followed",
+  "reconcile-failed",
   "no-bash",
   "no-mail",
   "not-delivered",

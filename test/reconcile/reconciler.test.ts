@@ -54,6 +54,30 @@ async function setUp(
 const daily = 'cron: "@daily"\n';
 
 describe("reconciler", () => {
+  test("a failed pass is not a done one: it says so and tries again until it succeeds", async () => {
+    let broken = true;
+    const workTree: WorkTree = {
+      look: () =>
+        broken ? Promise.reject(new Error("stack overflow")) : Promise.resolve({ commit: null, lockedAt: null }),
+    };
+    const { reconciler, put, applied } = await setUp(temporaryFolder(), (source) => source, workTree);
+    put("a", daily);
+    await reconciler.resync();
+    expect(applied).toEqual([]);
+    expect(reconciler.rootProblem()).toMatchObject({
+      code: "reconcile-failed",
+      batch: "",
+      message: "reconcile failed: stack overflow",
+    });
+    expect(reconciler.health().lastVerifiedAt).toBeNull();
+
+    broken = false; // nobody says that anything is to be looked at again
+    await eventually(() => applied.length === 1);
+    await eventually(() => reconciler.rootProblem() === null);
+    expect(reconciler.health().lastVerifiedAt).not.toBeNull();
+    await reconciler.stop();
+  });
+
   test("1,000 folders: one edit loads one batch", async () => {
     const { reconciler, put, loads, applied, history } = await setUp();
     for (let i = 0; i < 1_000; i++) put(`batch-${i}`, daily, `echo ${i}\n`);
