@@ -244,6 +244,7 @@ export async function startAgent(
       details: () => ({
         version,
         timeZone: config.timeZone,
+        timeZoneNote: config.timeZoneNote,
         watch: { mode: watch.mode(), ...reconciler.health() },
         ...executor.counts(),
         batches: reconciler.entries().length,
@@ -273,6 +274,7 @@ export async function startAgent(
       log,
       version,
     });
+    if (config.timeZoneNote !== null) log.warn(`time zone: ${config.timeZoneNote}`, { timeZone: config.timeZone });
     if (config.tokenFile === null && !isLoopback(config.host)) {
       log.warn(
         `ANYBODY who reaches ${config.host}:${config.port} can read every log and definition: there is no token`,

@@ -1,7 +1,9 @@
 // Settings of the agent from flags and environment, defaults in one table. Pure: both are passed in.
+import { zoneHint } from "./definitions/zone-hint.ts";
 import { isGitPath, judgeGitRef, judgeGitUrl } from "./sources/git-remote.ts";
 import { parseDuration } from "./text/duration.ts";
 import { parseSize } from "./text/size.ts";
+import type { MachineZone } from "./schedule/machine-zone.ts";
 import { isTimeZone } from "./schedule/zone.ts";
 import { UsageError } from "./errors.ts";
 
@@ -14,6 +16,8 @@ export interface Config {
   poll: boolean;
   graceMs: number;
   timeZone: string;
+  /** What people must know of the machine's own zone; null where it is not used, or is plainly what libc has. */
+  timeZoneNote: string | null;
   /** Bytes a log. */
   logLimitBytes: number;
   keepRemovedMs: number;
@@ -37,7 +41,7 @@ export interface Config {
 /** What the machine brings to the defaults. */
 export interface Machine {
   cores: number;
-  timeZone: string;
+  zone: MachineZone;
 }
 
 export interface Option {
@@ -79,7 +83,12 @@ export function runOptions(machine: Machine): readonly Option[] {
       description: "how long running executions get to end when the agent is stopped",
       fallback: "25s",
     },
-    { name: "time-zone", value: "name", description: "zone of batches that name none", fallback: machine.timeZone },
+    {
+      name: "time-zone",
+      value: "name",
+      description: "zone of batches that name none",
+      fallback: machine.zone.timeZone,
+    },
     {
       name: "log-limit",
       value: "size",
@@ -157,6 +166,10 @@ export function readConfig(
     return { value: fallbacks.get(name) ?? "", from: `--${name}` };
   }
 
+  function isGiven(name: string): boolean {
+    return flags[name] !== undefined || Boolean(env[environmentName(name)]);
+  }
+
   function integer(name: string, least: number, most: number): number {
     const { value, from } = text(name);
     const number = Number(value);
@@ -192,7 +205,10 @@ export function readConfig(
   function zone(name: string): string {
     const { value, from } = text(name);
     if (!isTimeZone(value))
-      throw new UsageError(`${from}: there is no time zone "${value}"`, "name it as Europe/Paris or UTC");
+      throw new UsageError(
+        `${from}: there is no time zone ${JSON.stringify(value)}`,
+        zoneHint(value) ?? "name it as Europe/Paris or UTC",
+      );
     return value;
   }
 
@@ -251,6 +267,7 @@ export function readConfig(
     poll: flag("poll"),
     graceMs: duration("grace", 0),
     timeZone: zone("time-zone"),
+    timeZoneNote: isGiven("time-zone") ? null : machine.zone.note,
     logLimitBytes: size("log-limit", 1),
     keepRemovedMs: duration("keep-removed", 0),
     archiveEntries: integer("archive-entries", 1, 1_000_000),

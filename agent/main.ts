@@ -63,7 +63,7 @@ Each option is also an environment variable, --max-parallel is ${environmentName
 working directory is read first. Signals: SIGTERM or SIGINT ends in order, a second one at once; SIGHUP looks over the folder now,
 and asks the repository of --git-url first.`,
     );
-  for (const { name, value, description, fallback } of runOptions(thisMachine())) {
+  for (const { name, value, description, fallback } of runOptions(thisMachine(process.env))) {
     const option = new Option(
       value === null ? `--${name}` : `--${name} <${value}>`,
       fallback === "" ? description : `${description} (default: ${fallback})`,
@@ -406,12 +406,18 @@ async function folderDeps(dir: string) {
 
 /** As `run` takes them from the environment. */
 function archiveLimits() {
-  const { archiveEntries, archiveBytes } = readConfig({}, process.env, thisMachine());
+  const { archiveEntries, archiveBytes } = readConfig({}, process.env, thisMachine(process.env));
   return { entries: archiveEntries, bytes: archiveBytes };
 }
 
 function zone(flag: string | undefined): string {
-  return readConfig(flag === undefined ? {} : { "time-zone": flag }, process.env, thisMachine()).timeZone;
+  const { timeZone, timeZoneNote } = readConfig(
+    flag === undefined ? {} : { "time-zone": flag },
+    process.env,
+    thisMachine(process.env),
+  );
+  if (timeZoneNote !== null) console.error(`note: ${timeZoneNote}`);
+  return timeZone;
 }
 
 function positive(text: string): number {

@@ -88,6 +88,8 @@ export interface Catalog {
     problems: number;
     version: string;
     timeZone: string;
+    /** What people must know of the machine's own zone, where batches go by it; null where it is plainly what libc has. */
+    timeZoneNote: string | null;
     git: GitHealth | null;
   };
 }

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import { environmentName, readConfig, runOptions } from "../agent/config.ts";
 
-const machine = { cores: 2, timeZone: "UTC" };
+const machine = { cores: 2, zone: { timeZone: "UTC", note: "TZ is a rule" } };
 
 test(".env.example lists every option, and which agent to ask", () => {
   const listed = readFileSync(".env.example", "utf8")
@@ -23,6 +23,15 @@ test("flags go before the environment, the environment before defaults, an empty
   });
 });
 
+test("a zone that is given needs no word about the machine's", () => {
+  expect(readConfig({}, {}, machine)).toMatchObject({ timeZone: "UTC", timeZoneNote: "TZ is a rule" });
+  expect(readConfig({ "time-zone": "Asia/Tokyo" }, {}, machine)).toMatchObject({
+    timeZone: "Asia/Tokyo",
+    timeZoneNote: null,
+  });
+  expect(readConfig({}, { BATCH_AGENT_TIME_ZONE: "UTC" }, machine).timeZoneNote).toBeNull();
+});
+
 test.each([
   { flags: { "log-limit": "much" }, message: '--log-limit: "much" is not a size' },
   { flags: { "log-limit": "0" }, message: "--log-limit: 0 is too small" },
@@ -30,6 +39,7 @@ test.each([
   { flags: { resync: "0s" }, message: "--resync: 0s is too short" },
   { flags: { port: "70000" }, message: "--port" },
   { flags: { "time-zone": "Mars/Base" }, message: "there is no time zone" },
+  { flags: { "time-zone": "BST" }, message: 'there is no time zone "BST"' },
   { flags: { "token-file": "" }, message: "--token-file: it is empty" }, // else a variable that is not set would let everybody in
   { flags: { poll: "perhaps" }, message: "neither true nor false" },
 ])("$message", ({ flags, message }) => {

@@ -1,7 +1,52 @@
-// What the machine brings to the defaults.
+// What the machine brings to the defaults: its cores, and the zone of its clocks.
+import { readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
 import { availableParallelism } from "node:os";
+import { dirname, resolve } from "node:path";
 import type { Machine } from "../config.ts";
+import { findMachineZone } from "../schedule/machine-zone.ts";
 
-export function thisMachine(): Machine {
-  return { cores: availableParallelism(), timeZone: Intl.DateTimeFormat().resolvedOptions().timeZone };
+/** Zone files are a few KiB; more is none. */
+const maxZoneFileBytes = 1024 * 1024;
+const zoneFolders = ["/usr/share/zoneinfo", "/usr/lib/zoneinfo", "/usr/share/lib/zoneinfo", "/etc/zoneinfo"];
+
+let machine: Machine | null = null;
+
+/** Looks once: the zone of a process does not change while it runs. */
+export function thisMachine(env: Readonly<Record<string, string | undefined>>): Machine {
+  machine ??= {
+    cores: availableParallelism(),
+    zone: findMachineZone(
+      {
+        tz: env["TZ"],
+        folders: env["TZDIR"] ? [resolve(env["TZDIR"])] : zoneFolders,
+        read: readZoneFile,
+        follow,
+        named: readZoneFile("/etc/timezone")?.toString("utf8").trim() ?? null,
+      },
+      Date.now(),
+    ),
+  };
+  return machine;
+}
+
+function readZoneFile(path: string): Buffer | null {
+  try {
+    // A FIFO or a device would be waited for.
+    const info = statSync(path);
+    return info.isFile() && info.size <= maxZoneFileBytes ? readFileSync(path) : null;
+  } catch {
+    return null;
+  }
+}
+
+function follow(path: string): string | null {
+  try {
+    return realpathSync.native(path);
+  } catch {
+    try {
+      return resolve(dirname(path), readlinkSync(path));
+    } catch {
+      return null;
+    }
+  }
 }

@@ -12,7 +12,7 @@ export async function run(
   flags: Readonly<Record<string, string | boolean | undefined>>,
   deps: { env: Readonly<Record<string, string | undefined>>; people: boolean; version: string; onLockLost(): void },
 ): Promise<{ agent: Agent; config: Config }> {
-  const config = readConfig(flags, deps.env, thisMachine());
+  const config = readConfig(flags, deps.env, thisMachine(deps.env));
   if (config.git !== null && dir !== undefined) {
     throw new UsageError(
       `it is either the folder ${dir} or --git-url`,

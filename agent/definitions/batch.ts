@@ -6,9 +6,9 @@ import { createSchedule, jitterOffset, parsePattern } from "../schedule/schedule
 import { isTimeZone } from "../schedule/zone.ts";
 import { parseDuration } from "../text/duration.ts";
 import { checkSettings, pathText } from "./settings.ts";
-import { closest } from "./suggest.ts";
 import { decodeText, scriptFaults, type Fault } from "./text-file.ts";
 import { readYaml, type Path, type YamlFile } from "./yaml.ts";
+import { zoneHint } from "./zone-hint.ts";
 
 const maxSettingsBytes = 256 * 1024;
 const maxProblems = 50;
@@ -191,7 +191,7 @@ function judgeMeaning(file: Partial<BatchFile>, yaml: YamlFile, timeZone: string
       ["timeZone"],
       "value",
       `there is no time zone ${JSON.stringify(file.timeZone)}`,
-      zoneHint(file.timeZone, timeZone),
+      zoneHint(file.timeZone) ?? `an IANA name, such as Europe/Paris or UTC; without one it is ${timeZone}`,
     );
   }
   for (const { text, path } of entriesOf(file.envFile, "envFile")) {
@@ -236,26 +236,6 @@ function judgeMeaning(file: Partial<BatchFile>, yaml: YamlFile, timeZone: string
 function entriesOf(value: unknown, key: string): { text: string; path: Path }[] {
   if (Array.isArray(value)) return value.map((text, index) => ({ text: text as string, path: [key, index] }));
   return typeof value === "string" ? [{ text: value, path: [key] }] : [];
-}
-
-let zones: readonly string[] | undefined;
-
-function zoneHint(name: string, fallback: string): string {
-  zones ??= Intl.supportedValuesOf("timeZone");
-  if (/^(UTC|GMT)?[+-]\d/i.test(name))
-    return "an offset knows no clock changes: name a place, such as Europe/Paris, or UTC";
-  const city = name.replace(/^.*\//, "").replace(/ /g, "_").toLowerCase();
-  const near =
-    zones.find((zone) => zone.toLowerCase().endsWith(`/${city}`)) ??
-    closest(name, zones) ??
-    closest(
-      city,
-      zones.map((zone) => zone.replace(/^.*\//, "")),
-    );
-  const whole = near === null || near.includes("/") ? near : zones.find((zone) => zone.endsWith(`/${near}`));
-  return whole === null || whole === undefined
-    ? `an IANA name, such as Europe/Paris or UTC; without one it is ${fallback}`
-    : `did you mean \`${whole}\`?`;
 }
 
 function toBatch(

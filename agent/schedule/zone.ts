@@ -30,9 +30,22 @@ const zonesKept = 700;
 const stretchesKept = 300;
 const zones = new Map<string, Zone>();
 
+/**
+ * Names that ICU keeps from the days of Java 1.0 and System V, and the IANA database does not know. They are not what people mean:
+ * BST would be Bangladesh, IST Calcutta for an Israeli, ECT Paris, AST Alaska.
+ */
+const icuOnly = new Set(
+  "ACT AET AGT ART AST BET BST CAT CNT CST CTT EAT ECT IET IST JST MIT NET NST PLT PNT PRT PST SST VST".split(" "),
+);
+
+function isIcuOnly(name: string): boolean {
+  const upper = name.toUpperCase();
+  return icuOnly.has(upper) || /^SYSTEMV\/|^US\/PACIFIC-NEW$|^CANADA\/EAST-SASKATCHEWAN$/.test(upper);
+}
+
 function openZone(name: string): Zone {
   // Newer engines take "+05:30" too; a zone here is a place or a named clock.
-  if (!/^[a-z]/i.test(name)) throw new RangeError(`Invalid time zone specified: ${name}`);
+  if (!/^[a-z]/i.test(name) || isIcuOnly(name)) throw new RangeError(`Invalid time zone specified: ${name}`);
   return {
     format: new Intl.DateTimeFormat("en-US", { timeZone: name, timeZoneName: "longOffset" }),
     changes: new Map(),
@@ -40,7 +53,10 @@ function openZone(name: string): Zone {
   };
 }
 
-/** Whether `name` is an IANA time zone this machine knows. Upper and lower case do not matter; offsets such as `+05:30` are none. */
+/**
+ * Returns whether `name` is a zone or link of the IANA database that Node knows. Upper and lower case do not matter; offsets such as
+ * `+05:30` are none, nor are names that only ICU knows.
+ */
 export function isTimeZone(name: string): boolean {
   try {
     remember(zones, name, zonesKept, openZone);
@@ -57,6 +73,11 @@ function readOffset(zone: Zone, t: EpochMs): number {
   const [, sign, hours, minutes, seconds] = found;
   const ms = (Number(hours ?? 0) * 3600 + Number(minutes ?? 0) * 60 + Number(seconds ?? 0)) * 1000;
   return sign === "-" ? -ms : ms;
+}
+
+/** Offset in ms at one instant, east positive. Throws RangeError for a zone that is not known. */
+export function offsetIn(zoneName: string, t: EpochMs): number {
+  return readOffset(remember(zones, zoneName, zonesKept, openZone), t);
 }
 
 /** The changes of one stretch, a change at its very first ms included: a look at each day, then halving down to the ms. */

@@ -71,6 +71,7 @@ export async function serve(options: ServeOptions = {}) {
       problems: 0,
       version: "test",
       timeZone: "UTC",
+      timeZoneNote: null,
       git: null,
     }),
   };

@@ -18,7 +18,18 @@ test.each([
   ["Europe/Lutetia", false],
   [" Europe/Paris", false],
   ["local", false],
-])("isTimeZone(%j) is %s", (name, want) => {
+  // ICU's own short names, which the IANA database does not have.
+  ...["ACT", "AST", "BST", "CST", "ECT", "IST", "JST", "PST", "SST", "VST", "bst", "Ist"].map(
+    (name) => [name, false] as const,
+  ),
+  ["SystemV/EST5EDT", false],
+  ["US/Pacific-New", false],
+  // Short names that it does have.
+  ...["CET", "EET", "EST", "GMT", "HST", "MET", "MST", "PRC", "ROC", "ROK", "UCT", "WET"].map(
+    (name) => [name, true] as const,
+  ),
+  ...["EST5EDT", "GB", "NZ-CHAT", "W-SU", "Zulu", "Asia/Kolkata", "Europe/Kyiv"].map((name) => [name, true] as const),
+] as const)("isTimeZone(%j) is %s", (name, want) => {
   expect(isTimeZone(name)).toBe(want);
 });
 

@@ -2,6 +2,7 @@
 import { batchSchema } from "../../model/batch-schema.gen.ts";
 import { nameOf, unique } from "./name.ts";
 import { translateFields, translateNickname } from "./schedule.ts";
+import { zoneHint } from "../../definitions/zone-hint.ts";
 import { isTimeZone } from "../../schedule/zone.ts";
 
 const mailAddress = new RegExp(batchSchema.properties.notify.properties.mail.items.pattern);
@@ -250,7 +251,10 @@ function readVariable(text: string, setting: Setting, tell: (message: string, lo
     case "CRON_TZ":
       setting.timeZone = isTimeZone(value) ? value : null;
       if (value !== "" && setting.timeZone === null)
-        tell(`CRON_TZ: there is no time zone ${value}; the batches below use the agent's`, true);
+        tell(
+          `CRON_TZ: there is no time zone ${value}; the batches below use the agent's${hinted(zoneHint(value))}`,
+          true,
+        );
       return;
     case "RANDOM_DELAY":
       setting.jitter = /^[1-9]\d{0,5}$/.test(value) ? `${value}m` : null;
@@ -269,4 +273,8 @@ function readVariable(text: string, setting: Setting, tell: (message: string, lo
       if (/\$/.test(value)) tell(`${name}: cron does not replace $ in a value, nor does the batch`);
       setting.env.set(name, value);
   }
+}
+
+function hinted(hint: string | null): string {
+  return hint === null ? "" : ` (${hint})`;
 }
