@@ -39,6 +39,7 @@ import { createUnpacker } from "./sources/archive/unpack.ts";
 import { createSource } from "./sources/folder.ts";
 import { createFollower, type Follower } from "./sources/git-follower.ts";
 import { openRemote } from "./sources/git.ts";
+import { createRevisionGuard } from "./sources/revision-guard.ts";
 import { clearLeftovers, createRevisions } from "./sources/revisions.ts";
 import { createSettingsFiles } from "./sources/settings-files.ts";
 import { unlimited } from "./sources/tree.ts";
@@ -117,6 +118,7 @@ export async function startAgent(
     const source = createSource(dir, { unpack, quietMs: archiveQuietMs, except, ...shownAs });
     const stored = (home: string) => createSource(home, { limits: unlimited });
     const revisions = createRevisions(dataDir, dir, stored, unpack);
+    const guard = createRevisionGuard({ revisions, source, log });
     const logs = createLogStore(dataDir);
     const probe = createProbe(dataDir);
     const baseEnv = baseEnvironment(deps.env);
@@ -169,6 +171,7 @@ export async function startAgent(
       },
       trimLogs: ({ batch, id }) => logs.trim(batch, id, config.logLimitBytes),
       readProgress: ({ batch, id }) => readProgress(dataDir, batch, id),
+      checkRevision: guard.check,
       baseEnv,
       notifier,
     });
@@ -223,7 +226,14 @@ export async function startAgent(
     function problems(): Problem[] {
       const root = rootProblem();
       const ofBatches = reconciler.entries().flatMap((entry) => entry.problems);
-      return [...own(), ...telling(), ...(root === null ? [] : [root]), ...history.problems(), ...ofBatches];
+      return [
+        ...own(),
+        ...telling(),
+        ...(root === null ? [] : [root]),
+        ...history.problems(),
+        ...guard.problems(),
+        ...ofBatches,
+      ];
     }
 
     const catalog: Catalog = {

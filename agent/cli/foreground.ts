@@ -19,6 +19,7 @@ import { createRunner } from "../runners/local/runner.ts";
 import type { ArchiveLimits } from "../sources/archive/inventory.ts";
 import { createUnpacker } from "../sources/archive/unpack.ts";
 import { createSource } from "../sources/folder.ts";
+import { createRevisionGuard } from "../sources/revision-guard.ts";
 import { createRevisions } from "../sources/revisions.ts";
 
 export interface ForegroundRun {
@@ -98,6 +99,7 @@ export async function runInForeground(
       paths: { revision: revisions.path, state: (of) => join(dataDir, "batches", of, "state"), execution: folderOf },
       trimLogs: ({ batch, id }) => logs.trim(batch, id, Infinity),
       readProgress: () => Promise.resolve(null),
+      checkRevision: createRevisionGuard({ revisions, source, log: quiet }).check,
       baseEnv: baseEnvironment(deps.env),
     });
     const answer = await executor.manual(name);

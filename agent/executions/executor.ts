@@ -48,6 +48,8 @@ export interface ExecutorDeps {
     state(name: BatchName): string;
     execution(name: BatchName, id: ExecutionId): string;
   };
+  /** Checks before a start that a revision is what it was, and puts it right; why it cannot be run, or null. Never rejects. */
+  checkRevision?(name: BatchName, revision: Revision): Promise<string | null>;
   /** Cuts an execution's logs to their limit. */
   trimLogs(execution: Execution): Promise<LogSizes & { cut: boolean }>;
   /** What an execution's script has last said of its progress; null where it said nothing. */
@@ -335,16 +337,21 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       timeoutMs: batch.timeoutMs,
     };
     // Recorded before the process exists: whatever happens now, this due time is never started again.
-    const recorded = history.save(execution).then(() => runner.turn());
+    let fault: string | null = null;
+    const recorded = history.save(execution).then(async () => {
+      fault = (await deps.checkRevision?.(batch.name, revision)) ?? null;
+      await runner.turn();
+    });
     follow(execution, {
       recorded,
-      launch: () => launch(execution, batch),
+      launch: () => launch(execution, batch, fault),
       timeoutMs: batch.timeoutMs,
       onUnrecorded: () => backOff(queued),
     });
   }
 
-  function launch(execution: Execution, batch: Batch): Process {
+  /** @param fault why its revision cannot be run */
+  function launch(execution: Execution, batch: Batch, fault: string | null): Process {
     const { paths, baseEnv } = deps;
     const folder = (of: Execution) => paths.execution(of.batch, of.id);
     const previous = (execution.previous ?? []).flatMap((id) => history.find(id) ?? []);
@@ -365,6 +372,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const stdin = batch.input === "previous" ? outputs.map((output) => output.stdout) : [];
     return runner.start({
       execution,
+      fault,
       cwd: paths.revision(execution.revision as Revision),
       baseEnv,
       ownEnv,

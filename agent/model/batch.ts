@@ -109,7 +109,7 @@ export interface Folder {
   /** script.sh; `bytes` holds no more than the first 1 MiB. */
   script: { bytes: Uint8Array; size: number } | null;
   /** All files whole, as they were hashed, when they are small; else whoever wants them reads them again. */
-  files?: readonly { path: string; executable: boolean; bytes: Uint8Array }[];
+  files?: readonly { path: string; executable: boolean; isPrivate: boolean; bytes: Uint8Array }[];
   /** What stood in the way of reading it as a batch: links that leave, special files, limits, a broken archive. */
   problems: readonly Problem[];
 }

@@ -46,6 +46,7 @@ export const problemCodes = [
 
   // Trouble of the agent's own, not of a folder:
   "not-stored", // no copy of the batch could be made in the data folder; the last revision stays in force
+  "revision-changed", // an execution had changed files of the revision that it ran from
   "data-folder", // the data folder takes no writes
   "history-corrupt", // a history could not be read and was set aside
   "git-not-followed", // what --git-url names cannot be asked, fetched or used; the last good commit stays in force

@@ -43,7 +43,7 @@ export async function takeLock(
   };
   const mine = `${path}.${randomUUID()}`; // in containers every agent has pid 1
   try {
-    await makeFolder(dataDir);
+    await makeFolder(dataDir, 0o700); // logs, settings and what scripts keep are the agent's alone
     // Written whole beside it first: whoever sees the lock sees all of it.
     await writeFile(mine, `${JSON.stringify(self)}\n`, { flush: true });
     for (let attempt = 0; !(await create(mine, path)); attempt++) {
@@ -85,14 +85,14 @@ export async function takeLock(
 }
 
 /** One by one: Node's `recursive` calls a read-only disk ENOENT, and tries for ever where a folder that is there takes no other. */
-async function makeFolder(path: string): Promise<void> {
+async function makeFolder(path: string, mode = 0o777): Promise<void> {
   try {
-    await mkdir(path);
+    await mkdir(path, mode);
   } catch (error) {
     if (errorCode(error) === "EEXIST") return;
     if (errorCode(error) !== "ENOENT" || dirname(path) === path) throw error;
     await makeFolder(dirname(path));
-    await mkdir(path).catch((again: unknown) => {
+    await mkdir(path, mode).catch((again: unknown) => {
       if (errorCode(again) !== "EEXIST") throw again;
     });
   }

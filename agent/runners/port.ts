@@ -3,6 +3,8 @@ import type { Execution, ProcessEnding, FinishedBy } from "../model/execution.ts
 
 export interface StartOrder {
   execution: Execution;
+  /** Why it cannot be started: its end is a `spawn` with this message. null where nothing stands in the way. */
+  fault?: string | null;
   /** Absolute path of the script's working directory. */
   cwd: string;
   /** Environment, later ones win: the agent's share, the files' (`NAME=value` lines), the batch's own. */

@@ -259,6 +259,7 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
               files: files.map((file) => ({
                 path: file.path,
                 executable: file.executable,
+                isPrivate: file.isPrivate,
                 bytes: kept.get(file.path)?.[0] as Uint8Array,
               })),
             }

@@ -39,10 +39,19 @@ export interface WorkTree {
   /** Never throws. */
   look(): Promise<WorkTreeState>;
 }
+/** Outcome of a check of a stored revision; `changed` names what had been changed, for people. */
+export type Verified =
+  { kind: "intact" } | { kind: "restored"; changed: string } | { kind: "damaged"; changed: string };
+
 /** Immutable copies of batch folders by digest. */
 export interface Revisions {
   /** Keeps the batch's files as `folder` says they are; false when they must be read again and are no longer so. Throws StoreError. */
   store(folder: Folder): Promise<boolean>;
+  /**
+   * Checks that a stored revision is what it was, at the cost of a `stat` a file where it is. What was changed is put right from the
+   * folder that `reload` gives, where that is still of the revision. Throws StoreError.
+   */
+  verify(revision: Revision, reload: () => Promise<Folder | null>): Promise<Verified>;
   /** A stored revision as a folder, for the batch `name`; null when it is not there. */
   load(revision: Revision, name: BatchName): Promise<Folder | null>;
   path(revision: Revision): string;

@@ -1,27 +1,21 @@
 // Immutable copies of batch folders under data/revisions/<digest>/, shared by equal content.
 import { createHash, randomUUID } from "node:crypto";
-import {
-  chmodSync,
-  closeSync,
-  createReadStream,
-  existsSync,
-  fchmodSync,
-  mkdirSync,
-  openSync,
-  realpathSync,
-  renameSync,
-  writeFileSync,
-} from "node:fs";
-import { mkdir, readdir, readFile, realpath } from "node:fs/promises";
+import { chmodSync, createReadStream, existsSync, mkdirSync, realpathSync, renameSync, statSync } from "node:fs";
+import { chmod, mkdir, readdir, readFile, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { InvariantError, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Folder } from "../model/batch.ts";
 import type { Revision, BatchName } from "../model/ids.ts";
-import { syncFile, syncFolder } from "../platform/durable.ts";
+import { syncFolder } from "../platform/durable.ts";
 import { clearTree, errorCode, removeTree } from "../platform/files.ts";
-import type { RevisionFile, Revisions, BatchSource } from "./port.ts";
-import { hashTree, walkTree, unlimited, type OpenArchive, type Tree, type TreeFile } from "./tree.ts";
+import type { RevisionFile, Revisions, BatchSource, Verified } from "./port.ts";
+import { closeAgain, differences, isAsStamped, isWorkedIn, takeStamps, type Stamps } from "./revision-stamps.ts";
+import { copy, writeOut } from "./revision-copy.ts";
+import { hashTree, walkTree, unlimited, type OpenArchive, type Tree } from "./tree.ts";
+
+/** Maximum number of entries that a changed revision is looked through for, beyond those it had. */
+const maxEntries = 20_000;
 
 /**
  * @param dataDir  the agent's data folder
@@ -40,8 +34,45 @@ export function createRevisions(
 
   const exists = (revision: string) => existsSync(join(home, revision));
 
+  /** Stamps of revisions that were stored, or verified, and not touched since. */
+  const stamps = new Map<Revision, Stamps>();
+  const verifying = new Map<Revision, Promise<Verified>>();
+
   async function store(folder: Folder): Promise<boolean> {
-    if (exists(folder.digest)) return true;
+    if (exists(folder.digest)) {
+      await closeToOthers(folder);
+      return true;
+    }
+    const staging = await stage(folder);
+    if (staging === null) return false;
+    try {
+      renameSync(staging, join(home, folder.digest));
+      await remember(folder.digest);
+    } catch (error) {
+      await removeTree(staging); // another batch with the same content was faster
+      if (!["ENOTEMPTY", "EEXIST"].includes(errorCode(error))) throw notCopied(folder, error);
+    }
+    await syncFolder(home).catch((error: unknown) => {
+      throw notCopied(folder, error);
+    });
+    return true;
+  }
+
+  /** Another batch, or the same one before, may have shown to everybody what this one keeps to itself. */
+  async function closeToOthers({ digest, files = [] }: Folder): Promise<void> {
+    let closed = false;
+    for (const { path } of files.filter(({ isPrivate }) => isPrivate)) {
+      const whole = join(home, digest, path);
+      const mode = statSync(whole, { throwIfNoEntry: false })?.mode ?? 0;
+      if ((mode & 0o077) === 0) continue;
+      chmodSync(whole, mode & 0o700);
+      closed = true;
+    }
+    if (closed) await remember(digest);
+  }
+
+  /** A whole copy of a folder under a name of its own; null when it must be read again. Throws StoreError. */
+  async function stage(folder: Folder): Promise<string | null> {
     const staging = join(home, `.staging-${randomUUID()}`); // in containers every agent has pid 1
     try {
       mkdirSync(staging, { recursive: true });
@@ -52,26 +83,87 @@ export function createRevisions(
         )) !== folder.digest
       ) {
         await removeTree(staging);
-        return false;
+        return null;
       }
-      try {
-        renameSync(staging, join(home, folder.digest));
-      } catch (error) {
-        if (!["ENOTEMPTY", "EEXIST"].includes(errorCode(error))) throw error;
-        await removeTree(staging); // another batch with the same content was faster
-      }
-      await syncFolder(home);
-      return true;
+      return staging;
     } catch (error) {
       await removeTree(staging).catch(() => undefined);
-      const code = errorCode(error);
-      if (code === "ENOENT" && !exists(folder.digest)) {
+      if (errorCode(error) === "ENOENT" && !exists(folder.digest)) {
         // The source moved under our hands, or our own folder is gone: the next look tells.
         await mkdir(home, { recursive: true }).catch(() => undefined);
-        return false;
+        return null;
       }
-      throw new StoreError("copy", folder.location, error, "is there room in the data folder?");
+      throw notCopied(folder, error);
     }
+  }
+
+  async function remember(revision: Revision): Promise<void> {
+    const taken = await takeStamps(join(home, revision), Infinity).catch(() => null);
+    if (taken === null) stamps.delete(revision);
+    else stamps.set(revision, taken);
+  }
+
+  function verify(revision: Revision, reload: () => Promise<Folder | null>): Promise<Verified> {
+    const running =
+      verifying.get(revision) ?? verifyNow(revision, reload).finally(() => void verifying.delete(revision));
+    verifying.set(revision, running);
+    return running;
+  }
+
+  async function verifyNow(revision: Revision, reload: () => Promise<Folder | null>): Promise<Verified> {
+    const path = join(home, revision);
+    const known = stamps.get(revision) ?? null;
+    if (known !== null && (await isAsStamped(path, known))) return { kind: "intact" };
+    const found = await takeStamps(path, (known?.size ?? maxEntries) + maxEntries).catch(() => null);
+    if (found !== null && (await isWhole(revision, found))) {
+      closeAgain(path, found);
+      await remember(revision);
+      return { kind: "intact" };
+    }
+    const changed = differences(known, found);
+    const folder = await reload();
+    if (folder?.digest === revision) {
+      const staging = await stage(folder);
+      if (staging !== null) {
+        await replaceBy(staging, revision);
+        return { kind: "restored", changed };
+      }
+    }
+    // Where files were only added, those that were there are still whole.
+    if (known !== null && found !== null && !isWorkedIn(path)) {
+      for (const added of [...found.keys()].filter((one) => !known.has(one))) {
+        chmodSync(path, 0o755);
+        await openFolders(path, dirname(added));
+        await removeTree(join(path, added));
+      }
+      const left = await takeStamps(path, known.size + 1).catch(() => null);
+      if (left !== null && (await isWhole(revision, left))) {
+        closeAgain(path, left);
+        await remember(revision);
+        return { kind: "restored", changed };
+      }
+    }
+    return { kind: "damaged", changed };
+  }
+
+  /** Whether what lies there has the revision's digest, and nothing lies beside it that the digest passes over. */
+  async function isWhole(revision: Revision, found: Stamps): Promise<boolean> {
+    const real = realpathSync.native(join(home, revision));
+    const { files } = await walkTree(real, real, unlimited);
+    const expected = new Set(files.flatMap(({ path }) => [path, ...foldersOf(path)]));
+    if ([...found.keys()].some((path) => !expected.has(path))) return false;
+    return (await hashTree(files, () => undefined)) === revision;
+  }
+
+  /** What runs in the old copy keeps it until it has ended. */
+  async function replaceBy(staging: string, revision: Revision): Promise<void> {
+    const path = join(home, revision);
+    const old = join(home, `.replaced-${revision}-${randomUUID()}`);
+    if (existsSync(path)) renameSync(path, old);
+    renameSync(staging, path);
+    await remember(revision);
+    await syncFolder(home);
+    if (existsSync(old) && !isWorkedIn(old)) await removeTree(old).catch(() => undefined);
   }
 
   /** Opens a batch's files where they lie, in a folder or an archive. */
@@ -111,17 +203,19 @@ export function createRevisions(
     const candidates = (await readdir(home).catch(() => [])).filter((entry) => !wanted.has(entry as Revision));
     let gone = 0;
     for (const entry of candidates) {
+      if (entry.startsWith(".replaced-") && !isWorkedIn(join(home, entry))) await removeTree(join(home, entry));
       const trash = join(home, `.trash-${entry}-${randomUUID()}`); // one that could not be deleted may still lie there
       if (entry.startsWith(".") || inUse().has(entry as Revision)) continue;
       // At once with the question, so that nothing can take it into use in between.
       renameSync(join(home, entry), trash);
+      stamps.delete(entry as Revision);
       gone += 1;
       await removeTree(trash);
     }
     return gone;
   }
 
-  return { store, load, files, collect, path: (revision) => join(home, revision) };
+  return { store, verify, load, files, collect, path: (revision) => join(home, revision) };
 }
 
 /**
@@ -131,7 +225,7 @@ export function createRevisions(
 export async function clearLeftovers(dataDir: string, log: Logger): Promise<void> {
   const home = join(dataDir, "revisions");
   for (const entry of await readdir(home).catch(() => [])) {
-    if (entry.startsWith(".staging-") || entry.startsWith(".trash-")) await clearTree(join(home, entry), log);
+    if (/^\.(staging|trash|replaced)-/.test(entry)) await clearTree(join(home, entry), log);
   }
 }
 
@@ -141,59 +235,18 @@ async function digest(path: string): Promise<string> {
   return hash.digest("hex");
 }
 
-/** Writes files as they were read; all on disk, and read-only, when it resolves. */
-async function writeOut(files: NonNullable<Folder["files"]>, target: string): Promise<void> {
-  const copy = beginCopy(target);
-  try {
-    for (const { path, executable, bytes } of files) copy.write(path, executable, bytes);
-  } finally {
-    copy.close();
-  }
-  await copy.settled();
+function notCopied(folder: Folder, error: unknown): StoreError {
+  return new StoreError("copy", folder.location, error, "is there room in the data folder?");
 }
 
-/** Reads, copies and hashes in one pass, so that the digest is that of the copy; all on disk, and read-only, when it resolves. */
-async function copy(files: readonly TreeFile[], target: string): Promise<string> {
-  const copy = beginCopy(target);
-  const digest = await hashTree(files, ({ path, executable }, bytes) => copy.write(path, executable, bytes)).finally(
-    copy.close,
-  );
-  await copy.settled();
-  return digest;
+/** `""`, `a` and `a/b` of `a/b/c`. */
+function foldersOf(path: string): string[] {
+  const parts = path.split("/");
+  return parts.map((_part, index) => parts.slice(0, index).join("/"));
 }
 
-/** A copy that grows file by file; what is written to one path in a row is one file. Close it, then wait until it is settled. */
-function beginCopy(target: string) {
-  const folders = new Set([target]);
-  const paths: string[] = [];
-  let current: { path: string; file: number } | null = null;
-
-  function close(): void {
-    if (current !== null) closeSync(current.file);
-    current = null;
-  }
-
-  function begin(path: string, executable: boolean): number {
-    close();
-    const whole = join(target, path);
-    const folder = dirname(whole);
-    if (folder !== target) mkdirSync(folder, { recursive: true });
-    for (let above = folder; !folders.has(above); above = dirname(above)) folders.add(above);
-    const file = openSync(whole, "w");
-    current = { path, file };
-    paths.push(whole);
-    fchmodSync(file, executable ? 0o555 : 0o444);
-    return file;
-  }
-
-  return {
-    write(path: string, executable: boolean, bytes: Uint8Array): void {
-      writeFileSync(current?.path === path ? current.file : begin(path, executable), bytes);
-    },
-    close,
-    async settled(): Promise<void> {
-      for (const folder of folders) chmodSync(folder, 0o555);
-      await Promise.all([...paths.map(syncFile), ...[...folders].map(syncFolder)]);
-    },
-  };
+/** Makes the folders on the way to `inner` writable again, so that something can be taken out of it. */
+async function openFolders(top: string, inner: string): Promise<void> {
+  for (const folder of [...foldersOf(inner), inner].filter((one) => one !== "." && one !== ""))
+    await chmod(join(top, folder), 0o755).catch(() => undefined);
 }

@@ -21,6 +21,8 @@ export interface TreeFile {
   realPath: string;
   size: number;
   executable: boolean;
+  /** Whether its owner keeps it to himself: others may not read it, or not enter a folder on the way to it. */
+  isPrivate: boolean;
 }
 export interface Tree {
   files: TreeFile[];
@@ -46,6 +48,8 @@ export interface TreeLimits {
   files: number;
   bytes: number;
 }
+const othersRead = 0o004;
+const othersEnter = 0o001;
 const treeLimits: TreeLimits = { files: 10000, bytes: 256 * 1024 * 1024 };
 /** For what was within limits once. */
 export const unlimited: TreeLimits = { files: Infinity, bytes: Infinity };
@@ -62,9 +66,10 @@ export async function walkTree(root: string, folder: string, limits: TreeLimits 
   const began = Date.now();
   const identity = createHash("sha1");
 
-  async function visit(directory: string, prefix: string, depth: number): Promise<void> {
+  async function visit(directory: string, prefix: string, depth: number, closed: boolean): Promise<void> {
     await breathe();
     const info = statSync(directory); // a file that was taken out shows here only
+    const isClosed = closed || (info.mode & othersEnter) === 0;
     changedMs = Math.max(changedMs, info.mtimeMs, info.ctimeMs);
     // A folder of very many is read bit by bit, no further than the limit; for others one call is several times as fast.
     const listed =
@@ -105,7 +110,7 @@ export async function walkTree(root: string, folder: string, limits: TreeLimits 
           faults.push({ code: "too-many-files", path, message: `folders are nested more than ${deepest} deep` });
           return;
         }
-        await visit(real, `${path}/`, depth + 1);
+        await visit(real, `${path}/`, depth + 1, isClosed);
         if (faults.some((fault) => fault.code === "too-many-files")) return;
       } else if (info.isFile()) {
         bytes += info.size;
@@ -116,6 +121,7 @@ export async function walkTree(root: string, folder: string, limits: TreeLimits 
           realPath: real,
           size: info.size,
           executable: (info.mode & 0o111) !== 0,
+          isPrivate: isClosed || (info.mode & othersRead) === 0,
         });
       } else {
         faults.push({ code: "special-file", path, message: `${path} is neither a file nor a folder` });
@@ -127,7 +133,7 @@ export async function walkTree(root: string, folder: string, limits: TreeLimits 
   }
 
   const start = lstatSync(folder).isSymbolicLink() ? realpathSync.native(folder) : folder; // a link, as in a volume with `items`
-  if (isWithin(root, start)) await visit(start, "", 0);
+  if (isWithin(root, start)) await visit(start, "", 0, (statSync(root).mode & othersEnter) === 0);
   else faults.push({ code: "link-outside", path: "", message: "it is a symbolic link that leaves the watched folder" });
   if (bytes > limits.bytes) {
     faults.push({ code: "too-large", path: "", message: `holds ${bytes} bytes, more than ${limits.bytes}` });

@@ -25,6 +25,7 @@ export const codesOfChains: readonly ProblemCode[] = ["unknown-batch", "cycle", 
 /** Codes of the agent's own trouble, not of a folder: test/faults and test/e2e/git.test.ts show them. */
 export const codesOfTrouble: readonly ProblemCode[] = [
   "not-stored",
+  "revision-changed",
   "data-folder",
   "history-corrupt",
   "git-not-followed",

@@ -78,6 +78,7 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
       mkdirSync(folder, { recursive: true });
       const [out, err] = openLogs(folder);
       logs.push(out, err);
+      if (order.fault != null) throw new Error(order.fault);
       const state = join(dataDir, "batches", order.execution.batch, "state");
       if (statSync(state, { throwIfNoEntry: false }) === undefined) mkdirSync(state, { recursive: true });
       const env = { ...order.baseEnv, ...readEnvFiles(order.envFiles), ...order.ownEnv };
@@ -300,9 +301,9 @@ function isOurs(pid: number, id: ExecutionId): boolean {
 
 /** There from the first moment on: what follows may read them whatever comes of it. */
 function openLogs(folder: string): [stdout: number, stderr: number] {
-  const out = openSync(join(folder, "stdout.log"), "a", 0o644);
+  const out = openSync(join(folder, "stdout.log"), "a", 0o600);
   try {
-    return [out, openSync(join(folder, "stderr.log"), "a", 0o644)];
+    return [out, openSync(join(folder, "stderr.log"), "a", 0o600)];
   } catch (error) {
     closeSync(out);
     throw error;

@@ -1,7 +1,7 @@
 // Unpacks archives into a folder that is deleted again. What they may hold is decided in core; what an entry says of
 // itself is never believed: bytes are counted as they come, and links are made last, so that nothing is written through one.
 import { constants } from "node:fs";
-import { mkdir, mkdtemp, open, readdir, realpath, rm, type FileHandle } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, open, readdir, realpath, rm, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreError } from "../../errors.ts";
 import { walkTree, type OpenArchive } from "../tree.ts";
@@ -28,6 +28,7 @@ export function createUnpacker(home: string, limits: ArchiveLimits): OpenArchive
       const changedMs = Math.max(info.mtimeMs, info.ctimeMs);
       const refuse = (fault: ArchiveFault) => work({ files: [], faults: [fault], changedMs });
       if (!info.isFile()) return await refuse({ code: "special-file", path: "", message: "it is not a file" });
+      if ((info.mode & 0o004) !== 0) await chmod(staging, 0o755); // else all in it is as private as the archive
       const fault = await fill(staging, archive, path, info.size, limits);
       if (fault !== null) return await refuse(fault);
       const top = topOf(

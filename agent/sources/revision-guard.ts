@@ -1,0 +1,51 @@
+// Sees to it that an execution runs the very content of its revision, and tells where an earlier one had changed it.
+import type { Logger } from "../logger.ts";
+import type { BatchName, Revision } from "../model/ids.ts";
+import type { Problem } from "../model/problem.ts";
+import type { BatchSource, Revisions } from "./port.ts";
+
+export interface RevisionGuard {
+  /** Checks a revision before a start of `name`, and puts it right; why it cannot be run, or null. Never rejects. */
+  check(name: BatchName, revision: Revision): Promise<string | null>;
+  /** Batches whose revision was found changed at their latest start. */
+  problems(): Problem[];
+}
+
+const hint = "a script must not write into its working directory: what it keeps belongs into $BATCH_STATE_DIR";
+
+export function createRevisionGuard(deps: { revisions: Revisions; source: BatchSource; log: Logger }): RevisionGuard {
+  const { revisions, source, log } = deps;
+  const told = new Map<BatchName, Problem>();
+
+  async function check(name: BatchName, revision: Revision): Promise<string | null> {
+    try {
+      const verified = await revisions.verify(revision, async () => {
+        const loaded = await source.load(name);
+        return loaded.kind === "found" && loaded.folder.problems.length === 0 ? loaded.folder : null;
+      });
+      if (verified.kind === "intact") {
+        told.delete(name);
+        return null;
+      }
+      const { kind, changed } = verified;
+      const what = `an earlier execution had changed ${changed} in revision ${revision}`;
+      const message =
+        kind === "restored"
+          ? `${what}; it was put right from the folder`
+          : `${what}, and the folder no longer holds what it was: it cannot be put right`;
+      told.set(name, problem(name, message));
+      log.warn(message, { batch: name, revision, code: "revision-changed", hint });
+      return kind === "restored" ? null : message;
+    } catch (error) {
+      const message = `revision ${revision} cannot be checked: ${error instanceof Error ? error.message : String(error)}`;
+      log.error(message, { batch: name });
+      return message;
+    }
+  }
+
+  return { check, problems: () => [...told.values()] };
+}
+
+function problem(batch: BatchName, message: string): Problem {
+  return { batch, file: null, line: null, column: null, path: null, code: "revision-changed", message, hint };
+}

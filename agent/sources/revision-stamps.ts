@@ -1,0 +1,89 @@
+// Notices whether a stored revision is what it was: by the times and inodes of its files, without reading them.
+import { chmodSync, lstatSync, readdirSync, readlinkSync } from "node:fs";
+import { join } from "node:path";
+import { breathe, isWithin } from "../platform/files.ts";
+
+/** Of each file and folder of a revision by its path ("" for the revision itself): what differs once it was touched. */
+export type Stamps = ReadonlyMap<string, string>;
+
+/** Maximum number of changed paths that are told. */
+const maxTold = 5;
+
+/** Takes the stamps of everything below `folder`; null where there are more than `limit` entries, or something that no copy of ours has. */
+export async function takeStamps(folder: string, limit: number): Promise<Stamps | null> {
+  const stamps = new Map<string, string>([["", stampOf(folder)]]);
+  const open = [""];
+  for (let prefix = open.pop(); prefix !== undefined; prefix = open.pop()) {
+    await breathe();
+    for (const entry of readdirSync(join(folder, prefix), { withFileTypes: true })) {
+      const path = prefix === "" ? entry.name : `${prefix}/${entry.name}`;
+      if (stamps.size >= limit || !(entry.isFile() || entry.isDirectory())) return null;
+      stamps.set(path, stampOf(join(folder, path)));
+      if (entry.isDirectory()) open.push(path);
+    }
+  }
+  return stamps;
+}
+
+/**
+ * Returns whether everything still bears its stamp. What was added or taken away shows in its folder's. Takes some microseconds an
+ * entry.
+ */
+export async function isAsStamped(folder: string, stamps: Stamps): Promise<boolean> {
+  try {
+    for (const [path, stamp] of stamps) {
+      if (stampOf(join(folder, path)) !== stamp) return false;
+      await breathe();
+    }
+    return true;
+  } catch {
+    return false; // gone
+  }
+}
+
+/** Names what differs between two states, the first few of it, for people. */
+export function differences(before: Stamps | null, after: Stamps | null): string {
+  if (before === null || after === null) return "its files";
+  const names = [
+    ...[...after].filter(([path]) => path !== "" && !before.has(path)).map(([path]) => `${path} (added)`),
+    ...[...before].filter(([path]) => !after.has(path)).map(([path]) => `${path} (deleted)`),
+    ...[...before].filter(([path, stamp]) => isFile(stamp) && isOther(stamp, after.get(path))).map(([path]) => path),
+  ];
+  const others = names.length > maxTold ? ` and ${names.length - maxTold} more` : "";
+  return names.length === 0 ? "its files" : names.slice(0, maxTold).join(", ") + others;
+}
+
+/** Takes back the right to write, where someone gave it. */
+export function closeAgain(folder: string, stamps: Stamps): void {
+  for (const path of stamps.keys()) {
+    const { mode } = lstatSync(join(folder, path));
+    if ((mode & 0o222) !== 0) chmodSync(join(folder, path), mode & 0o555);
+  }
+}
+
+/** Returns whether a process works in `folder`; true where the system does not tell. */
+export function isWorkedIn(folder: string): boolean {
+  let processes: string[];
+  try {
+    processes = readdirSync("/proc").filter((entry) => /^\d+$/.test(entry));
+  } catch {
+    return true;
+  }
+  return processes.some((id) => {
+    try {
+      return isWithin(folder, readlinkSync(`/proc/${id}/cwd`));
+    } catch {
+      return false; // gone, or another user's: no script of ours
+    }
+  });
+}
+
+function stampOf(path: string): string {
+  const { size, mtimeNs, ctimeNs, ino, mode } = lstatSync(path, { bigint: true });
+  return `${mode} ${size} ${mtimeNs} ${ctimeNs} ${ino}`;
+}
+
+const fileType = 0o100000;
+const typeBits = 0o170000;
+const isFile = (stamp: string) => (Number(stamp.split(" ")[0]) & typeBits) === fileType;
+const isOther = (stamp: string, now: string | undefined) => now !== undefined && now !== stamp;
