@@ -434,9 +434,9 @@ function dashed(camel: string): string {
 function loadDotEnv(): void {
   // Kubernetes tells pods of a Service called batch-agent in a variable of this name: `tcp://10.0.0.1:80`.
   if (process.env["BATCH_AGENT_PORT"]?.startsWith("tcp://") === true) delete process.env["BATCH_AGENT_PORT"];
-  let text: string;
+  let bytes: Uint8Array;
   try {
-    text = readFileSync(".env", "utf8");
+    bytes = readFileSync(".env");
   } catch (error) {
     if (error instanceof Error && "code" in error && error.code === "ENOENT") return;
     throw new StoreError(
@@ -446,8 +446,9 @@ function loadDotEnv(): void {
       "it is read first, if there is one; a folder of that name is in the way",
     );
   }
-  const parsed = parseEnvFile(text);
-  if ("line" in parsed) throw new UsageError(`.env:${parsed.line}: this is no NAME=value`, "begin comments with #");
+  const parsed = parseEnvFile(bytes);
+  if ("line" in parsed)
+    throw new UsageError(`.env:${parsed.line}: this line ${parsed.why}`, "write NAME=value in UTF-8, comments with #");
   for (const [name, value] of Object.entries(parsed.env)) if (!process.env[name]) process.env[name] = value;
 }
 

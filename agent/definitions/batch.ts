@@ -1,6 +1,6 @@
 // A folder as it was read → a batch ready to use, or everything that is wrong with it, with line and column.
 import type { Batch, BatchFile, Folder, Notify, Pattern, Retry } from "../model/batch.ts";
-import type { BatchName } from "../model/ids.ts";
+import { isBatchName, type BatchName } from "../model/ids.ts";
 import type { Place, ProblemCode, Problem } from "../model/problem.ts";
 import { createSchedule, jitterOffset, parsePattern } from "../schedule/schedule.ts";
 import { isTimeZone } from "../schedule/zone.ts";
@@ -12,7 +12,6 @@ import { zoneHint } from "./zone-hint.ts";
 
 const maxSettingsBytes = 256 * 1024;
 const maxProblems = 50;
-const namePattern = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 
 export interface ParsedBatch {
   /** null when there is any problem. */
@@ -66,7 +65,7 @@ type Simple = Omit<Fault, "path" | "place">;
 /** What the names alone tell. */
 function folderFaults({ name, entry, settings, script, problems }: Folder): Simple[] {
   const faults: Simple[] = [];
-  if (!namePattern.test(name)) {
+  if (!isBatchName(name)) {
     const near = name
       .normalize("NFKD")
       .replace(/\p{M}/gu, "")

@@ -11,3 +11,10 @@ export type Revision = string & { readonly __is: "Revision" };
 export type EpochMs = number;
 /** ISO 8601 in UTC with milliseconds, `2026-11-24T02:00:00.000Z`. */
 export type Iso = string;
+
+const batchName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+
+/** Returns whether a batch can have this name. */
+export function isBatchName(text: string): text is BatchName {
+  return batchName.test(text);
+}

@@ -42,6 +42,7 @@ export const problemCodes = [
   "no-start", // neither cron nor after, and nobody's onFailure
   "unknown-batch", // after or onFailure names a batch that is not there
   "cycle",
+  "no-batch", // validate: nothing in the folder is a batch
   "no-common-root", // after: [a, b] that are never in the same run
 
   // Trouble of the agent's own, not of a folder:

@@ -52,7 +52,7 @@ export async function openWebhookCaller({
         // Nothing goes out unsigned for want of the secret.
         if ("trouble" in secret) return { kind: "later", why: secret.trouble, waitMs: null, down: true };
         headers["X-Batch-Agent-Signature"] =
-          `sha256=${createHmac("sha256", secret.text).update(content.body).digest("hex")}`;
+          `sha256=${createHmac("sha256", secret.key).update(content.body).digest("hex")}`;
       }
       const signal = AbortSignal.any([AbortSignal.timeout(timeoutMs), closing.signal]);
       const response = await fetch(url, { method: "POST", headers, body: content.body, redirect: "manual", signal });
@@ -88,10 +88,12 @@ function troubleText(error: unknown, timeoutMs: number): string {
   return plainLine(text === "" ? code || "it could not be called" : text);
 }
 
-async function readSecret(path: string): Promise<{ text: string } | { trouble: string }> {
+/** As bytes: text of another encoding than UTF-8 would sign with another secret. */
+async function readSecret(path: string): Promise<{ key: Buffer } | { trouble: string }> {
   try {
-    const text = (await readFile(path, "utf8")).replace(/\r?\n$/, "");
-    return text === "" ? { trouble: `the secret's file ${path} is empty` } : { text };
+    const bytes = await readFile(path);
+    const end = /\r?\n$/.exec(bytes.toString("latin1"))?.index ?? bytes.length;
+    return end === 0 ? { trouble: `the secret's file ${path} is empty` } : { key: bytes.subarray(0, end) };
   } catch (error) {
     return { trouble: `the secret cannot be read: ${error instanceof Error ? error.message : String(error)}` };
   }

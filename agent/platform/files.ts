@@ -50,8 +50,8 @@ export function isWithin(root: string, path: string): boolean {
 /** A FIFO that took a file's place a moment ago is not waited for. */
 export const readFlags = constants.O_RDONLY | constants.O_NONBLOCK;
 
-/** The text of a file that may be anything, also a pipe that nobody writes to or a device without an end. Throws on what is no file and on more than `most` bytes. */
-export function readPlain(path: string, most: number): string {
+/** Bytes of a file that may be anything, also a pipe that nobody writes to or a device without an end. Throws on what is no file and on more than `most` bytes. */
+export function readPlainBytes(path: string, most: number): Buffer {
   const file = openSync(path, readFlags);
   try {
     if (!fstatSync(file).isFile()) throw new Error("it is not a file");
@@ -61,7 +61,7 @@ export function readPlain(path: string, most: number): string {
     for (let read = -1; read !== 0 && length <= most; length += read)
       read = readSync(file, buffer, length, buffer.length - length, null);
     if (length > most) throw new Error(`it is larger than ${most} bytes`);
-    return buffer.toString("utf8", 0, length);
+    return buffer.subarray(0, length);
   } finally {
     closeSync(file);
   }

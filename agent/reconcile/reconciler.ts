@@ -8,7 +8,7 @@ import type { Logger } from "../logger.ts";
 import type { Batch, BatchStatus } from "../model/batch.ts";
 import type { Revision, BatchName } from "../model/ids.ts";
 import type { Problem, ProblemCode } from "../model/problem.ts";
-import { batchNameOf } from "../sources/archive/inventory.ts";
+import { batchNameOf, foreignMessage } from "../sources/archive/inventory.ts";
 import {
   unsettledHint,
   type WatchHealth,
@@ -103,6 +103,8 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   /** Changes that a resync found before any event told of them; one that still has none by the next resync was missed. */
   const suspects = new Set<string>();
   const applying = new Set<Revision>();
+  /** Archives of kinds that are not read, each told once. */
+  const saidForeign = new Set<string>();
   const chains = createChains({
     history,
     clock,
@@ -263,7 +265,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     if (lastVerifiedAt === null)
       log.info("folder read", {
         entries: present.size,
-        problems: [...entries.values()].filter((entry) => entry.problems.length > 0).length,
+        problems: [...entries.keys()].reduce((sum, name) => sum + (status(name)?.problems.length ?? 0), 0),
       });
     lastVerifiedAt = new Date(clock.now()).toISOString();
   }
@@ -281,6 +283,10 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   async function list(): Promise<string[] | null> {
     try {
       const names = await source.list();
+      for (const entry of source.foreign?.() ?? []) {
+        if (!saidForeign.has(entry)) log.info(`note: ${foreignMessage(entry)}`, { entry });
+        saidForeign.add(entry);
+      }
       if (root !== null) log.info("the folder of batches is there again");
       root = null;
       return names;

@@ -5,10 +5,11 @@ import { lstat, readdir, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreError } from "../errors.ts";
 import type { Folder } from "../model/batch.ts";
-import type { Revision } from "../model/ids.ts";
+import { isBatchName, type Revision } from "../model/ids.ts";
 import type { ProblemCode, Problem } from "../model/problem.ts";
 import { errorCode, isWithin } from "../platform/files.ts";
-import { archiveExtensions, batchNameOf, isArchiveName } from "./archive/inventory.ts";
+import { archiveExtensions, batchNameOf, isArchiveName, isForeignArchive } from "./archive/inventory.ts";
+import { isMadeByMachine } from "./leftovers.ts";
 import { unsettledHint, type BatchSource, type Unchanged, type Loaded } from "./port.ts";
 import { hashTree, walkTree, type TreeLimits, type OpenArchive, type Tree, type TreeFile } from "./tree.ts";
 
@@ -38,6 +39,7 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
   /** What was last listed: where the root really was, the archives of each batch, and all entries; null before. */
   let listed: { real: string; archives: ReadonlyMap<string, readonly string[]>; names: ReadonlySet<string> } | null =
     null;
+  let foreign: readonly string[] = [];
   /** Archives as they were last read, so that an unchanged one is not unpacked at every look. */
   const remembered = new Map<string, { stamp: string; loaded: Loaded }>();
 
@@ -50,7 +52,8 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
     try {
       const real = realpathSync.native(root);
       const entries = (await readdir(real, { withFileTypes: true })).filter(
-        (entry) => !/^[._]/.test(entry.name) && entry.name !== "README.md" && join(real, entry.name) !== except,
+        ({ name }) =>
+          !/^[._]/.test(name) && name !== "README.md" && !isMadeByMachine(name) && join(real, name) !== except,
       );
       const packed = entries.filter(
         (entry) => unpack !== undefined && isArchiveName(entry.name) && !entry.isDirectory(),
@@ -58,6 +61,7 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
       const archives = new Map<string, string[]>();
       for (const { name } of packed)
         archives.set(batchNameOf(name), [...(archives.get(batchNameOf(name)) ?? []), name]);
+      foreign = entries.flatMap((entry) => (entry.isFile() && isForeignArchive(entry.name) ? [entry.name] : []));
       const names = new Set([
         ...entries.filter((entry) => !entry.isFile() && !packed.includes(entry)).map((entry) => entry.name),
         ...archives.keys(),
@@ -97,6 +101,8 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
       }
       // A missing entry is absence only while its root is there.
       if (missing && (await rootIsThere())) return (await tellAstray(entry)) ?? { kind: "absent" };
+      // A disk's own folder, say: no batch can have its name, and nobody is meant to look into it.
+      if (["EACCES", "EPERM"].includes(code) && entry === name && !isBatchName(name)) return { kind: "absent" };
       const reason = error instanceof Error ? error.message : String(error);
       return { kind: "unreadable", problem: problem(entry, "unreadable", reason, unreadableHint(code)) };
     }
@@ -269,7 +275,7 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
     };
   }
 
-  return { list, load };
+  return { list, foreign: () => foreign, load };
 }
 
 /** What cannot be looked at is not taken for what is not there. */

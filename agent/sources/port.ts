@@ -24,6 +24,8 @@ export interface Unchanged {
 export interface BatchSource {
   /** Names of all entries that may be batches. Throws StoreError when the root cannot be read. */
   list(): Promise<string[]>;
+  /** Archives seen by the last `list` that are of a kind that is not read, such as x.tar.xz or X.ZIP: told as notes. */
+  foreign?(): readonly string[];
   /** Reads one entry whole, unless its files still bear the signature `seen`. Never throws. */
   load(name: string): Promise<Loaded>;
   load(name: string, seen: string | null): Promise<Loaded | Unchanged>;

@@ -12,6 +12,7 @@ import {
 } from "node:fs";
 import { open, opendir } from "node:fs/promises";
 import { join } from "node:path";
+import { isEditorLeftover, isMadeByMachine } from "./leftovers.ts";
 import { breathe, isWithin, deepest, coarsestTimeMs, errorCode, readFlags } from "../platform/files.ts";
 
 export interface TreeFile {
@@ -55,7 +56,7 @@ const treeLimits: TreeLimits = { files: 10000, bytes: 256 * 1024 * 1024 };
 export const unlimited: TreeLimits = { files: Infinity, bytes: Infinity };
 /**
  * Lists the files of a batch, links followed within `root`, a real path that `folder` is or lies right below. Left out: names that begin
- * with `..` or are `.git`, and what editors leave behind while one types. Throws the file system's own errors, ENOTDIR for a plain file.
+ * with `..` or are `.git`, what editors leave behind while one types, and what desktops and disks make by themselves. Throws the file system's own errors, ENOTDIR for a plain file.
  */
 export async function walkTree(root: string, folder: string, limits: TreeLimits = treeLimits): Promise<Tree> {
   const files: TreeFile[] = [];
@@ -78,7 +79,8 @@ export async function walkTree(root: string, folder: string, limits: TreeLimits 
         : readdirSync(directory, { withFileTypes: true });
     const entries: Dirent[] = [];
     for await (const entry of listed) {
-      if (entry.name.startsWith("..") || entry.name === ".git" || isEditorLeftover(entry.name)) continue;
+      if (entry.name.startsWith("..") || entry.name === ".git") continue;
+      if (isEditorLeftover(entry.name) || isMadeByMachine(entry.name)) continue;
       seen += 1;
       if (seen > limits.files) {
         faults.push({ code: "too-many-files", path: "", message: `holds more than ${limits.files} files` });
@@ -155,9 +157,6 @@ function resolveLink(path: string): string | null {
     if (["ENOENT", "ELOOP", "ENOTDIR"].includes(errorCode(error))) return null;
     throw error;
   }
-}
-function isEditorLeftover(name: string): boolean {
-  return name.endsWith("~") || name.startsWith(".#") || /^\..+\.sw[a-z]$/.test(name) || name === "4913";
 }
 /** Digest of a tree: first 12 hex digits of SHA-256 over sorted paths, run bits, sizes and bytes. */
 export async function hashTree(

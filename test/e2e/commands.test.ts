@@ -247,8 +247,39 @@ describe("wrong use", () => {
     const { home, put } = workplace();
     put("a", yearly, "true");
     expect(await type(home, "validate", "batches.d/a")).toMatchObject({
-      code: 2,
-      stderr: expect.stringContaining("is a batch itself") as string,
+      code: 1,
+      stdout: expect.stringMatching(
+        /no-batch: batches.d\/a is a batch itself: it holds batch.yaml[^]*hint: .*batches.d\n/,
+      ) as string,
     });
+  });
+
+  test("validate of a folder in which nothing is a batch says what is there instead", async () => {
+    const { home, batches } = workplace();
+    expect(await type(home, "validate")).toMatchObject({
+      code: 1,
+      stdout: expect.stringContaining("there is no batch in batches.d: it is empty") as string,
+    });
+    mkdirSync(join(batches, "nested", "a"), { recursive: true });
+    writeFileSync(join(batches, "report.tar.xz"), "x");
+    const { code, stdout } = await type(home, "validate");
+    expect(code).toBe(1);
+    expect(stdout).toContain("there is no batch in batches.d: it holds nested/, report.tar.xz");
+    expect(stdout).toContain("batches.d/report.tar.xz: note: report.tar.xz is not read as a batch");
+    expect(JSON.parse((await type(home, "validate", "--format", "json")).stdout)).toMatchObject({
+      items: [{ code: "no-batch", batch: "", file: "batches.d" }],
+      notes: [{ batch: "report.tar.xz" }],
+    });
+  });
+
+  test("an archive of a kind that is not read is a note beside batches, and no problem", async () => {
+    const { home, batches, put } = workplace();
+    put("a", yearly, "true");
+    const foreign = ["b.tar.xz", "B.ZIP", "c.7z", "d.rar", "e.tar.bz2", "f.TGZ"];
+    for (const name of [...foreign, "notes.txt", ".hidden.7z", "_x.7z"]) writeFileSync(join(batches, name), "x");
+    const { code, stdout } = await type(home, "validate", "--format", "json");
+    expect(code).toBe(0);
+    const notes = (JSON.parse(stdout) as { notes: { batch: string }[] }).notes;
+    expect(notes.map(({ batch }) => batch).sort()).toEqual(foreign.sort());
   });
 });

@@ -20,10 +20,17 @@ export const codesOfReading: readonly ProblemCode[] = [
 ];
 
 /** Codes that only show over all batches. */
-export const codesOfChains: readonly ProblemCode[] = ["unknown-batch", "cycle", "no-common-root", "no-start"];
+export const codesOfChains: readonly ProblemCode[] = [
+  "unknown-batch",
+  "cycle",
+  "no-common-root",
+  "no-start",
+  "no-batch",
+];
 
 /** Codes of the agent's own trouble, not of a folder: test/faults and test/e2e/git.test.ts show them. */
 export const codesOfTrouble: readonly ProblemCode[] = [
+  "no-batch",
   "not-stored",
   "revision-changed",
   "data-folder",

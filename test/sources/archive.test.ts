@@ -64,6 +64,36 @@ const writers: Record<string, (entries: (ZipEntry & TarEntry)[]) => Buffer> = {
   "x.tgz": (entries) => gzip(tar(entries)),
 };
 
+test.each([
+  ["a line end", "\n", "1 byte follows"],
+  ["another zip's start", "PK\u0003\u0004 and more", "13 bytes follow"],
+  ["much", "x".repeat(200_000), "200000 bytes follow"],
+])("%s after a zip's end is said as what it is", async (_what, tail, message) => {
+  const problems = await told("x.zip", Buffer.concat([zip(plainEntries), Buffer.from(tail)]));
+  expect(problems).toMatchObject([
+    { code: "bad-archive", message: expect.stringContaining(`${message} its end: something was added`) as string },
+  ]);
+});
+
+test("a zip that is cut off is still said to be", async () => {
+  const whole = zip(plainEntries);
+  const [problem] = await told("x.zip", whole.subarray(0, whole.length - 10));
+  expect(problem?.message).toContain("it is cut off: the end is missing");
+});
+
+test("what is in an archive is as private as the archive", async () => {
+  for (const [bits, want] of [
+    [0o644, "444"],
+    [0o600, "400"],
+  ] as const) {
+    const { revisions, put, folder } = setUp();
+    chmodSync(put("x.zip", zip(plainEntries)), bits);
+    const packed = await folder("x");
+    await revisions.store(packed);
+    expect((statSync(join(revisions.path(packed.digest), "script.sh")).mode & 0o777).toString(8)).toBe(want);
+  }
+});
+
 describe.each(Object.entries(writers))("%s", (file, write) => {
   test("is a batch like the folder of the same content, with the same digest and the same revision", async () => {
     const { revisions, data, staging, put, folder } = setUp();
@@ -105,6 +135,19 @@ describe.each(Object.entries(writers))("%s", (file, write) => {
       ]),
     );
     expect(await folder("x")).toMatchObject({ digest, problems: [] });
+    // What a desktop leaves beside the folder, and in it, does not hide the batch.
+    for (const top of ["", "report-1.0/"]) {
+      put(
+        file,
+        write([
+          ...[".DS_Store", "Thumbs.db", "._report-1.0"].map((name) => ({ name, data: "junk" })),
+          ...[".DS_Store", "lib/.DS_Store"].map((name) => ({ name: `report-1.0/${name}`, data: "junk" })),
+          ...plainEntries.map((entry) => ({ ...entry, name: top + entry.name })),
+        ]),
+      );
+      if (top !== "") expect(await folder("x")).toMatchObject({ digest, problems: [] });
+      else expect(await folder("x")).toMatchObject({ problems: [] });
+    }
     put(file, write(plainEntries.map((entry) => ({ ...entry, name: `a/b/${entry.name}` }))));
     expect(parseBatch(await folder("x"), { timeZone: "UTC" }).problems.map(({ code }) => code)).toEqual([
       "no-settings",
@@ -427,7 +470,23 @@ describe("tar", () => {
       /bad-archive|too-large/,
     ],
     ["a kind of entry that nobody knows", plusOne({ name: "s", type: "Z", data: "x" }), /special-file/],
-    ["a sparse file of GNU's", plusOne({ name: "s", type: "S", data: "x" }), /special-file/],
+    ["a sparse file of GNU's", plusOne({ name: "s", type: "S", data: "x" }), /special-file "s" in it is a sparse file/],
+    ...[
+      { "GNU.sparse.size": "1048578", "GNU.sparse.numblocks": "1", "GNU.sparse.offset": "0" },
+      { "GNU.sparse.map": "1048576,2", "GNU.sparse.name": "s", "GNU.sparse.size": "1048578" },
+      { "GNU.sparse.major": "1", "GNU.sparse.minor": "0", "GNU.sparse.name": "s", "GNU.sparse.realsize": "1048578" },
+      { "SCHILY.realsize": "1048578" },
+      { "SUN.holesdata": " 0 1048576" },
+    ].map((records): [string, Buffer, RegExp] => [
+      `a sparse file by ${Object.keys(records).join(", ")}`,
+      plusOne(pax(records), { name: "s", data: "x" }),
+      /special-file "(s|a file)" in it is a sparse file: pack it without --sparse/,
+    ]),
+    [
+      "a sparse file by a global header",
+      plusOne({ ...pax({ "GNU.sparse.major": "1" }), type: "g" }, { name: "s", data: "x" }),
+      /special-file .*a sparse file/,
+    ],
     ["a wrong checksum", plusOne({ name: "s", data: "x", checksum: 1 }), /bad-archive.*checksum/],
     ["no end", tar(plainEntries, { end: false }), /bad-archive.*the end is missing/],
     ["a gzip under its name", gzip(tar(plainEntries)), /bad-archive.*it is not a tar but a gzip/],

@@ -46,6 +46,44 @@ const archiving = (root: string) =>
 const codes = async (root: string, name: string) =>
   (await folderOf(root, name)).problems.map((problem) => problem.code);
 
+describe("what desktops and disks make by themselves", () => {
+  const junk = [
+    ".DS_Store",
+    "._script.sh",
+    "Thumbs.db",
+    "desktop.ini",
+    ".directory",
+    ".nfs000000000000a1b2",
+    ".~lock.x.ods#",
+  ];
+
+  test("is no part of a batch: no new revision comes of it", async () => {
+    const root = write(temporaryFolder(), { "a/script.sh": "true\n", "a/batch.yaml": plain["batch.yaml"] });
+    const { digest } = await folderOf(root, "a");
+    write(root, Object.fromEntries(junk.map((name) => [`a/${name}`, "junk"])));
+    write(root, { "a/@eaDir/x": "junk", "a/$RECYCLE.BIN/x": "junk", "a/lost+found/x": "junk" });
+    expect(await folderOf(root, "a")).toMatchObject({ digest, problems: [] });
+    write(root, { "a/data.db": "meant" });
+    expect((await folderOf(root, "a")).digest).not.toBe(digest);
+  });
+
+  test("is no batch, nor is a folder that nobody may read and whose name no batch can have", async () => {
+    const root = write(temporaryFolder(), {
+      "a/script.sh": "",
+      "lost+found/x": "",
+      "@eaDir/x": "",
+      "System Volume Information/x": "",
+    });
+    write(root, { "#recycle/x": "", "My Files/x": "" });
+    expect((await createSource(root).list()).sort()).toEqual(["My Files", "a"]);
+    if (process.getuid?.() !== 0) {
+      chmodSync(join(root, "My Files"), 0);
+      expect((await createSource(root).load("My Files")).kind).toBe("absent");
+      chmodSync(join(root, "My Files"), 0o755);
+    }
+  });
+});
+
 describe("source", () => {
   test("lists what may be a batch", async () => {
     const root = write(temporaryFolder(), {

@@ -17,7 +17,7 @@ import { setImmediate } from "node:timers/promises";
 import type { Clock } from "../../async/clock.ts";
 import type { Execution, FinishedBy, ProcessEnding } from "../../model/execution.ts";
 import type { ExecutionId, BatchName } from "../../model/ids.ts";
-import { errorCode, readPlain } from "../../platform/files.ts";
+import { errorCode, readPlainBytes } from "../../platform/files.ts";
 import { parseEnvFile } from "../../text/env-file.ts";
 import type { Runner, Process, StartOrder } from "../port.ts";
 
@@ -81,8 +81,9 @@ export function createRunner(dataDir: string, clock: Clock): Runner {
       if (order.fault != null) throw new Error(order.fault);
       const state = join(dataDir, "batches", order.execution.batch, "state");
       if (statSync(state, { throwIfNoEntry: false }) === undefined) mkdirSync(state, { recursive: true });
-      const env = { ...order.baseEnv, ...readEnvFiles(order.envFiles), ...order.ownEnv };
-      const bash = findBash(env["PATH"] ?? "");
+      const fromFiles = readEnvFiles(order.envFiles);
+      const env = { ...order.baseEnv, ...fromFiles, ...order.ownEnv };
+      const bash = findBash(env["PATH"] ?? "", whosePath(order.ownEnv, fromFiles));
       if (!statSync(order.cwd, { throwIfNoEntry: false })?.isDirectory())
         throw new Error(`the revision ${order.cwd} is gone`);
       const inputs = order.stdin.filter((path) => (statSync(path, { throwIfNoEntry: false })?.size ?? 0) > 0);
@@ -203,7 +204,13 @@ export function hasBash(env: Readonly<Record<string, string>>): boolean {
 /** Where it was found last, and on which PATH. */
 let found = { path: "", bash: "" };
 
-function findBash(path: string): string {
+/** Who set the PATH that counts, for a message. */
+function whosePath(ownEnv: Readonly<Record<string, string>>, fromFiles: Readonly<Record<string, string>>): string {
+  if (ownEnv["PATH"] !== undefined) return "the PATH that the batch's env sets";
+  return fromFiles["PATH"] === undefined ? "the agent's PATH" : "the PATH that the batch's envFile sets";
+}
+
+function findBash(path: string, whose = "the agent's PATH"): string {
   if (found.path === path && isExecutable(found.bash)) return found.bash;
   for (const folder of path.split(delimiter)) {
     const bash = join(folder, "bash");
@@ -211,7 +218,8 @@ function findBash(path: string): string {
     found = { path, bash };
     return bash;
   }
-  throw new Error("bash is not on the agent's PATH");
+  const literal = path.includes("$") ? ": a $ in it is taken as it stands, no variable is replaced" : "";
+  throw new Error(`bash is not on ${whose}${literal}`);
 }
 
 function isExecutable(path: string): boolean {
@@ -229,8 +237,8 @@ function readEnvFiles(paths: readonly string[]): Record<string, string> {
   const env: Record<string, string> = {};
   for (const path of paths) {
     try {
-      const parsed = parseEnvFile(readPlain(path, mostEnvBytes));
-      if ("line" in parsed) throw new Error(`its line ${parsed.line} is no NAME=value`);
+      const parsed = parseEnvFile(readPlainBytes(path, mostEnvBytes));
+      if ("line" in parsed) throw new Error(`its line ${parsed.line} ${parsed.why}`);
       Object.assign(env, parsed.env);
     } catch (error) {
       throw new Error(`envFile ${path} cannot be used: ${error instanceof Error ? error.message : String(error)}`, {

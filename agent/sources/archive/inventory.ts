@@ -1,5 +1,6 @@
 // What an archive may be called and what it may hold. Pure; reading one is the adapter's.
 import type { ProblemCode } from "../../model/problem.ts";
+import { isMadeByMachine } from "../leftovers.ts";
 
 const extension = /\.(zip|tar|tar\.gz|tgz)$/;
 /** All of them, longest first where one ends in another. */
@@ -113,8 +114,21 @@ export function linkStaysInside(path: string, target: string): boolean {
   return true;
 }
 
-/** The folder to take as the batch, "" for the top: a single top folder that holds everything is looked through. `._x` is what macOS puts beside x. */
+/** The folder to take as the batch, "" for the top: a single top folder that holds everything is looked through. */
 export function topOf(names: readonly { name: string; folder: boolean }[]): string {
-  const [only, ...others] = names.filter(({ name }) => !name.startsWith("._"));
+  const [only, ...others] = names.filter(({ name }) => !isMadeByMachine(name));
   return only !== undefined && others.length === 0 && only.folder ? only.name : "";
+}
+
+/** Endings of archives that are none of ours, told beside batches: whoever put one there meant it for a batch. */
+const foreign =
+  /\.(zip|tar|tar\.gz|tgz|tar\.(xz|bz2|zst|lzma|lz|lz4|lzo|z|br)|txz|tbz2?|tzst|tlz|7z|rar|gz|xz|bz2|zst|jar|war|cpio|deb|rpm|iso|cab|arj|ar|lzh)$/i;
+
+/** Returns whether an entry looks like an archive that is not read as a batch, by its ending. */
+export function isForeignArchive(entry: string): boolean {
+  return foreign.test(entry) && !isArchiveName(entry);
+}
+
+export function foreignMessage(entry: string): string {
+  return `${entry} is not read as a batch: only .zip, .tar, .tar.gz and .tgz in lower case are`;
 }

@@ -21,6 +21,15 @@ import {
 /** What headers and padding may add to the files' own bytes. */
 const overheadBytes = { each: 4096, all: 1024 * 1024 };
 
+/** Extended headers of sparse files: GNU tar's and bsdtar's three forms, star's, and Solaris'. GNU's old form has a type of its own. */
+const sparse = /(?:^|\n)\d+ (?:GNU\.sparse\.|SCHILY\.realsize=|SUN\.holesdata=)/;
+
+function sparseName(headers: string): string {
+  return /(?:^|\n)\d+ (?:GNU\.sparse\.name|path)=([^\n]*)/.exec(headers)?.[1] ?? "a file";
+}
+
+const kinds: Partial<Record<string, string>> = { SparseFile: "a sparse file: pack it without --sparse" };
+
 /** Throws Refused for what is wrong with the archive, the libraries' errors for damage, and those of the file system. */
 export async function untar(
   archive: FileHandle,
@@ -50,7 +59,11 @@ export async function untar(
   parser.on("ignoredEntry", ({ path, meta, type }: ReadEntry) => {
     failure ??= meta
       ? new Refused(damaged("a header in it is too long"))
-      : special(path, `of a kind that is not known (${type})`);
+      : special(path, kinds[type] ?? `of a kind that is not known (${type})`);
+  });
+  // The library knows nothing of them, and would give what is stored, a map of the holes included, for the file.
+  parser.on("meta", (text: string) => {
+    if (sparse.test(text)) failure ??= special(sparseName(text), "a sparse file: pack it without --sparse");
   });
   parser.on("nullBlock", () => (whole = true));
   parser.on("eof", () => (ended = true));

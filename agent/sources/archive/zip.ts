@@ -13,6 +13,9 @@ const endBytes = 22;
 /** What a central directory may measure: it is held in memory. */
 const directoryBytes = 64 * 1024 * 1024;
 
+/** The end of a zip is looked for so far from the file's end, for the message alone. */
+const maxAfterBytes = 16 * 1024 * 1024;
+
 /** Throws Refused for what is wrong with the archive, the libraries' errors for damage, and those of the file system. */
 export async function unzip(
   archive: FileHandle,
@@ -67,9 +70,15 @@ async function findEnd(archive: FileHandle, size: number, limits: ArchiveLimits)
     at -= 1;
   if (at < 0) {
     const head = await headOf(archive);
-    throw looksLike(head) === "zip"
-      ? new Refused(damaged("it is cut off: the end is missing"))
-      : otherKind(head, "zip");
+    if (looksLike(head) !== "zip") throw otherKind(head, "zip");
+    const after = await bytesAfterEnd(archive, size);
+    throw new Refused(
+      damaged(
+        after === null
+          ? "it is cut off: the end is missing"
+          : `${after} ${after === 1 ? "byte follows" : "bytes follow"} its end: something was added to it`,
+      ),
+    );
   }
   let [entries, directory] = [tail.readUInt16LE(at + 10), tail.readUInt32LE(at + 16)];
   const end = size - length + at;
@@ -90,6 +99,30 @@ async function findEnd(archive: FileHandle, size: number, limits: ArchiveLimits)
   if (end - directory > directoryBytes)
     throw new Refused({ code: "too-large", path: "", message: "its list of entries is too long" });
   return end;
+}
+
+/** Bytes that follow the end of a whole zip; null where no end is found. Only for the message, so only so far from the end. */
+async function bytesAfterEnd(archive: FileHandle, size: number): Promise<number | null> {
+  const length = Math.min(size, maxAfterBytes);
+  const tail = Buffer.alloc(length);
+  await archive.read(tail, 0, length, size - length);
+  const entryStart = Buffer.alloc(4);
+  const mark = Buffer.alloc(4);
+  mark.writeUInt32LE(endSignature);
+  for (let at = tail.lastIndexOf(mark); at >= 0; at = at === 0 ? -1 : tail.lastIndexOf(mark, at - 1)) {
+    if (at + endBytes > length) continue;
+    const end = size - length + at;
+    const [entries, bytes, directory] = [
+      tail.readUInt16LE(at + 10),
+      tail.readUInt32LE(at + 12),
+      tail.readUInt32LE(at + 16),
+    ];
+    const after = size - (end + endBytes + tail.readUInt16LE(at + 20));
+    if (after <= 0 || directory + bytes !== end) continue;
+    await archive.read(entryStart, 0, 4, directory);
+    if (entries === 0 || entryStart.readUInt32LE(0) === entrySignature) return after;
+  }
+  return null;
 }
 
 /** The library takes whatever lies there for an entry. */

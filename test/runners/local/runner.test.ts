@@ -102,6 +102,12 @@ describe("start", () => {
       order: { baseEnv: { PATH: "/nowhere" } },
       message: /bash is not on the agent's PATH/,
     },
+    {
+      name: "no bash on the PATH of the batch's env",
+      order: { ownEnv: { PATH: "$HOME/bin:$PATH" } },
+      message: /bash is not on the PATH that the batch's env sets: a \$ in it is taken as it stands/,
+    },
+    { name: "a fault that is known before", order: { fault: "revision changed" }, message: /^revision changed$/ },
     { name: "no revision", order: { cwd: "/nowhere" }, message: /revision .* is gone/ },
   ];
   test.each(refused)("$name is a start that failed", async ({ order: other, message }) => {
