@@ -347,15 +347,15 @@ function addImport(program: Command): void {
     .action(async (file: string, options: { out: string; system?: boolean; user?: boolean; dryRun?: boolean }) => {
       const { runImport } = await import("./cli/import-crontab.ts");
       const form = options.system ? "system" : options.user ? "user" : null;
-      let text: string;
+      let bytes: Uint8Array;
       try {
-        text = readFileSync(file === "-" ? 0 : file, "utf8");
+        bytes = readFileSync(file === "-" ? 0 : file);
       } catch (error) {
         throw new StoreError("read", file, error);
       }
       process.exitCode = await runImport(
         file,
-        text,
+        bytes,
         { out: options.out, form, dryRun: options.dryRun ?? false },
         {
           write: (words) => void process.stdout.write(words),

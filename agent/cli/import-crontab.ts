@@ -1,6 +1,8 @@
 // `batch-agent import-crontab`: a crontab as batch folders. Writes all of them or, where one is there already, none.
+import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { importCrontab } from "./crontab/crontab.ts";
+import type { Known } from "./crontab/users.ts";
 import { harmless } from "../text/glyphs.ts";
 import { count } from "./report/problems.ts";
 import { existing, writeFolder } from "./write-folder.ts";
@@ -16,14 +18,15 @@ export interface ImportOptions {
 /** Gives the exit code, 1 if a line has no batch or not all of it came along, or if a folder is there already. Throws StoreError. */
 export async function runImport(
   file: string,
-  text: string,
+  bytes: Uint8Array,
   options: ImportOptions,
   deps: { write: (text: string) => void; complain: (text: string) => void },
 ): Promise<number> {
   const { out, dryRun } = options;
   const form = options.form ?? (/(^|\/)etc\/crontab$|(^|\/)cron\.d\//.test(file) ? "system" : null);
   const shown = file === "-" ? "stdin" : file;
-  const { batches, remarks } = importCrontab(text, { form, file: shown });
+  const { text, undecodable } = decode(bytes);
+  const { batches, remarks } = importCrontab(text, { form, file: shown, undecodable, known: thisMachines() });
   for (const { line, lost, message } of remarks)
     deps.complain(`${harmless(shown)}:${line}: ${lost ? "" : "note: "}${harmless(message)}\n`);
   const taken = await existing(
@@ -44,4 +47,39 @@ export async function runImport(
     `${count(made, "batch", "batches")} written${dryRun ? ` (${batches.length} without --dry-run)` : ""}, ${count(lost, "thing", "things")} left out\n`,
   );
   return lost > 0 || taken.length > 0 ? 1 : 0;
+}
+
+/** Lines in another encoding are known by their number: what they hold is never guessed. */
+function decode(bytes: Uint8Array): { text: string; undecodable: Set<number> } {
+  const text = new TextDecoder("utf-8").decode(bytes);
+  const undecodable = new Set<number>();
+  const lines = Buffer.from(bytes).toString("latin1").split("\n");
+  const strict = new TextDecoder("utf-8", { fatal: true });
+  lines.forEach((line, index) => {
+    try {
+      strict.decode(Buffer.from(line, "latin1"));
+    } catch {
+      undecodable.add(index + 1);
+    }
+  });
+  return { text, undecodable };
+}
+
+const programFolders = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
+
+function thisMachines(): Known {
+  let users: ReadonlySet<string>;
+  try {
+    users = new Set(
+      readFileSync("/etc/passwd", "latin1")
+        .split("\n")
+        .map((line) => line.split(":")[0] ?? ""),
+    );
+  } catch {
+    users = new Set();
+  }
+  return {
+    isUser: (name) => users.has(name),
+    isProgram: (name) => !name.includes("/") && programFolders.some((folder) => existsSync(join(folder, name))),
+  };
 }

@@ -65,3 +65,15 @@ test("nothing is overwritten, and what is lost is told by the exit code", { time
     stderr: expect.stringContaining("cannot read gone") as string,
   });
 });
+
+test("a crontab in Latin-1: what cannot be kept is said with its line, the rest is written", async () => {
+  const home = temporaryFolder();
+  writeFileSync(
+    join(home, "tab"),
+    Buffer.from("# T\u00e4glich\n0 3 * * * cp /data/B\u00fccher /b\n0 4 * * * /bin/x\n", "latin1"),
+  );
+  const { code, stderr } = await type(home, ["import-crontab", "tab", "--user", "--out", "out"]);
+  expect(code).toBe(1);
+  expect(stderr).toContain("tab:2: left out: it holds bytes that are no UTF-8");
+  expect(readdirSync(join(home, "out"))).toEqual(["x"]);
+});

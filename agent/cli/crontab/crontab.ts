@@ -1,6 +1,8 @@
 // A crontab → batch folders that do the same, and a word on everything that does not come along. Pure; writes no file.
 import { batchSchema } from "../../model/batch-schema.gen.ts";
 import { nameOf, unique } from "./name.ts";
+import { isSameInBash } from "./shell.ts";
+import { findForm, isUserName, nothingKnown, type Form, type Known } from "./users.ts";
 import { translateFields, translateNickname } from "./schedule.ts";
 import { zoneHint } from "../../definitions/zone-hint.ts";
 import { isTimeZone } from "../../schedule/zone.ts";
@@ -25,7 +27,8 @@ export interface Remark {
 
 /** What variables say at one place of the file. */
 interface Setting {
-  shell: string | null;
+  /** Shell that the commands are written for; `bash` for any bash. */
+  shell: string;
   timeZone: string | null;
   mail: string[];
   jitter: string | null;
@@ -33,33 +36,45 @@ interface Setting {
 }
 
 const longestDescription = 1_000;
-const userName = /^[a-z_][a-z0-9_-]{0,31}\$?$/i;
-const surelyUsers =
-  /^(root|daemon|bin|sys|nobody|www-data|postgres|mysql|nginx|apache|git|backup|man|mail|news|list|munin|logcheck|amavis|debian-[a-z]+)$/;
-/** Those of them that a user's own crontab may well begin a command with. */
-const programs = /^(git|mysql|mail|nginx|backup|man|news|list|munin|postgres|apache|logcheck|sys|bin)$/;
-
+const bash = "bash";
+/** What cron calls where no SHELL is set. */
+const cronsShell = "/bin/sh";
 /**
- * Translates a crontab. `form`: `system` has a column with the user, as /etc/crontab; `null` finds out, by every line having a well-known
- * user there. Names are unique within the answer.
+ * Translates a crontab. `form`: `system` has a column with the user, as /etc/crontab; `null` finds out by the lines. Where they do not
+ * tell, there is no batch and the one remark asks. Names are unique within the answer.
  */
 export function importCrontab(
   text: string,
-  options: { form: "system" | "user" | null; file: string },
+  options: {
+    form: Form | null;
+    file: string;
+    /** Lines, from 1, whose bytes were no UTF-8. */
+    undecodable?: ReadonlySet<number>;
+    known?: Known;
+  },
 ): { batches: ImportedBatch[]; remarks: Remark[]; system: boolean } {
   const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
-  const jobs = lines.filter(isJob);
-  const system = options.form === null ? namesUsers(jobs) : options.form === "system";
+  const rests = lines.flatMap((line) => (isJob(line) && "cron" in translate(line) ? splitJob(line).rest : []));
+  const form = options.form ?? findForm(rests, options.known ?? nothingKnown);
+  if (typeof form === "object") return { batches: [], remarks: [question(lines, form.ask)], system: false };
+  const system = form === "system";
   const batches: ImportedBatch[] = [];
   const remarks: Remark[] = [];
   const taken = new Set<string>();
-  const setting: Setting = { shell: null, timeZone: null, mail: [], jitter: null, env: new Map() };
+  const setting: Setting = { shell: cronsShell, timeZone: null, mail: [], jitter: null, env: new Map() };
   let comment: string[] = [];
   lines.forEach((raw, index) => {
     const line = index + 1;
     const tell = (message: string, lost = false) => void remarks.push({ line, lost, message });
     const trimmed = raw.trimStart();
-    if (trimmed === "") comment = [];
+    if (options.undecodable?.has(line) === true && trimmed !== "" && !trimmed.startsWith("#")) {
+      tell(
+        "left out: it holds bytes that are no UTF-8 (Latin-1?); convert the crontab and the names it uses, or write it by hand",
+        true,
+      );
+      comment = [];
+    } else if (options.undecodable?.has(line) === true) return;
+    else if (trimmed === "") comment = [];
     else if (trimmed.startsWith("#")) {
       const said = trimmed.replace(/^#+\s?/, "").trim();
       if (isJob(said) && "cron" in translate(said)) tell("a line that is commented out is left out");
@@ -81,16 +96,16 @@ export function importCrontab(
   return { batches, remarks, system };
 }
 
-/** Whether every line names a well-known user before its command, and not all of them are called as programs are. */
-function namesUsers(jobs: readonly string[]): boolean {
-  const firsts = jobs.map((line) => /^(\S+)\s+[^-\s]/.exec(splitJob(line).rest)?.[1] ?? "");
-  return firsts.every((word) => surelyUsers.test(word)) && firsts.some((word) => !programs.test(word));
+function question(lines: readonly string[], word: string): Remark {
+  const index = lines.findIndex((line) => isJob(line) && splitJob(line).rest.startsWith(`${word} `));
+  const message = `nothing was taken over: is ${word} the user that the command runs as, as in /etc/crontab, or a program? Say --system or --user`;
+  return { line: Math.max(index, 0) + 1, lost: true, message };
 }
 
 /** Whether a line begins as one with a time does; else it is a variable, a comment, or nothing cron knows. */
 function isJob(line: string): boolean {
   return (
-    /^\s*-?(?:[\d*]|@[a-z]|[a-z]{3}\b(?!\s*=))/i.test(line) &&
+    /^\s*-?(?:[\d*]|@[a-z\d]|H\b|~|[a-z]{3}\b(?!\s*=))/i.test(line) &&
     !/^\s*(?:"[^"]*"|'[^']*'|[A-Za-z_]\w*)\s*=/.test(line) &&
     !/^\s*#/.test(line) &&
     /\S\s+\S/.test(line)
@@ -133,9 +148,16 @@ function toBatch(
   const translated = translate(text);
   if ("fault" in translated) return refuse(translated.fault);
   const { rest } = splitJob(text);
-  const [, user = null, command = ""] = system ? (/^(\S+)\s+([^]*)$/.exec(rest) ?? ["", null, ""]) : ["", null, rest];
-  if (system && (user === null || !userName.test(user))) return refuse("there is no user before the command");
+  const [, user = null, flagged = ""] = system ? (/^(\S+)\s+([^]*)$/.exec(rest) ?? ["", null, ""]) : ["", null, rest];
+  if (system && (user === null || !isUserName(user))) return refuse("there is no user before the command");
+  const { command, flags } = splitFlags(flagged);
   if (command.trim() === "") return refuse("there is no command");
+  const odd = oddStart(command);
+  if (odd !== null) return refuse(odd);
+  if (flags !== "")
+    tell(
+      `${flags} before the command is OpenBSD's and FreeBSD's; the batch tells failures only, and never runs twice at once, anyway`,
+    );
   if (!system && /^[\d*][\d*,/-]*\s/.test(command))
     return refuse("it looks like six time fields, and a crontab has five");
   if (command.includes("\0")) return refuse("the command holds a NUL character");
@@ -149,6 +171,21 @@ function toBatch(
     settings: settingsText({ cron: translated.cron, comment, user, line, file, setting }),
     script: scriptText(run, input, setting.shell),
   };
+}
+
+/** OpenBSD and FreeBSD take flags before the command: no mail of a success, no log, a single one at a time. */
+function splitFlags(text: string): { command: string; flags: string } {
+  const flags = /^(?:-[nqs]+\s+)*/.exec(text)?.[0] ?? "";
+  return { command: text.slice(flags.length), flags: flags.trim() };
+}
+
+/** Why what begins a command is no command but a word of some cron's; null where it is one. */
+function oddStart(command: string): string | null {
+  const [word = ""] = command.split(/\s/);
+  if (word.startsWith("-")) return `the command begins with the option ${word}, which is some cron's own`;
+  if (word.startsWith("@")) return `${word} before the command is not supported`;
+  if (/^(FREQ|AFTER|WAIT)=/.test(word)) return `${word} before the command is dcron's and not supported`;
+  return null;
 }
 
 /** At the first `%` the command ends and its stdin begins, further ones are line breaks there; `\%` is a `%`. As cronie does. */
@@ -175,12 +212,13 @@ export function splitPercent(command: string): { run: string; input: string | nu
   return { run, input: input === "" || input.endsWith("\n") ? input : `${input}\n` };
 }
 
-function scriptText(run: string, input: string | null, shell: string | null): string {
+function scriptText(run: string, input: string | null, shell: string): string {
   let end = "END_OF_INPUT";
   while (input?.split("\n").includes(end) === true) end += "_";
   const lines = ["#!/usr/bin/env bash", 'cd "$HOME" || exit 1 # where cron starts'];
   if (input !== null) lines.push(`exec <<'${end}'`, `${input}${end}`);
-  lines.push(shell === null ? run : `exec ${quoted(shell)} -c ${quoted(run)}`);
+  const plain = shell === bash || (/(^|\/)(da)?sh$/.test(shell) && isSameInBash(run));
+  lines.push(plain ? run : `exec ${quoted(shell)} -c ${quoted(run)}`);
   return `${lines.join("\n")}\n`;
 }
 
@@ -236,9 +274,15 @@ function readVariable(text: string, setting: Setting, tell: (message: string, lo
   const value = /^(["'])([^]*)\1$/.exec(trimmed)?.[2] ?? trimmed;
   switch (name) {
     case "SHELL":
-      setting.shell = /(^|\/)(ba|da)?sh$/.test(value) || value === "" ? null : value;
-      if (setting.shell !== null) tell(`the commands below run in ${value}, called by bash`);
+      setting.shell = value === "" ? cronsShell : /(^|\/)bash$/.test(value) ? bash : value;
+      if (!/(^|\/)(ba|da)?sh$/.test(setting.shell)) tell(`the commands below run in ${value}, called by bash`);
       return;
+    case "START_HOURS_RANGE":
+    case "PERSISTENT":
+      return tell(`${name} is anacron's or systemd-cron's and is not taken over`, true);
+    case "TZ":
+      setting.env.set(name, value);
+      return tell("TZ: set for the commands, as cron does; the times go by CRON_TZ, else by the agent's zone");
     case "MAILTO": {
       const parts = value.split(/[,\s]+/).filter((part) => part !== "");
       setting.mail = parts.filter((part) => mailAddress.test(part));

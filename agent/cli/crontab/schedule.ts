@@ -34,6 +34,10 @@ export function translateNickname(word: string): Translated {
       fault:
         "@reboot is not supported: a batch starts by the clock or after another one; start it from the system's own start-up",
     };
+  if (/^@\d+$/.test(word))
+    return { fault: `${word}: so many seconds after the last end is not supported; write times, such as */10 * * * *` };
+  if (lower === "@every")
+    return { fault: "@every is not supported: it counts from cron's own start; write times, such as */10 * * * *" };
   return { fault: `${word} is not supported` };
 }
 

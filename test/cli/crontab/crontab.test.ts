@@ -1,3 +1,4 @@
+import { spawnSync } from "node:child_process";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { importCrontab, splitPercent } from "../../../agent/cli/crontab/crontab.ts";
@@ -329,4 +330,151 @@ describe("a crontab", () => {
       { numRuns: 300 },
     );
   });
+});
+
+describe("the shell that cron calls", () => {
+  const scriptOf = (command: string, before = "") =>
+    of(`${before}0 8 * * * ${command}\n`, "user").batches[0]?.script ?? "";
+  const plain = (script: string) => !script.includes("exec '");
+
+  // Each means something else to bash than to a POSIX shell, or is not sure to mean the same.
+  const differing = [
+    'echo "Subject: report\\n\\nall fine"',
+    'echo "wait $((RANDOM + 1))"',
+    "echo -e x",
+    "echo {a,b}",
+    'echo "$RANDOM$UID"',
+    "echo a &> /dev/null; echo b",
+    "[ a == a ] && echo same",
+    "cat <<< here",
+    "[[ a = a ]] && echo yes",
+    "echo $'a\\nb'",
+    "function f { echo f; }; f",
+    "cd / && source /dev/null; echo $?",
+    "x=1; x+=2; echo $x",
+    "printf 'a b'",
+    "echo !x ~+",
+    "type ls",
+    "set -o pipefail; echo ok",
+    "echo ${x:0:1}",
+    "echo caf\u00e9",
+  ];
+  test.each(differing)("%s is called by it", (command) => {
+    expect(scriptOf(command)).toMatch(/\nexec '\/bin\/sh' -c '/);
+    expect(scriptOf(command, "SHELL=/bin/dash\n")).toMatch(/\nexec '\/bin\/dash' -c '/);
+    expect(scriptOf(command, "SHELL=/bin/bash\n")).toContain(`\n${command}\n`);
+    expect(scriptOf(command, "SHELL=\n")).toMatch(/\nexec '\/bin\/sh' -c '/);
+  });
+
+  const same = [
+    "/usr/local/bin/backup --all > /dev/null 2>&1",
+    "cd /srv && ./run.sh; echo done",
+    'echo "hello $HOME" | tr a-z A-Z',
+    "test -x /bin/true || exit 3; echo $(ls -d /tmp)",
+    "find /tmp -maxdepth 0 -name 't*' -print",
+    "FOO=bar env | grep FOO",
+    "(echo a; echo b) | sort -r",
+  ];
+  test.each(same)("%s is left as it is, and bash gives what sh gives", (command) => {
+    const script = scriptOf(command);
+    expect(plain(script)).toBe(true);
+    const by = (shell: string) => spawnSync(shell, ["-c", command], { cwd: "/", encoding: "utf8" });
+    const [bash, sh] = [by("bash"), by("sh")];
+    expect([bash.stdout, bash.status]).toEqual([sh.stdout, sh.status]);
+  });
+
+  test.each(differing)("the batch of %s gives what sh gives", (command) => {
+    const want = spawnSync("sh", ["-c", command], { cwd: process.env["HOME"], encoding: "utf8" });
+    const got = spawnSync("bash", ["-c", scriptOf(command)], { encoding: "utf8" });
+    expect([got.stdout, got.status]).toEqual([want.stdout, want.status]);
+  });
+
+  test("any other shell is called always", () => {
+    for (const shell of ["/bin/zsh", "/usr/bin/fish", "/usr/bin/python3"])
+      expect(scriptOf("true", `SHELL=${shell}\n`)).toContain(`exec '${shell}' -c 'true'`);
+  });
+});
+
+describe("the user column", () => {
+  const known = { isUser: (name: string) => name === "deploy", isProgram: (name: string) => name === "certbot" };
+  const formOf = (commands: string[]) => {
+    const text = commands.map((command) => `0 3 * * * ${command}\n`).join("");
+    const { system, batches, remarks } = importCrontab(text, { form: null, file: "crontab", known });
+    return { system, batches: batches.length, remarks };
+  };
+  test.each([
+    [["root /usr/local/bin/backup", "appuser /usr/local/bin/report"], true, 2],
+    [["appuser /usr/local/bin/report", "nobody true"], true, 2],
+    [["deploy /srv/run.sh", "deploy make"], true, 2],
+    [["_www /srv/run.sh"], true, 1],
+    [["certbot renew"], false, 1],
+    [["certbot /etc/certbot.ini"], false, 1],
+    [["git pull", "backup /srv"], false, 2],
+    [["/usr/bin/backup /srv", "php /var/www/cron.php"], false, 2],
+    [["run-parts /etc/cron.hourly/x"], false, 1],
+    [["root /usr/bin/a", "/usr/bin/b"], true, 1], // the second has no user, which is said
+  ])("%j", (commands, system, count) => {
+    expect(formOf(commands)).toMatchObject({ system, batches: count });
+  });
+
+  test("is asked for where nobody can tell", () => {
+    const { batches, remarks } = formOf(["appuser /usr/local/bin/report"]);
+    expect(batches).toBe(0);
+    expect(remarks).toMatchObject([
+      { line: 1, lost: true, message: expect.stringMatching(/is appuser the user .*--system or --user/) as string },
+    ]);
+  });
+});
+
+describe("words of other crons", () => {
+  test("OpenBSD's and FreeBSD's flags before the command are taken off, and said", () => {
+    const { batches, remarks } = of("0 3 * * * -n -q /bin/backup\n0 4 * * * -ns /bin/report\n", "user");
+    expect(batches.map(({ script }) => script.split("\n").at(-2))).toEqual(["/bin/backup", "/bin/report"]);
+    expect(remarks.map(({ line, lost }) => [line, lost])).toEqual([
+      [1, false],
+      [2, false],
+    ]);
+    expect(of("0 3 * * * root -n /bin/backup\n", "system").batches[0]?.script).toContain("\n/bin/backup\n");
+  });
+
+  test.each([
+    "0 3 * * * -x /bin/backup",
+    "@every 5m /bin/backup",
+    "@600 /bin/backup",
+    "0~30 3 * * * /bin/backup",
+    "~ 3 * * * /bin/backup",
+    "H 3 * * * /bin/backup",
+    "H/15 * * * * /bin/backup",
+    "@reboot /bin/backup",
+    "@monthly 45 cron.monthly run-parts /etc/cron.monthly",
+    "1 5 cron.daily run-parts /etc/cron.daily",
+    "0 3 * * * @AppleNotOnBattery /bin/backup",
+    "@daily FREQ=1d /bin/backup",
+    "0 0 3 * * * /bin/backup",
+    "START_HOURS_RANGE=3-22",
+    "!mail(no)",
+    "& 0 3 * * * /bin/backup",
+    "%hourly 10 /bin/backup",
+  ])("%s is left out, which is said with its line", (line) => {
+    const { batches, remarks } = of(`# a comment\n${line}\n`, "user");
+    expect(batches).toEqual([]);
+    expect(remarks.filter(({ lost }) => lost)).toMatchObject([{ line: 2 }]);
+  });
+
+  test("a zone that is none is said with what it may mean", () => {
+    expect(told("CRON_TZ=BST\n0 3 * * * /bin/x\n").join("\n")).toMatch(
+      /^1! CRON_TZ: there is no time zone BST.*Europe\/London/,
+    );
+    expect(of("TZ=Asia/Tokyo\n0 3 * * * /bin/x\n", "user").remarks).toMatchObject([{ line: 1, lost: false }]);
+  });
+});
+
+test("lines whose bytes are no UTF-8 are left out, comments of such are passed over", () => {
+  const { batches, remarks } = importCrontab("# T\uFFFDglich\n0 3 * * * cp /data/B\uFFFDcher /b\n0 4 * * * /bin/x\n", {
+    form: "user",
+    file: "crontab",
+    undecodable: new Set([1, 2]),
+  });
+  expect(batches.map(({ line }) => line)).toEqual([3]);
+  expect(remarks).toMatchObject([{ line: 2, lost: true, message: expect.stringContaining("no UTF-8") as string }]);
 });
