@@ -5,6 +5,7 @@ import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { thisMachine } from "./cli/machine.ts";
+import type { OwnLog } from "./platform/log.ts";
 import { environmentName, readConfig, runOptions } from "./config.ts";
 import { parseEnvFile } from "./text/env-file.ts";
 import { AgentError, ConfigError, StoreError, UsageError } from "./errors.ts";
@@ -12,6 +13,9 @@ import { AgentError, ConfigError, StoreError, UsageError } from "./errors.ts";
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
   version: string;
 };
+
+/** How long the log's last lines are waited for. */
+const lastLinesMs = 500;
 
 /** Exit codes: 0 done, 1 problems found or the work failed, 2 wrong use or settings, 130/143 stopped at once by a second signal. */
 async function main(): Promise<void> {
@@ -73,36 +77,46 @@ and asks the repository of --git-url first.`,
   command.action(async (dir: string | undefined, options: Record<string, string | boolean | undefined>) => {
     const { run } = await import("./cli/run.ts"); // all of the agent; the other commands need little of it
     const flags = Object.fromEntries(Object.entries(options).map(([key, value]) => [dashed(key), value]));
+    let log: OwnLog | null = null;
+    /** The last line, for whoever asks later why it is gone. */
+    const leave = async (code: number) => {
+      log?.info("batch-agent has ended", { code });
+      await log?.flush(lastLinesMs);
+      process.exit(code);
+    };
     const started = run(dir, flags, {
       env: process.env,
       people: process.stdout.isTTY,
       version,
-      onLockLost: () => process.exit(1),
+      onLog: (own) => (log = own),
+      onLockLost: () => void leave(1),
     });
     // Heard from the first moment on: as process 1 of a container the agent would else be deaf to them while it starts.
     let asked = false;
     const stop = (signal: "SIGTERM" | "SIGINT") => {
-      if (asked) process.exit(signal === "SIGTERM" ? 143 : 130);
+      if (asked) {
+        log?.warn(`${signal} again: leaving at once`, { signal });
+        return void leave(signal === "SIGTERM" ? 143 : 130);
+      }
       asked = true;
+      log?.info(`${signal}: no new starts; a second signal leaves at once`, { signal });
       void started.then(
         async ({ agent, config }) => {
-          if (process.stdout.isTTY)
-            console.log(`ending; running executions get ${config.graceMs / 1000} s, a second signal leaves at once`);
-          process.exit((await agent.stop()) ? 0 : 1);
+          log?.info(`running executions get ${config.graceMs / 1000} s to end`, { graceMs: config.graceMs });
+          await leave((await agent.stop()) ? 0 : 1);
         },
         () => undefined,
       );
     };
     process.on("SIGTERM", stop);
     process.on("SIGINT", stop);
-    process.on(
-      "SIGHUP",
-      () =>
-        void started.then(
-          ({ agent }) => agent.resync(),
-          () => undefined,
-        ),
-    );
+    process.on("SIGHUP", () => {
+      log?.info("SIGHUP: looking over the folder", { signal: "SIGHUP" });
+      void started.then(
+        ({ agent }) => agent.resync(),
+        () => undefined,
+      );
+    });
     await started;
   });
 }

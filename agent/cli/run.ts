@@ -3,14 +3,20 @@ import { stat } from "node:fs/promises";
 import { startAgent, type Agent } from "../agent.ts";
 import { readConfig, type Config } from "../config.ts";
 import { ConfigError, UsageError } from "../errors.ts";
-import { createLogger } from "../platform/log.ts";
+import { createLogger, type OwnLog } from "../platform/log.ts";
 import { thisMachine } from "./machine.ts";
 
 /** Starts the agent and says where its dashboard is. Throws ConfigError or StoreError. */
 export async function run(
   dir: string | undefined,
   flags: Readonly<Record<string, string | boolean | undefined>>,
-  deps: { env: Readonly<Record<string, string | undefined>>; people: boolean; version: string; onLockLost(): void },
+  deps: {
+    env: Readonly<Record<string, string | undefined>>;
+    people: boolean;
+    version: string;
+    onLog(log: OwnLog): void;
+    onLockLost(): void;
+  },
 ): Promise<{ agent: Agent; config: Config }> {
   const config = readConfig(flags, deps.env, thisMachine(deps.env));
   if (config.git !== null && dir !== undefined) {
@@ -27,7 +33,8 @@ export async function run(
       "name it as in `batch-agent run path/to/batches.d`, or make it",
     );
   }
-  const log = await createLogger({ level: config.logLevel, people: deps.people });
+  const log = createLogger({ level: config.logLevel, people: deps.people });
+  deps.onLog(log);
   const agent = await startAgent(folder, config, {
     log,
     env: deps.env,
