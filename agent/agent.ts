@@ -35,7 +35,7 @@ import { createReconciler, type Reconciler } from "./reconcile/reconciler.ts";
 import { readProgress } from "./runners/local/progress-file.ts";
 import { createRunner, hasBash } from "./runners/local/runner.ts";
 import { createScheduler } from "./schedule/scheduler.ts";
-import { createUnpacker } from "./sources/archive/unpack.ts";
+import { createUnpacker, loadReaders } from "./sources/archive/unpack.ts";
 import { createSource } from "./sources/folder.ts";
 import { createFollower, type Follower } from "./sources/git-follower.ts";
 import { openRemote } from "./sources/git.ts";
@@ -148,7 +148,7 @@ export async function startAgent(
       deliveries,
       batchOf: (name) => reconciler.entry(name)?.batch ?? null, // also of one whose chain has broken while it ran
       mails: mailer !== null,
-      linkTo: ({ id }) => `${config.baseUrl ?? server.url}/executions/${id}`,
+      linkTo: ({ id }) => `${config.baseUrl ?? server.linkUrl}/executions/${id}`,
       async changedSince(execution) {
         const { from, files } = await changesOf(execution, { history, revisions, now: clock.now });
         const since = from === null ? null : (history.find(from.execution)?.finishedAt ?? null);
@@ -196,6 +196,7 @@ export async function startAgent(
       log,
       timeZone: config.timeZone,
       watching: () => watch.mode() === "inotify",
+      isAwaited: () => remote !== null && remote.commit() === null,
       onApplied: (name, batch) => reschedule(name, batch),
       onPass: metrics.reconciled,
       onStatus: feed.batch,
@@ -257,7 +258,7 @@ export async function startAgent(
         timeZoneNote: config.timeZoneNote,
         watch: { mode: watch.mode(), ...reconciler.health() },
         ...executor.counts(),
-        batches: reconciler.entries().length,
+        batches: reconciler.entries().filter(({ state }) => state !== "removed").length,
         problems: problems().length,
         git: follower?.health() ?? null,
       }),
@@ -357,6 +358,7 @@ export async function startAgent(
       follower.start();
       undo.push(follower.stop);
     }
+    await loadReaders();
     return {
       url: server.url,
       async resync() {

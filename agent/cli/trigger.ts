@@ -13,6 +13,7 @@ export async function trigger(
   const answer = await askForStart(resolve(dataDir), batch, waitMs);
   if (answer !== null && "id" in answer) {
     deps.write(`${answer.id}\n`);
+    if (answer.note !== undefined) deps.complain(`note: ${answer.note}\n`);
     return 0;
   }
   const hint = `is one running on this machine with the data folder ${dataDir}? (--data)`;

@@ -156,7 +156,8 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     const execution = fresh(definition.batch.name, { kind: "manual", dueAt: clock.now(), by: null });
     take(execution);
     await history.save(history.find(execution.id) ?? execution).catch(() => undefined);
-    return { id: execution.id };
+    const note = aloneNote(definition.batch);
+    return { id: execution.id, ...(note === null ? {} : { note }) };
   }
 
   /** A new execution, on its way as far as it may go now. */
@@ -502,4 +503,12 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     revisionsInUse: () => new Set([...running.values()].flatMap((attempt) => attempt.execution().revision ?? [])),
     stop,
   };
+}
+
+/** What to know of a start by hand of a batch that otherwise follows others; null where there is nothing. */
+function aloneNote({ name, after, schedule, input }: Batch): string | null {
+  if (after.length === 0 || (schedule !== null && input === "none")) return null;
+  const missing =
+    input === "previous" ? "its stdin is empty and no BATCH_PREVIOUS_* is set" : "no BATCH_PREVIOUS_* is set";
+  return `${name} runs after ${after.join(", ")}: started by itself, ${missing}`;
 }

@@ -1,5 +1,6 @@
 // Serves the app over HTTP, within limits a slow or hostile client cannot stretch.
 import { once } from "node:events";
+import { hostname } from "node:os";
 import { createServer, type ServerResponse } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import type { Hono } from "hono";
@@ -10,6 +11,8 @@ import { problemAt } from "./protocol/problem.ts";
 
 export interface HttpServer {
   url: string;
+  /** The same for links that people elsewhere are to open. */
+  linkUrl: string;
   port: number;
   /** Takes no more connections, and ends those that are open after `closeMs` at most. */
   close(): Promise<void>;
@@ -66,8 +69,12 @@ export async function listen(app: Hono, options: ListenOptions): Promise<HttpSer
   server.on("error", (error) => options.onError?.(error)); // with nobody to hear it, it would end the agent
   const address = server.address();
   const port = typeof address === "object" && address !== null ? address.port : options.port;
+  const bound = typeof address === "object" && address !== null ? address.address : "";
+  // Nobody can open the address that stands for all of them: here its own loopback does, elsewhere the machine's name.
+  const loopback = { "0.0.0.0": "127.0.0.1", "::": "[::1]" }[bound];
   return {
-    url: `http://${host}:${port}`,
+    url: `http://${loopback ?? host}:${port}`,
+    linkUrl: `http://${loopback === undefined ? host : hostname()}:${port}`,
     port,
     async close() {
       const closed = new Promise<void>((done) => server.close(() => done()));

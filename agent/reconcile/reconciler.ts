@@ -83,6 +83,8 @@ export interface ReconcilerDeps {
   onPass?(ms: number, failed: boolean): void;
   /** Called after what is known of a batch (its state, its problems, what blocks it) may have changed. */
   onStatus(name: string): void;
+  /** Whether the folder is still to come, as before the first fetch of a repository: that it is not there is no error then. */
+  isAwaited?(): boolean;
   /** Whether events are expected to tell of every change. */
   watching(): boolean;
 }
@@ -287,12 +289,13 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
         if (!saidForeign.has(entry)) log.info(`note: ${foreignMessage(entry)}`, { entry });
         saidForeign.add(entry);
       }
-      if (root !== null) log.info("the folder of batches is there again");
+      if (root !== null) log.info("the folder of batches is there");
       root = null;
       return names;
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
-      if (root === null) log.error("the folder of batches cannot be read; what is in force stays", { error: message });
+      const told = deps.isAwaited?.() === true ? "debug" : "error";
+      if (root === null) log[told]("the folder of batches cannot be read; what is in force stays", { error: message });
       const hint = "nothing is unscheduled because of this; the agent tries again at every resync";
       root = ownProblem("unreadable", message, hint);
       await eachLimited(history.names(), parallelLoads, hydrate);

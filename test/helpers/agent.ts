@@ -73,6 +73,8 @@ export interface StartedBy {
   before?: readonly string[];
   env?: Readonly<Record<string, string>>;
   uid?: number;
+  /** Path of the main.js to run, where it is not the built one. */
+  program?: string;
   /** false: without the folder of batches. */
   folder?: false;
   /** How long it may take to serve, for folders with much in them. */
@@ -87,7 +89,7 @@ export async function startAgent(
   const [command = "", ...words] = [
     ...(by.before ?? []),
     process.execPath,
-    main,
+    by.program ?? main,
     "run",
     ...(by.folder === false ? [] : [place.batches]),
     "--data",

@@ -89,8 +89,9 @@ export function compare(inForce: readonly Known[], folder: readonly Known[]): Co
     .filter(({ broken }) => broken === "files")
     .map(({ name }): Held => ({ name, inForce: before.get(name)?.settings != null }))
     .sort(byName);
-  // What stays in force keeps nobody waiting.
-  const stays = new Set(held.flatMap(({ name, inForce }) => (inForce ? [name] : [])));
+  // What stays in force keeps nobody waiting, where it runs at all.
+  const runs = (name: string) => ["scheduled", "chained"].includes(before.get(name)?.state ?? "");
+  const stays = new Set<string>(held.flatMap(({ name, inForce }) => (inForce && runs(name) ? [name] : [])));
   const unblocked = (known: Known): Known => ({
     ...known,
     blockedBy: known.blockedBy.filter((name) => !stays.has(name)),

@@ -73,9 +73,9 @@ function problemText(problem: Problem, sources: Report["sources"]): string {
   return lines.join("\n");
 }
 
-/** `file:line:column`, as far as there is one. */
+/** `file:line:column`, as far as there is one; `agent` for what is of no batch and no file. */
 export function placeText({ batch, file, line, column }: Note): string {
-  return [harmless(file ?? batch), line, column].filter((part) => part !== null).join(":");
+  return [harmless(file || batch || "agent"), line, column].filter((part) => part !== null).join(":");
 }
 
 /** The line, cut around the column where it is long, and a caret under the column. */
@@ -100,7 +100,7 @@ function plainSource(text: string, start = 0): string {
 
 function problemCommand({ batch, file, line, column, code, message, hint }: Problem): string {
   const text = hint === null ? harmless(message) : `${harmless(message)}\n${harmless(hint)}`;
-  return command("error", { file: file ?? batch, line, col: column, title: code }, text);
+  return command("error", { file: file || batch || "agent", line, col: column, title: code }, text);
 }
 
 function noteCommand({ batch, file, line, column, message }: Note): string {

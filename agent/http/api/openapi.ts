@@ -3,6 +3,8 @@ import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 
 const read = (name: string) => readFileSync(new URL(`../../../schemas/${name}`, import.meta.url), "utf8");
+// Read at once, as an update of the program's folder may take them away under a running agent; parsed when they are asked for.
+const texts = { openapi: read("openapi.yaml"), batch: read("batch.schema.json") };
 
 export interface OpenApi {
   openapi: string;
@@ -13,8 +15,8 @@ export interface OpenApi {
 
 /** The document as it is served; `version` is the agent's. */
 export function openApi(version: string): OpenApi {
-  const document = parse(read("openapi.yaml")) as OpenApi;
-  const { $schema: _dialect, ...batchFile } = JSON.parse(read("batch.schema.json")) as Record<string, unknown>;
+  const document = parse(texts.openapi) as OpenApi;
+  const { $schema: _dialect, ...batchFile } = JSON.parse(texts.batch) as Record<string, unknown>;
   document.components.schemas["BatchFile"] = batchFile;
   document.info.version = version;
   return document;

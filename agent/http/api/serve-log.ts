@@ -1,6 +1,7 @@
 // Answers with log files: whole, by range, their tail, or all of an execution as an archive.
 import { Readable } from "node:stream";
 import { createGzip } from "node:zlib";
+import { Header } from "tar";
 import type { Context } from "hono";
 import type { LogStore, LogStream } from "../../logs/port.ts";
 import type { Execution } from "../../model/execution.ts";
@@ -109,7 +110,6 @@ interface TarEntry {
 
 /** Exactly `size` bytes an entry, as its header promises: a file that came out shorter is filled up with zeros. */
 async function* tarBlocks(entries: readonly TarEntry[]): AsyncGenerator<Uint8Array> {
-  const { Header } = await import("tar");
   for (const { path, size, changedAt, bytes } of entries) {
     const header = new Header({ path, size, mode: 0o644, uid: 0, gid: 0, type: "File", mtime: new Date(changedAt) });
     header.encode();

@@ -1,6 +1,6 @@
 // What the pages load: one style sheet, the scripts of client/ and the pure modules they share with the server. Nothing else is served from disk.
 import { createHash } from "node:crypto";
-import { readFile } from "node:fs/promises";
+import { readFileSync } from "node:fs";
 import type { Context, Hono } from "hono";
 import { colourRules } from "../../text/ansi.ts";
 import { HttpProblem } from "../protocol/problem.ts";
@@ -25,25 +25,26 @@ const served: Record<string, { files: readonly string[]; type: keyof typeof type
   ),
 };
 
+/** Everything is read here, once: an update of the program's folder must not change, or take away, what a running agent serves. */
 export function addAssetRoutes(app: Hono): void {
-  const loaded = new Map<string, Promise<{ body: string; etag: string }>>();
   for (const [path, { files, type }] of Object.entries(served)) {
-    app.get(path, async (c) => {
-      const known = loaded.get(path) ?? load(files);
-      loaded.set(path, known);
-      const { body, etag } = await known.catch(() => {
-        loaded.delete(path);
-        throw new HttpProblem(404, `there is nothing at ${path}: the program was not built whole`);
-      });
-      return answer(c, body, etag, types[type]);
+    const loaded = load(files);
+    app.get(path, (c) => {
+      if (loaded === null) throw new HttpProblem(404, `there is nothing at ${path}: the program was not built whole`);
+      return answer(c, loaded.body, loaded.etag, types[type]);
     });
   }
 }
 
-async function load(files: readonly string[]): Promise<{ body: string; etag: string }> {
-  const texts = await Promise.all(files.map((file) => readFile(new URL(file, import.meta.url), "utf8")));
-  const body = [...texts, ...(files === styleParts ? [colourRules()] : [])].join("\n");
-  return { body, etag: `"${createHash("sha256").update(body).digest("hex").slice(0, 16)}"` };
+/** null when one is not there, as in a checkout that is not built. */
+function load(files: readonly string[]): { body: string; etag: string } | null {
+  try {
+    const texts = files.map((file) => readFileSync(new URL(file, import.meta.url), "utf8"));
+    const body = [...texts, ...(files === styleParts ? [colourRules()] : [])].join("\n");
+    return { body, etag: `"${createHash("sha256").update(body).digest("hex").slice(0, 16)}"` };
+  } catch {
+    return null;
+  }
 }
 
 /** Asked for again each time and answered with 304, so that pages and scripts of two versions never meet. */

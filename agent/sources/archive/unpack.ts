@@ -1,5 +1,7 @@
 // Unpacks archives into a folder that is deleted again. What they may hold is decided in core; what an entry says of
 // itself is never believed: bytes are counted as they come, and links are made last, so that nothing is written through one.
+import type { untar } from "./tar.ts";
+import type { unzip } from "./zip.ts";
 import { constants } from "node:fs";
 import { chmod, mkdir, mkdtemp, open, readdir, realpath, rm, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
@@ -50,6 +52,19 @@ export function createUnpacker(home: string, limits: ArchiveLimits): OpenArchive
   };
 }
 
+let readers: Promise<{ unzip: typeof unzip; untar: typeof untar }> | null = null;
+
+/**
+ * Loads what reads archives, once. Commands that meet none do without; an agent calls it at its start, as an update may have taken the
+ * program's folder away by the time of its first archive.
+ */
+export function loadReaders(): NonNullable<typeof readers> {
+  return (readers ??= Promise.all([import("./zip.ts"), import("./tar.ts")]).then(([zip, tar]) => ({
+    unzip: zip.unzip,
+    untar: tar.untar,
+  })));
+}
+
 async function makeFolder(home: string): Promise<string> {
   try {
     await mkdir(home, { recursive: true });
@@ -74,10 +89,10 @@ async function fill(
     timer = setTimeout(giveUp, stallMs);
   });
   const shelf = createShelf(staging, limits, () => timer?.refresh());
-  // Most agents never see one: what reads them is loaded with the first.
   const unpack = async () => {
-    if (path.endsWith(".zip")) await (await import("./zip.ts")).unzip(archive, size, limits, shelf, stop.signal);
-    else await (await import("./tar.ts")).untar(archive, !path.endsWith(".tar"), limits, shelf, stop.signal);
+    const { unzip, untar } = await loadReaders();
+    if (path.endsWith(".zip")) await unzip(archive, size, limits, shelf, stop.signal);
+    else await untar(archive, !path.endsWith(".tar"), limits, shelf, stop.signal);
   };
   try {
     await Promise.race([unpack(), stalled]);

@@ -29,6 +29,15 @@ describe("compare", () => {
   const rows: { name: string; inForce: Known[]; folder: Known[]; want: Partial<Comparison> }[] = [
     { name: "nothing in both", inForce: [], folder: [], want: {} },
     { name: "the same", inForce: [known("a"), known("b")], folder: [known("b"), known("a")], want: { unchanged: 2 } },
+    {
+      name: "still blocked by one that is disabled in force and broken in the folder",
+      inForce: [known("a", { state: "disabled" }), known("b", { state: "chained", blockedBy: ["a"] })],
+      folder: [
+        known("a", { state: "invalid", settings: null, broken: "files" }),
+        known("b", { state: "chained", blockedBy: ["a"] }),
+      ],
+      want: { held: [{ name: "a", inForce: true }], unchanged: 1 },
+    },
     { name: "a new one", inForce: [], folder: [known("a")], want: { added: [{ name: "a", ...added }] } },
     {
       name: "one that was removed long ago comes back",
