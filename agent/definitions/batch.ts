@@ -150,7 +150,7 @@ function judgeSettings({ file, bytes, size }: Folder["settings"][number], timeZo
       hint: 'write key: value, with a space after the colon, such as: cron: "30 2 * * *"',
     });
   }
-  const misfits = checkSettings(data).map(({ of, ...fault }): Fault => ({
+  const misfits = checkSettings(data, yaml.written).map(({ of, ...fault }): Fault => ({
     ...fault,
     place: yaml.place(fault.path, of),
   }));

@@ -15,10 +15,13 @@ export interface SettingFault {
 
 const check = validate as ValidateFunction;
 
-/** Every fault of `data`, a map, in no order. Fills defaults into it. */
-export function checkSettings(data: object): SettingFault[] {
+/**
+ * Every fault of `data`, a map, in no order. Fills defaults into it.
+ * @param written text of a scalar as it stands in the file, for hints that quote it
+ */
+export function checkSettings(data: object, written: (path: Path) => string | null): SettingFault[] {
   if (check(data)) return [];
-  return foldChoices(check.errors ?? []).flatMap((error) => reword(error) ?? []);
+  return foldChoices(check.errors ?? []).flatMap((error) => reword(error, written) ?? []);
 }
 
 /** Of "a string or a list" only what went wrong with the one that was meant. */
@@ -33,11 +36,13 @@ function foldChoices(errors: readonly ErrorObject[]): ErrorObject[] {
   });
 }
 
-function reword(error: ErrorObject): SettingFault | null {
+function reword(error: ErrorObject, written: (path: Path) => string | null): SettingFault | null {
   const path = pathOf(error.instancePath);
   const params = error.params as Record<string, unknown>;
   const value: unknown = error.data;
   const name = pathText(path);
+  /** As it stands in the file: YAML reads 0x1F as 31 and 1.10 as 1.1. */
+  const shown = () => (written(path) ?? String(value)).slice(0, 60);
   const fault = (message: string, hint: string | null = null, code: SettingFault["code"] = "schema"): SettingFault => ({
     code,
     path,
@@ -84,11 +89,11 @@ function reword(error: ErrorObject): SettingFault | null {
 
   switch (error.keyword) {
     case "type":
-      return fault(...typeFault(String(params.type), value, path));
+      return fault(...typeFault(String(params.type), value, path, shown));
     case "oneOf":
       return fault(
         `must be a string or a list of strings, not ${kindOf(value)}`,
-        isPlain(value) ? `quote it: "${String(value)}"` : null,
+        isPlain(value) ? `quote it: "${shown()}"` : null,
       );
     case "enum": {
       const allowed = params.allowedValues as string[];
@@ -138,12 +143,12 @@ function spaceHint(key: string): string | null {
   return /^[\w-]+[:=]/.test(key) ? "write key: value, with a space after the colon" : null;
 }
 
-function typeFault(type: string, value: unknown, path: Path): [string, string | null] {
+function typeFault(type: string, value: unknown, path: Path, written: () => string): [string, string | null] {
   const text = typeof value === "string" ? value.trim().toLowerCase() : "";
   switch (type) {
     case "string": {
       // Values of env are shown nowhere: problems are read by many.
-      const shown = () => (path[0] === "env" ? `${shownKey(String(path[1]))}: "…"` : `"${String(value)}"`);
+      const shown = () => (path[0] === "env" ? `${shownKey(String(path[1]))}: "…"` : `"${written()}"`);
       return [`must be a string, not ${kindOf(value)}`, isPlain(value) ? `quote it: ${shown()}` : null];
     }
     case "boolean":
@@ -159,7 +164,7 @@ function typeFault(type: string, value: unknown, path: Path): [string, string | 
       ];
     }
     case "array": {
-      const shown = () => (path[1] === "webhook" ? '"…"' : String(value).slice(0, 60)); // an address may hold a secret
+      const shown = () => (path[1] === "webhook" ? '"…"' : written()); // an address may hold a secret
       return [`must be a list, not ${kindOf(value)}`, isPlain(value) ? `write it in brackets: [${shown()}]` : null];
     }
     case "object":

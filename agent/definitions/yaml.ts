@@ -29,6 +29,8 @@ export interface YamlFile {
   faults: Fault[];
   /** Where the value (or the key) at `path` is; what is not there gives the place of the nearest thing around it. */
   place(path: Path, of: "key" | "value"): Place;
+  /** Text of the scalar at `path`, letter by letter as it stands in the file (`0x1F`, `1.10`); null for anything else. */
+  written(path: Path): string | null;
 }
 
 /** Reads one document. Never throws. */
@@ -39,7 +41,7 @@ export function readYaml(text: string): YamlFile {
     // The stack is used up: by the parser, or by a walk over what it made.
     if (!(error instanceof RangeError)) throw error;
     const fault: Fault = { code: "yaml-syntax", path: [], place: null, message: tooDeep, hint: null };
-    return { data: undefined, faults: [fault], place: () => ({ line: 1, column: 1 }) };
+    return { data: undefined, faults: [fault], place: () => ({ line: 1, column: 1 }), written: () => null };
   }
 }
 
@@ -60,10 +62,14 @@ function read(text: string): YamlFile {
     return line === 0 ? { line: 1, column: 1 } : { line, column: col };
   };
   const place = (path: Path, of: "key" | "value") => placeOf(offsetOf(doc, path, of));
+  const written = (path: Path): string | null => {
+    const node = doc.getIn(path, true);
+    return isScalar(node) && node.range != null ? text.slice(node.range[0], node.range[1]) : null;
+  };
   const faults = syntaxFaults(text, doc, placeOf);
-  if (faults.length > 0) return { data: undefined, faults, place };
+  if (faults.length > 0) return { data: undefined, faults, place, written };
   const data = toData(doc, (fault, offset) => faults.push({ ...fault, place: placeOf(offset) }));
-  return { data, faults, place };
+  return { data, faults, place, written };
 }
 
 class Stop extends Error {}
