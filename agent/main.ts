@@ -462,7 +462,7 @@ function loadDotEnv(): void {
   }
   const parsed = parseEnvFile(bytes);
   if ("line" in parsed)
-    throw new UsageError(`.env:${parsed.line}: this ${parsed.why}`, "write NAME=value in UTF-8, comments with #");
+    throw new UsageError(`.env:${parsed.line}: this ${parsed.why}`, "begin comments with #");
   for (const [name, value] of Object.entries(parsed.env)) if (!process.env[name]) process.env[name] = value;
 }
 
