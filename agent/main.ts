@@ -461,8 +461,7 @@ function loadDotEnv(): void {
     );
   }
   const parsed = parseEnvFile(bytes);
-  if ("line" in parsed)
-    throw new UsageError(`.env:${parsed.line}: this ${parsed.why}`, "begin comments with #");
+  if ("line" in parsed) throw new UsageError(`.env:${parsed.line}: this ${parsed.why}`, "begin comments with #");
   for (const [name, value] of Object.entries(parsed.env)) if (!process.env[name]) process.env[name] = value;
 }
 
