@@ -6,6 +6,7 @@ import { parseSize } from "./text/size.ts";
 import type { MachineZone } from "./schedule/machine-zone.ts";
 import { isTimeZone } from "./schedule/zone.ts";
 import { UsageError } from "./errors.ts";
+import { trimEndOf } from "./text/trim.ts";
 
 export interface Config {
   data: string;
@@ -232,14 +233,14 @@ export function readConfig(
         `${from}: this is not a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
       );
     }
-    return value.replace(/\/+$/, "");
+    return trimEndOf(value, "/");
   }
 
   function git(): Config["git"] {
     const gitUrl = optional("git-url");
     const [ref, path, intervalMs] = [
       optional("git-ref"),
-      text("git-path").value.replace(/\/+$/, ""),
+      trimEndOf(text("git-path").value, "/"),
       duration("git-interval", 1_000),
     ];
     if (gitUrl !== null) {

@@ -2,6 +2,7 @@
 import { readFile } from "node:fs/promises";
 import { ConfigError, UsageError } from "../errors.ts";
 import { createClient, type AgentClient } from "./agent-client.ts";
+import { trimEndOf } from "../text/trim.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -25,7 +26,7 @@ function agentUrl(flag: string | undefined, env: Env): string {
   if (!URL.canParse(named) || !/^https?:$/.test(new URL(named).protocol)) {
     throw new UsageError(`${from}: "${named}" is not a URL`, "write it as http://127.0.0.1:8080");
   }
-  return named.replace(/[?#].*$/, "").replace(/\/+$/, "");
+  return trimEndOf(named.replace(/[?#].*$/, ""), "/");
 }
 
 /** Throws ConfigError when the address is none or the token cannot be read. */

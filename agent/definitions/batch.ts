@@ -9,6 +9,7 @@ import { checkSettings, pathText } from "./settings.ts";
 import { decodeText, scriptFaults, type Fault } from "./text-file.ts";
 import { readYaml, type Path, type YamlFile } from "./yaml.ts";
 import { zoneHint } from "./zone-hint.ts";
+import { trimOf } from "../text/trim.ts";
 
 const maxSettingsBytes = 256 * 1024;
 const maxProblems = 50;
@@ -67,13 +68,8 @@ type Simple = Omit<Fault, "path" | "place">;
 function folderFaults({ name, entry, settings, script, problems }: Folder): Simple[] {
   const faults: Simple[] = [];
   if (!namePattern.test(name)) {
-    const near = name
-      .normalize("NFKD")
-      .replace(/\p{M}/gu, "")
-      .toLowerCase()
-      .replace(/[^a-z0-9]+/g, "-")
-      .slice(0, 63)
-      .replace(/^-+|-+$/g, "");
+    const plain = name.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+    const near = trimOf(plain.replace(/[^a-z0-9]+/g, "-").slice(0, 63), "-");
     const rules = "lower-case letters, digits and - only, no - at either end, at most 63 characters";
     faults.push({
       code: "bad-name",

@@ -55,8 +55,8 @@ function decode(text: string): string | null {
 /** What git has said, for people: its last lines, without user and query of any URL and without the secrets. */
 export function shownGitMessage(text: string, secrets: readonly (string | null)[]): string {
   let shown = text
-    .replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/'"]*@/gi, "$1")
-    .replace(/(:\/\/[^\s'"?#]*)[?#][^\s'"]*/g, "$1");
+    .replace(/:\/\/[^\s/'"]*/g, (host) => `://${host.slice(Math.max(3, host.lastIndexOf("@") + 1))}`)
+    .replace(/:\/\/[^\s'"]*/g, (url) => url.split(/[?#]/, 1)[0] ?? "");
   // The longest first: one may be part of another.
   const forms = secrets
     .flatMap((secret) => (secret === null || secret.length < 3 ? [] : [secret, encodeURIComponent(secret)]))

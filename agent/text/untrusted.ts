@@ -1,5 +1,7 @@
 // The end of a log as plain text: what a script printed, without what would steer a terminal, a mail reader or a page.
 
+import { trimEndOf } from "./trim.ts";
+
 /** CSI, OSC and the other strings, then what is left of two-letter escapes. */
 const escapes = /\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)|\x1b[ -/]*[0-~]?/g;
 /** Control characters but for line break and tab, marks that turn the direction of writing, halves of characters. */
@@ -20,7 +22,9 @@ export function plainLine(text: string, most = 300): string {
 export function plainTail(bytes: Uint8Array, logSize: number, lines: number): string[] {
   const all = new TextDecoder()
     .decode(bytes)
-    .replace(/\r+\n/g, "\n")
+    .split("\n")
+    .map((line) => trimEndOf(line, "\r"))
+    .join("\n")
     .replace(escapes, "")
     .replace(/\n$/, "")
     .split("\n")

@@ -52,7 +52,7 @@ export function importCrontab(
   const system = options.form === null ? namesUsers(jobs) : options.form === "system";
   const batches: ImportedBatch[] = [];
   const remarks: Remark[] = [];
-  const taken = new Set<string>();
+  const taken = new Map<string, number>();
   const setting: Setting = { shell: null, timeZone: null, mail: [], jitter: null, env: new Map() };
   let comment: string[] = [];
   lines.forEach((raw, index) => {
@@ -118,7 +118,7 @@ interface JobContext {
   comment: string;
   setting: Setting;
   file: string;
-  taken: Set<string>;
+  taken: Map<string, number>;
 }
 
 function toBatch(
