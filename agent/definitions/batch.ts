@@ -7,6 +7,7 @@ import { isTimeZone } from "../schedule/zone.ts";
 import { parseDuration } from "../text/duration.ts";
 import { checkSettings, pathText } from "./settings.ts";
 import { decodeText, scriptFaults, type Fault } from "./text-file.ts";
+import { webhookFault } from "./webhook-address.ts";
 import { readYaml, type Path, type YamlFile } from "./yaml.ts";
 import { zoneHint } from "./zone-hint.ts";
 import { trimOf } from "../text/trim.ts";
@@ -216,15 +217,9 @@ function judgeMeaning(file: Partial<BatchFile>, yaml: YamlFile, timeZone: string
       );
   }
   for (const [index, url] of (file.notify?.webhook ?? []).entries()) {
-    // What is wrong with it is not repeated: an address may hold a secret.
-    if (!URL.canParse(url))
-      tell(
-        "schema",
-        ["notify", "webhook", index],
-        "value",
-        `notify.webhook[${index}] is no address that can be called`,
-        "such as https://chat.example.org/hooks/batch",
-      );
+    const fault = webhookFault(url);
+    if (fault !== null)
+      tell("schema", ["notify", "webhook", index], "value", `notify.webhook[${index}] ${fault.message}`, fault.hint);
   }
   return { patterns, faults };
 }
