@@ -105,13 +105,12 @@ export async function startAgent(
     };
     const history = await openHistory(dataDir, { clock, log, onChange });
     undo.push(() => history.flush());
-    const remote = config.git === null ? null : await openRemote(dataDir, config.git, deps.env);
+    const archiveLimits = { entries: config.archiveEntries, bytes: config.archiveBytes };
+    const remote =
+      config.git === null ? null : await openRemote(dataDir, { ...config.git, limits: archiveLimits }, deps.env);
     const dir = remote?.folder ?? given;
     let follower: Follower | null = null;
-    const unpack = createUnpacker(join(dataDir, "revisions"), {
-      entries: config.archiveEntries,
-      bytes: config.archiveBytes,
-    });
+    const unpack = createUnpacker(join(dataDir, "revisions"), archiveLimits);
     const shownAs: { shownAs?: string } = config.git === null ? {} : { shownAs: config.git.path || "." };
     await clearLeftovers(dataDir, log);
     const except = realpathSync.native(dataDir);
@@ -219,7 +218,10 @@ export async function startAgent(
         mailer === null ? reconciler.entries().flatMap(({ name, batch }) => (asksForMail(batch) ? name : [])) : [],
         deliveries.trouble(),
       );
-    const gitTrouble = () => follower?.health().error ?? null;
+    const gitTrouble = () => {
+      const { error = null, ambiguous = false } = follower?.health() ?? {};
+      return error === null ? null : { error, ambiguous };
+    };
     /** Before the first commit is there, git's trouble says it better. */
     const rootProblem = () =>
       follower !== null && follower.health().commit === null ? null : reconciler.rootProblem();
@@ -249,7 +251,7 @@ export async function startAgent(
         ...(follower === null || follower.health().commit !== null
           ? []
           : [`no commit of ${follower.health().url} could be fetched yet`]),
-        ...own().flatMap(({ code, message }) => (code === "git-not-followed" ? [] : [message])),
+        ...own().flatMap(({ code, message }) => (/^git-/.test(code) ? [] : [message])),
       ],
       details: () => ({
         version,

@@ -26,7 +26,7 @@ function agentUrl(flag: string | undefined, env: Env): string {
   if (!URL.canParse(named) || !/^https?:$/.test(new URL(named).protocol)) {
     throw new UsageError(`${from}: "${named}" is not a URL`, "write it as http://127.0.0.1:8080");
   }
-  return trimEndOf(named.replace(/[?#].*$/, ""), "/");
+  return trimEndOf(named.split(/[?#]/, 1)[0] ?? "", "/");
 }
 
 /** Throws ConfigError when the address is none or the token cannot be read. */
