@@ -12,7 +12,7 @@ import { createHousekeeper } from "./housekeeper.ts";
 import { createFeed } from "./http/api/feed.ts";
 import { createMetrics } from "./http/api/metrics.ts";
 import { createApp } from "./http/app.ts";
-import { isLoopback } from "./http/protocol/access.ts";
+import { isLoopback } from "./text/loopback.ts";
 import { createStreams } from "./http/protocol/streams.ts";
 import { listen } from "./http/server.ts";
 import { changesOf } from "./http/views/changes.ts";
@@ -26,6 +26,7 @@ import type { Problem } from "./model/problem.ts";
 import { createDeliveries } from "./notify/deliveries.ts";
 import { createNotifier } from "./notify/notifier.ts";
 import { createOutbox } from "./notify/outbox.ts";
+import { readSmtpUrl } from "./notify/mail-url.ts";
 import { openWebhookCaller } from "./notify/webhook.ts";
 import { createIds, systemClock } from "./platform/clock.ts";
 import { takeLock } from "./platform/lock.ts";
@@ -124,10 +125,11 @@ export async function startAgent(
     let ready = false;
     let saidNoMail = false;
 
+    const smtpUrl = config.smtpUrlFile === null ? config.smtpUrl : readSmtpUrl(config.smtpUrlFile);
     const mailer =
-      config.smtpUrl === null
+      smtpUrl === null
         ? null
-        : (await import("./notify/mail.ts")).createMailer(config.smtpUrl, {
+        : (await import("./notify/mail.ts")).createMailer(smtpUrl, {
             from: config.mailFrom,
             hostname: hostname(),
           });

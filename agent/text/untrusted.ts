@@ -35,3 +35,15 @@ export function plainTail(bytes: Uint8Array, logSize: number, lines: number): st
   if (!whole) all[0] = `…${all[0]?.replace(/^\ufffd+/, "") ?? ""}`;
   return all.slice(-lines);
 }
+
+/** Our own colours (text/table.ts), a tab, and what would steer a terminal or turn the direction of writing. */
+const controls = /\u001b\[(?:[12]|22|3[1236]|39)m|\t|(?!\n)[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu;
+
+/** `text` for a terminal: line breaks and our own colours pass, other control characters are shown as `\u001b`. */
+export function escapeControls(text: string): string {
+  return text.replace(controls, (found) => {
+    if (found.length > 1 && found.startsWith("\u001b")) return found;
+    if (found === "\t") return "    ";
+    return [...found].map((char) => `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`).join("");
+  });
+}

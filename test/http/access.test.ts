@@ -2,7 +2,8 @@
 import { renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { isLoopback, isOurHost, localPath } from "../../agent/http/protocol/access.ts";
+import { isOurHost, localPath } from "../../agent/http/protocol/access.ts";
+import { isLoopback } from "../../agent/text/loopback.ts";
 import { openTokenFile } from "../../agent/platform/token.ts";
 import { startAgent, workplace } from "../helpers/agent.ts";
 import { fakeClock } from "../helpers/fakes.ts";

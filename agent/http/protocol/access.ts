@@ -35,11 +35,6 @@ export function isOurHost(host: string, baseUrl: string | null): boolean {
   return baseUrl !== null && new URL(baseUrl).hostname === hostname;
 }
 
-/** Whether an address to listen on is reached from this machine only. */
-export function isLoopback(address: string): boolean {
-  return address === "localhost" || address === "::1" || /^127(\.\d+){3}$/.test(address);
-}
-
 /** With a token the cookie is what a strange name lacks, so any name will do. */
 export function hostGuard({ token, baseUrl }: Access): MiddlewareHandler {
   return async (c, next) => {
