@@ -12,7 +12,7 @@ import { createHousekeeper } from "./housekeeper.ts";
 import { createFeed } from "./http/api/feed.ts";
 import { createMetrics } from "./http/api/metrics.ts";
 import { createApp } from "./http/app.ts";
-import { isLoopback } from "./http/protocol/access.ts";
+import { isLoopback } from "./text/loopback.ts";
 import { createStreams } from "./http/protocol/streams.ts";
 import { listen } from "./http/server.ts";
 import { changesOf } from "./http/views/changes.ts";
@@ -26,6 +26,7 @@ import type { Problem } from "./model/problem.ts";
 import { createDeliveries } from "./notify/deliveries.ts";
 import { createNotifier } from "./notify/notifier.ts";
 import { createOutbox } from "./notify/outbox.ts";
+import { readSmtpUrl } from "./notify/mail-url.ts";
 import { openWebhookCaller } from "./notify/webhook.ts";
 import { createIds, systemClock } from "./platform/clock.ts";
 import { takeLock } from "./platform/lock.ts";
@@ -105,13 +106,12 @@ export async function startAgent(
     };
     const history = await openHistory(dataDir, { clock, log, onChange });
     undo.push(() => history.flush());
-    const remote = config.git === null ? null : await openRemote(dataDir, config.git, deps.env);
+    const archiveLimits = { entries: config.archiveEntries, bytes: config.archiveBytes };
+    const remote =
+      config.git === null ? null : await openRemote(dataDir, { ...config.git, limits: archiveLimits }, deps.env);
     const dir = remote?.folder ?? given;
     let follower: Follower | null = null;
-    const unpack = createUnpacker(join(dataDir, "revisions"), {
-      entries: config.archiveEntries,
-      bytes: config.archiveBytes,
-    });
+    const unpack = createUnpacker(join(dataDir, "revisions"), archiveLimits);
     const shownAs: { shownAs?: string } = config.git === null ? {} : { shownAs: config.git.path || "." };
     await clearLeftovers(dataDir, log);
     const except = realpathSync.native(dataDir);
@@ -125,10 +125,11 @@ export async function startAgent(
     let ready = false;
     let saidNoMail = false;
 
+    const smtpUrl = config.smtpUrlFile === null ? config.smtpUrl : readSmtpUrl(config.smtpUrlFile);
     const mailer =
-      config.smtpUrl === null
+      smtpUrl === null
         ? null
-        : (await import("./notify/mail.ts")).createMailer(config.smtpUrl, {
+        : (await import("./notify/mail.ts")).createMailer(smtpUrl, {
             from: config.mailFrom,
             hostname: hostname(),
           });
@@ -220,7 +221,10 @@ export async function startAgent(
         mailer === null ? reconciler.entries().flatMap(({ name, batch }) => (asksForMail(batch) ? name : [])) : [],
         deliveries.trouble(),
       );
-    const gitTrouble = () => follower?.health().error ?? null;
+    const gitTrouble = () => {
+      const { error = null, ambiguous = false } = follower?.health() ?? {};
+      return error === null ? null : { error, ambiguous };
+    };
     /** Before the first commit is there, git's trouble says it better. */
     const rootProblem = () =>
       follower !== null && follower.health().commit === null ? null : reconciler.rootProblem();
@@ -250,7 +254,7 @@ export async function startAgent(
         ...(follower === null || follower.health().commit !== null
           ? []
           : [`no commit of ${follower.health().url} could be fetched yet`]),
-        ...own().flatMap(({ code, message }) => (code === "git-not-followed" ? [] : [message])),
+        ...own().flatMap(({ code, message }) => (/^git-/.test(code) ? [] : [message])),
       ],
       details: () => ({
         version,

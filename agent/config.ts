@@ -6,6 +6,7 @@ import { parseSize } from "./text/size.ts";
 import type { MachineZone } from "./schedule/machine-zone.ts";
 import { isTimeZone } from "./schedule/zone.ts";
 import { UsageError } from "./errors.ts";
+import { trimEndOf } from "./text/trim.ts";
 
 export interface Config {
   data: string;
@@ -30,6 +31,8 @@ export interface Config {
   baseUrl: string | null;
   /** SMTP server as a URL; null: no mail. */
   smtpUrl: string | null;
+  /** Path of the file that holds that URL, so that its password is in no environment; null: none. */
+  smtpUrlFile: string | null;
   mailFrom: string | null;
   /** Path of the file that holds the secret webhooks are signed with; null: unsigned. */
   webhookSecretFile: string | null;
@@ -126,6 +129,12 @@ export function runOptions(machine: Machine): readonly Option[] {
       description: "SMTP server for mail, smtp:// or smtps://; no mail without it",
       fallback: "",
     },
+    {
+      name: "smtp-url-file",
+      value: "file",
+      description: "holds the SMTP server's URL, so that its password is in no environment",
+      fallback: "",
+    },
     { name: "mail-from", value: "address", description: "sender of mails", fallback: "" },
     {
       name: "webhook-secret-file",
@@ -218,6 +227,13 @@ export function readConfig(
     return value;
   }
 
+  function mailServer(): Pick<Config, "smtpUrl" | "smtpUrlFile"> {
+    const [smtpUrl, smtpUrlFile] = [url("smtp-url", ["smtp:", "smtps:"]), optional("smtp-url-file")];
+    if (smtpUrl !== null && smtpUrlFile !== null)
+      throw new UsageError("it is either --smtp-url or --smtp-url-file", "take one of them out");
+    return { smtpUrl, smtpUrlFile };
+  }
+
   function optional(name: string): string | null {
     const { value } = text(name);
     return value === "" ? null : value;
@@ -232,14 +248,14 @@ export function readConfig(
         `${from}: this is not a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
       );
     }
-    return value.replace(/\/+$/, "");
+    return trimEndOf(value, "/");
   }
 
   function git(): Config["git"] {
     const gitUrl = optional("git-url");
     const [ref, path, intervalMs] = [
       optional("git-ref"),
-      text("git-path").value.replace(/\/+$/, ""),
+      trimEndOf(text("git-path").value, "/"),
       duration("git-interval", 1_000),
     ];
     if (gitUrl !== null) {
@@ -274,7 +290,7 @@ export function readConfig(
     archiveBytes: size("archive-bytes", 1),
     tokenFile: optional("token-file"),
     baseUrl: url("base-url", ["http:", "https:"]),
-    smtpUrl: url("smtp-url", ["smtp:", "smtps:"]),
+    ...mailServer(),
     mailFrom: optional("mail-from"),
     webhookSecretFile: optional("webhook-secret-file"),
     git: git(),

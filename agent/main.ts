@@ -4,11 +4,17 @@ import { once } from "node:events";
 import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
+import { readDotEnv } from "./cli/dot-env.ts";
 import { thisMachine } from "./cli/machine.ts";
+import { createPrinter } from "./cli/output.ts";
 import type { OwnLog } from "./platform/log.ts";
 import { environmentName, readConfig, runOptions } from "./config.ts";
-import { parseEnvFile } from "./text/env-file.ts";
 import { AgentError, ConfigError, StoreError, UsageError } from "./errors.ts";
+
+const out = createPrinter(process.stdout);
+const err = createPrinter(process.stderr);
+/** What the `.env` of the working directory said, as far as it counted. */
+let dotEnv: Readonly<Record<string, string>> = {};
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
   version: string;
@@ -23,6 +29,7 @@ async function main(): Promise<void> {
   const program = new Command("batch-agent")
     .description("Runs scheduled batches declared as folders in git.")
     .version(version)
+    .configureOutput({ writeOut: out.text, writeErr: err.text })
     .showHelpAfterError("(add --help for what can be said)")
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
     .addHelpText(
@@ -186,11 +193,11 @@ function addPlan(program: Command): void {
           ? ({ kind: "folder", dir: base, source: (await folderDeps(base)).source } as const)
           : ({
               kind: "agent",
-              client: await connect({ url: base, tokenFile }, process.env),
+              client: await connect({ url: base, tokenFile }, process.env, dotEnv),
               optional: base === undefined,
             } as const);
         const agentZone = options.timeZone === undefined && !process.env["BATCH_AGENT_TIME_ZONE"];
-        const deps = { ...(await folderDeps(dir)), complain: (text: string) => void process.stderr.write(text) };
+        const deps = { ...(await folderDeps(dir)), complain: err.text };
         process.exitCode = await plan(
           dir,
           against,
@@ -223,14 +230,15 @@ function addExec(program: Command): void {
           env: process.env,
           timeZone: zone(options.timeZone),
           archives: archiveLimits(),
-          stdout: (bytes) => void process.stdout.write(bytes),
-          stderr: (bytes) => void process.stderr.write(bytes),
+          stdout: out.bytes,
+          stderr: err.bytes,
           onStart(stop) {
             for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop(signal));
             for (const stream of [process.stdout, process.stderr]) stream.on("error", () => stop("SIGPIPE"));
           },
         },
       );
+      for (const printer of [out, err]) printer.end();
     });
 }
 
@@ -244,8 +252,8 @@ function addTrigger(program: Command): void {
       const { trigger } = await import("./cli/trigger.ts");
       const data = options.data ?? (process.env["BATCH_AGENT_DATA"] || "data");
       process.exitCode = await trigger(batch, data, {
-        write: (text) => void process.stdout.write(text),
-        complain: (text) => void process.stderr.write(text),
+        write: out.text,
+        complain: err.text,
       });
     });
 }
@@ -288,13 +296,13 @@ function addStatus(program: Command): void {
       const { status } = await import("./cli/status.ts");
       const { failed = false, all = false, check = false, json = false } = options;
       process.exitCode = await status(
-        await connect(options, process.env),
+        await connect(options, process.env, dotEnv),
         { names, tag: options.tag, state: options.state, failed, all, check, json },
         {
           now: Date.now(),
           terminal: process.stdout.isTTY,
           colours: coloured(),
-          write: (text) => void process.stdout.write(text),
+          write: out.text,
         },
       );
     },
@@ -323,13 +331,13 @@ function addLogs(program: Command): void {
       const { logs } = await import("./cli/logs.ts");
       const { follow = false, stream = null, tail = null, raw = false } = options;
       process.exitCode = await logs(
-        await connect(options, process.env),
+        await connect(options, process.env, dotEnv),
         target,
         { follow, stream, tail, raw },
         {
           stdout: outputOf(process.stdout),
           stderr: outputOf(process.stderr),
-          complain: (text) => void process.stderr.write(text),
+          complain: err.text,
           wait: (ms) => new Promise((done) => setTimeout(done, ms)),
           now: Date.now,
         },
@@ -372,8 +380,8 @@ function addImport(program: Command): void {
         bytes,
         { out: options.out, form, dryRun: options.dryRun ?? false },
         {
-          write: (words) => void process.stdout.write(words),
-          complain: (words) => void process.stderr.write(words),
+          write: out.text,
+          complain: err.text,
         },
       );
     });
@@ -414,7 +422,7 @@ async function folderDeps(dir: string) {
   return {
     source: createSource(dir, { unpack: createUnpacker(tmpdir(), archiveLimits()) }),
     now: Date.now(),
-    write: (text: string) => void process.stdout.write(text),
+    write: out.text,
   };
 }
 
@@ -430,7 +438,7 @@ function zone(flag: string | undefined): string {
     process.env,
     thisMachine(process.env),
   );
-  if (timeZoneNote !== null) console.error(`note: ${timeZoneNote}`);
+  if (timeZoneNote !== null) err.text(`note: ${timeZoneNote}\n`);
   return timeZone;
 }
 
@@ -444,25 +452,12 @@ function dashed(camel: string): string {
   return camel.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
 }
 
-/** Variables already set, and not to nothing, win over the file. A line that is none is an error: it may have been meant to name the token. */
+/** Variables already set, and not to nothing, win over the file. */
 function loadDotEnv(): void {
   // Kubernetes tells pods of a Service called batch-agent in a variable of this name: `tcp://10.0.0.1:80`.
   if (process.env["BATCH_AGENT_PORT"]?.startsWith("tcp://") === true) delete process.env["BATCH_AGENT_PORT"];
-  let bytes: Uint8Array;
-  try {
-    bytes = readFileSync(".env");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && error.code === "ENOENT") return;
-    throw new StoreError(
-      "read",
-      ".env",
-      error,
-      "it is read first, if there is one; a folder of that name is in the way",
-    );
-  }
-  const parsed = parseEnvFile(bytes);
-  if ("line" in parsed) throw new UsageError(`.env:${parsed.line}: this ${parsed.why}`, "begin comments with #");
-  for (const [name, value] of Object.entries(parsed.env)) if (!process.env[name]) process.env[name] = value;
+  dotEnv = readDotEnv(".env", process.env);
+  Object.assign(process.env, dotEnv);
 }
 
 // `batch-agent … | head`: who has read enough is no error. The agent itself goes on without its terminal; `exec` ends its script first.
@@ -476,11 +471,11 @@ for (const stream of [process.stdout, process.stderr]) {
 
 main().catch((error: unknown) => {
   if (error instanceof ConfigError || error instanceof StoreError || error instanceof AgentError) {
-    console.error(`batch-agent: ${error.message}`);
-    if (error.hint !== null) console.error(`hint: ${error.hint}`);
+    err.text(`batch-agent: ${error.message}\n`);
+    if (error.hint !== null) err.text(`hint: ${error.hint}\n`);
     // A lock that is held or a folder that is not there is the user's to mend, not a bug: no stack.
     process.exit(error instanceof UsageError ? 2 : 1);
   }
-  console.error(error);
+  err.text(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   process.exit(1);
 });

@@ -11,7 +11,7 @@ export interface OwnMeans {
   /** Why the data folder does not take writes; null when it does. */
   data: { path: string; message: string; hint: string | null } | null;
   /** Why git cannot be followed; null when it can, or is not asked to be. */
-  git: string | null;
+  git: { error: string; ambiguous: boolean } | null;
   /** Whether scripts find bash. */
   bash: boolean;
 }
@@ -22,7 +22,14 @@ export function ownTroubles({ data, git, bash }: OwnMeans): Problem[] {
     ...(data === null ? [] : [trouble("data-folder", data.path, data.message, data.hint)]),
     ...(git === null
       ? []
-      : [trouble("git-not-followed", null, git, "the last good commit stays in force; the agent asks again")]),
+      : [
+          trouble(
+            git.ambiguous ? "git-ambiguous" : "git-not-followed",
+            null,
+            git.error,
+            "the last good commit stays in force; the agent asks again",
+          ),
+        ]),
     ...(bash
       ? []
       : [

@@ -16,8 +16,8 @@ export interface AgentClient {
 
 const answerMs = 30_000;
 
-/** `url` without `/` at its end; `token`: null for none. */
-export function createClient(url: string, token: string | null): AgentClient {
+/** `url` without `/` at its end; `token`: null for none, and then `withheld` says what to tell when one is asked for. */
+export function createClient(url: string, token: string | null, withheld: AgentError | null = null): AgentClient {
   async function ask(path: string, headers: Record<string, string>, method: "GET" | "HEAD" = "GET"): Promise<Response> {
     const aborter = new AbortController();
     const late = setTimeout(() => aborter.abort(new Error(`no answer within ${answerMs / 1000} s`)), answerMs);
@@ -34,6 +34,7 @@ export function createClient(url: string, token: string | null): AgentClient {
   async function refused(response: Response): Promise<AgentError> {
     const { status } = response;
     if (status === 401) {
+      if (withheld !== null) return withheld;
       const hint = "name the file that holds it with --token-file or BATCH_AGENT_TOKEN_FILE";
       return token === null
         ? new AgentError(`the agent at ${url} asks for a token`, { status, hint })

@@ -1,7 +1,11 @@
 // Which agent `status`, `logs` and `plan` ask, and with which token.
-import { readFile } from "node:fs/promises";
+import { readFile, realpath } from "node:fs/promises";
 import { ConfigError, UsageError } from "../errors.ts";
+import { isWithin } from "../platform/files.ts";
+import { isLoopback } from "../text/loopback.ts";
 import { createClient, type AgentClient } from "./agent-client.ts";
+import { withheldToken } from "./dot-env.ts";
+import { trimEndOf } from "../text/trim.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -25,13 +29,35 @@ function agentUrl(flag: string | undefined, env: Env): string {
   if (!URL.canParse(named) || !/^https?:$/.test(new URL(named).protocol)) {
     throw new UsageError(`${from}: "${named}" is not a URL`, "write it as http://127.0.0.1:8080");
   }
-  return named.replace(/[?#].*$/, "").replace(/\/+$/, "");
+  return trimEndOf(named.split(/[?#]/, 1)[0] ?? "", "/");
 }
 
-/** Throws ConfigError when the address is none or the token cannot be read. */
-export async function connect(options: ConnectOptions, env: Env): Promise<AgentClient> {
+/**
+ * `dotEnv`: what of `env` stands in the `.env` of the working directory, which may be a checkout of others. The token is not
+ * sent to an address from there unless the token stands there too. Throws ConfigError when the address is none or the token
+ * cannot be read.
+ */
+export async function connect(options: ConnectOptions, env: Env, dotEnv: Env): Promise<AgentClient> {
+  const url = agentUrl(options.url, env);
   const path = options.tokenFile ?? (env["BATCH_AGENT_TOKEN_FILE"] || undefined);
-  return createClient(agentUrl(options.url, env), path === undefined ? null : await readToken(path));
+  if (path === undefined) return createClient(url, null);
+  if (!isAddressOf(dotEnv, options.url, env)) return createClient(url, await readToken(path));
+  const isFromFile = options.tokenFile === undefined && dotEnv["BATCH_AGENT_TOKEN_FILE"] !== undefined;
+  // A file that names an address of its own may name any file that may hold a token.
+  if (!isFromFile || (!isLoopback(new URL(url).hostname) && !(await isBelowHere(path))))
+    return createClient(url, null, withheldToken(url));
+  return createClient(url, await readToken(path));
+}
+
+function isAddressOf(dotEnv: Env, flag: string | undefined, env: Env): boolean {
+  if (flag !== undefined) return false;
+  if (env["BATCH_AGENT_URL"]) return dotEnv["BATCH_AGENT_URL"] !== undefined;
+  return dotEnv["BATCH_AGENT_HOST"] !== undefined || dotEnv["BATCH_AGENT_PORT"] !== undefined;
+}
+
+async function isBelowHere(path: string): Promise<boolean> {
+  const [here, file] = await Promise.all([realpath("."), realpath(path).catch(() => null)]);
+  return file !== null && isWithin(here, file);
 }
 
 async function readToken(path: string): Promise<string> {

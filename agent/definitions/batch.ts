@@ -7,8 +7,10 @@ import { isTimeZone } from "../schedule/zone.ts";
 import { parseDuration } from "../text/duration.ts";
 import { checkSettings, pathText } from "./settings.ts";
 import { decodeText, scriptFaults, type Fault } from "./text-file.ts";
+import { webhookFault } from "./webhook-address.ts";
 import { readYaml, type Path, type YamlFile } from "./yaml.ts";
 import { zoneHint } from "./zone-hint.ts";
+import { trimOf } from "../text/trim.ts";
 
 const maxSettingsBytes = 256 * 1024;
 const maxProblems = 50;
@@ -66,13 +68,8 @@ type Simple = Omit<Fault, "path" | "place">;
 function folderFaults({ name, entry, settings, script, problems }: Folder): Simple[] {
   const faults: Simple[] = [];
   if (!isBatchName(name)) {
-    const near = name
-      .normalize("NFKD")
-      .replace(/\p{M}/gu, "")
-      .toLowerCase()
-      .replace(/[^a-z0-9]+/g, "-")
-      .slice(0, 63)
-      .replace(/^-+|-+$/g, "");
+    const plain = name.normalize("NFKD").replace(/\p{M}/gu, "").toLowerCase();
+    const near = trimOf(plain.replace(/[^a-z0-9]+/g, "-").slice(0, 63), "-");
     const rules = "lower-case letters, digits and - only, no - at either end, at most 63 characters";
     faults.push({
       code: "bad-name",
@@ -219,15 +216,9 @@ function judgeMeaning(file: Partial<BatchFile>, yaml: YamlFile, timeZone: string
       );
   }
   for (const [index, url] of (file.notify?.webhook ?? []).entries()) {
-    // What is wrong with it is not repeated: an address may hold a secret.
-    if (!URL.canParse(url))
-      tell(
-        "schema",
-        ["notify", "webhook", index],
-        "value",
-        `notify.webhook[${index}] is no address that can be called`,
-        "such as https://chat.example.org/hooks/batch",
-      );
+    const fault = webhookFault(url);
+    if (fault !== null)
+      tell("schema", ["notify", "webhook", index], "value", `notify.webhook[${index}] ${fault.message}`, fault.hint);
   }
   return { patterns, faults };
 }

@@ -203,7 +203,7 @@ function durationFault(value: unknown, unitOf: string): { message: string; hint:
     };
   if (typeof value !== "string") return { message: `must be a duration, not ${kindOf(value)}`, hint: forms };
   const message = `must be a duration, and ${JSON.stringify(value.slice(0, 40))} is none`;
-  const single = /^\s*(\d{1,6})\s*([a-z]*)\s*$/i.exec(value);
+  const single = /^(\d{1,6})\s*([a-z]*)$/i.exec(value.trim());
   if (single === null) return { message, hint: forms };
   const [, count = "", unit = ""] = single;
   const word = unit.toLowerCase();

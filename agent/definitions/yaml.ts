@@ -238,12 +238,13 @@ function tell(text: string, doc: Document, error: YAMLError): Told {
     };
   }
   // `cron: * * * * *` and `cron: @daily`: both signs mean something to YAML.
-  const sign = /^(\s*(?:[\w-]+\s*:\s+|-\s+)*(?:\[\s*)?)([*@!].*?)\s*(?:\s#.*)?$/.exec(line);
+  const sign = /^(\s*(?:[\w-]+\s*:\s+|-\s+)*(?:\[\s*)?)([*@!].*)$/.exec(line);
   if (
     sign !== null &&
     ["BAD_ALIAS", "UNEXPECTED_TOKEN", "BAD_SCALAR_START", "MISSING_CHAR", "TAG_RESOLVE_FAILED"].includes(error.code)
   ) {
-    const [, before = "", value = ""] = sign;
+    const [, before = "", rest = ""] = sign;
+    const value = (rest.split(/\s#/, 1)[0] ?? "").trimEnd();
     // Values of other keys may be secrets, and problems are shown to many.
     const ofCron = /^\s*-\s+$/.test(before) ? /^cron\s*:/.test(keyAbove(text, lineStart)) : /^cron\s*:/.test(line);
     const shown = ofCron && !/[[\]"{}]/.test(value) ? `: "${value.slice(0, 100)}"` : "";

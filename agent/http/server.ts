@@ -1,10 +1,12 @@
-// Serves the app over HTTP, within limits a slow or hostile client cannot stretch.
+// Serves the app over HTTP, within limits that a slow or hostile client cannot stretch.
 import { once } from "node:events";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { hostname } from "node:os";
-import { createServer, type ServerResponse } from "node:http";
 import { getRequestListener } from "@hono/node-server";
 import type { Hono } from "hono";
+import { createTurns } from "../async/turns.ts";
 import { ConfigError } from "../errors.ts";
+import { CountedRequest, createAnswerQueue, limitConnections } from "./protocol/connections.ts";
 import { sendCopy } from "./protocol/zero-copy.ts";
 import { setStandingHeaders } from "./protocol/security-headers.ts";
 import { problemAt } from "./protocol/problem.ts";
@@ -19,12 +21,19 @@ export interface HttpServer {
 }
 
 const closeMs = 1_000;
+/** Requests that wait for their turn; who comes then gets a 503. */
+const maxWaiting = 500;
+/** Probes do not wait behind pages. */
+const probe = /\/(healthz|readyz)(\?|$)/;
 
 export interface ListenOptions {
   host: string;
   /** 0 takes a free one. */
   port: number;
   headersTimeoutMs?: number;
+  /** Time without progress after which an answer is broken off. */
+  stallMs?: number;
+  maxConnections?: number;
   /** Hears of a connection that could not be taken (out of memory or descriptors); the server goes on. */
   onError?: (error: Error) => void;
 }
@@ -40,8 +49,14 @@ export async function listen(app: Hono, options: ListenOptions): Promise<HttpSer
     maxHeaderSize: 16 * 1024,
     connectionsCheckingInterval: Math.min(headersTimeout, 5_000),
   };
+  const turns = createTurns(maxWaiting);
   const answer = getRequestListener(
-    async (request, env) => sendCopy(await app.fetch(request, env), env.outgoing as ServerResponse),
+    async (request, env) => {
+      const path = (env.incoming as IncomingMessage).url ?? "";
+      if (!probe.test(path) && !(await turns.take()))
+        return problemAt(null, 503, "too many requests wait already; try again", { "Retry-After": "1" });
+      return sendCopy(await app.fetch(request, env), env.outgoing as ServerResponse);
+    },
     {
       hostname: host, // for a request without Host
       errorHandler: (error) =>
@@ -50,11 +65,12 @@ export async function listen(app: Hono, options: ListenOptions): Promise<HttpSer
           : problemAt(null, 500, "the agent could not answer"),
     },
   );
-  const server = createServer(serverOptions, (incoming, outgoing) => {
+  const answers = createAnswerQueue();
+  const server = createServer({ ...serverOptions, IncomingMessage: CountedRequest }, (incoming, outgoing) => {
     setStandingHeaders(outgoing);
-    void answer(incoming, outgoing);
+    void answers.run(incoming.socket, outgoing, () => answer(incoming, outgoing));
   });
-  server.maxConnections = 1_000;
+  limitConnections(server, options);
   server.on("clientError", (_error, socket) => socket.destroy());
   server.listen(options.port, options.host);
   try {

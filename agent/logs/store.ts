@@ -6,9 +6,9 @@ import type { ExecutionId, BatchName } from "../model/ids.ts";
 import { errorCode } from "../platform/files.ts";
 import type { LogStore, LogStream } from "./port.ts";
 
-const chunkBytes = 128 * 1024;
-/** One such piece is read while another is sent. */
-const pieceBytes = 256 * 1024;
+const chunkBytes = 64 * 1024;
+/** One such piece is read while another is sent: a reader that stands still holds both. */
+const pieceBytes = 24 * 1024;
 const newline = 0x0a;
 
 export function createLogStore(dataDir: string): LogStore {

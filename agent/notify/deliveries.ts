@@ -1,14 +1,15 @@
-// Takes waiting messages to their receivers, place by place: one that does not answer holds up nobody else. Each is tried
-// until it is taken, refused or given up; only then its file goes.
+// Takes waiting messages to their receivers, address by address: one that does not answer holds up nobody else. Each is
+// tried until it is taken, refused or given up; only then its file goes.
 import type { Clock } from "../async/clock.ts";
 import type { Logger } from "../logger.ts";
 import type { EpochMs } from "../model/ids.ts";
-import { giveUpDays, isTooOld, mayGo, mostWaiting, placeOf, retryWait } from "./delivery-policy.ts";
+import { addressOf, giveUpDays, isTooOld, mayGo, mostWaiting, placeOf, retryWait } from "./delivery-policy.ts";
 import type { Courier, Delivery, Outbox, Message } from "./port.ts";
 
-/** Webhook calls under way at once, over all places; mail has its own share, and each place has one at a time. */
-const parallelCalls = 16;
-const parallelMails = 2;
+/** Deliveries under way at once of each kind; each address has one at a time. */
+const maxParallel = { mail: 4, webhook: 64 };
+/** Those of them to addresses that did not answer the last time: the rest is kept for the others. */
+const maxRetries = { mail: 1, webhook: 16 };
 const storeRetryMs = 1_000;
 /** At the end, how long those under way may take. */
 const lastWaitMs = 1_500;
@@ -19,7 +20,7 @@ export interface Deliveries {
   start(): void;
   /** Nothing new goes out; what is under way gets a moment, the rest stays on disk. */
   stop(): Promise<void>;
-  /** Places where nobody takes anything, and why. */
+  /** Where nobody takes anything, and why; addresses of one host are one. */
   trouble(): { place: string; why: string; waiting: number }[];
   counts(): DeliveryCounts;
 }
@@ -38,7 +39,10 @@ interface Waiting extends Omit<Message, "content" | "to"> {
   notBefore: EpochMs;
 }
 
+/** One address. */
 interface Place {
+  address: string;
+  /** What may be shown of it. */
   name: string;
   courier: "mail" | "webhook";
   /** Oldest first. */
@@ -63,22 +67,24 @@ export function createDeliveries(deps: {
   const places = new Map<string, Place>();
   const underWay = new Set<Promise<void>>();
   const tally = { delivered: 0, refused: 0, givenUp: 0 };
-  let calls = 0;
+  const sending = { mail: 0, webhook: 0 };
+  const retrying = { mail: 0, webhook: 0 };
   let going = false;
 
   function add(message: Message): void {
     const { to: _to, content, ...rest } = message;
-    const place = placeAt(placeOf(message), content.kind);
+    const place = placeAt(addressOf(message), placeOf(message), content.kind);
     if (place.waiting.some(({ id }) => id === message.id)) return;
     place.waiting.push({ ...rest, place, failures: 0, notBefore: 0 });
     if (waitingCount() > mostWaiting) giveUpOldest();
     pump(place);
   }
 
-  function placeAt(name: string, courier: Place["courier"]): Place {
-    let place = places.get(name);
+  function placeAt(address: string, name: string, courier: Place["courier"]): Place {
+    let place = places.get(address);
     if (place === undefined) {
       place = {
+        address,
         name,
         courier,
         waiting: [],
@@ -88,7 +94,7 @@ export function createDeliveries(deps: {
         why: null,
         cancel: () => undefined,
       };
-      places.set(name, place);
+      places.set(address, place);
     }
     return place;
   }
@@ -97,7 +103,7 @@ export function createDeliveries(deps: {
     return [...places.values()].reduce((sum, place) => sum + place.waiting.length, 0);
   }
 
-  /** Of the place with the most, so that one that is dead for long does not cost the others theirs. */
+  /** Gives up one of the address with the most, so that one that is dead for long does not cost the others theirs. */
   function giveUpOldest(): void {
     const [fullest] = [...places.values()].sort((a, b) => b.waiting.length - a.waiting.length);
     const oldest = fullest?.waiting.find(({ id }) => !fullest.sending.has(id));
@@ -119,7 +125,7 @@ export function createDeliveries(deps: {
     place.waiting = place.waiting.filter((other) => other !== waiting);
     if (place.waiting.length === 0) {
       place.cancel();
-      places.delete(place.name);
+      places.delete(place.address);
     }
     track(removed(id));
   }
@@ -157,22 +163,19 @@ export function createDeliveries(deps: {
     for (const old of place.waiting.filter(({ id, createdAt }) => !place.sending.has(id) && isTooOld(createdAt, now)))
       giveUp(old, `nobody took it for ${giveUpDays} days`);
     if (courier === null) return rest(place, now + 3_600_000);
-    // While nobody answers, one is enough to find out.
-    const most = place.courier === "mail" && place.failures === 0 ? parallelMails : 1;
-    while (
-      place.sending.size < most &&
-      (place.courier === "mail" || calls < parallelCalls) &&
-      mayGo(place.notBefore, now)
-    ) {
-      const next = place.waiting.find(({ id, notBefore }) => !place.sending.has(id) && mayGo(notBefore, now));
-      if (next === undefined) break;
-      track(deliver(next, courier));
+    if (place.sending.size === 0 && hasRoom(place) && mayGo(place.notBefore, now)) {
+      const next = place.waiting.find(({ notBefore }) => mayGo(notBefore, now));
+      if (next !== undefined) track(deliver(next, courier));
     }
     const times = place.waiting
       .filter(({ id }) => !place.sending.has(id))
       .map(({ notBefore }) => Math.max(notBefore, place.notBefore));
     const soonest = Math.min(...times);
-    if (place.sending.size < most && soonest > now) rest(place, soonest);
+    if (place.sending.size === 0 && soonest > now) rest(place, soonest);
+  }
+
+  function hasRoom({ courier, why }: Place): boolean {
+    return sending[courier] < maxParallel[courier] && (why === null || retrying[courier] < maxRetries[courier]);
   }
 
   function rest(place: Place, until: EpochMs): void {
@@ -182,7 +185,9 @@ export function createDeliveries(deps: {
   async function deliver(waiting: Waiting, courier: Courier): Promise<void> {
     const { place, id } = waiting;
     place.sending.add(id);
-    if (place.courier === "webhook") calls += 1;
+    const isRetry = place.why !== null;
+    sending[place.courier] += 1;
+    if (isRetry) retrying[place.courier] += 1;
     let delivery: Delivery | null = null;
     try {
       const message = await outbox.read(id);
@@ -191,7 +196,8 @@ export function createDeliveries(deps: {
       delivery = { kind: "later", why: errorText(error), waitMs: null, down: true };
     } finally {
       place.sending.delete(id);
-      if (place.courier === "webhook") calls -= 1;
+      sending[place.courier] -= 1;
+      if (isRetry) retrying[place.courier] -= 1;
     }
     settle(waiting, delivery);
     pumpAll(); // others may have waited for a place among the calls
@@ -252,10 +258,15 @@ export function createDeliveries(deps: {
       couriers.mail?.close();
       couriers.webhook.close();
     },
-    trouble: () =>
-      [...places.values()].flatMap(({ name, why, waiting }) =>
-        why === null || waiting.length === 0 ? [] : [{ place: name, why, waiting: waiting.length }],
-      ),
+    trouble() {
+      const found = new Map<string, { place: string; why: string; waiting: number }>();
+      for (const { name, why, waiting } of places.values()) {
+        if (why === null || waiting.length === 0) continue;
+        const known = found.get(name) ?? { place: name, why, waiting: 0 };
+        found.set(name, { ...known, waiting: known.waiting + waiting.length });
+      }
+      return [...found.values()];
+    },
     counts: () => ({ waiting: waitingCount(), ...tally }),
   };
 }

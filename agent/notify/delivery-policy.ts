@@ -26,11 +26,15 @@ export function isTooOld(createdAt: Iso, now: EpochMs): boolean {
   return now - Date.parse(createdAt) > giveUpDays * dayMs;
 }
 
-/**
- * Where a message goes, which is also what may be said of it: `mail`, or scheme, host and port of a webhook. What goes to
- * one place waits together when nobody answers there.
- */
-export function placeOf({ to, content }: { to: string; content: { kind: "mail" | "webhook" } }): string {
+type Addressed = { to: string; content: { kind: "mail" | "webhook" } };
+
+/** Returns what messages share that wait for one another: the address alone, as its neighbours may answer all the same. */
+export function addressOf({ to, content }: Addressed): string {
+  return `${content.kind} ${to}`;
+}
+
+/** Returns what may be shown of an address: `mail`, or scheme, host and port of a webhook. Throws on what is no URL. */
+export function placeOf({ to, content }: Addressed): string {
   return content.kind === "mail" ? "mail" : new URL(to).origin;
 }
 

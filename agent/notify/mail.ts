@@ -1,7 +1,7 @@
 // Sends mail over SMTP with nodemailer. Says of each mail whether it was taken, refused, or is to be tried again.
-import { isIP } from "node:net";
 import { createTransport } from "nodemailer";
 import { ConfigError } from "../errors.ts";
+import { isLoopback } from "../text/loopback.ts";
 import { plainLine } from "../text/untrusted.ts";
 import type { Courier, Delivery, Message } from "./port.ts";
 
@@ -88,11 +88,6 @@ function judge({ code, responseCode = 0, command }: SmtpError, why: string): Del
 
 function isAddress(text: string): boolean {
   return /^[^\s@<>"]+@[^\s@<>"]+$/.test(text);
-}
-
-function isLoopback(host: string): boolean {
-  const bare = host.replace(/^\[|\]$/g, "");
-  return bare === "localhost" || bare === "::1" || (isIP(bare) === 4 && bare.startsWith("127."));
 }
 
 function decoded(text: string): string {

@@ -44,7 +44,7 @@ export async function openWebhookCaller({
         "X-Batch-Agent-Event": event,
       };
       if (url.username !== "" || url.password !== "") {
-        headers.Authorization = `Basic ${Buffer.from(`${decodeURIComponent(url.username)}:${decodeURIComponent(url.password)}`).toString("base64")}`;
+        headers.Authorization = `Basic ${Buffer.from(`${decoded(url.username)}:${decoded(url.password)}`).toString("base64")}`;
         url.username = url.password = "";
       }
       if (secretFile !== null) {
@@ -75,6 +75,15 @@ function judge(response: Response, now: number): Delivery {
     return { kind: "later", why, waitMs: parseRetryAfter(response.headers.get("Retry-After"), now), down: false };
   }
   return { kind: "refused", why };
+}
+
+/** Returns the text as it stands where it is not encoded, as a password with a bare `%`. */
+function decoded(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    return text;
+  }
 }
 
 /** The innermost cause, as `fetch failed` tells nothing; never with the URL. */

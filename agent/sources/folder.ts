@@ -12,6 +12,7 @@ import { archiveExtensions, batchNameOf, isArchiveName, isForeignArchive } from 
 import { isMadeByMachine } from "./leftovers.ts";
 import { unsettledHint, type BatchSource, type Unchanged, type Loaded } from "./port.ts";
 import { hashTree, walkTree, type TreeLimits, type OpenArchive, type Tree, type TreeFile } from "./tree.ts";
+import { trimEndOf } from "../text/trim.ts";
 
 export const settingsNames = ["batch.yaml", "batch.yml"];
 const keptBytes = 1024 * 1024;
@@ -35,7 +36,7 @@ export interface SourceOptions {
 /** Source of the folders and archives below `root`, a path as people gave it (problems show it so). */
 export function createSource(root: string, options: SourceOptions = {}): BatchSource {
   const { unpack, quietMs = 0, limits, except } = options;
-  const shown = (options.shownAs ?? root).replace(/\/+$/, "") || "/";
+  const shown = trimEndOf(options.shownAs ?? root, "/") || "/";
   /** What was last listed: where the root really was, the archives of each batch, and all entries; null before. */
   let listed: { real: string; archives: ReadonlyMap<string, readonly string[]>; names: ReadonlySet<string> } | null =
     null;

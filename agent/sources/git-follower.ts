@@ -1,7 +1,7 @@
 // Follows a repository: asks what its ref names, takes a new commit over, waits, and after failures waits longer.
 import type { Clock } from "../async/clock.ts";
 import type { Logger } from "../logger.ts";
-import { nextLookMs } from "./git-remote.ts";
+import { AmbiguousRef, nextLookMs } from "./git-remote.ts";
 import type { GitHealth, Remote } from "./port.ts";
 
 export interface Follower {
@@ -33,6 +33,7 @@ export function createFollower(deps: {
   let stopped = false;
   let failures = 0;
   let error: string | null = null;
+  let ambiguous = false;
   let lastFetchedAt: string | null = null;
   /** A commit that was looked at and cannot be followed: it is not fetched again. */
   let refused: { commit: string; message: string } | null = null;
@@ -42,8 +43,10 @@ export function createFollower(deps: {
     try {
       await follow();
       failures = 0;
+      ambiguous = false;
     } catch (thrown) {
       failures += 1;
+      ambiguous = thrown instanceof Error && thrown.cause instanceof AmbiguousRef;
       tell(thrown instanceof Error ? thrown.message : String(thrown));
     }
     if (!stopped) cancel = clock.after(nextLookMs(failures, deps.intervalMs, deps.random()), () => void lookNow());
@@ -90,7 +93,7 @@ export function createFollower(deps: {
   return {
     start: () => void lookNow(),
     lookNow,
-    health: () => ({ url, ref, commit: remote.commit(), lastFetchedAt, error }),
+    health: () => ({ url, ref, commit: remote.commit(), lastFetchedAt, error, ambiguous }),
     async stop() {
       stopped = true;
       cancel();

@@ -1,5 +1,7 @@
 // A repository that is followed: what its settings may be, what its answers mean, and what of them may be shown.
 
+const commitLength = 40;
+
 /** Why a URL cannot be followed; null when it can. Never repeats it: it may hold a password. */
 export function judgeGitUrl(url: string): string | null {
   if (url.startsWith("-")) return "it begins with a hyphen";
@@ -55,8 +57,8 @@ function decode(text: string): string | null {
 /** What git has said, for people: its last lines, without user and query of any URL and without the secrets. */
 export function shownGitMessage(text: string, secrets: readonly (string | null)[]): string {
   let shown = text
-    .replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/'"]*@/gi, "$1")
-    .replace(/(:\/\/[^\s'"?#]*)[?#][^\s'"]*/g, "$1");
+    .replace(/:\/\/[^\s/'"]*/g, (host) => `://${host.slice(Math.max(3, host.lastIndexOf("@") + 1))}`)
+    .replace(/:\/\/[^\s'"]*/g, (url) => url.split(/[?#]/, 1)[0] ?? "");
   // The longest first: one may be part of another.
   const forms = secrets
     .flatMap((secret) => (secret === null || secret.length < 3 ? [] : [secret, encodeURIComponent(secret)]))
@@ -70,7 +72,7 @@ export function shownGitMessage(text: string, secrets: readonly (string | null)[
   return lines.slice(-3).join("; ").slice(-400);
 }
 
-/** Names to ask a remote for: a branch goes before a tag; null is its default branch. */
+/** Returns the full names to ask a remote for; `ref` null is its default branch. */
 export function askedRefs(ref: string | null): string[] {
   if (ref === null) return ["HEAD"];
   return ref.startsWith("refs/")
@@ -78,18 +80,89 @@ export function askedRefs(ref: string | null): string[] {
     : [`refs/heads/${ref}`, `refs/tags/${ref}`, `refs/tags/${ref}^{}`];
 }
 
-/** What `git ls-remote` answered: the ref's full name and its commit (a tag's own, not the tag); null when it has none. */
-export function answeredRef(output: string, ref: string | null): { name: string; commit: string } | null {
+/** A ref's full name, and its commit (a tag's own, not the tag). */
+export interface AnsweredRef {
+  name: string;
+  commit: string;
+}
+
+/**
+ * Reads what `git ls-remote` answers, as it comes. A remote may have any number of refs that end as the asked one does,
+ * so nothing is held but the names that were asked for.
+ */
+export function createRefReader(ref: string | null): {
+  push(text: string): void;
+  /** Returns null where it has none, "ambiguous" where both a branch and a tag have the name. */
+  end(): AnsweredRef | "ambiguous" | null;
+} {
+  const asked = askedRefs(ref);
+  const longest = Math.max(...asked.map((name) => name.length)) + commitLength + 1;
   const found = new Map<string, string>();
-  for (const line of output.split("\n")) {
-    const [commit, name] = line.split("\t");
-    if (commit !== undefined && name !== undefined && /^[0-9a-f]{40}$/.test(commit)) found.set(name, commit);
+  let line = "";
+  const take = () => {
+    const [commit = "", name = ""] = line.split("\t");
+    if (asked.includes(name) && /^[0-9a-f]{40}$/.test(commit)) found.set(name, commit);
+    line = "";
+  };
+  return {
+    push(text) {
+      let at = 0;
+      for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", at)) {
+        if (line.length <= longest) line += text.slice(at, end);
+        take();
+        at = end + 1;
+      }
+      if (line.length <= longest) line += text.slice(at);
+    },
+    end() {
+      take();
+      const names = asked.filter((name) => !name.endsWith("^{}") && found.has(name));
+      const [name] = names;
+      if (name === undefined) return null;
+      if (names.length > 1) return "ambiguous";
+      return { name, commit: found.get(`${name}^{}`) ?? found.get(name) ?? "" };
+    },
+  };
+}
+
+/** A short name that both a branch and a tag bear. */
+export class AmbiguousRef extends Error {
+  constructor(ref: string) {
+    super(`${ref} is both a branch and a tag: name it as refs/heads/${ref} or refs/tags/${ref} with --git-ref`);
   }
-  for (const name of askedRefs(ref)) {
-    const commit = found.get(`${name}^{}`) ?? found.get(name);
-    if (commit !== undefined) return { name, commit };
-  }
-  return null;
+}
+
+/** Limits of a tree, those of an archive. */
+export interface TreeLimits {
+  entries: number;
+  bytes: number;
+}
+
+/**
+ * Adds up what `git ls-tree -r -t -l -z` tells of a tree, as it comes. `push` returns why the tree is too large, as soon as
+ * it is: equal folders nested in each other can make a small repository endless.
+ */
+export function createTreeMeasure(limits: TreeLimits): {
+  push(text: string): string | null;
+  size(): TreeLimits;
+} {
+  let entries = 0;
+  let bytes = 0;
+  let line = "";
+  return {
+    push(text) {
+      const lines = text.split("\0");
+      lines[0] = line + (lines[0] ?? "");
+      line = lines.pop() ?? "";
+      for (const each of lines) {
+        entries += 1;
+        bytes += Number(/^\d+ blob [0-9a-f]+ +(\d+)\t/.exec(each)?.[1] ?? 0);
+      }
+      if (entries > limits.entries) return `it has more than ${limits.entries} entries (--archive-entries)`;
+      return bytes > limits.bytes ? `it unpacks to more than ${limits.bytes} bytes (--archive-bytes)` : null;
+    },
+    size: () => ({ entries, bytes }),
+  };
 }
 
 /** How long to wait, in ms, after `failures` failures in a row: the interval without any, else from 5 s to a minute (or the interval). `random`: 0 to 1. */

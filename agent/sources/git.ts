@@ -3,17 +3,35 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readlinkSync } from "node:fs";
-import { mkdir, readdir, readFile, realpath, rename, rm, stat, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, readFile, realpath, rename, rm, stat, statfs, symlink, writeFile } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
+import { StringDecoder } from "node:string_decoder";
 import { StoreError } from "../errors.ts";
 import { syncFile, syncFolder } from "../platform/durable.ts";
-import { answeredRef, askedRefs, shownGitMessage, splitGitUrl } from "./git-remote.ts";
+import {
+  AmbiguousRef,
+  askedRefs,
+  createRefReader,
+  createTreeMeasure,
+  shownGitMessage,
+  splitGitUrl,
+  type AnsweredRef,
+  type TreeLimits,
+} from "./git-remote.ts";
 import type { Remote } from "./port.ts";
 
 const askMs = 30_000;
 const fetchMs = 600_000;
 const buildMs = 300_000;
 const keptBytes = 64 * 1024;
+const watchPackMs = 500;
+/** Room on the disk that an entry takes at most beyond its bytes. */
+const blockBytes = 4_096;
+/** Share of the free room of the data folder that a tree may take: executions need the rest. */
+const maxShareOfRoom = 0.8;
+
+/** Files come out as they were committed: nothing converts them, whatever their attributes ask for. */
+const attributes = "* -text -ident -filter !eol !working-tree-encoding\n";
 
 /** Nothing of the repository is run, no helper program is a transport, and large files stay the pointers they are. */
 const safety = [
@@ -31,7 +49,7 @@ const safety = [
 /** Opens what is in the data folder; what was followed with other settings is deleted. Throws StoreError. */
 export async function openRemote(
   dataDir: string,
-  settings: { url: string; ref: string | null; path: string },
+  settings: { url: string; ref: string | null; path: string; limits: TreeLimits },
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Remote> {
   const home = join(dataDir, "git");
@@ -39,7 +57,7 @@ export async function openRemote(
   const local = !/^[a-z][a-z0-9+.-]*:\/\//i.test(settings.url) && !/^[^/]*:/.test(settings.url);
   const { url, user, password } = splitGitUrl(local ? resolve(settings.url) : settings.url);
   const running = new Set<ChildProcess>();
-  const gitEnv = environment(env, user, password);
+  const gitEnv = environment(env, url, user, password);
   await prepare();
 
   async function prepare(): Promise<void> {
@@ -48,7 +66,7 @@ export async function openRemote(
       .update(JSON.stringify([url, settings.ref, settings.path]))
       .digest("hex");
     try {
-      if ((await readFile(path, "utf8").catch(() => "")) === source) return;
+      if ((await readFile(path, "utf8").catch(() => "")) === source) return await clearStaging();
       await rm(home, { recursive: true, force: true });
       await mkdir(trees, { recursive: true });
       await writeFile(path, source, { flush: true });
@@ -57,11 +75,18 @@ export async function openRemote(
     }
   }
 
+  /** Deletes trees that were never finished. */
+  async function clearStaging(): Promise<void> {
+    for (const name of await readdir(trees))
+      if (name.startsWith(".new-")) await rm(join(trees, name), { recursive: true, force: true });
+  }
+
   /** Runs git without a terminal it could ask at; its group is killed when it takes too long. */
   function git(
     args: readonly string[],
     limitMs: number,
     more: Readonly<Record<string, string>> = {},
+    hooks: { onOutput?: (text: string) => string | null; onStart?: (stop: (why: string) => void) => () => void } = {},
   ): Promise<{ code: number; output: string; message: string }> {
     const options = [...safety, `safe.directory=${repo}`].flatMap((option) => ["-c", option]);
     return new Promise((done, fail) => {
@@ -72,23 +97,37 @@ export async function openRemote(
         detached: true,
       });
       running.add(child);
-      let [output, said, late] = ["", "", false];
-      const timer = setTimeout(() => {
-        late = true;
+      let output = "";
+      let said = "";
+      let stopped: string | null = null;
+      const stop = (why: string) => {
+        stopped ??= why;
         kill(child);
-      }, limitMs);
-      child.stdout.on("data", (chunk: Buffer) => (output = (output + chunk.toString()).slice(0, keptBytes)));
+      };
+      const timer = setTimeout(() => stop(`git did not end within ${limitMs / 1000} s`), limitMs);
+      const release = hooks.onStart?.(stop);
+      const decoder = new StringDecoder("utf8");
+      const keep = (text: string) => {
+        output = (output + text).slice(0, keptBytes);
+        return null;
+      };
+      child.stdout.on("data", (chunk: Buffer) => {
+        const why = stopped ?? (hooks.onOutput ?? keep)(decoder.write(chunk));
+        if (why !== null) stop(why);
+      });
       child.stderr.on("data", (chunk: Buffer) => (said = (said + chunk.toString()).slice(-keptBytes)));
       child.on("error", (error) => {
         running.delete(child);
         clearTimeout(timer);
+        release?.();
         fail("code" in error && error.code === "ENOENT" ? new Error("git is not on the agent's PATH") : error);
       });
       child.on("close", (code) => {
         running.delete(child);
         clearTimeout(timer);
-        const message = late ? `git did not end within ${limitMs / 1000} s` : shownGitMessage(said, [user, password]);
-        done({ code: code ?? 1, output, message: message || "git was ended" });
+        release?.();
+        const message = stopped ?? shownGitMessage(said, [user, password]);
+        done({ code: stopped === null ? (code ?? 1) : 1, output, message: message || "git was ended" });
       });
     });
   }
@@ -97,8 +136,9 @@ export async function openRemote(
     args: readonly string[],
     limitMs: number,
     more: Readonly<Record<string, string>> = {},
+    hooks: Parameters<typeof git>[3] = {},
   ): Promise<string> {
-    const { code, output, message } = await git(args, limitMs, more);
+    const { code, output, message } = await git(args, limitMs, more, hooks);
     if (code !== 0) throw new Error(message);
     return output.trim();
   }
@@ -111,11 +151,18 @@ export async function openRemote(
     }
   }
 
-  async function ask(): Promise<{ name: string; commit: string }> {
+  async function ask(): Promise<AnsweredRef> {
     try {
-      const { code, output, message } = await git(["ls-remote", "--", url, ...askedRefs(settings.ref)], askMs);
+      const reader = createRefReader(settings.ref);
+      const onOutput = (text: string) => {
+        reader.push(text);
+        return null;
+      };
+      const args = ["ls-remote", "--", url, ...askedRefs(settings.ref)];
+      const { code, message } = await git(args, askMs, {}, { onOutput });
       if (code !== 0) throw new Error(message);
-      const found = answeredRef(output, settings.ref);
+      const found = reader.end();
+      if (found === "ambiguous") throw new AmbiguousRef(settings.ref ?? "");
       if (found === null)
         throw new Error(settings.ref === null ? "it has no commit yet" : `it has no branch or tag ${settings.ref}`);
       return found;
@@ -125,21 +172,33 @@ export async function openRemote(
   }
 
   async function take(asked: { name: string }): Promise<{ commit: string; refused: string | null }> {
+    let id: string;
     try {
-      const id = await fetch(asked.name);
+      id = await fetch(asked.name);
       if (id === commit()) return { commit: id, refused: null };
+      const refused = await tooLarge(id);
+      if (refused !== null) {
+        await rm(repo, { recursive: true, force: true });
+        return { commit: id, refused: `commit ${id.slice(0, 12)} is not taken: ${refused}` };
+      }
+    } catch (error) {
+      throw new StoreError("take over", url, error);
+    }
+    const staging = join(trees, `.new-${id}`);
+    const index = `${staging}.index`;
+    const clear = async () => {
+      for (const left of [staging, index, `${index}.lock`]) await rm(left, { recursive: true, force: true });
+    };
+    try {
       const tree = join(trees, id);
-      const staging = join(trees, `.new-${id}`);
-      await rm(staging, { recursive: true, force: true });
+      await clear(); // of a git that was killed
       await mkdir(staging, { recursive: true });
-      const index = `${staging}.index`;
-      for (const left of [index, `${index}.lock`]) await rm(left, { force: true }); // of a git that was killed
       await must([`--git-dir=${repo}`, `--work-tree=${staging}`, "read-tree", "-u", "--reset", id], buildMs, {
         GIT_INDEX_FILE: index,
       });
       await rm(index, { force: true });
       if (!(await holdsFolder(staging))) {
-        await rm(staging, { recursive: true, force: true });
+        await clear();
         return { commit: id, refused: `commit ${id.slice(0, 12)} has no folder ${settings.path}` };
       }
       await syncTree(staging);
@@ -152,16 +211,65 @@ export async function openRemote(
       await syncFolder(home);
       return { commit: id, refused: null };
     } catch (error) {
+      await clear().catch(() => undefined); // a half tree takes the room that executions need
       throw new StoreError("take over", url, error, "is there room in the data folder?");
     }
+  }
+
+  /** Returns why a commit's tree cannot be unpacked, before anything of it is; null when it can. */
+  async function tooLarge(id: string): Promise<string | null> {
+    const measure = createTreeMeasure(settings.limits);
+    let why: string | null = null;
+    const onOutput = (text: string) => (why = measure.push(text));
+    const { code, message } = await git(
+      [`--git-dir=${repo}`, "ls-tree", "-r", "-t", "-l", "-z", "--full-tree", id],
+      buildMs,
+      {},
+      { onOutput },
+    );
+    if (why !== null) return why;
+    if (code !== 0) throw new Error(message);
+    const { bavail, bsize } = await statfs(home);
+    const { bytes, entries } = measure.size();
+    if (bytes + entries * blockBytes > bavail * bsize * maxShareOfRoom)
+      throw new Error(`it unpacks to ${bytes} bytes in ${entries} entries, and the data folder has no room for them`);
+    return null;
+  }
+
+  /** Stops a fetch that brings more than a tree may hold. */
+  function watchPacks(before: number) {
+    return (stop: (why: string) => void) => {
+      const timer = setInterval(() => {
+        void packBytes().then((now) => {
+          if (now - before > settings.limits.bytes)
+            stop(`what it sends is more than ${settings.limits.bytes} bytes (--archive-bytes)`);
+        });
+      }, watchPackMs);
+      return () => clearInterval(timer);
+    };
+  }
+
+  async function packBytes(): Promise<number> {
+    const folder = join(repo, "objects", "pack");
+    let total = 0;
+    for (const name of await readdir(folder).catch(() => []))
+      total += (await stat(join(folder, name)).catch(() => null))?.size ?? 0;
+    return total;
   }
 
   /** Only what is new comes over the line. A repository that makes trouble is begun anew at the next look. */
   async function fetch(name: string): Promise<string> {
     try {
       await must(["init", "--quiet", "--bare", "--template=", repo], askMs);
+      await mkdir(join(repo, "info"), { recursive: true });
+      await writeFile(join(repo, "info", "attributes"), attributes);
       const options = ["--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"];
-      await must([`--git-dir=${repo}`, "fetch", ...options, "--", url, `+${name}:refs/followed`], fetchMs);
+      await must(
+        [`--git-dir=${repo}`, "fetch", ...options, "--", url, `+${name}:refs/followed`],
+        fetchMs,
+        {},
+        { onStart: watchPacks(await packBytes()) },
+      );
       return await must([`--git-dir=${repo}`, "rev-parse", "--verify", "refs/followed^{commit}"], askMs);
     } catch (error) {
       await rm(repo, { recursive: true, force: true });
@@ -195,9 +303,13 @@ function kill(child: ChildProcess): void {
   }
 }
 
-/** The user's own, so that helpers, SSH and proxies work; credentials of the URL go in by a helper, seen in no list of processes. */
+/**
+ * The user's own, so that helpers, SSH and proxies work. Credentials of the URL go in by a helper, seen in no list of
+ * processes; it is asked for that host alone, so that a redirect leads them nowhere else.
+ */
 function environment(
   env: Readonly<Record<string, string | undefined>>,
+  url: string,
   user: string | null,
   password: string | null,
 ): Record<string, string> {
@@ -213,14 +325,15 @@ function environment(
     LC_ALL: "C",
   };
   const helper = `!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' "$FOLLOWED_USER" "$FOLLOWED_PASSWORD"; }; f`;
+  const scope = user !== null || password !== null ? `credential.${new URL(url).origin}` : "";
   const settings =
     password !== null
       ? [
-          ["credential.helper", ""],
-          ["credential.helper", helper],
+          [`${scope}.helper`, ""],
+          [`${scope}.helper`, helper],
         ]
       : user !== null
-        ? [["credential.username", user]]
+        ? [[`${scope}.username`, user]]
         : [];
   let count = Number(result["GIT_CONFIG_COUNT"] ?? 0);
   for (const [key = "", value = ""] of settings) {

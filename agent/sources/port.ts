@@ -82,7 +82,7 @@ export interface Remote {
   readonly url: string;
   /** The commit that is in force; null before the first. */
   commit(): string | null;
-  /** What the ref names now: its full name and its commit. Throws StoreError, which holds no credentials. */
+  /** What the ref names now: its full name and its commit. Throws StoreError, which holds no credentials; its cause may be AmbiguousRef. */
   ask(): Promise<{ name: string; commit: string }>;
   /** Fetches a ref and puts its commit in force, whole or not at all; `refused` says why it cannot be. Throws StoreError. */
   take(ref: { name: string }): Promise<{ commit: string; refused: string | null }>;
@@ -98,6 +98,8 @@ export interface GitHealth {
   /** When the remote was last asked with success. */
   lastFetchedAt: string | null;
   error: string | null;
+  /** Whether `error` is that the ref names both a branch and a tag. */
+  ambiguous: boolean;
 }
 export interface WatchHealth {
   mode: "inotify" | "poll";

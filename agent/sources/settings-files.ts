@@ -2,12 +2,13 @@
 import { open, realpath } from "node:fs/promises";
 import { join, sep } from "node:path";
 import type { SettingsFiles } from "./port.ts";
+import { trimEndOf } from "../text/trim.ts";
 
 const mostBytes = 256 * 1024;
 
 /** Settings files below `root`, by the name that problems give them, where `root` goes by `shownAs`. */
 export function createSettingsFiles(root: string, shownAs = root): SettingsFiles {
-  const shown = shownAs.replace(/\/+$/, "") || "/";
+  const shown = trimEndOf(shownAs, "/") || "/";
   return {
     async read(batch, file) {
       const name = ["batch.yaml", "batch.yml"].find((candidate) => file === `${shown}/${batch}/${candidate}`);

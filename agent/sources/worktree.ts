@@ -1,5 +1,6 @@
 // What git says of the work tree that a folder lies in, read from git's own files: no process, so it also works without
-// git, and where git itself refuses ("dubious ownership"). Never an error: what cannot be read is not known.
+// git. Never an error: what cannot be read is not known. A repository of another owner than the folder's is not believed,
+// as git itself does not (safe.directory): anybody can put one into a folder above, such as /tmp.
 import { readFile, realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { WorkTree, WorkTreeState } from "./port.ts";
@@ -21,10 +22,11 @@ export function createWorkTree(root: string): WorkTree {
 
 /** Where git keeps what belongs to the work tree; null outside of one. Like git it does not look beyond the file system. */
 async function findGitFolder(start: string): Promise<string | null> {
-  const { dev } = await stat(start);
+  const { dev, uid } = await stat(start);
   for (let folder = start; ; folder = dirname(folder)) {
     const path = join(folder, ".git");
     const info = await stat(path).catch(() => null);
+    if (info !== null && info.uid !== uid && info.uid !== 0) return null;
     if (info?.isDirectory() && (await stat(join(path, "HEAD")).catch(() => null)) !== null) return path;
     if (info?.isFile()) {
       const target = /^gitdir: (.+?)\r?\n?$/.exec(await readFile(path, "utf8"))?.[1];

@@ -39,7 +39,9 @@ const steering = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u200e\u200f\u061c\u20
 
 /** `line` without its line break; `pen` as the line before left it. What a carriage return has overwritten is not shown. */
 export function readLine(line: string, pen: Pen): { pieces: Piece[]; pen: Pen } {
-  const ended = line.replace(/\r+$/, "");
+  let end = line.length;
+  while (line[end - 1] === "\r") end -= 1;
+  const ended = line.slice(0, end);
   const whole = ended.slice(ended.lastIndexOf("\r") + 1);
   const shown = whole.slice(0, mostChars);
   const pieces: Piece[] = [];

@@ -1,5 +1,7 @@
 // The end of a log as plain text: what a script printed, without what would steer a terminal, a mail reader or a page.
 
+import { trimEndOf } from "./trim.ts";
+
 /** CSI, OSC and the other strings, then what is left of two-letter escapes. */
 const escapes = /\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)|\x1b[ -/]*[0-~]?/g;
 /** Control characters but for line break and tab, marks that turn the direction of writing, halves of characters. */
@@ -20,7 +22,9 @@ export function plainLine(text: string, most = 300): string {
 export function plainTail(bytes: Uint8Array, logSize: number, lines: number): string[] {
   const all = new TextDecoder()
     .decode(bytes)
-    .replace(/\r+\n/g, "\n")
+    .split("\n")
+    .map((line) => trimEndOf(line, "\r"))
+    .join("\n")
     .replace(escapes, "")
     .replace(/\n$/, "")
     .split("\n")
@@ -30,4 +34,16 @@ export function plainTail(bytes: Uint8Array, logSize: number, lines: number): st
   const whole = bytes.length >= logSize || all.length > lines;
   if (!whole) all[0] = `…${all[0]?.replace(/^\ufffd+/, "") ?? ""}`;
   return all.slice(-lines);
+}
+
+/** Our own colours (text/table.ts), a tab, and what would steer a terminal or turn the direction of writing. */
+const controls = /\u001b\[(?:[12]|22|3[1236]|39)m|\t|(?!\n)[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu;
+
+/** `text` for a terminal: line breaks and our own colours pass, other control characters are shown as `\u001b`. */
+export function escapeControls(text: string): string {
+  return text.replace(controls, (found) => {
+    if (found.length > 1 && found.startsWith("\u001b")) return found;
+    if (found === "\t") return "    ";
+    return [...found].map((char) => `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`).join("");
+  });
 }

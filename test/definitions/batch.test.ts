@@ -421,3 +421,14 @@ test("an old Latin-1 script is a batch like any other; a batch.yaml in Latin-1 i
     { code: "not-text", line: 1, column: 10 },
   ]);
 });
+
+test.each([
+  ["http://h:25/x", 1],
+  ["http://h:6000/", 1],
+  ["https://h:99999/", 1],
+  ["http://[::1/", 1],
+  ["http://h:8080/", 0],
+  ["https://robot:100%@h/x", 0],
+])("a webhook at %s is called, or is a problem", (url, count) =>
+  expect(judge(`${due}notify: {webhook: ["${url}"]}\n`).problems).toHaveLength(count),
+);

@@ -36,6 +36,7 @@ export const codesOfTrouble: readonly ProblemCode[] = [
   "data-folder",
   "history-corrupt",
   "git-not-followed",
+  "git-ambiguous",
   "reconcile-failed",
   "no-bash",
   "no-mail",

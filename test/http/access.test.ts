@@ -2,7 +2,8 @@
 import { renameSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { isLoopback, isOurHost, localPath } from "../../agent/http/protocol/access.ts";
+import { isOurHost, localPath } from "../../agent/http/protocol/access.ts";
+import { isLoopback } from "../../agent/text/loopback.ts";
 import { openTokenFile } from "../../agent/platform/token.ts";
 import { startAgent, workplace } from "../helpers/agent.ts";
 import { fakeClock } from "../helpers/fakes.ts";
@@ -291,17 +292,31 @@ describe("the login", () => {
 });
 
 describe("wrong tries", () => {
-  test("ten a minute, then not even the right one counts, but who is logged in goes on", async () => {
+  test("ten a minute, then the next wrong one has to wait, while a right one is let in", async () => {
     const { ask, bearer, post, logIn, clock } = await guarded();
     const cookie = await logIn();
     for (let i = 0; i < 5; i++) expect((await ask("/api/batches", bearer(`wrong-${i}`))).status).toBe(401);
     for (let i = 5; i < 10; i++) expect((await post({ token: `wrong-${i}` })).status).toBe(401);
-    const refused = await ask("/api/batches", bearer(secret));
+    const refused = await ask("/api/batches", bearer("wrong-10"));
     expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "60"]);
-    expect((await post({ token: secret })).status).toBe(429);
+    expect((await post({ token: "wrong-11" })).status).toBe(429);
+    expect((await ask("/api/batches", bearer(secret))).status).toBe(200);
+    expect((await post({ token: secret })).status).toBe(303);
     expect((await ask("/api/batches", cookie)).status).toBe(200);
     clock.jump(clock.now() + 60_000);
-    expect((await ask("/api/batches", bearer(secret))).status).toBe(200);
+    expect((await ask("/api/batches", bearer("wrong-12"))).status).toBe(401);
+  });
+
+  test("two agents on one host have cookies of their own, by port or by path", async () => {
+    const nameOf = async (host: string, baseUrl?: string) => {
+      const { post } = await guarded(baseUrl === undefined ? {} : { baseUrl });
+      const response = await post({ token: secret }, { Host: host });
+      return response.headers.get("set-cookie")?.split("=")[0];
+    };
+    expect(await nameOf("ops:8080")).toBe("batch_agent_session_8080");
+    expect(await nameOf("ops:8081")).toBe("batch_agent_session_8081");
+    expect(await nameOf("ops")).toBe("batch_agent_session");
+    expect(await nameOf("10.0.0.1:8080", "https://ops.example.org/day/a")).toBe("batch_agent_session_day_a");
   });
 
   test("a program with an old token does not lock out others behind its proxy", async () => {

@@ -60,20 +60,20 @@ async function setUp(answer: (to: string) => Delivery | null) {
 
 const tried = (tries: string[], to: string) => tries.filter((one) => one === to).length;
 
-test("what is taken is gone from the disk, and one that hangs holds up its own place only", async () => {
+test("what is taken is gone from the disk, and one that hangs holds up its own address only", async () => {
   const { deliveries, tries, put, files } = await setUp((to) =>
     to.startsWith("http://stuck") ? null : { kind: "accepted" },
   );
-  for (const to of ["http://stuck/1", "http://stuck/2", "http://quick/1", "ops@example.org"]) await put(to);
+  for (const to of ["http://stuck/1", "http://stuck/1", "http://quick/1", "ops@example.org"]) await put(to);
   await eventually(() => files() === 2);
   expect(tries.sort()).toEqual(["http://quick/1", "http://stuck/1", "ops@example.org"]);
   expect(deliveries.counts()).toMatchObject({ waiting: 2, delivered: 2 });
 });
 
-test("a place where nobody answers is asked at growing intervals, by one message for all", async () => {
+test("an address where nobody answers is asked at growing intervals, by one message for all", async () => {
   let up = false;
   const { clock, deliveries, tries, put, files } = await setUp(() => (up ? { kind: "accepted" } : later(true)));
-  for (let i = 0; i < 5; i++) await put(`http://down/${i}`);
+  for (let i = 0; i < 5; i++) await put("http://down/hook");
   await eventually(() => tries.length === 1 && deliveries.trouble().length === 1);
   expect(deliveries.trouble()).toEqual([{ place: "http://down", why: "not now", waiting: 5 }]);
   for (const [i, ms] of [1_000, 2_000, 4_000].entries()) {
@@ -87,6 +87,32 @@ test("a place where nobody answers is asked at growing intervals, by one message
   await clock.advance(8_000);
   await eventually(() => files() === 0);
   expect(deliveries.trouble()).toEqual([]);
+});
+
+test.each([
+  ["hangs", null],
+  ["cannot be reached", later(true)],
+  ["answers that it is busy", later(false)],
+])("an address that %s holds up no other of its host, whichever is older", async (_how, answer) => {
+  const { deliveries, tries, put } = await setUp((to) => (to.endsWith("/bad") ? answer : { kind: "accepted" }));
+  for (let i = 0; i < 3; i++) await put("http://chat/bad");
+  await put("http://chat/payroll");
+  await eventually(() => deliveries.counts().delivered === 1);
+  expect(tries).toContain("http://chat/payroll");
+  expect(JSON.stringify(deliveries.trouble())).not.toContain("/bad"); // a path may hold a secret
+});
+
+test("a hundred addresses that hang leave room for others", async () => {
+  const { deliveries, tries, put, clock } = await setUp((to) =>
+    to.startsWith("http://stuck") ? later(true) : { kind: "accepted" },
+  );
+  for (let i = 0; i < 100; i++) await put(`http://stuck/${i}`);
+  await eventually(() => tries.length === 100);
+  await put("http://quick/1");
+  await eventually(() => deliveries.counts().delivered === 1);
+  expect(deliveries.trouble()).toEqual([{ place: "http://stuck", why: "not now", waiting: 100 }]);
+  await clock.advance(1_000);
+  await eventually(() => tries.length === 201);
 });
 
 test("a receiver that is to be asked later holds up no other, and is asked when it said", async () => {

@@ -139,3 +139,20 @@ test("the signature is over the bytes of the body, with the secret as it is in t
     "user-agent": "batch-agent/test",
   });
 });
+
+test("a password is sent as it stands where it is not encoded", async () => {
+  const server = await webhookServer();
+  const call = (credentials: string) =>
+    caller().then((webhooks) => webhooks.send(message(server.url.replace("://", `://${credentials}@`))));
+  expect(await call("robot:100%")).toEqual({ kind: "accepted" });
+  expect(await call("robot:a%40b")).toEqual({ kind: "accepted" });
+  const sent = server.calls.map(({ headers }) =>
+    Buffer.from(String(headers.authorization).slice(6), "base64").toString(),
+  );
+  expect(sent).toEqual(["robot:100%", "robot:a@b"]);
+});
+
+test("an answer with a head too large is tried again later", async () => {
+  const server = await webhookServer((_, r) => void r.writeHead(200, { "X-Large": "x".repeat(100_000) }).end());
+  expect(await (await caller()).send(message(`${server.url}/hook`))).toMatchObject({ kind: "later" });
+});

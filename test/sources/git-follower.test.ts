@@ -18,7 +18,11 @@ async function setUp(random = () => 0.5) {
   const first = repo.commit({ "a/script.sh": "true\n" });
   const clock = fakeClock(t0);
   const log = quietLog();
-  const real = await openRemote(join(home, "data"), { url: repo.path, ref: "main", path: "" }, process.env);
+  const real = await openRemote(
+    join(home, "data"),
+    { url: repo.path, ref: "main", path: "", limits: { entries: 1_000, bytes: 2 ** 20 } },
+    process.env,
+  );
   let asked = 0;
   let onAnswer: () => Promise<void> | void = () => undefined;
   const remote: typeof real = {

@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
 import {
-  answeredRef,
   askedRefs,
+  createRefReader,
+  createTreeMeasure,
   isGitPath,
   judgeGitRef,
   judgeGitUrl,
@@ -121,14 +122,9 @@ describe("what git said, for people", () => {
 
 describe("what a remote answered", () => {
   const [one, two, three] = ["1", "2", "3"].map((digit) => digit.repeat(40)) as [string, string, string];
-  test.each<[string, string | null, string[], { name: string; commit: string } | null]>([
+  test.each<[string, string | null, string[], { name: string; commit: string } | "ambiguous" | null]>([
     ["its default branch", null, [`${one}\tHEAD`], { name: "HEAD", commit: one }],
-    [
-      "a branch goes before a tag",
-      "v1",
-      [`${two}\trefs/tags/v1`, `${one}\trefs/heads/v1`],
-      { name: "refs/heads/v1", commit: one },
-    ],
+    ["a branch and a tag of one name", "v1", [`${two}\trefs/tags/v1`, `${one}\trefs/heads/v1`], "ambiguous"],
     [
       "an annotated tag's commit, not the tag",
       "v1",
@@ -139,7 +135,22 @@ describe("what a remote answered", () => {
     ["another ref that ends alike", "main", [`${one}\trefs/heads/old/main`], null],
     ["nothing", "main", [], null],
     ["no commit's name", "main", ["nonsense\trefs/heads/main", "x"], null],
-  ])("%s", (_what, ref, lines, want) => expect(answeredRef(`${lines.join("\n")}\n`, ref)).toEqual(want));
+  ])("%s", (_what, ref, lines, want) => {
+    for (const size of [1, 7, 1_000]) {
+      const reader = createRefReader(ref);
+      for (const piece of `${lines.join("\n")}\n`.match(new RegExp(`[^]{1,${size}}`, "g")) ?? []) reader.push(piece);
+      expect(reader.end()).toEqual(want);
+    }
+  });
+
+  test("a million refs that end alike hide nothing, and neither does a line without end", () => {
+    const reader = createRefReader("main");
+    for (let at = 0; at < 1_000_000; at += 1_000)
+      reader.push(`${two}\trefs/heads/a${at}/refs/heads/main\n`.repeat(1_000));
+    reader.push("x".repeat(2 ** 20));
+    reader.push(`\n${one}\trefs/heads/main\n`);
+    expect(reader.end()).toEqual({ name: "refs/heads/main", commit: one });
+  });
 
   test("it is asked for these names", () => {
     expect(askedRefs(null)).toEqual(["HEAD"]);
@@ -166,4 +177,25 @@ describe("the wait before the next look", () => {
       want * 1.2,
     ]);
   });
+});
+
+describe("a tree's size", () => {
+  const line = (size: number | "-", path: string) =>
+    `100644 ${size === "-" ? "tree" : "blob"} ${"1".repeat(40)} ${String(size).padStart(7)}\t${path}\0`;
+
+  test("adds up bytes and entries, folders too, in whatever pieces it comes", () => {
+    const text = [line("-", "a"), line(5, "a/b\nc"), line(1_000_000_000, "d")].join("");
+    for (const size of [1, 11, 10_000]) {
+      const measure = createTreeMeasure({ entries: 3, bytes: 1_000_000_005 });
+      for (const piece of text.match(new RegExp(`[^]{1,${size}}`, "g")) ?? []) expect(measure.push(piece)).toBe(null);
+      expect(measure.size()).toEqual({ entries: 3, bytes: 1_000_000_005 });
+    }
+  });
+
+  test.each([
+    [{ entries: 1, bytes: 100 }, "entries (--archive-entries)"],
+    [{ entries: 2, bytes: 9 }, "bytes (--archive-bytes)"],
+  ])("beyond %j it is too large", (limits, why) =>
+    expect(createTreeMeasure(limits).push(line(5, "a") + line(5, "b"))).toContain(why),
+  );
 });

@@ -1,6 +1,6 @@
 // HEAD as git's own files tell it, against real repositories and `git rev-parse`.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { chownSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { createWorkTree } from "../../agent/sources/worktree.ts";
@@ -65,4 +65,17 @@ describe("the work tree around a folder", () => {
     writeFileSync(join(repo.path, ".git"), "gitdir: nowhere\n");
     expect(await tree.look()).toEqual({ commit: null, lockedAt: null });
   });
+});
+
+test.skipIf(process.getuid?.() !== 0)("a repository of another owner is not believed, one of root's is", async () => {
+  const repo = repository(join(temporaryFolder(), "repo"));
+  const commit = repo.commit({ "batches.d/a/script.sh": "true\n" });
+  const folder = join(repo.path, "batches.d");
+  writeFileSync(join(repo.path, ".git", "index.lock"), "");
+  chownSync(join(repo.path, ".git"), 1234, 1234);
+  expect(await createWorkTree(folder).look()).toEqual({ commit: null, lockedAt: null });
+  chownSync(folder, 1234, 1234);
+  expect(await commitOf(folder)).toBe(commit);
+  chownSync(join(repo.path, ".git"), 0, 0);
+  expect(await commitOf(folder)).toBe(commit);
 });

@@ -60,7 +60,7 @@ export function importCrontab(
   const system = form === "system";
   const batches: ImportedBatch[] = [];
   const remarks: Remark[] = [];
-  const taken = new Set<string>();
+  const taken = new Map<string, number>();
   const setting: Setting = { shell: cronsShell, timeZone: null, mail: [], jitter: null, env: new Map() };
   let comment: string[] = [];
   lines.forEach((raw, index) => {
@@ -133,7 +133,7 @@ interface JobContext {
   comment: string;
   setting: Setting;
   file: string;
-  taken: Set<string>;
+  taken: Map<string, number>;
 }
 
 function toBatch(

@@ -1,4 +1,5 @@
 // A name for a batch, from the command of a crontab line. Pure.
+import { trimEndOf, trimOf } from "../../text/trim.ts";
 
 /** Programs that only start another one, and how many words of their own follow. */
 const wrappers = /^(sudo|nice|ionice|nohup|env|exec|time|command|chronic|setsid|stdbuf|caffeinate|cronic)$/;
@@ -17,8 +18,8 @@ function wordOf(part: string): string | null {
   const words = part.trim().split(/\s+/);
   let run = false;
   for (let i = 0; i < words.length; i++) {
-    const word = (words[i] ?? "").replace(/^[("'{]+|[)"'}]+$/g, "");
-    const base = word.replace(/\/+$/, "").replace(/^.*\//, "");
+    const word = trimOf(words[i] ?? "", `()"'{}`);
+    const base = trimEndOf(word, "/").replace(/^.*\//, "");
     if (word === "" || /^[A-Za-z_]\w*=/.test(word) || /^[-<>&+]/.test(word) || /^[\d.]+[smhd]?$/.test(word)) continue;
     if (wrappers.test(base)) continue;
     if (withArgument.test(base)) {
@@ -38,20 +39,20 @@ function wordOf(part: string): string | null {
 }
 
 function slug(text: string): string {
-  return text
+  const plain = text
     .normalize("NFKD")
     .toLowerCase()
     .replace(/\.(sh|bash|py|pl|rb|php|js|jar|r)$/, "")
-    .replace(/\p{M}/gu, "")
-    .replace(/[^a-z0-9]+/g, "-")
-    .slice(0, longest)
-    .replace(/^-+|-+$/g, "");
+    .replace(/\p{M}/gu, "");
+  return trimOf(plain.replace(/[^a-z0-9]+/g, "-").slice(0, longest), "-");
 }
 
-/** `name`, or `name-2` and so on, whichever is not taken yet; takes it. */
-export function unique(name: string, taken: Set<string>): string {
+/** `name`, or `name-2` and so on, whichever is not taken yet; takes it. `taken` holds how far each was counted. */
+export function unique(name: string, taken: Map<string, number>): string {
   let candidate = name;
-  for (let count = 2; taken.has(candidate); count++) candidate = `${name}-${count}`;
-  taken.add(candidate);
+  let count = taken.get(name) ?? 1;
+  for (; taken.has(candidate); count++) candidate = `${name}-${count + 1}`;
+  taken.set(name, count);
+  if (candidate !== name) taken.set(candidate, 1);
   return candidate;
 }

@@ -3,13 +3,14 @@
 import type { Context } from "hono";
 import { remember } from "../../async/bounded-cache.ts";
 import type { Clock } from "../../async/clock.ts";
+import { clientOfRequest } from "../protocol/client.ts";
 import { encode, keepAlive, keepAliveMs, lastEventId, sseEvent, sseHeaders, sseHello } from "../protocol/sse.ts";
 import type { Streams } from "../protocol/streams.ts";
 import type { Reader } from "../views/live.ts";
 import type { Change, Feed } from "./feed.ts";
 
 /** About so much is sent at a time. */
-const chunkChars = 64 * 1024;
+const chunkChars = 32 * 1024;
 const renderedKept = 64;
 
 export interface EventsDeps {
@@ -85,6 +86,6 @@ export function createEvents({ feed, streams, clock, reader }: EventsDeps): (c: 
     const asked = lastEventId(c, c.req.query("since")); // a browser cannot give the header at its first call
     if (c.req.method === "HEAD") return new Response(null, { headers: sseHeaders });
     const { next, release } = eventsAfter(asked);
-    return new Response(streams.open(next, release), { headers: sseHeaders });
+    return new Response(streams.open(clientOfRequest(c), next, release), { headers: sseHeaders });
   };
 }

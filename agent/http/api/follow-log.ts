@@ -2,10 +2,11 @@
 // The file is the buffer: a reader that stalls holds one chunk and no more.
 import type { Context } from "hono";
 import type { History } from "../../history/port.ts";
-import { wholeCharacters, wholeLines } from "../../text/lines.ts";
+import { eventBytes, wholeCharacters, wholeLines } from "../../text/lines.ts";
 import type { LogTaps, LogTap, LogStore, LogStream } from "../../logs/port.ts";
 import { isOpen, type Execution } from "../../model/execution.ts";
 import type { ExecutionView } from "../../views.ts";
+import { clientOfRequest } from "../protocol/client.ts";
 import { integer } from "../protocol/query.ts";
 import {
   encode,
@@ -17,11 +18,11 @@ import {
   sseHello,
   wantsEvents,
 } from "../protocol/sse.ts";
-import type { Streams } from "../protocol/streams.ts";
+import type { NextPiece, Streams } from "../protocol/streams.ts";
 
-const chunkBytes = 64 * 1024;
-/** A line longer than this comes in pieces. */
-const longestLine = 256 * 1024;
+const chunkBytes = 16 * 1024;
+/** A line longer than this, as it is sent, comes in pieces: it is what a reader that stands still costs. */
+const maxLineBytes = 64 * 1024;
 
 export interface FollowDeps {
   history: History;
@@ -59,7 +60,7 @@ export async function followResponse(
     const next = events
       ? eventsOf(pieces, deps, execution, asked ?? tailed)
       : async () => (await pieces(false))?.bytes ?? null;
-    return new Response(streams.open(next, tap.close), { headers });
+    return new Response(streams.open(clientOfRequest(c), next, tap.close), { headers });
   } catch (error) {
     tap.close();
     throw error;
@@ -91,14 +92,14 @@ function createPieces(
   };
 
   async function take(whole: boolean, size: number, over: boolean): Promise<Uint8Array> {
-    for (const most of whole ? [chunkBytes, longestLine] : [chunkBytes]) {
+    for (const most of whole ? [chunkBytes, maxLineBytes] : [3 * chunkBytes]) {
       const length = Math.min(most, size - at);
       const bytes = await tap.read(at, length);
       const last = over && at + bytes.length >= size;
-      const full = bytes.length === longestLine || !whole;
+      const full = bytes.length === maxLineBytes || !whole;
       const lines = whole ? wholeLines(bytes) : 0;
       const count = lines > 0 ? lines : last ? bytes.length : full ? wholeCharacters(bytes) : 0;
-      if (count > 0) return bytes.subarray(0, count);
+      if (count > 0) return bytes.subarray(0, whole ? eventBytes(bytes.subarray(0, count), maxLineBytes) : count);
       if (bytes.length < most) break;
     }
     return new Uint8Array(0);
@@ -133,7 +134,7 @@ function eventsOf(
   deps: FollowDeps,
   execution: Execution,
   start: number,
-): () => Promise<Uint8Array | null> {
+): NextPiece {
   let state: "new" | "open" | "ended" = "new";
   return async () => {
     if (state === "ended") return null;
@@ -148,7 +149,9 @@ function eventsOf(
       return encode(sseEvent({ event: "end", data: JSON.stringify(view) }));
     }
     if (piece.bytes.length === 0) return keepAlive;
-    const text = decoder.decode(piece.bytes).replaceAll("\r", "\u240D");
-    return encode(sseEvent({ id: piece.end, data: text.endsWith("\n") ? text.slice(0, -1) : text }));
+    return () => {
+      const text = decoder.decode(piece.bytes).replaceAll("\r", "\u240D");
+      return encode(sseEvent({ id: piece.end, data: text.endsWith("\n") ? text.slice(0, -1) : text }));
+    };
   };
 }

@@ -6,7 +6,7 @@ import type { Context } from "hono";
 import type { LogStore, LogStream } from "../../logs/port.ts";
 import type { Execution } from "../../model/execution.ts";
 import { executionView } from "../../views.ts";
-import { problemResponse } from "../protocol/problem.ts";
+import { HttpProblem, problemResponse } from "../protocol/problem.ts";
 import { integer } from "../protocol/query.ts";
 import { withCopy } from "../protocol/zero-copy.ts";
 
@@ -76,7 +76,17 @@ function parseRange(header: string | undefined, size: number): { start: number; 
   return start >= size ? "unsatisfiable" : { start, end };
 }
 
-/** `<batch>-<id>.tar.gz` with execution.json, stdout.log and stderr.log, made as it is sent. */
+/** Archives that are made at a time: each costs processor time for as long as it is read. */
+const maxArchives = 4;
+/** Compressed bytes that wait for their reader. */
+const archiveAheadBytes = 16 * 1024;
+
+let archives = 0;
+
+/**
+ * `<batch>-<id>.tar.gz` with execution.json, stdout.log and stderr.log, made as it is sent. Throws a 503 where others are
+ * being made.
+ */
 export async function archiveResponse(c: Context, logs: LogStore, execution: Execution): Promise<Response> {
   const { batch, id } = execution;
   const headers = {
@@ -94,10 +104,18 @@ export async function archiveResponse(c: Context, logs: LogStore, execution: Exe
   const live = execution.status === "running" ? { stdoutBytes: stdout.size, stderrBytes: stderr.size } : {};
   const record = Buffer.from(`${JSON.stringify(executionView(execution, live), null, 2)}\n`);
   const entries = [{ path: "execution.json", size: record.length, changedAt, bytes: () => [record] }, stdout, stderr];
-  const gzip = createGzip({ level: 1 });
-  const source = Readable.from(tarBlocks(entries));
+  if (archives >= maxArchives)
+    throw new HttpProblem(503, `${maxArchives} archives are being made already; try again later`, {
+      "Retry-After": "5",
+    });
+  archives += 1;
+  const gzip = createGzip({ level: 1, chunkSize: archiveAheadBytes });
+  const source = Readable.from(tarBlocks(entries), { highWaterMark: 1 });
   source.on("error", (error) => gzip.destroy(error));
-  gzip.on("close", () => source.destroy());
+  gzip.on("close", () => {
+    archives -= 1;
+    source.destroy();
+  });
   return new Response(Readable.toWeb(source.pipe(gzip)) as ReadableStream<Uint8Array>, { headers });
 }
 

@@ -1,11 +1,11 @@
 // What stands before every route: whether the request names a host of ours, and whether who asks has the token.
-import { getConnInfo } from "@hono/node-server/conninfo";
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import type { Clock } from "../../async/clock.ts";
 import type { TokenSource } from "../../platform/token.ts";
 import { loginPage, onwardPage } from "../dashboard/pages/login.tsx";
+import { clientOfRequest } from "./client.ts";
 import { problemResponse } from "./problem.ts";
 import { createWrongTries, isSame, isSession, issueSession, sessionSeconds } from "./session.ts";
 
@@ -16,7 +16,8 @@ export interface Access {
   baseUrl: string | null;
 }
 
-const cookieName = "batch_agent_session";
+/** Cookies of a host are shared by all of its ports, and by all paths behind a proxy: each agent needs a name of its own. */
+const cookiePrefix = "batch_agent_session";
 const formBytes = 8 * 1024;
 /** Open to all: health, and what the login page itself needs. */
 const open = /^\/(healthz|readyz|login|style\.css|assets\/icon\.svg)$/;
@@ -32,11 +33,6 @@ export function isOurHost(host: string, baseUrl: string | null): boolean {
   if (/^[\d.]+$/.test(hostname) || hostname.startsWith("[") || !hostname.includes(".")) return true;
   if (/\.(localhost|svc|svc\.cluster\.local)$/.test(hostname)) return true;
   return baseUrl !== null && new URL(baseUrl).hostname === hostname;
-}
-
-/** Whether an address to listen on is reached from this machine only. */
-export function isLoopback(address: string): boolean {
-  return address === "localhost" || address === "::1" || /^127(\.\d+){3}$/.test(address);
 }
 
 /** With a token the cookie is what a strange name lacks, so any name will do. */
@@ -87,16 +83,17 @@ export function addAccess(
   ): { status: 401 | 429 | 503; detail: string; wait?: number } | null {
     if (token === null)
       return { status: 503, detail: "the agent cannot read its token file: nobody is let in until it can" };
-    const address = addressOf(c);
-    const wait = wrong.waitOf(address);
-    if (wait > 0) return { status: 429, detail: `wrong too often: wait ${wait} s`, wait };
+    // A right token is let in however often others from the same address, such as a proxy's, were wrong.
     if (isSame(given, token)) return null;
-    wrong.add(address, given);
+    const client = clientOfRequest(c);
+    const wait = wrong.waitOf(client);
+    if (wait > 0) return { status: 429, detail: `wrong too often: wait ${wait} s`, wait };
+    wrong.add(client, given);
     return { status: 401, detail: "this is not the token" };
   }
 
   const hasSession = (c: Context, token: string | null) =>
-    token !== null && isSession(getCookie(c, cookieName) ?? "", token, clock.now());
+    token !== null && isSession(getCookie(c, cookieNameOf(c, baseUrl)) ?? "", token, clock.now());
 
   app.use(async (c, next) => {
     if (open.test(c.req.path)) return next();
@@ -108,7 +105,8 @@ export function addAccess(
         ? { status: 401, detail: "this asks for `Authorization: Bearer <token>`" }
         : refusal(c, given, token);
     if (refused === null) return next();
-    if (!forPrograms.test(c.req.path) && c.req.header("Accept")?.includes("text/html") === true) return toLogin(c);
+    if (!forPrograms.test(c.req.path) && c.req.header("Accept")?.includes("text/html") === true)
+      return toLogin(c, baseUrl);
     return problemResponse(c, refused.status, refused.detail, headersOf(refused));
   });
 
@@ -126,7 +124,7 @@ export function addAccess(
       const form = await c.req.parseBody();
       const next = localPath(form["next"]);
       if (form["leave"] !== undefined) {
-        deleteCookie(c, cookieName, cookie);
+        deleteCookie(c, cookieNameOf(c, baseUrl), cookie);
         return c.redirect("/login", 303);
       }
       const token = await source.current();
@@ -134,20 +132,29 @@ export function addAccess(
       const refused = refusal(c, given, token);
       if (refused !== null)
         return html(c, loginPage({ next, inside: false, trouble: refused.detail }), refused.status, headersOf(refused));
-      setCookie(c, cookieName, issueSession(token ?? "", clock.now()), { ...cookie, maxAge: sessionSeconds });
+      setCookie(c, cookieNameOf(c, baseUrl), issueSession(token ?? "", clock.now()), {
+        ...cookie,
+        maxAge: sessionSeconds,
+      });
       return c.redirect(next, 303);
     },
   );
 }
 
 /** A link followed from another site comes without our cookie; asked for once more from here it comes with it. */
-function toLogin(c: Context): Response | Promise<Response> {
+function toLogin(c: Context, baseUrl: string | null): Response | Promise<Response> {
   const { pathname, search } = new URL(c.req.url);
   const again = c.req.header("Sec-Fetch-Site");
-  if ((again === "cross-site" || again === "same-site") && getCookie(c, cookieName) === undefined)
+  if ((again === "cross-site" || again === "same-site") && getCookie(c, cookieNameOf(c, baseUrl)) === undefined)
     return html(c, onwardPage(localPath(pathname + search)));
   const to = pathname === "/" && search === "" ? "/login" : `/login?next=${encodeURIComponent(pathname + search)}`;
   return c.redirect(to, 303);
+}
+
+/** The session cookie's name: by the port that the browser knows, and the path of the base URL. */
+function cookieNameOf(c: Context, baseUrl: string | null): string {
+  const { port, pathname } = new URL(baseUrl ?? `http://${hostOf(c)}`);
+  return [cookiePrefix, port, ...pathname.split(/[^A-Za-z0-9]/)].filter((part) => part !== "").join("_");
 }
 
 /** A path on this agent, whatever was asked for. */
@@ -170,12 +177,6 @@ function isFromElsewhere(c: Context): boolean {
 
 function hostOf(c: Context): string {
   return c.req.header("Host") ?? new URL(c.req.url).host;
-}
-
-function addressOf(c: Context): string {
-  return (c.env as object | undefined) !== undefined && "incoming" in (c.env as object)
-    ? (getConnInfo(c).remote.address ?? "")
-    : "";
 }
 
 function headersOf({ status, wait }: { status: number; wait?: number }): Record<string, string> {

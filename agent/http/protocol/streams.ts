@@ -1,38 +1,56 @@
 // Answers that go on: bodies made as their readers ask for them, how many there may be, and their end when the agent ends.
+import { createTurns } from "../../async/turns.ts";
+import { maxShare } from "./connections.ts";
 import { HttpProblem } from "./problem.ts";
 
-const mostStreams = 500;
+const maxStreams = 500;
+
+/** A piece of a body, or how it is made of what was read, which is put off until it is its turn; null ends the body. */
+export type NextPiece = () => Promise<Uint8Array | (() => Uint8Array) | null>;
 
 export interface Streams {
   /**
-   * A body whose pieces come from `next`, asked for one at a time as the reader takes them; null ends it. `release` is
-   * called once it is over, for whatever reason. Throws a 503 when there are too many.
+   * A body whose pieces come from `next`, asked for one at a time as the reader takes them. `release` is called once it is
+   * over, for whatever reason. Throws a 503 when there are too many, of all clients or of this one.
    */
-  open(next: () => Promise<Uint8Array | null>, release: () => void): ReadableStream<Uint8Array>;
+  open(client: string, next: NextPiece, release: () => void): ReadableStream<Uint8Array>;
   /** Ends all there are, and from now on each new one at once. */
   close(): void;
 }
 
 /** `onError` hears why a body could not go on; its reader is cut off and may come again. */
-export function createStreams(onError: (error: unknown) => void, most = mostStreams): Streams {
+export function createStreams(onError: (error: unknown) => void, max = maxStreams): Streams {
   const ends = new Set<() => void>();
+  const counts = new Map<string, number>();
+  const maxEach = Math.ceil(max * maxShare);
+  const turns = createTurns(Infinity);
   let closing = false;
 
-  function open(next: () => Promise<Uint8Array | null>, release: () => void): ReadableStream<Uint8Array> {
-    if (closing || ends.size >= most) {
+  function refusal(client: string): string | null {
+    if (closing) return "the agent is being stopped";
+    if (ends.size >= max) return `${max} readers follow something already; try again later`;
+    return (counts.get(client) ?? 0) >= maxEach
+      ? `this address follows ${maxEach} things already; end one of them`
+      : null;
+  }
+
+  function open(client: string, next: NextPiece, release: () => void): ReadableStream<Uint8Array> {
+    const refused = refusal(client);
+    if (refused !== null) {
       release();
-      throw new HttpProblem(
-        503,
-        closing ? "the agent is being stopped" : `${most} readers follow something already; try again later`,
-        { "Retry-After": "5" },
-      );
+      throw new HttpProblem(503, refused, { "Retry-After": "5" });
     }
     let over = false;
     let end: () => void = () => undefined;
     const finish = () => {
       over = true;
-      if (ends.delete(end)) release();
+      if (!ends.delete(end)) return;
+      const left = (counts.get(client) ?? 1) - 1;
+      if (left === 0) counts.delete(client);
+      else counts.set(client, left);
+      release();
     };
+    counts.set(client, (counts.get(client) ?? 0) + 1);
     return new ReadableStream<Uint8Array>(
       {
         start(controller) {
@@ -45,9 +63,10 @@ export function createStreams(onError: (error: unknown) => void, most = mostStre
         async pull(controller) {
           try {
             const piece = await next();
+            await turns.take(); // pieces that are there already would else all be sent before anything else comes
             if (over) return;
             if (piece === null) end();
-            else controller.enqueue(piece);
+            else controller.enqueue(typeof piece === "function" ? piece() : piece);
           } catch (error) {
             if (over) return;
             finish();
