@@ -26,11 +26,7 @@ export function readDotEnv(
     );
   }
   const parsed = parseEnvFile(bytes);
-  if ("line" in parsed)
-    throw new UsageError(
-      `${path}:${parsed.line}: this line ${parsed.why}`,
-      "write NAME=value in UTF-8, comments with #",
-    );
+  if ("line" in parsed) throw new UsageError(`${path}:${parsed.line}: this ${parsed.why}`, "begin comments with #");
   return Object.fromEntries(
     Object.entries(parsed.env).filter(([name]) => name.startsWith("BATCH_AGENT_") && !env[name]),
   );
