@@ -1,6 +1,7 @@
 // Every type of the domain. Types only, plus the few constants that name their members; no behaviour.
 import type { FromSchema } from "json-schema-to-ts";
 import type { batchSchema } from "./batch-schema.gen.ts";
+import type { DayRule } from "./calendar.ts";
 import type { NotifyEvent } from "./execution.ts";
 import type { BatchName, Revision } from "./ids.ts";
 import type { Place, Problem } from "./problem.ts";
@@ -32,6 +33,8 @@ export interface Schedule {
   timeZone: string;
   /** How much later than due each start comes, in ms: the batch's share of its `jitter`. */
   jitterMs: number;
+  /** Days on which it may be due; null: on all. */
+  days: DayRule | null;
   /** Equal for schedules with the same due times; a change of key is a change of schedule. */
   key: string;
 }
