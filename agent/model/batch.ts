@@ -45,6 +45,8 @@ export interface Retry {
   delayMs: number;
   factor: number;
   maxDelayMs: number;
+  /** Exit codes after which another attempt is made; without them, after every failure. */
+  codes?: readonly number[];
 }
 
 /** Who hears of which ends. */
@@ -52,6 +54,8 @@ export interface Notify {
   on: readonly NotifyEvent[];
   mail: readonly string[];
   webhook: readonly string[];
+  /** Heartbeat addresses: each execution's start and end, unthrottled. */
+  ping: readonly string[];
 }
 
 /** A valid batch, ready to use. Durations in ms. */
@@ -59,8 +63,12 @@ export interface Batch {
   name: BatchName;
   /** Name of the entry it was read from, as found: `report` or `report.zip`. */
   entry: string;
-  /** As written, with defaults. */
+  /** Path of its group; "" at the top. */
+  group: string;
+  /** As written, over what it inherits, with defaults. */
   file: BatchFile;
+  /** The group that each inherited key comes from; those of merged keys as `env.NAME`. */
+  inherited: Readonly<Record<string, string>>;
   enabled: boolean;
   /** null where the batch has no `cron`. */
   schedule: Schedule | null;
@@ -72,6 +80,15 @@ export interface Batch {
   onFailure: string | null;
   /** Where its chain is written, for problems that only show over all batches. */
   places: { file: string; top: Place; after: readonly Place[]; onFailure: Place | null };
+  /** Declared parameters with their defaults. */
+  params: Readonly<Record<string, string>>;
+  /** Exit codes that are success. */
+  successCodes: readonly number[];
+  pool: string | null;
+  /** Higher starts first among those that wait for a place. */
+  priority: number;
+  /** How long after its due time a run may succeed before the batch is late. */
+  lateAfterMs: number | null;
   timeoutMs: number | null;
   retry: Retry | null;
   concurrency: BatchFile["concurrency"];
