@@ -9,7 +9,7 @@ import type { EpochMs, Revision } from "../model/ids.ts";
 import type { Note, Problem } from "../model/problem.ts";
 import { mapLimit } from "../platform/files.ts";
 import { foreignMessage } from "../sources/archive/inventory.ts";
-import { settingsNames } from "../sources/folder.ts";
+import { settingsNames } from "../sources/group-tree.ts";
 import type { BatchSource } from "../sources/port.ts";
 import { formatReport } from "./report/problems.ts";
 

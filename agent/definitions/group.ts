@@ -14,8 +14,8 @@ export const groupFileName = "_group.yaml";
 const maxGroupBytes = 256 * 1024;
 const maxProblems = 50;
 
-/** Days of the iCalendar text, or why there are none; found by the caller, who loads the reader only where it is needed. */
-export type ReadICalendar = (text: string) => { days: number[] } | { fault: string };
+/** Days of the iCalendar files that `icsNamesOf` asks for, by file name, or why there are none. */
+export type IcsFiles = ReadonlyMap<string, { days: readonly number[] } | { fault: string }>;
 
 /** Name that problems of a group's file carry as their `batch`: `billing/_group.yaml`. */
 export function groupProblemName(name: string): string {
@@ -25,7 +25,7 @@ export function groupProblemName(name: string): string {
 /** Judges a `_group.yaml`. Never throws, whatever the bytes. */
 export function parseGroup(
   file: GroupFile,
-  options: { timeZone: string; readICalendar: ReadICalendar },
+  options: { timeZone: string; ics: IcsFiles },
 ): { group: Group | null; problems: Problem[] } {
   const { faults, group } = judge(file, options);
   const problems = faults
@@ -46,7 +46,7 @@ export function parseGroup(
 
 function judge(
   file: GroupFile,
-  options: { timeZone: string; readICalendar: ReadICalendar },
+  options: { timeZone: string; ics: IcsFiles },
 ): { faults: Fault[]; group: Group | null } {
   const invalid = (...faults: Fault[]) => ({ faults, group: null });
   const plain = (code: Fault["code"], message: string, hint: string) =>
@@ -89,13 +89,7 @@ function judge(
   const below: Pick<YamlFile, "place"> = { place: (path, of) => yaml.place(["defaults", ...path], of) };
   const meant = checkMeaning(defaults as Partial<BatchFile>, below, options.timeZone).faults;
   faults.push(...meant.map((fault) => ({ ...fault, path: ["defaults", ...fault.path] })));
-  const calendars = readCalendars(
-    file,
-    (shaped.calendars ?? {}) as Record<string, CalendarFile>,
-    yaml,
-    options,
-    faults,
-  );
+  const calendars = readCalendars((shaped.calendars ?? {}) as Record<string, CalendarFile>, yaml, options, faults);
   const group = {
     ...empty,
     description: shaped.description ?? null,
@@ -131,20 +125,18 @@ function notInherited(fault: SettingFault): SettingFault {
 }
 
 function readCalendars(
-  file: GroupFile,
   declared: Readonly<Record<string, CalendarFile>>,
   yaml: YamlFile,
-  { readICalendar }: { readICalendar: ReadICalendar },
+  { ics }: { ics: IcsFiles },
   faults: Fault[],
 ): Map<string, Calendar> {
   const calendars = new Map<string, Calendar>();
   const report = (path: Path, message: string, hint: string | null) =>
     faults.push({ code: "bad-calendar", path, place: yaml.place(path, "value"), message, hint });
   for (const [name, written] of Object.entries(declared)) {
-    let icsDays: number[] = [];
+    let icsDays: readonly number[] = [];
     if (written.ics !== undefined) {
-      const read = file.ics.get(written.ics) ?? { fault: "there is no such file beside _group.yaml" };
-      const parsed = "fault" in read ? read : readICalendar(read.text);
+      const parsed = ics.get(written.ics) ?? { fault: "there is no such file beside _group.yaml" };
       const hint = "an iCalendar file (RFC 5545) with all-day events, as calendar programs export it";
       if ("fault" in parsed) report(["calendars", name, "ics"], `${written.ics}: ${parsed.fault}`, hint);
       else icsDays = parsed.days;

@@ -120,6 +120,8 @@ export interface Folder {
   name: string;
   /** The entry's name as found; problems name it. */
   entry: string;
+  /** The group that the entry lies in; "" at the top. */
+  group: string;
   /** Its path as people write it, `batches.d/extract`; problems name files below it. */
   location: string;
   /** Digest over sorted paths, run bits and bytes of all files. */

@@ -40,7 +40,6 @@ export interface GroupFile {
   /** Path as people write it, `batches.d/billing/_group.yaml`. */
   location: string;
   bytes: Uint8Array;
+  /** The file's own; `bytes` may hold less of a larger one. */
   size: number;
-  /** Files beside it that `ics` may name: their text, or why it could not be read. */
-  ics: ReadonlyMap<string, { text: string } | { fault: string }>;
 }

@@ -14,9 +14,8 @@ function parse(text: string, name = "billing", files: Record<string, string> = {
       location: `batches.d/${name}/_group.yaml`,
       bytes,
       size: bytes.length,
-      ics: new Map(Object.entries(files).map(([file, content]) => [file, { text: content }])),
     },
-    { timeZone: "UTC", readICalendar: parseICalendar },
+    { timeZone: "UTC", ics: new Map(Object.entries(files).map(([file, text]) => [file, parseICalendar(text)])) },
   );
 }
 

@@ -115,6 +115,7 @@ function textFolder(name: string, settings: Folder["settings"], script: Folder["
   return {
     name,
     entry: name,
+    group: "",
     location: `batches.d/${name}`,
     digest: "aaaaaaaaaaaa" as Revision,
     settings,

@@ -50,6 +50,7 @@ export function folder(fields: Partial<Folder> = {}): Folder {
   return {
     name: "report",
     entry: fields.name ?? "report",
+    group: "",
     location: "batches.d/report",
     digest: "aaaaaaaaaaaa" as Revision,
     settings: [],
