@@ -1,4 +1,5 @@
 // A folder as it was read → a batch ready to use, or everything that is wrong with it, with line and column.
+import { stringify } from "yaml";
 import type { Batch, BatchFile, Folder, Notify, Pattern, Retry } from "../model/batch.ts";
 import type { DayRule } from "../model/calendar.ts";
 import { isBatchName, type BatchName, type EpochMs } from "../model/ids.ts";
@@ -7,7 +8,7 @@ import type { Inheritance } from "../model/group.ts";
 import { createDayRule } from "../schedule/calendar.ts";
 import { createSchedule, jitterOffset, nextDue } from "../schedule/schedule.ts";
 import { parseDuration } from "../text/duration.ts";
-import { applyInheritance, inheritsNothing } from "./inherit.ts";
+import { applyInheritance, inheritedPart, inheritsNothing } from "./inherit.ts";
 import { checkMeaning, entriesOf } from "./meaning.ts";
 import { checkSettings, pathText } from "./settings.ts";
 import { decodeText, scriptFaults, type Fault } from "./text-file.ts";
@@ -22,6 +23,8 @@ export interface ParsedBatch {
   /** null when there is any problem. */
   batch: Batch | null;
   problems: Problem[];
+  /** What its revision covers beside its files, as YAML; null where it inherits nothing. */
+  inherits: string | null;
   /** Where each pattern of the schedule is written, in its order. */
   patternPlaces: (Place & { file: string })[];
 }
@@ -67,11 +70,11 @@ export function parseBatch(folder: Folder, options: ParseOptions): ParsedBatch {
   const sorted = problems.sort(byPlace).slice(0, maxProblems);
   const file = judged?.file ?? null;
   if (sorted.length > 0 || judged === null || file === null)
-    return { batch: null, problems: sorted, patternPlaces: [] };
+    return { batch: null, problems: sorted, inherits: null, patternPlaces: [] };
   const where = `${folder.location}/${settings?.file ?? ""}`;
   const places = judged.patterns.map(({ place }) => ({ file: where, ...place }));
   const batch = toBatch(folder, file, judged, { file: where, options });
-  return { batch, problems: [], patternPlaces: places };
+  return { batch, problems: [], inherits: judged.inherits, patternPlaces: places };
 }
 
 type Simple = Omit<Fault, "path" | "place">;
@@ -119,6 +122,8 @@ interface Judged {
   patterns: { pattern: Pattern; place: Place }[];
   /** The group that each inherited key comes from. */
   inherited: Readonly<Record<string, string>>;
+  /** What it inherits, as YAML. */
+  inherits: string | null;
   days: DayRule | null;
   chain: Omit<Batch["places"], "file">;
   faults: Fault[];
@@ -129,6 +134,7 @@ function judgeSettings({ file, bytes, size }: Folder["settings"][number], option
     file: null,
     patterns: [],
     inherited: {},
+    inherits: null,
     days: null,
     chain: { top: { line: 1, column: 1 }, after: [], onFailure: null },
     faults,
@@ -166,6 +172,7 @@ function judgeSettings({ file, bytes, size }: Folder["settings"][number], option
   }
   const inheritance = options.inheritance ?? inheritsNothing;
   const { data: whole, inherited } = applyInheritance(data as Record<string, unknown>, inheritance);
+  const part = inheritedPart(data as Record<string, unknown>, inheritance);
   const misfits = checkSettings(whole, yaml.written).map(({ of, ...fault }): Fault => ({
     ...fault,
     place: yaml.place(fault.path, of),
@@ -191,10 +198,19 @@ function judgeSettings({ file, bytes, size }: Folder["settings"][number], option
     file: faults.length === 0 ? (whole as unknown as BatchFile) : null,
     patterns,
     inherited,
+    inherits: inheritsText(part, days),
     days,
     chain,
     faults,
   };
+}
+
+/** As YAML, so that a change of it is shown like that of a file. A calendar stands by the digest of its days. */
+function inheritsText(part: Record<string, unknown>, days: DayRule | null): string | null {
+  const named = [...(days?.skip ?? []), ...(days?.only ?? [])];
+  const calendars = Object.fromEntries(named.map(({ name, key }) => [name, key]));
+  if (Object.keys(part).length + named.length === 0) return null;
+  return stringify({ ...part, ...(named.length === 0 ? {} : { calendars }) }, { aliasDuplicateObjects: false });
 }
 
 /** Looks up the calendars and the pool that a batch names. */

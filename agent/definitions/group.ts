@@ -148,6 +148,14 @@ function readCalendars(
   return calendars;
 }
 
+/** The defaults that a stored revision inherited, from the text that lies in it. */
+export function readInherited(text: string): GroupDefaults {
+  const { data } = readYaml(text);
+  if (!isMap(data)) return {};
+  const { calendars: _byDigest, ...defaults } = data;
+  return checkDefaults(defaults, () => null).length === 0 ? (defaults as GroupDefaults) : {};
+}
+
 /** Names of the iCalendar files that a `_group.yaml` asks for, as far as it can be read: what must be read beside it. */
 export function icsNamesOf(bytes: Uint8Array): string[] {
   if (bytes.length > maxGroupBytes) return [];

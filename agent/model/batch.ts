@@ -132,6 +132,8 @@ export interface Folder {
   script: { bytes: Uint8Array; size: number } | null;
   /** All files whole, as they were hashed, when they are small; else whoever wants them reads them again. */
   files?: readonly { path: string; executable: boolean; isPrivate: boolean; bytes: Uint8Array }[];
+  /** What it inherits from its groups: covered by `digest`, which is then not that of the files alone. */
+  inherited?: { filesDigest: Revision; text: string };
   /** What stood in the way of reading it as a batch: links that leave, special files, limits, a broken archive. */
   problems: readonly Problem[];
 }

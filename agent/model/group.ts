@@ -2,6 +2,7 @@
 import type { FromSchema } from "json-schema-to-ts";
 import type { BatchFile } from "./batch.ts";
 import type { Calendar } from "./calendar.ts";
+import type { EpochMs } from "./ids.ts";
 import type { groupSchema } from "./group-schema.gen.ts";
 
 /** Path of a group below the folder of batches, such as `billing/eu`; `""` is the top. */
@@ -42,4 +43,6 @@ export interface GroupFile {
   bytes: Uint8Array;
   /** The file's own; `bytes` may hold less of a larger one. */
   size: number;
+  /** When it last changed, by the file system's clock. */
+  changedAt: EpochMs;
 }

@@ -43,6 +43,7 @@ export const problemCodes = [
   "unknown-calendar", // skipOn or onlyOn names a calendar that no group of the batch declares
   "unknown-pool", // pool names one that no group of the batch declares
   "duplicate-name", // two batches of one name in different groups
+  "group-invalid", // a _group.yaml above never was valid: nothing new below it is put in force
   "group-depth", // groups nested too deeply
   "no-start", // neither cron nor after, and nobody's onFailure
   "unknown-batch", // after or onFailure names a batch that is not there

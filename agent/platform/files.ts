@@ -71,7 +71,10 @@ export function readPlainBytes(path: string, most: number): Buffer {
  * Reads up to `limit` bytes and one more of a plain file that may be anything. Throws on what is not a file, without waiting for it.
  * `size` is the file's own, or what was read where that is more.
  */
-export async function readBounded(path: string, limit: number): Promise<{ bytes: Uint8Array; size: number }> {
+export async function readBounded(
+  path: string,
+  limit: number,
+): Promise<{ bytes: Uint8Array; size: number; changedMs: number }> {
   const file = await open(path, readFlags);
   try {
     const info = await file.stat();
@@ -80,7 +83,8 @@ export async function readBounded(path: string, limit: number): Promise<{ bytes:
     let length = 0;
     for (let read = -1; read !== 0 && length < buffer.length; length += read)
       read = (await file.read(buffer, length, buffer.length - length, length)).bytesRead;
-    return { bytes: buffer.subarray(0, length), size: Math.max(info.size, length) };
+    const changedMs = Math.floor(Math.max(info.mtimeMs, info.ctimeMs));
+    return { bytes: buffer.subarray(0, length), size: Math.max(info.size, length), changedMs };
   } finally {
     await file.close();
   }

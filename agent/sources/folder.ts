@@ -11,10 +11,11 @@ import type { ProblemCode, Problem } from "../model/problem.ts";
 import { errorCode, isWithin, readBounded } from "../platform/files.ts";
 import { archiveExtensions, batchNameOf, isForeignArchive } from "./archive/inventory.ts";
 import { createGroupTree, entryPath, groupFileName, settingsNames, type Listing, type EntryRef } from "./group-tree.ts";
+import { inheritedName } from "../model/revision.ts";
 import { unsettledHint, type BatchSource, type GroupSource, type Unchanged, type Loaded } from "./port.ts";
 import { isMadeByMachine } from "./leftovers.ts";
-import { hashTree, walkTree, type TreeLimits, type OpenArchive, type Tree, type TreeFile } from "./tree.ts";
 import { trimEndOf } from "../text/trim.ts";
+import { hashTree, walkTree, type TreeLimits, type OpenArchive, type Tree, type TreeFile, unlimited } from "./tree.ts";
 
 const keptBytes = 1024 * 1024;
 const maxGroupFileBytes = 256 * 1024;
@@ -92,8 +93,8 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
   async function readGroupFile(name: GroupName): Promise<GroupFile | null | { unreadable: string }> {
     const path = join(name, groupFileName);
     try {
-      const { bytes, size } = await readBounded(join(realRoot(), path), maxGroupFileBytes);
-      return { name, location: `${shown}/${path}`, bytes, size };
+      const { bytes, size, changedMs } = await readBounded(join(realRoot(), path), maxGroupFileBytes);
+      return { name, location: `${shown}/${path}`, bytes, size, changedAt: changedMs };
     } catch (error) {
       if (errorCode(error) === "ENOENT" && (await rootIsThere())) return null;
       return { unreadable: messageOf(error) };
@@ -221,7 +222,7 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
   }
 
   async function reportSeveral(real: string, name: string, refs: readonly EntryRef[]): Promise<Loaded> {
-    const paths = refs.map((ref) => `${entryPath(ref)}${ref.kind === "archive" ? "" : "/"}`);
+    const paths = refs.map((ref) => `${entryPath(ref)}${ref.kind === "archive" ? "" : "/"}`).sort();
     const all = `${refs.length > 2 ? "all of" : "both"} ${paths.join(" and ")}`;
     const inOneGroup = refs.every(({ group }) => group === refs[0]?.group);
     const problems = refs.map((ref) =>
@@ -268,8 +269,10 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
   async function readTree(
     name: string,
     ref: At,
-    { files, faults, changedMs: changedAt, signature = null }: Tree,
+    { files: all, faults, changedMs: changedAt, signature = null }: Tree,
   ): Promise<Loaded> {
+    const inheritedFile = limits === unlimited ? all.find(({ path }) => path === inheritedName) : undefined;
+    const files = inheritedFile === undefined ? all.filter(({ path }) => path !== inheritedName) : all;
     const { entry } = ref;
     const packed = entry !== name;
     const hintOf = (code: keyof typeof hints) => (packed ? (packedHints[code] ?? hints[code]) : hints[code]);
@@ -296,7 +299,7 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
     const small = files.reduce((sum, file) => sum + file.size, 0) <= smallBytes;
     const kept = new Map<string, Uint8Array[]>();
     const digest = (await hashTree(files, (file, bytes) => {
-      if (!small && file !== scriptFile && !settingsFiles.includes(file)) return;
+      if (!small && file !== scriptFile && file !== inheritedFile && !settingsFiles.includes(file)) return;
       const chunks = kept.get(file.path) ?? [];
       if (chunks.reduce((sum, chunk) => sum + chunk.length, 0) <= keptBytes) chunks.push(bytes);
       kept.set(file.path, chunks);
@@ -313,6 +316,9 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
         group: ref.group,
         location: `${shown}/${entryPath(ref)}`,
         digest,
+        ...(inheritedFile === undefined
+          ? {}
+          : { inherited: { filesDigest: digest, text: new TextDecoder().decode(bytesOf(inheritedFile)) } }),
         settings: settingsFiles.map((file) => ({ file: file.path, bytes: bytesOf(file), size: file.size })),
         script: scriptFile === undefined ? null : { bytes: bytesOf(scriptFile), size: scriptFile.size },
         ...(asRead

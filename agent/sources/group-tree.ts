@@ -9,7 +9,7 @@ import { batchNameOf, isArchiveName } from "./archive/inventory.ts";
 export const settingsNames = ["batch.yaml", "batch.yml"];
 export const groupFileName = "_group.yaml";
 /** Maximum number of groups around a batch. */
-const maxDepth = 8;
+export const maxGroups = 8;
 /** Maximum number of folders looked at. A repository with more is not a folder of batches. */
 const maxFolders = 200_000;
 
@@ -95,7 +95,7 @@ export function createGroupTree(options: GroupTreeOptions) {
       const reused = touched !== null && !touched.has(below) ? before?.entries.get(entry.name) : undefined;
       const kind = reused ?? kindOf(join(real, below), below, entry, real, ancestors, touched !== null);
       node.entries.set(entry.name, kind);
-      if (kind !== "group" || depth >= maxDepth) continue;
+      if (kind !== "group" || depth >= maxGroups) continue;
       const target = entry.isSymbolicLink()
         ? realpathSync.native(join(real, below))
         : join(ancestors.at(-1) ?? real, entry.name);
@@ -149,11 +149,15 @@ export function createGroupTree(options: GroupTreeOptions) {
   return { list };
 }
 
-/** A batch holds settings or a script; whatever else is in it are its files. What cannot be read may be one. */
+/** True for the entries of a batch: settings or a script, and whatever else are its files. */
+export function isBatchFolder(names: readonly string[]): boolean {
+  return names.some((name) => name === "script.sh" || settingsNames.includes(name));
+}
+
+/** What cannot be read may be a batch. */
 function classify(folder: string): Kind {
   try {
-    const names = readdirSync(folder);
-    return names.some((name) => name === "script.sh" || settingsNames.includes(name)) ? "batch" : "group";
+    return isBatchFolder(readdirSync(folder)) ? "batch" : "group";
   } catch (error) {
     return errorCode(error) === "ENOENT" ? "nothing" : "batch";
   }
@@ -198,7 +202,7 @@ function flatten(real: string, top: Node): Listing {
       if (kind === "file") files.push(entryPath({ group, entry }));
       else if (kind === "archive") add(batchNameOf(entry), { group, entry, kind: "archive" });
       else if (kind === "batch") add(entry, { group, entry, kind: "folder" });
-      else if (kind === "group" && depth >= maxDepth) add(entry, { group, entry, kind: "too-deep" });
+      else if (kind === "group" && depth >= maxGroups) add(entry, { group, entry, kind: "too-deep" });
       holdsBatches ||= kind === "batch" || kind === "archive";
       const below = node.groups.get(entry);
       if (below !== undefined) open.push({ group: entryPath({ group, entry }), node: below, depth: depth + 1 });

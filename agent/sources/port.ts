@@ -47,6 +47,20 @@ export interface GroupSource {
   /** Reads a text file that a `_group.yaml` names, in the same folder. Never throws. */
   readBeside(group: GroupName, file: string): Promise<{ text: string } | { fault: string }>;
 }
+/** A `_group.yaml` that was valid, with the files that it names beside it. */
+export interface StoredGroup {
+  text: string;
+  ics: Record<string, { text: string } | { fault: string }>;
+}
+
+/** Last valid group files over restarts. */
+export interface GroupStore {
+  /** Returns what was last written; nothing where it cannot be read. */
+  read(): Promise<Map<GroupName, StoredGroup>>;
+  /** Durable when it resolves. Throws the file system's errors. */
+  write(groups: ReadonlyMap<GroupName, StoredGroup>): Promise<void>;
+}
+
 /** What is known of the git work tree that the folder of batches lies in. */
 export interface WorkTreeState {
   /** Its HEAD, 40 hex; null outside of a work tree and before the first commit. */

@@ -14,6 +14,7 @@ function parse(text: string, name = "billing", files: Record<string, string> = {
       location: `batches.d/${name}/_group.yaml`,
       bytes,
       size: bytes.length,
+      changedAt: 0,
     },
     { timeZone: "UTC", ics: new Map(Object.entries(files).map(([file, text]) => [file, parseICalendar(text)])) },
   );

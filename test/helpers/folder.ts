@@ -44,7 +44,7 @@ export const codesOfTrouble: readonly ProblemCode[] = [
 ];
 
 /** Codes of groups and their files: test/definitions/group.test.ts and test/sources show them. */
-export const codesOfGroups: readonly ProblemCode[] = ["bad-calendar", "duplicate-name", "group-depth"];
+export const codesOfGroups: readonly ProblemCode[] = ["bad-calendar", "duplicate-name", "group-depth", "group-invalid"];
 
 export interface InvalidFixture {
   /** `<code>` or `<code>-<number>`; also the batch's name, unless make.sh says otherwise. */
