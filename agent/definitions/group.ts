@@ -1,7 +1,7 @@
 // A `_group.yaml` as it was read → a group ready to use, or everything that is wrong with it, with line and column.
 import type { BatchFile } from "../model/batch.ts";
 import type { Calendar } from "../model/calendar.ts";
-import type { Group, GroupDefaults, GroupFile } from "../model/group.ts";
+import { groupFileName, type Group, type GroupDefaults, type GroupFile } from "../model/group.ts";
 import type { Problem } from "../model/problem.ts";
 import { parseCalendar, type CalendarFile } from "../schedule/calendar.ts";
 import { checkMeaning } from "./meaning.ts";
@@ -10,7 +10,6 @@ import { closest } from "./suggest.ts";
 import { decodeText, type Fault } from "./text-file.ts";
 import { readYaml, type Path, type YamlFile } from "./yaml.ts";
 
-export const groupFileName = "_group.yaml";
 const maxGroupBytes = 256 * 1024;
 const maxProblems = 50;
 

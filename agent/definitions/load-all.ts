@@ -11,7 +11,7 @@ import { createGroups } from "./group-files.ts";
 
 const parallelLoads = 8;
 
-export interface Look {
+interface Look {
   name: string;
   /** null when it could not be read. */
   parsed: ParsedBatch | null;

@@ -5,6 +5,8 @@ import type { Calendar } from "./calendar.ts";
 import type { EpochMs } from "./ids.ts";
 import type { groupSchema } from "./group-schema.gen.ts";
 
+export const groupFileName = "_group.yaml";
+
 /** Path of a group below the folder of batches, such as `billing/eu`; `""` is the top. */
 export type GroupName = string;
 

@@ -106,7 +106,7 @@ function noSuchDay(text: string, yearly = true): { message: string; hint: string
   return { message: `${JSON.stringify(text.slice(0, 40))} is not a day of the calendar`, hint: `write it as ${forms}` };
 }
 
-export function isAllowed({ skip, only }: DayRule, day: Day): boolean {
+function isAllowed({ skip, only }: DayRule, day: Day): boolean {
   if (skip.some((calendar) => calendar.has(day))) return false;
   return only.length === 0 || only.some((calendar) => calendar.has(day));
 }

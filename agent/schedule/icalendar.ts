@@ -6,9 +6,7 @@ import { parseDay } from "./calendar.ts";
 /** Recurrences are followed up to this day. */
 const horizon = "2100-01-01";
 /** Days of one file; a daily event up to the horizon has some 27,000. */
-export const maxIcsDays = 50_000;
-/** Size of a file, in bytes. Holidays of one country for ten years take some 100 KiB. */
-export const maxIcsBytes = 1024 * 1024;
+const maxIcsDays = 50_000;
 const maxEvents = 10_000;
 
 /** Reads an iCalendar file. Events with a time of day are passed over. Never throws. */

@@ -2,12 +2,11 @@
 // Remembers what it saw, so that an edit costs a look at its own folder and not at thousands of others.
 import { readdirSync, realpathSync, statSync, type Dirent, type Stats } from "node:fs";
 import { join } from "node:path";
-import type { GroupName } from "../model/group.ts";
+import { groupFileName, type GroupName } from "../model/group.ts";
 import { breathe, errorCode, isWithin } from "../platform/files.ts";
 import { batchNameOf, isArchiveName } from "./archive/inventory.ts";
 
 export const settingsNames = ["batch.yaml", "batch.yml"];
-export const groupFileName = "_group.yaml";
 /** Maximum number of groups around a batch. */
 export const maxGroups = 8;
 /** Maximum number of folders looked at. A repository with more is not a folder of batches. */

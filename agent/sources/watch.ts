@@ -19,7 +19,8 @@ import { setTimeout as later } from "node:timers/promises";
 import { watch as chokidarWatch, type FSWatcher as Chokidar } from "chokidar";
 import type { Logger } from "../logger.ts";
 import { breathe, errorCode, isWithin } from "../platform/files.ts";
-import { groupFileName, isBatchFolder, maxGroups } from "./group-tree.ts";
+import { groupFileName } from "../model/group.ts";
+import { isBatchFolder, maxGroups } from "./group-tree.ts";
 import type { Watch } from "./port.ts";
 
 /** Of one entry; what lies beyond is left to the resync: each folder takes one of the system's watches, each list holds others up. */
