@@ -38,6 +38,7 @@ import { createRunner, hasBash } from "./runners/local/runner.ts";
 import { createScheduler } from "./schedule/scheduler.ts";
 import { createUnpacker, loadReaders } from "./sources/archive/unpack.ts";
 import { createSource } from "./sources/folder.ts";
+import { createGroupStore } from "./sources/group-store.ts";
 import { createFollower, type Follower } from "./sources/git-follower.ts";
 import { openRemote } from "./sources/git.ts";
 import { createRevisionGuard } from "./sources/revision-guard.ts";
@@ -118,7 +119,7 @@ export async function startAgent(
     const source = createSource(dir, { unpack, quietMs: archiveQuietMs, except, ...shownAs });
     const stored = (home: string) => createSource(home, { limits: unlimited });
     const revisions = createRevisions(dataDir, dir, stored, unpack);
-    const guard = createRevisionGuard({ revisions, source, log });
+    const guard = createRevisionGuard({ revisions, reload: (name) => reconciler.read(name), log });
     const logs = createLogStore(dataDir);
     const probe = createProbe(dataDir);
     const baseEnv = baseEnvironment(deps.env);
@@ -191,6 +192,7 @@ export async function startAgent(
         remote === null
           ? createWorkTree(dir)
           : { look: () => Promise.resolve({ commit: remote.commit(), lockedAt: null }) },
+      groupStore: createGroupStore(dataDir),
       revisions,
       history,
       clock,
@@ -230,7 +232,7 @@ export async function startAgent(
       follower !== null && follower.health().commit === null ? null : reconciler.rootProblem();
     function problems(): Problem[] {
       const root = rootProblem();
-      const ofBatches = reconciler.entries().flatMap((entry) => entry.problems);
+      const ofBatches = [...reconciler.groupProblems(), ...reconciler.entries().flatMap((entry) => entry.problems)];
       return [
         ...own(),
         ...telling(),

@@ -45,3 +45,8 @@ export class AgentError extends Error {
     this.hint = options.hint ?? null;
   }
 }
+
+/** Returns the message of whatever was thrown. */
+export function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}

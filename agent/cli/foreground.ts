@@ -2,18 +2,17 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { parseBatch } from "../definitions/batch.ts";
-import { buildGraph, emptyGraph } from "../definitions/chain-graph.ts";
+import { emptyGraph } from "../definitions/chain-graph.ts";
+import { loadAll } from "../definitions/load-all.ts";
 import { ConfigError } from "../errors.ts";
 import { baseEnvironment } from "../executions/environment.ts";
 import { createExecutor } from "../executions/executor.ts";
 import { openHistory } from "../history/store.ts";
 import type { Logger } from "../logger.ts";
 import { createLogStore } from "../logs/store.ts";
-import type { Batch, Folder } from "../model/batch.ts";
+import type { Batch } from "../model/batch.ts";
 import { runState, type Execution } from "../model/execution.ts";
 import type { Revision, ExecutionId, BatchName } from "../model/ids.ts";
-import type { Problem } from "../model/problem.ts";
 import { createIds, systemClock } from "../platform/clock.ts";
 import { createRunner } from "../runners/local/runner.ts";
 import type { ArchiveLimits } from "../sources/archive/inventory.ts";
@@ -57,27 +56,19 @@ export async function runInForeground(
   try {
     const history = await openHistory(dataDir, { clock, log: quiet });
     const source = createSource(dir, { unpack });
-    const looks = new Map<string, { folder: Folder; batch: Batch | null; problems: readonly Problem[] }>();
-    const there = await source.list();
-    for (const entry of options.chain ? there : [name]) {
-      const loaded = await source.load(entry);
-      if (loaded.kind === "found")
-        looks.set(entry, { folder: loaded.folder, ...parseBatch(loaded.folder, { timeZone: deps.timeZone }) });
-    }
+    const scope = { timeZone: deps.timeZone, now: clock.now() };
+    const loaded = await loadAll(source, options.chain ? scope : { ...scope, only: [name] });
+    const looks = new Map(loaded.looks.map((look) => [look.name, look]));
     const root = looks.get(name);
     if (root === undefined)
       throw new ConfigError(`there is no batch ${name} in ${dir}`, "batches are named by their folders");
-    if (root.batch === null)
+    if (root.definition === null)
       throw new ConfigError(`${name} has problems: ${root.problems[0]?.message ?? ""}`, `batch-agent validate ${dir}`);
-    const graph = options.chain
-      ? buildGraph(
-          [...looks.values()].flatMap(({ batch }) => batch ?? []),
-          new Set(looks.keys()),
-        )
-      : emptyGraph;
+    const graph = options.chain ? loaded.graph : emptyGraph;
     const definitions = new Map<string, { batch: Batch; revision: Revision; commit: null }>();
-    for (const { folder, batch } of looks.values()) {
-      if (batch === null || graph.problems.has(batch.name) || !(await revisions.store(folder))) continue;
+    for (const { folder, definition: batch } of looks.values()) {
+      if (folder === null || batch === null || graph.problems.has(batch.name)) continue;
+      if (!(await revisions.store(folder))) continue;
       const asked = batch.name === name ? { ...batch, enabled: true } : batch;
       definitions.set(batch.name, {
         batch: options.chain ? asked : { ...asked, retry: null, onFailure: null },
@@ -99,7 +90,11 @@ export async function runInForeground(
       paths: { revision: revisions.path, state: (of) => join(dataDir, "batches", of, "state"), execution: folderOf },
       trimLogs: ({ batch, id }) => logs.trim(batch, id, Infinity),
       readProgress: () => Promise.resolve(null),
-      checkRevision: createRevisionGuard({ revisions, source, log: quiet }).check,
+      checkRevision: createRevisionGuard({
+        revisions,
+        reload: (of) => Promise.resolve(looks.get(of)?.folder ?? null),
+        log: quiet,
+      }).check,
       baseEnv: baseEnvironment(deps.env),
     });
     const answer = await executor.manual(name);

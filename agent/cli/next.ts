@@ -7,7 +7,8 @@ import { formatDuration } from "../text/duration.ts";
 import { inWords } from "../text/relative-time.ts";
 import { tableLines } from "../text/table.ts";
 import { count, noteLines } from "./report/problems.ts";
-import { lookAtAll, type FolderDeps } from "./validate.ts";
+import { loadAll } from "../definitions/load-all.ts";
+import type { FolderDeps } from "./validate.ts";
 
 /** One coming start; `startsAt` is `dueAt` and the batch's jitter. */
 interface Start {
@@ -23,7 +24,7 @@ export async function next(
   options: { count: number; timeZone: string; json?: boolean },
   deps: FolderDeps,
 ): Promise<number> {
-  const looks = await lookAtAll(deps.source, options.timeZone);
+  const { looks } = await loadAll(deps.source, { timeZone: options.timeZone, now: deps.now });
   const batches = looks.flatMap(({ parsed }) => parsed?.batch ?? []);
   const starts = comingStarts(batches, options.count, deps.now);
   const code = looks.length > 0 && looks.every(({ parsed }) => parsed === null) ? 1 : 0;

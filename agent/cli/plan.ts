@@ -1,15 +1,16 @@
 // `batch-agent plan`: what a folder would change against a running agent, or against another folder.
-import { buildGraph, stateOf } from "../definitions/chain-graph.ts";
+import { stateOf } from "../definitions/chain-graph.ts";
 import { notesOf } from "../definitions/schedule-notes.ts";
 import { AgentError } from "../errors.ts";
 import type { EpochMs } from "../model/ids.ts";
 import { comingStarts } from "../schedule/schedule.ts";
-import type { BatchSource } from "../sources/port.ts";
+import type { BatchSource, GroupSource } from "../sources/port.ts";
 import type { BatchView } from "../views.ts";
 import type { AgentClient } from "./agent-client.ts";
 import { compare, knownOfView, type Known } from "./report/compare.ts";
 import { formatPlan, type PlanFormat } from "./report/plan.ts";
-import { lookAtAll, type FolderDeps, type Look } from "./validate.ts";
+import { loadAll, type LoadedFolder } from "../definitions/load-all.ts";
+import type { FolderDeps } from "./validate.ts";
 
 export interface PlanOptions {
   format: PlanFormat;
@@ -21,7 +22,8 @@ export interface PlanOptions {
 
 /** What to compare with. `optional`: when no agent answers there, all is new. */
 export type Against =
-  { kind: "agent"; client: AgentClient; optional: boolean } | { kind: "folder"; dir: string; source: BatchSource };
+  | { kind: "agent"; client: AgentClient; optional: boolean }
+  | { kind: "folder"; dir: string; source: BatchSource & GroupSource };
 
 const startsCompared = 5;
 
@@ -35,14 +37,15 @@ export async function plan(
   const { now } = deps;
   const base = await baseOf(against, options.timeZone, now, deps.complain);
   const timeZone = options.agentZone ? (base.timeZone ?? options.timeZone) : options.timeZone;
-  const looks = await lookAtAll(deps.source, timeZone);
-  const comparison = compare(base.known, knownOfFolder(looks, now));
+  const loaded = await loadAll(deps.source, { timeZone, now });
+  const { looks } = loaded;
+  const comparison = compare(base.known, knownOfFolder(loaded, now));
   const told = new Set([...comparison.added, ...comparison.changed].map(({ name }) => name));
   const report = {
     dir,
     against: base.name,
     comparison,
-    problems: looks.flatMap((look) => look.problems),
+    problems: [...loaded.groupProblems, ...looks.flatMap((look) => look.problems)],
     notes: looks
       .filter(({ name }) => told.has(name))
       .flatMap((look) => (look.parsed === null ? [] : notesOf(look.parsed, now))),
@@ -59,7 +62,7 @@ async function baseOf(
   complain: (text: string) => void,
 ): Promise<{ name: string | null; known: Known[]; timeZone?: string | undefined }> {
   if (against.kind === "folder")
-    return { name: against.dir, known: knownOfFolder(await lookAtAll(against.source, timeZone), now) };
+    return { name: against.dir, known: knownOfFolder(await loadAll(against.source, { timeZone, now }), now) };
   const { client } = against;
   try {
     const [ready, { items }] = await Promise.all([
@@ -74,17 +77,13 @@ async function baseOf(
   }
 }
 
-function knownOfFolder(looks: readonly Look[], now: EpochMs): Known[] {
-  const graph = buildGraph(
-    looks.flatMap(({ parsed }) => parsed?.batch ?? []),
-    new Set(looks.map(({ name }) => name)),
-  );
-  return looks.map(({ name, parsed, definition, problems, revision }) => {
+function knownOfFolder({ looks, graph }: LoadedFolder, now: EpochMs): Known[] {
+  return looks.map(({ name, parsed, definition, problems, folder }) => {
     const batch = parsed?.batch ?? null;
     return {
       name,
       state: stateOf(batch, []),
-      revision,
+      revision: folder?.digest ?? null,
       settings: definition?.file ?? null,
       next:
         batch === null || !batch.enabled || batch.schedule === null

@@ -1,16 +1,20 @@
 // A folder as it was read → a batch ready to use, or everything that is wrong with it, with line and column.
+import { stringify } from "yaml";
 import type { Batch, BatchFile, Folder, Notify, Pattern, Retry } from "../model/batch.ts";
-import { isBatchName, type BatchName } from "../model/ids.ts";
+import type { DayRule } from "../model/calendar.ts";
+import { isBatchName, type BatchName, type EpochMs } from "../model/ids.ts";
 import type { Place, ProblemCode, Problem } from "../model/problem.ts";
-import { createSchedule, jitterOffset, parsePattern } from "../schedule/schedule.ts";
-import { isTimeZone } from "../schedule/zone.ts";
+import type { Inheritance } from "../model/group.ts";
+import { createDayRule } from "../schedule/calendar.ts";
+import { createSchedule, jitterOffset, nextDue } from "../schedule/schedule.ts";
 import { parseDuration } from "../text/duration.ts";
+import { applyInheritance, inheritedPart, inheritsNothing } from "./inherit.ts";
+import { checkMeaning, entriesOf } from "./meaning.ts";
 import { checkSettings, pathText } from "./settings.ts";
 import { decodeText, scriptFaults, type Fault } from "./text-file.ts";
-import { webhookFault } from "./webhook-address.ts";
 import { readYaml, type Path, type YamlFile } from "./yaml.ts";
-import { zoneHint } from "./zone-hint.ts";
 import { trimOf } from "../text/trim.ts";
+import { closest } from "./suggest.ts";
 
 const maxSettingsBytes = 256 * 1024;
 const maxProblems = 50;
@@ -19,12 +23,23 @@ export interface ParsedBatch {
   /** null when there is any problem. */
   batch: Batch | null;
   problems: Problem[];
+  /** What its revision covers beside its files, as YAML; null where it inherits nothing. */
+  inherits: string | null;
   /** Where each pattern of the schedule is written, in its order. */
   patternPlaces: (Place & { file: string })[];
 }
 
-/** Judges a folder. `options.timeZone` is the zone of batches that name none. Never throws, whatever the bytes. */
-export function parseBatch(folder: Folder, options: { timeZone: string }): ParsedBatch {
+export interface ParseOptions {
+  /** Zone of batches that name none. */
+  timeZone: string;
+  /** Defaults, pools and calendars of the batch's groups. */
+  inheritance?: Inheritance;
+  /** Calendars that leave no day within five years of this are a problem. */
+  now?: EpochMs;
+}
+
+/** Judges a folder. Never throws, whatever the bytes. */
+export function parseBatch(folder: Folder, options: ParseOptions): ParsedBatch {
   const problems: Problem[] = [...folder.problems];
   const tell = (file: string | null, fault: Omit<Fault, "path" | "place"> & Partial<Fault>) => {
     const { code, message, hint, path = [], place = null } = fault;
@@ -49,17 +64,17 @@ export function parseBatch(folder: Folder, options: { timeZone: string }): Parse
       tell("script.sh", fault);
   }
   const settings = folder.settings[0];
-  const judged = settings === undefined ? null : judgeSettings(settings, options.timeZone);
+  const judged = settings === undefined ? null : judgeSettings(settings, options);
   for (const fault of judged?.faults ?? []) tell(settings?.file ?? null, fault);
 
   const sorted = problems.sort(byPlace).slice(0, maxProblems);
   const file = judged?.file ?? null;
   if (sorted.length > 0 || judged === null || file === null)
-    return { batch: null, problems: sorted, patternPlaces: [] };
+    return { batch: null, problems: sorted, inherits: null, patternPlaces: [] };
   const where = `${folder.location}/${settings?.file ?? ""}`;
   const places = judged.patterns.map(({ place }) => ({ file: where, ...place }));
-  const batch = toBatch(folder, file, judged, { file: where, timeZone: options.timeZone });
-  return { batch, problems: [], patternPlaces: places };
+  const batch = toBatch(folder, file, judged, { file: where, options });
+  return { batch, problems: [], inherits: judged.inherits, patternPlaces: places };
 }
 
 type Simple = Omit<Fault, "path" | "place">;
@@ -105,14 +120,22 @@ interface Judged {
   /** With defaults; null when it is not valid. */
   file: BatchFile | null;
   patterns: { pattern: Pattern; place: Place }[];
+  /** The group that each inherited key comes from. */
+  inherited: Readonly<Record<string, string>>;
+  /** What it inherits, as YAML. */
+  inherits: string | null;
+  days: DayRule | null;
   chain: Omit<Batch["places"], "file">;
   faults: Fault[];
 }
 
-function judgeSettings({ file, bytes, size }: Folder["settings"][number], timeZone: string): Judged {
+function judgeSettings({ file, bytes, size }: Folder["settings"][number], options: ParseOptions): Judged {
   const invalid = (...faults: Fault[]): Judged => ({
     file: null,
     patterns: [],
+    inherited: {},
+    inherits: null,
+    days: null,
     chain: { top: { line: 1, column: 1 }, after: [], onFailure: null },
     faults,
   });
@@ -147,7 +170,10 @@ function judgeSettings({ file, bytes, size }: Folder["settings"][number], timeZo
       hint: 'write key: value, with a space after the colon, such as: cron: "30 2 * * *"',
     });
   }
-  const misfits = checkSettings(data, yaml.written).map(({ of, ...fault }): Fault => ({
+  const inheritance = options.inheritance ?? inheritsNothing;
+  const { data: whole, inherited } = applyInheritance(data as Record<string, unknown>, inheritance);
+  const part = inheritedPart(data as Record<string, unknown>, inheritance);
+  const misfits = checkSettings(whole, yaml.written).map(({ of, ...fault }): Fault => ({
     ...fault,
     place: yaml.place(fault.path, of),
   }));
@@ -155,84 +181,90 @@ function judgeSettings({ file, bytes, size }: Folder["settings"][number], timeZo
   // What does not fit the schema is not judged further; of env only the variable itself.
   const unfit = new Set(misfits.map(({ path }) => String(path[0])));
   const sound = Object.fromEntries(
-    Object.entries(data).filter(
+    Object.entries(whole).filter(
       ([key, value]) => !unfit.has(key) || (key === "env" && typeof value === "object" && value !== null),
     ),
   ) as Partial<BatchFile>;
-  const { patterns, faults: meant } = judgeMeaning(sound, yaml, timeZone);
-  faults.push(...meant);
+  const { patterns, faults: meant } = checkMeaning(sound, yaml, options.timeZone);
+  const { days, faults: unknown } = namedThings(sound, yaml, inheritance);
+  faults.push(...meant, ...unknown);
+  if (faults.length === 0) faults.push(...neverDue(patterns, sound.timeZone ?? options.timeZone, days, options.now));
   const chain = {
     top: yaml.place([], "key"),
     after: entriesOf(sound.after, "after").map(({ path }) => yaml.place(path, "value")),
     onFailure: sound.onFailure === undefined ? null : yaml.place(["onFailure"], "value"),
   };
-  return { file: faults.length === 0 ? (data as BatchFile) : null, patterns, chain, faults };
+  return {
+    file: faults.length === 0 ? (whole as unknown as BatchFile) : null,
+    patterns,
+    inherited,
+    inherits: inheritsText(part, days),
+    days,
+    chain,
+    faults,
+  };
 }
 
-/** What a schema cannot tell of values of the right shape. */
-function judgeMeaning(file: Partial<BatchFile>, yaml: YamlFile, timeZone: string): Pick<Judged, "patterns" | "faults"> {
+/** As YAML, so that a change of it is shown like that of a file. A calendar stands by the digest of its days. */
+function inheritsText(part: Record<string, unknown>, days: DayRule | null): string | null {
+  const named = [...(days?.skip ?? []), ...(days?.only ?? [])];
+  const calendars = Object.fromEntries(named.map(({ name, key }) => [name, key]));
+  if (Object.keys(part).length + named.length === 0) return null;
+  return stringify({ ...part, ...(named.length === 0 ? {} : { calendars }) }, { aliasDuplicateObjects: false });
+}
+
+/** Looks up the calendars and the pool that a batch names. */
+function namedThings(
+  file: Partial<BatchFile>,
+  yaml: YamlFile,
+  { pools, calendars }: Inheritance,
+): { days: DayRule | null; faults: Fault[] } {
   const faults: Fault[] = [];
-  const tell = (code: ProblemCode, path: Path, of: "key" | "value", message: string, hint: string | null) =>
-    faults.push({ code, path, place: yaml.place(path, of), message, hint });
-
-  const patterns = entriesOf(file.cron, "cron").flatMap(({ text, path }) => {
-    const parsed = parsePattern(text);
-    if ("pattern" in parsed) return [{ pattern: parsed.pattern, place: yaml.place(path, "value") }];
-    tell(parsed.code, path, "value", parsed.message, parsed.hint);
-    return [];
-  });
-  if (file.timeZone !== undefined && !isTimeZone(file.timeZone)) {
-    tell(
-      "bad-time-zone",
-      ["timeZone"],
-      "value",
-      `there is no time zone ${JSON.stringify(file.timeZone)}`,
-      zoneHint(file.timeZone) ?? `an IANA name, such as Europe/Paris or UTC; without one it is ${timeZone}`,
-    );
-  }
-  for (const { text, path } of entriesOf(file.envFile, "envFile")) {
-    const hint = text.startsWith("~")
-      ? "~ means nothing here: write the whole path"
-      : "begin it with /, as in /run/secrets/warehouse.env";
-    if (!text.startsWith("/")) tell("schema", path, "value", `${pathText(path)} must be an absolute path`, hint);
-    else if (text.includes("\0")) tell("schema", path, "value", `${pathText(path)} holds a NUL character`, null);
-  }
-  for (const [name, value] of Object.entries(file.env ?? {})) {
-    if (name.startsWith("BATCH_"))
-      tell(
-        "schema",
-        ["env", name],
-        "key",
-        `${pathText(["env", name])}: names that begin with BATCH_ are the agent's own`,
-        "choose another name",
-      );
-    if (typeof value === "string" && value.includes("\0"))
-      tell(
-        "schema",
-        ["env", name],
-        "value",
-        `${pathText(["env", name])} holds a NUL character, which no environment can carry`,
-        null,
-      );
-  }
-  for (const [index, url] of (file.notify?.webhook ?? []).entries()) {
-    const fault = webhookFault(url);
-    if (fault !== null)
-      tell("schema", ["notify", "webhook", index], "value", `notify.webhook[${index}] ${fault.message}`, fault.hint);
-  }
-  return { patterns, faults };
+  const report = (code: ProblemCode, what: string, name: string, path: Path, known: Iterable<string>) => {
+    const near = closest(name, [...known]);
+    const message = `there is no ${what} ${JSON.stringify(name)}`;
+    const hint =
+      near === null
+        ? `declare it in a _group.yaml of this batch's groups, below ${what}s`
+        : `did you mean \`${near}\`?`;
+    faults.push({ code, path, place: yaml.place(path, "value"), message, hint });
+  };
+  const calendarsOf = (key: "skipOn" | "onlyOn") =>
+    entriesOf(file[key], key).flatMap(({ text, path }) => {
+      const calendar = calendars.get(text);
+      if (calendar === undefined) report("unknown-calendar", "calendar", text, path, calendars.keys());
+      return calendar ?? [];
+    });
+  const days = createDayRule(calendarsOf("skipOn"), calendarsOf("onlyOn"), file.shift ?? "none");
+  if (file.pool !== undefined && !pools.has(file.pool))
+    report("unknown-pool", "pool", file.pool, ["pool"], pools.keys());
+  return { days, faults };
 }
 
-function entriesOf(value: unknown, key: string): { text: string; path: Path }[] {
-  if (Array.isArray(value)) return value.map((text, index) => ({ text: text as string, path: [key, index] }));
-  return typeof value === "string" ? [{ text: value, path: [key] }] : [];
+const fiveYearsMs = 5 * 366 * 86_400_000;
+
+/** A pattern that its calendars leave no day. */
+function neverDue(
+  patterns: Judged["patterns"],
+  timeZone: string,
+  days: DayRule | null,
+  now: EpochMs | undefined,
+): Fault[] {
+  if (days === null || now === undefined) return [];
+  return patterns.flatMap(({ pattern, place }) => {
+    if (pattern.kind === "once") return [];
+    const next = nextDue(createSchedule([pattern], timeZone, 0, days), now);
+    if (next !== null && next <= now + fiveYearsMs) return [];
+    const message = `"${pattern.text}" has no due time in the next five years: its calendars leave it no day`;
+    return [{ code: "never-due", path: ["cron"], place, message, hint: "look at skipOn, onlyOn and shift" }];
+  });
 }
 
 function toBatch(
   { name, entry }: Folder,
   file: BatchFile,
-  { patterns, chain }: Judged,
-  of: { file: string; timeZone: string },
+  { patterns, chain, inherited, days }: Judged,
+  of: { file: string; options: ParseOptions },
 ): Batch {
   const age = file.keep.age;
   const jitterMs = jitterOffset(name, parseDuration(file.jitter) ?? 0);
@@ -240,15 +272,22 @@ function toBatch(
   return {
     name: name as BatchName,
     entry,
+    group: of.options.inheritance?.group ?? "",
     file,
+    inherited,
     enabled: file.enabled,
-    schedule: parsed.length === 0 ? null : createSchedule(parsed, file.timeZone ?? of.timeZone, jitterMs),
+    schedule: parsed.length === 0 ? null : createSchedule(parsed, file.timeZone ?? of.options.timeZone, jitterMs, days),
     startDeadlineMs: parseDuration(file.startDeadline) ?? 0,
     after: entriesOf(file.after, "after").map(({ text }) => text),
     independent: file.independent,
     input: file.input,
     onFailure: file.onFailure ?? null,
     places: { file: of.file, ...chain },
+    params: file.params,
+    successCodes: file.successCodes,
+    pool: file.pool ?? null,
+    priority: file.priority,
+    lateAfterMs: file.lateAfter === undefined ? null : parseDuration(file.lateAfter),
     timeoutMs: file.timeout === undefined ? null : parseDuration(file.timeout),
     retry: toRetry(file.retry),
     concurrency: file.concurrency,
@@ -261,13 +300,21 @@ function toBatch(
 
 function toRetry(retry: BatchFile["retry"]): Retry | null {
   if (retry === undefined || retry.limit === 0) return null;
-  const { limit, delay, factor, maxDelay } = retry;
-  return { limit, delayMs: parseDuration(delay) ?? 0, factor, maxDelayMs: parseDuration(maxDelay) ?? 0 };
+  const { limit, delay, factor, maxDelay, codes } = retry;
+  const delays = { delayMs: parseDuration(delay) ?? 0, factor, maxDelayMs: parseDuration(maxDelay) ?? 0 };
+  return { limit, ...delays, ...(codes === "all" ? {} : { codes }) };
 }
 
 function toNotify(notify: BatchFile["notify"]): Notify | null {
-  if (notify === undefined || notify.on.length === 0 || notify.mail.length + notify.webhook.length === 0) return null;
-  return { on: notify.on, mail: [...new Set(notify.mail)], webhook: [...new Set(notify.webhook)] };
+  if (notify === undefined) return null;
+  const [mail, webhook, ping] = [notify.mail, notify.webhook, notify.ping].map((list) => [...new Set(list)]) as [
+    string[],
+    string[],
+    string[],
+  ];
+  const hears = notify.on.length > 0 && mail.length + webhook.length > 0;
+  if (!hears && ping.length === 0) return null;
+  return { on: hears ? notify.on : [], mail, webhook, ping };
 }
 
 function byPlace(a: Problem, b: Problem): number {

@@ -1,6 +1,8 @@
 // The data of a batch.yaml against its schema: fills in defaults, and says what does not fit in words people can act on.
 import type { ErrorObject, ValidateFunction } from "ajv";
 import { validate } from "./check-batch.gen.ts";
+import { validate as validateDefaults } from "./check-defaults.gen.ts";
+import { validate as validateGroup } from "./check-group.gen.ts";
 import { closest, suggestKey } from "./suggest.ts";
 import { shownKey, type Path } from "./yaml.ts";
 
@@ -13,15 +15,27 @@ export interface SettingFault {
   hint: string | null;
 }
 
-const check = validate as ValidateFunction;
+/** Text of a scalar as it stands in the file, for hints that quote it. */
+type Written = (path: Path) => string | null;
 
-/**
- * Every fault of `data`, a map, in no order. Fills defaults into it.
- * @param written text of a scalar as it stands in the file, for hints that quote it
- */
-export function checkSettings(data: object, written: (path: Path) => string | null): SettingFault[] {
-  if (check(data)) return [];
-  return foldChoices(check.errors ?? []).flatMap((error) => reword(error, written) ?? []);
+/** Returns every fault of `data`, a batch.yaml's map, in no order. Fills defaults into it. */
+export function checkSettings(data: object, written: Written): SettingFault[] {
+  return check(validate as ValidateFunction, data, written);
+}
+
+/** Returns the faults of the map below `defaults` in a _group.yaml, with paths that begin at its keys. */
+export function checkDefaults(data: object, written: Written): SettingFault[] {
+  return check(validateDefaults as ValidateFunction, data, written);
+}
+
+/** Returns the faults of a _group.yaml but for its defaults. */
+export function checkGroup(data: object, written: Written): SettingFault[] {
+  return check(validateGroup as ValidateFunction, data, written);
+}
+
+function check(validator: ValidateFunction, data: object, written: Written): SettingFault[] {
+  if (validator(data)) return [];
+  return foldChoices(validator.errors ?? []).flatMap((error) => reword(error, written) ?? []);
 }
 
 /** Of "a string or a list" only what went wrong with the one that was meant. */

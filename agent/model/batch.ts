@@ -1,6 +1,7 @@
 // Every type of the domain. Types only, plus the few constants that name their members; no behaviour.
 import type { FromSchema } from "json-schema-to-ts";
 import type { batchSchema } from "./batch-schema.gen.ts";
+import type { DayRule } from "./calendar.ts";
 import type { NotifyEvent } from "./execution.ts";
 import type { BatchName, Revision } from "./ids.ts";
 import type { Place, Problem } from "./problem.ts";
@@ -32,6 +33,8 @@ export interface Schedule {
   timeZone: string;
   /** How much later than due each start comes, in ms: the batch's share of its `jitter`. */
   jitterMs: number;
+  /** Days on which it may be due; null: on all. */
+  days: DayRule | null;
   /** Equal for schedules with the same due times; a change of key is a change of schedule. */
   key: string;
 }
@@ -42,6 +45,8 @@ export interface Retry {
   delayMs: number;
   factor: number;
   maxDelayMs: number;
+  /** Exit codes after which another attempt is made; without them, after every failure. */
+  codes?: readonly number[];
 }
 
 /** Who hears of which ends. */
@@ -49,6 +54,8 @@ export interface Notify {
   on: readonly NotifyEvent[];
   mail: readonly string[];
   webhook: readonly string[];
+  /** Heartbeat addresses: each execution's start and end, unthrottled. */
+  ping: readonly string[];
 }
 
 /** A valid batch, ready to use. Durations in ms. */
@@ -56,8 +63,12 @@ export interface Batch {
   name: BatchName;
   /** Name of the entry it was read from, as found: `report` or `report.zip`. */
   entry: string;
-  /** As written, with defaults. */
+  /** Path of its group; "" at the top. */
+  group: string;
+  /** As written, over what it inherits, with defaults. */
   file: BatchFile;
+  /** The group that each inherited key comes from; those of merged keys as `env.NAME`. */
+  inherited: Readonly<Record<string, string>>;
   enabled: boolean;
   /** null where the batch has no `cron`. */
   schedule: Schedule | null;
@@ -69,6 +80,15 @@ export interface Batch {
   onFailure: string | null;
   /** Where its chain is written, for problems that only show over all batches. */
   places: { file: string; top: Place; after: readonly Place[]; onFailure: Place | null };
+  /** Declared parameters with their defaults. */
+  params: Readonly<Record<string, string>>;
+  /** Exit codes that are success. */
+  successCodes: readonly number[];
+  pool: string | null;
+  /** Higher starts first among those that wait for a place. */
+  priority: number;
+  /** How long after its due time a run may succeed before the batch is late. */
+  lateAfterMs: number | null;
   timeoutMs: number | null;
   retry: Retry | null;
   concurrency: BatchFile["concurrency"];
@@ -100,6 +120,8 @@ export interface Folder {
   name: string;
   /** The entry's name as found; problems name it. */
   entry: string;
+  /** The group that the entry lies in; "" at the top. */
+  group: string;
   /** Its path as people write it, `batches.d/extract`; problems name files below it. */
   location: string;
   /** Digest over sorted paths, run bits and bytes of all files. */
@@ -110,6 +132,8 @@ export interface Folder {
   script: { bytes: Uint8Array; size: number } | null;
   /** All files whole, as they were hashed, when they are small; else whoever wants them reads them again. */
   files?: readonly { path: string; executable: boolean; isPrivate: boolean; bytes: Uint8Array }[];
+  /** What it inherits from its groups: covered by `digest`, which is then not that of the files alone. */
+  inherited?: { filesDigest: Revision; text: string };
   /** What stood in the way of reading it as a batch: links that leave, special files, limits, a broken archive. */
   problems: readonly Problem[];
 }

@@ -71,7 +71,7 @@ export interface Execution {
   /** Boot id of the machine that started it; a pid means nothing after a reboot. Not shown. */
   boot?: string | null;
 }
-export type NotifyEvent = "failure" | "recovery" | "success" | "unusual";
+export type NotifyEvent = "failure" | "recovery" | "success" | "unusual" | "late" | "missed" | "problem";
 /** Every status there is. */
 export const statuses: readonly string[] = [
   "queued",

@@ -39,6 +39,12 @@ export const problemCodes = [
   "bad-cron",
   "never-due",
   "bad-time-zone",
+  "bad-calendar", // a calendar of a _group.yaml names days there are not, or an iCalendar file that cannot be read
+  "unknown-calendar", // skipOn or onlyOn names a calendar that no group of the batch declares
+  "unknown-pool", // pool names one that no group of the batch declares
+  "duplicate-name", // two batches of one name in different groups
+  "group-invalid", // a _group.yaml above never was valid: nothing new below it is put in force
+  "group-depth", // groups nested too deeply
   "no-start", // neither cron nor after, and nobody's onFailure
   "unknown-batch", // after or onFailure names a batch that is not there
   "cycle",

@@ -29,6 +29,9 @@ const verbs: Record<NotifyEvent, string> = {
   recovery: "recovered",
   success: "succeeded",
   unusual: "unusual",
+  late: "late",
+  missed: "missed",
+  problem: "problem",
 };
 
 /** `[batch-agent] report failed`: made of the batch's name and one word, so that no header can be smuggled in. */
@@ -49,6 +52,12 @@ function headline({ due, execution }: Notice): string {
       return `${batch} succeeded${took}`;
     case "unusual":
       return `${batch} succeeded${took}, but ${unusualText(execution)}`;
+    case "late":
+      return `${batch} is late: it has not succeeded since it was due ${clockText(execution.trigger.dueAt)}`;
+    case "missed":
+      return `${batch} missed starts: ${plainLine(execution.message ?? "due times passed without one")}`;
+    case "problem":
+      return `${batch} has a problem in its definition`;
     default: {
       const never: never = due.event;
       return never;
@@ -82,6 +91,9 @@ const plural: Record<NotifyEvent, string> = {
   recovery: "recoveries",
   success: "successes",
   unusual: "unusual successes",
+  late: "late runs",
+  missed: "missed starts",
+  problem: "problems",
 };
 
 /** What was held back, so that one message an hour stands for all. */

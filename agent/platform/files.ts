@@ -1,6 +1,6 @@
 // File mechanics that several adapters share: walking and hashing a batch's tree. No policy.
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import { chmod, readdir, rm } from "node:fs/promises";
+import { chmod, open, readdir, rm } from "node:fs/promises";
 import { join, sep } from "node:path";
 import type { Logger } from "../logger.ts";
 
@@ -64,6 +64,29 @@ export function readPlainBytes(path: string, most: number): Buffer {
     return buffer.subarray(0, length);
   } finally {
     closeSync(file);
+  }
+}
+
+/**
+ * Reads up to `limit` bytes and one more of a plain file that may be anything. Throws on what is not a file, without waiting for it.
+ * `size` is the file's own, or what was read where that is more.
+ */
+export async function readBounded(
+  path: string,
+  limit: number,
+): Promise<{ bytes: Uint8Array; size: number; changedMs: number }> {
+  const file = await open(path, readFlags);
+  try {
+    const info = await file.stat();
+    if (!info.isFile()) throw new Error("it is not a file");
+    const buffer = Buffer.alloc(Math.min(limit, Math.max(info.size, 4096)) + 1);
+    let length = 0;
+    for (let read = -1; read !== 0 && length < buffer.length; length += read)
+      read = (await file.read(buffer, length, buffer.length - length, length)).bytesRead;
+    const changedMs = Math.floor(Math.max(info.mtimeMs, info.ctimeMs));
+    return { bytes: buffer.subarray(0, length), size: Math.max(info.size, length), changedMs };
+  } finally {
+    await file.close();
   }
 }
 

@@ -49,7 +49,7 @@ function planOne(look: Desired, current: InForce | undefined, now: EpochMs): Act
       return hold(name, look.problems, current);
     case "valid": {
       const { batch, folder } = look;
-      const same = current?.revision === folder.digest && current.batch !== null && !current.gone;
+      const same = current?.revision === folder.digest && current.batch?.group === batch.group && !current.gone;
       if (same && current.problems.length === 0) return null;
       return { kind: "apply", name, folder, batch, schedule: accountedSchedule(batch, current, now) };
     }

@@ -2,10 +2,13 @@
 import type { Clock } from "../async/clock.ts";
 import { parseBatch } from "../definitions/batch.ts";
 import { stateOf, type Graph } from "../definitions/chain-graph.ts";
+import { createGroups, groupSettleMs, isAffected } from "../definitions/group-files.ts";
 import { createChains } from "../definitions/in-force.ts";
+import { groupProblemName, readInherited } from "../definitions/group.ts";
 import type { History } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
-import type { Batch, BatchStatus } from "../model/batch.ts";
+import type { Batch, BatchStatus, Folder } from "../model/batch.ts";
+import type { Group, GroupName } from "../model/group.ts";
 import type { Revision, BatchName } from "../model/ids.ts";
 import type { Problem, ProblemCode } from "../model/problem.ts";
 import { batchNameOf, foreignMessage } from "../sources/archive/inventory.ts";
@@ -15,9 +18,12 @@ import {
   type Revisions,
   type WorkTree,
   type BatchSource,
+  type GroupSource,
+  type GroupStore,
   type Unchanged,
   type Loaded,
 } from "../sources/port.ts";
+import { withInherited } from "../model/revision.ts";
 import { isSettled, planReconcile, settleTime, type Action, type Desired, type InForce } from "./plan.ts";
 
 const debounceMs = 100;
@@ -42,8 +48,10 @@ interface Entry {
   revision: Revision | null;
   commit: string | null;
   problems: readonly Problem[];
-  /** Digest of the content that was last judged. */
+  /** Names the content that was last judged, with the group and what that passed on. */
   judged: string | null;
+  /** The revision that it would be; null where it is not valid. */
+  judgedRevision: Revision | null;
   /** Signature of its files then; null to read them anew. */
   signature: string | null;
   /** A look that is not settled yet. */
@@ -51,14 +59,22 @@ interface Entry {
 }
 
 export interface Reconciler {
-  /** Says that one entry, or with null any of them, may have changed. */
-  dirty(name: string | null): void;
+  /** Says that one entry, by its path below the root, or with null any of them, may have changed. */
+  dirty(path: string | null): void;
   /** Looks over everything now; resolves when that is done. */
   resync(): Promise<void>;
   /** Looks over everything soon if git has another commit than at the last such look: what it holds may be there already. */
   checkHead(): Promise<void>;
   entries(): readonly BatchStatus[];
   entry(name: string): BatchStatus | undefined;
+  /** The folder of a batch as it lies there now, with what it inherits; null where it cannot be read or has problems. */
+  read(name: BatchName): Promise<Folder | null>;
+  /** Problems of the groups' own files. */
+  groupProblems(): readonly Problem[];
+  /** What is in force of groups, and the names of all there are. */
+  groups(): { names: readonly GroupName[]; inForce: ReadonlyMap<GroupName, Group> };
+  /** Where the pool that a batch of `group` names is declared, and its size; undefined where it is not. */
+  pool(group: GroupName, name: string): { group: GroupName; size: number } | undefined;
   /** Why the folder is not followed: it cannot be read, or the last pass failed. null when it is. */
   rootProblem(): Problem | null;
   /** All chains, as they stand. */
@@ -70,7 +86,8 @@ export interface Reconciler {
 }
 
 export interface ReconcilerDeps {
-  source: BatchSource;
+  source: BatchSource & GroupSource;
+  groupStore: GroupStore;
   workTree: WorkTree;
   revisions: Revisions;
   history: History;
@@ -93,6 +110,18 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   const { source, revisions, history, clock, log } = deps;
   const entries = new Map<string, Entry>();
   const dirtyNames = new Set<string>();
+  /** The same as paths below the root: what must be listed again, and the groups whose files may have changed. */
+  const dirtyPaths = new Set<string>();
+  const groups = createGroups({
+    source,
+    store: deps.groupStore,
+    clock,
+    log,
+    timeZone: deps.timeZone,
+    settleMs: groupSettleMs,
+    onProblems: () => deps.onStatus(""),
+  });
+  let groupsOpened = false;
   let dirtyAll = false;
   let root: Problem | null = null;
   /** Why the last pass failed, until one succeeds. */
@@ -118,13 +147,15 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   /** HEAD at the last look over everything. */
   let lastHead: string | null = null;
 
-  function dirty(name: string | null): void {
-    if (name === null) {
+  function dirty(path: string | null): void {
+    if (path === null) {
       dirtyAll = true;
       suspects.clear();
     } else {
+      dirtyPaths.add(path);
+      const entry = path.slice(path.lastIndexOf("/") + 1);
       // x.zip is the batch x, or a folder of that name.
-      for (const candidate of [name, batchNameOf(name)]) {
+      for (const candidate of [entry, batchNameOf(entry)]) {
         dirtyNames.add(candidate);
         suspects.delete(candidate);
       }
@@ -212,11 +243,15 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     const all = dirtyAll || head !== lastHead; // a checkout touches more files at once than events are sure to tell of
     lastHead = head;
     const hinted = new Set(dirtyNames);
+    const paths = all ? null : new Set(dirtyPaths);
     dirtyAll = false;
     dirtyNames.clear();
+    dirtyPaths.clear();
 
-    const listed = await list();
+    const listed = await list(paths);
     if (listed === null) return;
+    const regrouped = await readGroups(paths);
+    for (const name of listed) if (isAffected(source.groupOf(name), regrouped)) hinted.add(name);
     if (all) {
       missedEvents += suspects.size;
       suspects.clear();
@@ -282,9 +317,19 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     dirtyNames.add(name);
   }
 
-  async function list(): Promise<string[] | null> {
+  /** Returns the groups that now pass on something else than before. */
+  async function readGroups(paths: ReadonlySet<string> | null): Promise<ReadonlySet<GroupName>> {
+    if (!groupsOpened) await groups.open();
+    const all = paths === null || !groupsOpened;
+    groupsOpened = true;
+    const { changed, again } = await groups.refresh(all ? null : new Set([...paths].map(groupOfPath)));
+    if (again) clock.after(groupSettleMs + 10, () => dirty(null));
+    return changed;
+  }
+
+  async function list(paths: ReadonlySet<string> | null): Promise<string[] | null> {
     try {
-      const names = await source.list();
+      const names = await source.list(paths);
       for (const entry of source.foreign?.() ?? []) {
         if (!saidForeign.has(entry)) log.info(`note: ${foreignMessage(entry)}`, { entry });
         saidForeign.add(entry);
@@ -298,6 +343,8 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       if (root === null) log[told]("the folder of batches cannot be read; what is in force stays", { error: message });
       const hint = "nothing is unscheduled because of this; the agent tries again at every resync";
       root = ownProblem("unreadable", message, hint);
+      if (!groupsOpened) await groups.open();
+      groupsOpened = true;
       await eachLimited(history.names(), parallelLoads, hydrate);
       chains.connect();
       return null;
@@ -324,7 +371,9 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
         ? { digest: "absent", changedAt: now }
         : { digest: loaded.folder.digest, changedAt: loaded.changedAt };
     const signature = loaded.kind === "found" ? (loaded.signature ?? null) : null;
-    if (known?.judged === look.digest) {
+    const group = loaded.kind === "found" ? loaded.folder.group : "";
+    const judged = `${look.digest} ${group} ${groups.key(group)}`;
+    if (known?.judged === judged) {
       known.waiting = null;
       known.signature = signature;
       tellHead(known, head);
@@ -344,18 +393,36 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       return { name, kind: "unreadable", problem: unsettled(loaded.kind === "found" ? loaded.folder.entry : name) };
     }
     entry.waiting = null;
-    entry.judged = look.digest;
+    entry.judged = judged;
+    entry.judgedRevision = null;
     entry.signature = signature;
     if (loaded.kind === "absent") return { name, kind: "absent" };
-    const { batch, problems } = parseBatch(loaded.folder, { timeZone: deps.timeZone });
-    if (batch !== null) return { name, kind: "valid", folder: loaded.folder, batch };
+    const parsed = parse(loaded.folder);
+    const blocking = parsed.batch === null || !isNew(name) ? null : groups.blockedBy(group);
+    if (parsed.batch !== null && blocking === null) {
+      entry.judgedRevision = parsed.folder.digest;
+      return { name, kind: "valid", folder: parsed.folder, batch: parsed.batch };
+    }
     await hydrate(name);
+    const problems = blocking === null ? parsed.problems : [groupInvalid(loaded.folder, blocking)];
     return { name, kind: "invalid", digest: loaded.folder.digest, problems };
+  }
+
+  /** Judges a folder with what it inherits. */
+  function parse(folder: Folder): { batch: Batch | null; problems: readonly Problem[]; folder: Folder } {
+    const inheritance = groups.inheritance(folder.group);
+    const parsed = parseBatch(folder, { timeZone: deps.timeZone, inheritance, now: clock.now() });
+    return { ...parsed, folder: withInherited(folder, parsed.inherits) };
+  }
+
+  /** True for a batch of which nothing was ever in force. */
+  function isNew(name: string): boolean {
+    return entries.get(name)?.batch == null && history.document(name)?.revision == null;
   }
 
   /** What is in force was looked at, at another commit than before. */
   function tellHead(entry: Entry, head: string | null): void {
-    if (entry.revision !== entry.judged || entry.commit === head) return;
+    if (entry.revision !== entry.judgedRevision || entry.commit === head) return;
     entry.commit = head;
     deps.onStatus(entry.name);
   }
@@ -370,6 +437,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       commit,
       problems: [],
       judged: null,
+      judgedRevision: null,
       signature: null,
       waiting: null,
     };
@@ -388,7 +456,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     const entry = entries.get(name) ?? open(name);
     if (entry.batch !== null || !document?.revision || document.removedAt !== null) return;
     const folder = await revisions.load(document.revision, document.name);
-    const batch = folder === null ? null : parseBatch(folder, { timeZone: deps.timeZone }).batch;
+    const batch = folder === null ? null : parseStored({ ...folder, group: source.groupOf(name) });
     if (batch === null) {
       log.warn("the last valid revision is gone", { batch: name, revision: document.revision });
       return;
@@ -396,6 +464,18 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     entry.batch = batch;
     entry.revision = document.revision;
     chains.touch(name);
+  }
+
+  /** Judges a stored revision with the defaults that it inherited then, and the calendars and pools of today. */
+  function parseStored(folder: Folder): Batch | null {
+    const inheritance = groups.inheritance(folder.group);
+    const own = folder.inherited === undefined ? {} : readInherited(folder.inherited.text);
+    const kept = {
+      ...inheritance,
+      defaults: own,
+      origins: Object.fromEntries(Object.keys(own).map((key) => [key, folder.group])),
+    };
+    return parseBatch(folder, { timeZone: deps.timeZone, inheritance: kept }).batch;
   }
 
   function current(desired: readonly Desired[]): Map<string, InForce> {
@@ -550,6 +630,13 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     rootProblem: () => failure ?? root,
     graph: chains.graph,
     applying: () => applying,
+    async read(name) {
+      const loaded = await source.load(name);
+      return loaded.kind === "found" && loaded.folder.problems.length === 0 ? parse(loaded.folder).folder : null;
+    },
+    groupProblems: groups.problems,
+    groups: () => ({ names: source.groups(), inForce: groups.inForce() }),
+    pool: (group, name) => groups.inheritance(group).pools.get(name),
     health: () => ({ lastVerifiedAt, missedEvents }),
     stop,
   };
@@ -557,6 +644,17 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
 
 function ownProblem(code: ProblemCode, message: string, hint: string): Problem {
   return { batch: "", file: null, line: null, column: null, path: null, code, message, hint };
+}
+
+function groupOfPath(path: string): GroupName {
+  return path.slice(0, Math.max(0, path.lastIndexOf("/")));
+}
+
+function groupInvalid({ entry, location }: Folder, group: GroupName): Problem {
+  const file = groupProblemName(group);
+  const message = `${file} has problems and was never valid: no new batch below it is put in force`;
+  const hint = "mend it first: /problems tells what is wrong with it";
+  return { batch: entry, file: location, line: null, column: null, path: null, code: "group-invalid", message, hint };
 }
 
 function unsettled(name: string): Problem {

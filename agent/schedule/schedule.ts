@@ -1,7 +1,9 @@
 // Due times of a schedule. Patterns are matched on the wall clock and mapped to instants here, so that a change of
 // clocks means what design and README say: in a gap once, at its end; in a repeated hour once, or twice if it repeats.
 import type { Pattern, Schedule } from "../model/batch.ts";
+import type { DayRule } from "../model/calendar.ts";
 import type { EpochMs } from "../model/ids.ts";
+import { dayOf, nextAllowedWall, shiftedDay } from "./calendar.ts";
 import { nextWall } from "./pattern.ts";
 import { instantOf, spanAt, type Span } from "./zone.ts";
 
@@ -13,16 +15,22 @@ const countLimit = 100_000;
 const cachedAnswers = 20_000;
 const answers = new Map<string, { after: EpochMs; next: EpochMs | null }>();
 
-export function createSchedule(patterns: readonly Pattern[], timeZone: string, jitterMs: number): Schedule {
-  const key = `${timeZone} ${patterns.map((pattern) => pattern.text).join(" | ")}`;
-  return { patterns, timeZone, jitterMs, key };
+export function createSchedule(
+  patterns: readonly Pattern[],
+  timeZone: string,
+  jitterMs: number,
+  days: DayRule | null = null,
+): Schedule {
+  const rule = days === null ? "" : ` ${days.key}`;
+  const key = `${timeZone} ${patterns.map((pattern) => pattern.text).join(" | ")}${rule}`;
+  return { patterns, timeZone, jitterMs, days, key };
 }
 
 /** First due time strictly after `after`, without jitter; null when there is none. */
 export function nextDue(schedule: Schedule, after: EpochMs): EpochMs | null {
   let first: EpochMs | null = null;
   for (const pattern of schedule.patterns) {
-    const due = nextOf(pattern, schedule.timeZone, after);
+    const due = nextOf(pattern, schedule, after);
     if (due !== null && (first === null || due < first)) first = due;
   }
   return first;
@@ -100,16 +108,16 @@ export function clockChanges(schedule: Schedule, from: EpochMs, count = 2): Cloc
     at = spanAt(timeZone, at).end
   ) {
     const span = spanAt(timeZone, at);
-    const pattern = schedule.patterns.find((candidate) => touches(candidate, span));
+    const pattern = schedule.patterns.find((candidate) => touches(candidate, schedule.days, span));
     if (span.before !== span.offset && pattern !== undefined) changes.push(describe(pattern, span, timeZone));
   }
   return changes;
 }
 
-function touches(pattern: Pattern, { start, before, offset }: Span): boolean {
+function touches(pattern: Pattern, days: DayRule | null, { start, before, offset }: Span): boolean {
   const [low, high] = [start + Math.min(before, offset), start + Math.max(before, offset)];
   if (pattern.kind === "once") return !pattern.exact && pattern.wallMs >= low && pattern.wallMs < high;
-  const wall = nextWall(pattern.text, low);
+  const wall = wallUnder(pattern.text, days, low);
   return wall !== null && wall < high;
 }
 
@@ -127,34 +135,55 @@ function describe(pattern: Pattern, { start, before, offset }: Span, timeZone: s
   return { at: start, kind, text: `${day}: clocks in ${timeZone} go ${kind} from ${old} to ${now}; ${means}` };
 }
 
-function nextOf(pattern: Pattern, zone: string, after: EpochMs): EpochMs | null {
+function nextOf(pattern: Pattern, { timeZone: zone, days }: Schedule, after: EpochMs): EpochMs | null {
   if (pattern.kind === "once") {
-    const at = pattern.exact ? pattern.wallMs : instantOf(zone, pattern.wallMs);
-    return at > after ? at : null;
+    const at = onceAt(pattern, zone, days);
+    return at !== null && at > after ? at : null;
   }
   // Thousands of batches share a pattern and ask at the same moment.
-  const key = `${zone} ${pattern.text}`;
+  const key = `${zone} ${pattern.text}${days === null ? "" : ` ${days.key}`}`;
   const known = answers.get(key);
   if (known !== undefined && known.after <= after && (known.next === null || after < known.next)) return known.next;
-  const next = computeNext(pattern.text, pattern.repeats, zone, after);
+  const next = computeNext(pattern.text, pattern.repeats, zone, days, after);
   if (answers.size >= cachedAnswers) answers.clear();
   answers.set(key, { after, next });
   return next;
 }
 
-function computeNext(text: string, repeats: boolean, zone: string, after: EpochMs): EpochMs | null {
+/** The instant of a single start; null where the rule for days drops it. */
+function onceAt(pattern: Pattern & { kind: "once" }, zone: string, days: DayRule | null): EpochMs | null {
+  const at = pattern.exact ? pattern.wallMs : instantOf(zone, pattern.wallMs);
+  if (days === null) return at;
+  const wall = pattern.exact ? at + spanAt(zone, at).offset : pattern.wallMs;
+  const day = shiftedDay(days, dayOf(wall));
+  if (day === null) return null;
+  return day === dayOf(wall) ? at : instantOf(zone, wall + (day - dayOf(wall)) * 24 * hourMs);
+}
+
+/** First wall-clock time at or after `from` of a pattern under a rule for days. */
+function wallUnder(text: string, days: DayRule | null, from: EpochMs): EpochMs | null {
+  return days === null ? nextWall(text, from) : nextAllowedWall(text, days, from);
+}
+
+function computeNext(
+  text: string,
+  repeats: boolean,
+  zone: string,
+  days: DayRule | null,
+  after: EpochMs,
+): EpochMs | null {
   let at = after + 1;
   for (;;) {
     const span = spanAt(zone, at);
     const { start, end, offset, before } = span;
     // Clocks went forward here: what was due in the gap is due now.
     if (at === start && offset > before) {
-      const inGap = nextWall(text, start + before);
+      const inGap = wallUnder(text, days, start + before);
       if (inGap !== null && inGap < start + offset) return start;
     }
     // Clocks went back here: what does not repeat was due the first time.
     const first = !repeats && before > offset ? start + before : -Infinity;
-    const wall = nextWall(text, Math.max(at + offset, first));
+    const wall = wallUnder(text, days, Math.max(at + offset, first));
     if (wall === null) return null;
     if (wall - offset < end) return wall - offset;
     at = end; // span by span: where clocks went back, earlier walls come again

@@ -1,21 +1,30 @@
 // Reads batch folders, and archives as folders, into facts. What they mean is decided in core.
 import { createHash } from "node:crypto";
 import { realpathSync } from "node:fs";
-import { lstat, readdir, realpath, stat } from "node:fs/promises";
+import { lstat, realpath, stat } from "node:fs/promises";
 import { join } from "node:path";
-import { StoreError } from "../errors.ts";
+import { messageOf, StoreError } from "../errors.ts";
 import type { Folder } from "../model/batch.ts";
+import { groupFileName, type GroupFile, type GroupName } from "../model/group.ts";
 import { isBatchName, type Revision } from "../model/ids.ts";
 import type { ProblemCode, Problem } from "../model/problem.ts";
-import { errorCode, isWithin } from "../platform/files.ts";
-import { archiveExtensions, batchNameOf, isArchiveName, isForeignArchive } from "./archive/inventory.ts";
+import { errorCode, isWithin, readBounded } from "../platform/files.ts";
+import { archiveExtensions, batchNameOf, isForeignArchive } from "./archive/inventory.ts";
+import { createGroupTree, entryPath, settingsNames, type Listing, type EntryRef } from "./group-tree.ts";
+import { inheritedName } from "../model/revision.ts";
+import { unsettledHint, type BatchSource, type GroupSource, type Unchanged, type Loaded } from "./port.ts";
 import { isMadeByMachine } from "./leftovers.ts";
-import { unsettledHint, type BatchSource, type Unchanged, type Loaded } from "./port.ts";
-import { hashTree, walkTree, type TreeLimits, type OpenArchive, type Tree, type TreeFile } from "./tree.ts";
 import { trimEndOf } from "../text/trim.ts";
+import { hashTree, walkTree, type TreeLimits, type OpenArchive, type Tree, type TreeFile, unlimited } from "./tree.ts";
 
-export const settingsNames = ["batch.yaml", "batch.yml"];
 const keptBytes = 1024 * 1024;
+const maxGroupFileBytes = 256 * 1024;
+/** Of a file that a `_group.yaml` names, such as an iCalendar file. */
+const maxBesideBytes = 1024 * 1024;
+
+/** An entry of a group, batch or not. */
+type At = Pick<EntryRef, "group" | "entry">;
+
 /** Most batches are a few small files: their bytes are passed on, so that they are read once. */
 const smallBytes = 64 * 1024;
 /** What changed more recently may change again with the same times: some file systems count in whole seconds. */
@@ -34,65 +43,98 @@ export interface SourceOptions {
 }
 
 /** Source of the folders and archives below `root`, a path as people gave it (problems show it so). */
-export function createSource(root: string, options: SourceOptions = {}): BatchSource {
+export function createSource(root: string, options: SourceOptions = {}): BatchSource & GroupSource {
   const { unpack, quietMs = 0, limits, except } = options;
   const shown = trimEndOf(options.shownAs ?? root, "/") || "/";
-  /** What was last listed: where the root really was, the archives of each batch, and all entries; null before. */
-  let listed: { real: string; archives: ReadonlyMap<string, readonly string[]>; names: ReadonlySet<string> } | null =
-    null;
-  let foreign: readonly string[] = [];
-  /** Archives as they were last read, so that an unchanged one is not unpacked at every look. */
+  const tree = createGroupTree({
+    archives: unpack !== undefined,
+    passesOver: (name) => /^[._]/.test(name) || name === "README.md" || isMadeByMachine(name),
+    ...(except === undefined ? {} : { except }),
+  });
+  /** What was last listed; null before. */
+  let listed: Listing | null = null;
+  /** Archives as they were last read, by their paths, so that an unchanged one is not unpacked at every look. */
   const remembered = new Map<string, { stamp: string; loaded: Loaded }>();
 
-  function problem(entry: string, code: ProblemCode, message: string, hint: string | null, file?: string): Problem {
-    const at = file === undefined || file === "" ? `${shown}/${entry}` : `${shown}/${entry}/${file}`;
-    return { batch: entry, file: at, line: null, column: null, path: null, code, message, hint };
+  function problem(ref: At, code: ProblemCode, message: string, hint: string | null, file?: string): Problem {
+    const whole = `${shown}/${entryPath(ref)}`;
+    const at = file === undefined || file === "" ? whole : `${whole}/${file}`;
+    return { batch: ref.entry, file: at, line: null, column: null, path: null, code, message, hint };
   }
 
-  async function list(): Promise<string[]> {
+  async function list(changed: ReadonlySet<string> | null = null): Promise<string[]> {
     try {
       const real = realpathSync.native(root);
-      const entries = (await readdir(real, { withFileTypes: true })).filter(
-        ({ name }) =>
-          !/^[._]/.test(name) && name !== "README.md" && !isMadeByMachine(name) && join(real, name) !== except,
+      listed = await tree.list(real, changed);
+      const archives = new Set(
+        [...listed.entries.values()].flatMap((refs) =>
+          refs.flatMap((ref) => (ref.kind === "archive" ? [entryPath(ref)] : [])),
+        ),
       );
-      const packed = entries.filter(
-        (entry) => unpack !== undefined && isArchiveName(entry.name) && !entry.isDirectory(),
-      );
-      const archives = new Map<string, string[]>();
-      for (const { name } of packed)
-        archives.set(batchNameOf(name), [...(archives.get(batchNameOf(name)) ?? []), name]);
-      foreign = entries.flatMap((entry) => (entry.isFile() && isForeignArchive(entry.name) ? [entry.name] : []));
-      const names = new Set([
-        ...entries.filter((entry) => !entry.isFile() && !packed.includes(entry)).map((entry) => entry.name),
-        ...archives.keys(),
-      ]);
-      listed = { real, archives, names };
-      const there = new Set(packed.map((entry) => entry.name));
-      for (const entry of remembered.keys()) if (!there.has(entry)) remembered.delete(entry);
-      return [...names];
+      for (const path of remembered.keys()) if (!archives.has(path)) remembered.delete(path);
+      return [...listed.entries.keys()];
     } catch (error) {
       throw new StoreError("read", root, error, "is the folder of batches there, and may the agent read it?");
     }
   }
 
+  function groups(): readonly GroupName[] {
+    return [...(listed?.groups.keys() ?? [""])];
+  }
+
+  function groupsWithFile(): readonly GroupName[] {
+    return [...(listed?.groups ?? [])].flatMap(([name, { hasFile }]) => (hasFile ? name : []));
+  }
+
+  function groupOf(name: string): GroupName {
+    return listed?.entries.get(name)?.[0]?.group ?? "";
+  }
+
+  async function readGroupFile(name: GroupName): Promise<GroupFile | null | { unreadable: string }> {
+    const path = join(name, groupFileName);
+    try {
+      const { bytes, size, changedMs } = await readBounded(join(realRoot(), path), maxGroupFileBytes);
+      return { name, location: `${shown}/${path}`, bytes, size, changedAt: changedMs };
+    } catch (error) {
+      if (errorCode(error) === "ENOENT" && (await rootIsThere())) return null;
+      return { unreadable: messageOf(error) };
+    }
+  }
+
+  async function readBeside(group: GroupName, file: string): Promise<{ text: string } | { fault: string }> {
+    try {
+      const path = join(realRoot(), group, file);
+      if (!isWithin(realRoot(), await realpath(path))) return { fault: "it is a link that leaves the watched folder" };
+      const { bytes, size } = await readBounded(path, maxBesideBytes);
+      if (size > maxBesideBytes) return { fault: `it has ${size} bytes, more than ${maxBesideBytes}` };
+      return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
+    } catch (error) {
+      if (errorCode(error) === "ENOENT") return { fault: "there is no such file beside _group.yaml" };
+      return { fault: error instanceof TypeError ? "it is not UTF-8" : messageOf(error) };
+    }
+  }
+
+  function realRoot(): string {
+    return listed?.real ?? realpathSync.native(root);
+  }
+
   function load(name: string): Promise<Loaded>;
   function load(name: string, seen: string | null): Promise<Loaded | Unchanged>;
   async function load(name: string, seen: string | null = null): Promise<Loaded | Unchanged> {
-    let entry = name;
+    let ref: At = { group: groupOf(name), entry: name };
     let real = listed?.real ?? "";
     try {
       if (real === "") real = realpathSync.native(root); // all of a batch comes from one tree, also when a link at the root is swapped
-      const archives = await archivesOf(real, name);
-      const beside = archives.length > 0 && (await isBeside(join(real, name)));
-      if (archives.length > (beside ? 0 : 1))
-        return await tellTwo(real, name, [...(beside ? [name] : []), ...archives]);
-      entry = archives[0] ?? name;
-      const path = join(real, entry);
-      if (entry !== name) return await loadArchive(real, name, entry);
-      const tree = await walkTree(real, path, limits);
-      if (seen !== null && tree.signature === seen) return { kind: "unchanged" };
-      return await readTree(name, entry, tree);
+      const refs = await refsOf(real, name);
+      if (refs.length > 1) return await reportSeveral(real, name, refs);
+      if (refs[0]?.kind === "too-deep") return tooDeep(refs[0]);
+      // Listed, and neither a batch nor what may become one when it is read.
+      if (refs.length === 0 && listed !== null && !(await rootIsElsewhere(real))) return { kind: "absent" };
+      ref = refs[0] ?? ref;
+      if (ref.entry !== name) return await loadArchive(real, name, ref);
+      const found = await walkTree(real, join(real, entryPath(ref)), limits);
+      if (seen !== null && found.signature === seen) return { kind: "unchanged" };
+      return await readTree(name, ref, found);
     } catch (error) {
       const code = errorCode(error);
       const missing = code === "ENOENT" || code === "ENOTDIR";
@@ -101,11 +143,10 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
         return load(name, seen);
       }
       // A missing entry is absence only while its root is there.
-      if (missing && (await rootIsThere())) return (await tellAstray(entry)) ?? { kind: "absent" };
+      if (missing && (await rootIsThere())) return (await explainMissing(ref)) ?? { kind: "absent" };
       // A disk's own folder, say: no batch can have its name, and nobody is meant to look into it.
-      if (["EACCES", "EPERM"].includes(code) && entry === name && !isBatchName(name)) return { kind: "absent" };
-      const reason = error instanceof Error ? error.message : String(error);
-      return { kind: "unreadable", problem: problem(entry, "unreadable", reason, unreadableHint(code)) };
+      if (["EACCES", "EPERM"].includes(code) && ref.entry === name && !isBatchName(name)) return { kind: "absent" };
+      return { kind: "unreadable", problem: problem(ref, "unreadable", messageOf(error), unreadableHint(code)) };
     }
   }
 
@@ -123,105 +164,120 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
     );
   }
 
-  /** Whether a folder, or a link, lies at `path`: plain files are no batches. */
-  function isBeside(path: string): Promise<boolean> {
-    return lstat(path).then((info) => !info.isFile(), notThere);
+  /** Returns where a batch lies now: as listed, or at the top where nothing is listed yet. */
+  async function refsOf(real: string, name: string): Promise<EntryRef[]> {
+    const candidates: readonly EntryRef[] =
+      listed === null
+        ? [
+            { group: "", entry: name, kind: "folder" },
+            ...(unpack === undefined ? [] : archiveExtensions).map((extension): EntryRef => ({
+              group: "",
+              entry: name + extension,
+              kind: "archive",
+            })),
+          ]
+        : (listed.entries.get(name) ?? []);
+    // Alone it is read, which tells best what is wrong with it.
+    if (candidates.length === 1) return [...candidates];
+    const there = await Promise.all(candidates.map((ref) => isThere(join(real, entryPath(ref)), ref.kind)));
+    const found = candidates.filter((_, index) => there[index]);
+    return found.length === 0 ? candidates.slice(0, 1) : found;
   }
 
-  /** The archives of a batch that are there now. */
-  async function archivesOf(real: string, name: string): Promise<string[]> {
-    if (unpack === undefined) return [];
-    const candidates =
-      listed === null ? archiveExtensions.map((extension) => name + extension) : (listed.archives.get(name) ?? []);
-    const there = await Promise.all(
-      candidates.map((entry) => lstat(join(real, entry)).then((info) => !info.isDirectory(), notThere)),
-    );
-    return candidates.filter((_, index) => there[index]);
+  /** Plain files are no batches, folders no archives. */
+  function isThere(path: string, kind: EntryRef["kind"]): Promise<boolean> {
+    return lstat(path).then((info) => (kind === "archive" ? !info.isDirectory() : !info.isFile()), notThere);
   }
 
-  /** What could not be found although it is there: a folder whose files come and go, a link that leads nowhere, and a name whose bytes are no UTF-8. */
-  async function tellAstray(entry: string): Promise<Loaded | null> {
-    const path = join(root, entry);
+  /** Explains why an entry that was listed could not be found: its files come and go, it is a link that leads nowhere, or its name is not UTF-8. */
+  async function explainMissing(ref: At): Promise<Loaded | null> {
+    const path = join(root, entryPath(ref));
     const target = await stat(path).catch(() => null);
-    if (target?.isDirectory() === true) return moving(entry);
+    if (target?.isDirectory() === true) return moving(ref);
     const link = await lstat(path).catch(() => null);
-    if (target === null && link?.isSymbolicLink() === true) return astray(entry, "leads nowhere", link.ctimeMs);
-    if (!entry.includes("\uFFFD") || listed?.names.has(entry) !== true) return null;
+    if (target === null && link?.isSymbolicLink() === true) return brokenLink(ref, "leads nowhere", link.ctimeMs);
+    const { entry } = ref;
+    if (!entry.includes("\uFFFD") || listed?.entries.has(entry) !== true) return null;
     const hint = "lower-case letters, digits and - only, no - at either end, at most 63 characters";
-    return {
-      kind: "unreadable",
-      problem: problem(
-        entry,
-        "bad-name",
-        `${JSON.stringify(entry)} cannot be the name of a batch: it is not UTF-8`,
-        hint,
-      ),
-    };
+    const message = `${JSON.stringify(entry)} cannot be the name of a batch: it is not UTF-8`;
+    return { kind: "unreadable", problem: problem(ref, "bad-name", message, hint) };
   }
 
   /** Never the same twice, so that it is looked at again until it rests. */
-  function moving(entry: string): Loaded {
-    const found = problem(entry, "unsettled", "its files come and go while they are read", unsettledHint);
-    return {
-      kind: "found",
-      changedAt: Date.now(),
-      folder: empty(batchNameOf(entry), entry, [found], String(performance.now())),
-    };
+  function moving(ref: At): Loaded {
+    const found = problem(ref, "unsettled", "its files come and go while they are read", unsettledHint);
+    const name = batchNameOf(ref.entry);
+    return { kind: "found", changedAt: Date.now(), folder: empty(name, ref, [found], String(performance.now())) };
   }
 
-  function astray(entry: string, why: string, changedAt: number): Loaded {
-    const found = problem(entry, "link-outside", `it is a symbolic link that ${why}`, hints["link-outside"]);
-    return { kind: "found", changedAt, folder: empty(batchNameOf(entry), entry, [found], why) };
+  function brokenLink(ref: At, why: string, changedAt: number): Loaded {
+    const found = problem(ref, "link-outside", `it is a symbolic link that ${why}`, hints["link-outside"]);
+    return { kind: "found", changedAt, folder: empty(batchNameOf(ref.entry), ref, [found], why) };
   }
 
-  async function tellTwo(real: string, name: string, found: readonly string[]): Promise<Loaded> {
-    const shownNames = found.map((entry) => (entry === name ? `${entry}/` : entry)).join(" and ");
-    const problems = found.map((entry) =>
-      problem(
-        entry,
-        "two-sources",
-        `${found.length > 2 ? "all of" : "both"} ${shownNames} are here`,
-        "keep one of them",
-      ),
+  function tooDeep(ref: EntryRef): Loaded {
+    const message = "groups are nested more than 8 deep here: nothing below is read";
+    const found = problem(ref, "group-depth", message, "move it nearer to the top");
+    return { kind: "found", changedAt: 0, folder: empty(ref.entry, ref, [found], entryPath(ref)) };
+  }
+
+  async function reportSeveral(real: string, name: string, refs: readonly EntryRef[]): Promise<Loaded> {
+    const paths = refs.map((ref) => `${entryPath(ref)}${ref.kind === "archive" ? "" : "/"}`).sort();
+    const all = `${refs.length > 2 ? "all of" : "both"} ${paths.join(" and ")}`;
+    const inOneGroup = refs.every(({ group }) => group === refs[0]?.group);
+    const problems = refs.map((ref) =>
+      inOneGroup
+        ? problem(ref, "two-sources", `${all} are here`, "keep one of them")
+        : problem(
+            ref,
+            "duplicate-name",
+            `${all} are called ${name}`,
+            "a name is used once over all groups: rename one",
+          ),
     );
-    const infos = await Promise.all(found.map((entry) => lstat(join(real, entry))));
+    const infos = await Promise.all(refs.map((ref) => lstat(join(real, entryPath(ref)))));
     const changedAt = Math.max(...infos.map((info) => info.ctimeMs));
-    return { kind: "found", changedAt, folder: empty(name, found[0] ?? name, problems, JSON.stringify(found)) };
+    const first = refs[0] ?? { group: "", entry: name };
+    return { kind: "found", changedAt, folder: empty(name, first, problems, JSON.stringify(paths)) };
   }
 
-  async function loadArchive(real: string, name: string, entry: string): Promise<Loaded> {
-    const path = join(real, entry);
+  async function loadArchive(real: string, name: string, ref: At): Promise<Loaded> {
+    const path = join(real, entryPath(ref));
     if (!isWithin(real, await realpath(path)))
-      return astray(entry, "leaves the watched folder", (await lstat(path)).ctimeMs);
+      return brokenLink(ref, "leaves the watched folder", (await lstat(path)).ctimeMs);
     const before = await stampOf(path);
-    const known = remembered.get(entry);
+    const known = remembered.get(entryPath(ref));
     if (known?.stamp === before.stamp) return known.loaded;
     const ageMs = Date.now() - before.changedAt;
     if (ageMs >= 0 && ageMs < quietMs) {
-      const growing = problem(entry, "bad-archive", "it is still being written", null);
-      return { kind: "found", changedAt: before.changedAt, folder: empty(name, entry, [growing], before.stamp) };
+      const growing = problem(ref, "bad-archive", "it is still being written", null);
+      return { kind: "found", changedAt: before.changedAt, folder: empty(name, ref, [growing], before.stamp) };
     }
-    const loaded = await (unpack as OpenArchive)(path, (tree) => readTree(name, entry, tree));
+    const loaded = await (unpack as OpenArchive)(path, (tree) => readTree(name, ref, tree));
     const after = await stampOf(path);
     if (after.stamp !== before.stamp) return loaded.kind === "found" ? { ...loaded, changedAt: Date.now() } : loaded;
-    if (ageMs > surelyOlderMs) remembered.set(entry, { stamp: before.stamp, loaded });
+    if (ageMs > surelyOlderMs) remembered.set(entryPath(ref), { stamp: before.stamp, loaded });
     return loaded;
   }
 
-  function empty(name: string, entry: string, problems: Problem[], content: string): Folder {
+  function empty(name: string, { group, entry }: At, problems: Problem[], content: string): Folder {
     const digest = createHash("sha256").update(content).digest("hex").slice(0, 12) as Revision;
-    return { name, entry, location: `${shown}/${entry}`, digest, settings: [], script: null, problems };
+    const location = `${shown}/${entryPath({ group, entry })}`;
+    return { name, entry, group, location, digest, settings: [], script: null, problems };
   }
 
   async function readTree(
     name: string,
-    entry: string,
-    { files, faults, changedMs: changedAt, signature = null }: Tree,
+    ref: At,
+    { files: all, faults, changedMs: changedAt, signature = null }: Tree,
   ): Promise<Loaded> {
+    const inheritedFile = limits === unlimited ? all.find(({ path }) => path === inheritedName) : undefined;
+    const files = inheritedFile === undefined ? all.filter(({ path }) => path !== inheritedName) : all;
+    const { entry } = ref;
     const packed = entry !== name;
     const hintOf = (code: keyof typeof hints) => (packed ? (packedHints[code] ?? hints[code]) : hints[code]);
     const problems = faults.map((fault) =>
-      problem(entry, fault.code, fault.message, fault.hint ?? hintOf(fault.code), fault.path),
+      problem(ref, fault.code, fault.message, fault.hint ?? hintOf(fault.code), fault.path),
     );
     const settingsFiles = files.filter((file) => settingsNames.includes(file.path));
     const scriptFile = files.find((file) => file.path === "script.sh");
@@ -234,16 +290,16 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
 
     const scriptFolder = files.some((file) => file.path.startsWith("script.sh/"));
     if (scriptFolder)
-      problems.push(problem(entry, "special-file", "script.sh is a folder", "it must be a file", "script.sh"));
+      problems.push(problem(ref, "special-file", "script.sh is a folder", "it must be a file", "script.sh"));
     if (problems.length > 0) {
       const content = JSON.stringify([problems, whole ? files.map((file) => [file.path, file.size]) : null, changedAt]);
-      return { kind: "found", changedAt, folder: empty(name, entry, problems, content) };
+      return { kind: "found", changedAt, folder: empty(name, ref, problems, content) };
     }
 
     const small = files.reduce((sum, file) => sum + file.size, 0) <= smallBytes;
     const kept = new Map<string, Uint8Array[]>();
     const digest = (await hashTree(files, (file, bytes) => {
-      if (!small && file !== scriptFile && !settingsFiles.includes(file)) return;
+      if (!small && file !== scriptFile && file !== inheritedFile && !settingsFiles.includes(file)) return;
       const chunks = kept.get(file.path) ?? [];
       if (chunks.reduce((sum, chunk) => sum + chunk.length, 0) <= keptBytes) chunks.push(bytes);
       kept.set(file.path, chunks);
@@ -257,8 +313,12 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
       folder: {
         name,
         entry,
-        location: `${shown}/${entry}`,
+        group: ref.group,
+        location: `${shown}/${entryPath(ref)}`,
         digest,
+        ...(inheritedFile === undefined
+          ? {}
+          : { inherited: { filesDigest: digest, text: new TextDecoder().decode(bytesOf(inheritedFile)) } }),
         settings: settingsFiles.map((file) => ({ file: file.path, bytes: bytesOf(file), size: file.size })),
         script: scriptFile === undefined ? null : { bytes: bytesOf(scriptFile), size: scriptFile.size },
         ...(asRead
@@ -276,7 +336,12 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
     };
   }
 
-  return { list, foreign: () => foreign, load };
+  /** Archives of other kinds, by their paths. */
+  function foreign(): readonly string[] {
+    return (listed?.files ?? []).filter((path) => isForeignArchive(path.slice(path.lastIndexOf("/") + 1)));
+  }
+
+  return { list, foreign, load, groups, groupsWithFile, groupOf, readGroupFile, readBeside };
 }
 
 /** What cannot be looked at is not taken for what is not there. */

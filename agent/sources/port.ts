@@ -1,5 +1,6 @@
 // Where definitions come from: folders, revisions, git and the watch.
 import type { Folder } from "../model/batch.ts";
+import type { GroupFile, GroupName } from "../model/group.ts";
 import type { BatchName, EpochMs, Revision } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
 
@@ -22,14 +23,44 @@ export interface Unchanged {
 }
 /** Where batches come from: today a folder of folders. */
 export interface BatchSource {
-  /** Names of all entries that may be batches. Throws StoreError when the root cannot be read. */
-  list(): Promise<string[]>;
+  /**
+   * Lists the names of all entries that may be batches. Throws StoreError when the root cannot be read.
+   * @param changed paths below the root that may have changed since the last call; null, or nothing, when anything may have
+   */
+  list(changed?: ReadonlySet<string> | null): Promise<string[]>;
   /** Archives seen by the last `list` that are of a kind that is not read, such as x.tar.xz or X.ZIP: told as notes. */
   foreign?(): readonly string[];
   /** Reads one entry whole, unless its files still bear the signature `seen`. Never throws. */
   load(name: string): Promise<Loaded>;
   load(name: string, seen: string | null): Promise<Loaded | Unchanged>;
 }
+/** Groups of batches below the same root; `BatchSource.list` finds them. */
+export interface GroupSource {
+  /** Groups found by the last `list`; the top, `""`, is always among them. */
+  groups(): readonly GroupName[];
+  /** Those that hold a `_group.yaml`. */
+  groupsWithFile(): readonly GroupName[];
+  /** The group that a batch was last found in; `""` where it was not. */
+  groupOf(name: string): GroupName;
+  /** Reads a `_group.yaml`; null when it is not there. Never throws. */
+  readGroupFile(name: GroupName): Promise<GroupFile | null | { unreadable: string }>;
+  /** Reads a text file that a `_group.yaml` names, in the same folder. Never throws. */
+  readBeside(group: GroupName, file: string): Promise<{ text: string } | { fault: string }>;
+}
+/** A `_group.yaml` that was valid, with the files that it names beside it. */
+export interface StoredGroup {
+  text: string;
+  ics: Record<string, { text: string } | { fault: string }>;
+}
+
+/** Last valid group files over restarts. */
+export interface GroupStore {
+  /** Returns what was last written; nothing where it cannot be read. */
+  read(): Promise<Map<GroupName, StoredGroup>>;
+  /** Durable when it resolves. Throws the file system's errors. */
+  write(groups: ReadonlyMap<GroupName, StoredGroup>): Promise<void>;
+}
+
 /** What is known of the git work tree that the folder of batches lies in. */
 export interface WorkTreeState {
   /** Its HEAD, 40 hex; null outside of a work tree and before the first commit. */

@@ -3,6 +3,7 @@ import { chmodSync, closeSync, fchmodSync, mkdirSync, openSync, writeFileSync } 
 import { dirname, join } from "node:path";
 import type { Folder } from "../model/batch.ts";
 import { syncFile, syncFolder } from "../platform/durable.ts";
+import { inheritedName } from "../model/revision.ts";
 import { hashTree, type TreeFile } from "./tree.ts";
 
 type CopiedFile = Pick<TreeFile, "path" | "executable" | "isPrivate">;
@@ -11,22 +12,36 @@ const ownerOnly = 0o700;
 const everybody = 0o777;
 
 /** Writes files as they were read; all on disk, and read-only, when it resolves. */
-export async function writeOut(files: NonNullable<Folder["files"]>, target: string): Promise<void> {
+export async function writeOut(
+  files: NonNullable<Folder["files"]>,
+  inherited: string | null,
+  target: string,
+): Promise<void> {
   const copy = beginCopy(target);
   try {
     for (const { bytes, ...file } of files) copy.write(file, bytes);
+    writeInherited(copy, inherited);
   } finally {
     copy.close();
   }
   await copy.settled();
 }
 
-/** Reads, copies and hashes in one pass, so that the digest is that of the copy; all on disk, and read-only, when it resolves. */
-export async function copy(files: readonly TreeFile[], target: string): Promise<string> {
+/** Reads, copies and hashes in one pass, so that the digest is that of the copied files; all on disk, and read-only, when it resolves. */
+export async function copy(files: readonly TreeFile[], inherited: string | null, target: string): Promise<string> {
   const copy = beginCopy(target);
-  const digest = await hashTree(files, (file, bytes) => copy.write(file, bytes)).finally(copy.close);
+  const own = files.filter(({ path }) => path !== inheritedName);
+  const digest = await hashTree(own, (file, bytes) => copy.write(file, bytes)).finally(copy.close);
+  writeInherited(copy, inherited);
+  copy.close();
   await copy.settled();
   return digest;
+}
+
+/** Values of env may come from a group: for the owner only, as the groups' own files may be. */
+function writeInherited(copy: ReturnType<typeof beginCopy>, inherited: string | null): void {
+  if (inherited === null) return;
+  copy.write({ path: inheritedName, executable: false, isPrivate: true }, new TextEncoder().encode(inherited));
 }
 
 /** A copy that grows file by file; what is written to one path in a row is one file. Close it, then wait until it is settled. */

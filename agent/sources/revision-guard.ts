@@ -1,8 +1,9 @@
 // Sees to it that an execution runs the very content of its revision, and tells where an earlier one had changed it.
 import type { Logger } from "../logger.ts";
+import type { Folder } from "../model/batch.ts";
 import type { BatchName, Revision } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
-import type { BatchSource, Revisions } from "./port.ts";
+import type { Revisions } from "./port.ts";
 
 export interface RevisionGuard {
   /** Checks a revision before a start of `name`, and puts it right; why it cannot be run, or null. Never rejects. */
@@ -13,16 +14,18 @@ export interface RevisionGuard {
 
 const hint = "a script must not write into its working directory: what it keeps belongs into $BATCH_STATE_DIR";
 
-export function createRevisionGuard(deps: { revisions: Revisions; source: BatchSource; log: Logger }): RevisionGuard {
-  const { revisions, source, log } = deps;
+export function createRevisionGuard(deps: {
+  revisions: Revisions;
+  /** The batch as it lies in the folder now, with what it inherits; null where it cannot be had. */
+  reload(name: BatchName): Promise<Folder | null>;
+  log: Logger;
+}): RevisionGuard {
+  const { revisions, reload, log } = deps;
   const told = new Map<BatchName, Problem>();
 
   async function check(name: BatchName, revision: Revision): Promise<string | null> {
     try {
-      const verified = await revisions.verify(revision, async () => {
-        const loaded = await source.load(name);
-        return loaded.kind === "found" && loaded.folder.problems.length === 0 ? loaded.folder : null;
-      });
+      const verified = await revisions.verify(revision, () => reload(name));
       if (verified.kind === "intact") {
         told.delete(name);
         return null;

@@ -12,6 +12,7 @@ import { clearTree, errorCode, removeTree } from "../platform/files.ts";
 import type { RevisionFile, Revisions, BatchSource, Verified } from "./port.ts";
 import { closeAgain, differences, isAsStamped, isWorkedIn, takeStamps, type Stamps } from "./revision-stamps.ts";
 import { copy, writeOut } from "./revision-copy.ts";
+import { entryPath } from "./group-tree.ts";
 import { hashTree, walkTree, unlimited, type OpenArchive, type Tree } from "./tree.ts";
 
 /** Maximum number of entries that a changed revision is looked through for, beyond those it had. */
@@ -76,11 +77,12 @@ export function createRevisions(
     const staging = join(home, `.staging-${randomUUID()}`); // in containers every agent has pid 1
     try {
       mkdirSync(staging, { recursive: true });
-      if (folder.files !== undefined) await writeOut(folder.files, staging);
+      const inherited = folder.inherited?.text ?? null;
+      if (folder.files !== undefined) await writeOut(folder.files, inherited, staging);
       else if (
         (await opened(folder, ({ files, faults }) =>
-          faults.length > 0 ? Promise.resolve(null) : copy(files, staging),
-        )) !== folder.digest
+          faults.length > 0 ? Promise.resolve(null) : copy(files, inherited, staging),
+        )) !== (folder.inherited?.filesDigest ?? folder.digest)
       ) {
         await removeTree(staging);
         return null;
@@ -167,11 +169,12 @@ export function createRevisions(
   }
 
   /** Opens a batch's files where they lie, in a folder or an archive. */
-  async function opened<T>({ name, entry }: Folder, work: (tree: Tree) => Promise<T>): Promise<T> {
+  async function opened<T>({ name, entry, group }: Folder, work: (tree: Tree) => Promise<T>): Promise<T> {
     const real = realpathSync.native(root);
-    if (entry === name) return work(await walkTree(real, join(real, entry)));
+    const path = join(real, entryPath({ group, entry }));
+    if (entry === name) return work(await walkTree(real, path));
     if (unpack === undefined) throw new InvariantError(`nothing was given to open ${entry} with`);
-    return unpack(join(real, entry), work);
+    return unpack(path, work);
   }
 
   async function load(revision: Revision, name: BatchName): Promise<Folder | null> {

@@ -13,6 +13,7 @@ import {
 import { open, opendir } from "node:fs/promises";
 import { join } from "node:path";
 import { isEditorLeftover, isMadeByMachine } from "./leftovers.ts";
+import { combinedDigest, inheritedName } from "../model/revision.ts";
 import { breathe, isWithin, deepest, coarsestTimeMs, errorCode, readFlags } from "../platform/files.ts";
 
 export interface TreeFile {
@@ -158,13 +159,22 @@ function resolveLink(path: string): string | null {
     throw error;
   }
 }
-/** Digest of a tree: first 12 hex digits of SHA-256 over sorted paths, run bits, sizes and bytes. */
+/**
+ * Digest of a tree: first 12 hex digits of SHA-256 over sorted paths, run bits, sizes and bytes; and over what it inherits,
+ * where that lies in it as a file.
+ */
 export async function hashTree(
   files: readonly TreeFile[],
   onBytes: (file: TreeFile, bytes: Uint8Array) => Promise<void> | void,
 ): Promise<string> {
   const hash = createHash("sha256");
+  let inherited: Uint8Array | null = null;
   for (const file of files) {
+    if (file.path === inheritedName) {
+      inherited = readSmall(file.realPath);
+      await onBytes(file, inherited);
+      continue;
+    }
     hash.update(`${file.path}\0${file.executable ? 1 : 0}\0${file.size}\0`);
     if (file.size <= 1024 * 1024) {
       await breathe();
@@ -179,7 +189,7 @@ export async function hashTree(
       }
     }
   }
-  return hash.digest("hex").slice(0, 12);
+  return combinedDigest(hash.digest("hex").slice(0, 12), inherited);
 }
 function readSmall(path: string): Uint8Array {
   const file = openSync(path, readFlags);

@@ -19,6 +19,8 @@ import { setTimeout as later } from "node:timers/promises";
 import { watch as chokidarWatch, type FSWatcher as Chokidar } from "chokidar";
 import type { Logger } from "../logger.ts";
 import { breathe, errorCode, isWithin } from "../platform/files.ts";
+import { groupFileName } from "../model/group.ts";
+import { isBatchFolder, maxGroups } from "./group-tree.ts";
 import type { Watch } from "./port.ts";
 
 /** Of one entry; what lies beyond is left to the resync: each folder takes one of the system's watches, each list holds others up. */
@@ -38,19 +40,22 @@ const harmless = ["ENOENT", "ENOTDIR", "ELOOP", "EACCES", "EPERM"];
 interface Folder {
   watcher: FSWatcher;
   identity: string;
-  /** The entries that have files in it. */
+  /** The entries that have files in it, as paths below the root. */
   names: Set<string>;
+  /** The groups that it is: what happens in it happens to an entry of theirs. */
+  groups: Set<string>;
 }
 
-/** What is held for one entry. */
-interface Attended {
+/** What is watched for one entry: a batch with all of its folders, or a group with its own. */
+interface Watched {
   folders: Set<string>;
-  /** The entries of the root, batches or not, that its links lead into. */
+  /** The entries, batches or not, that its links lead into. */
   links: Set<string>;
+  isGroup: boolean;
 }
 
 /**
- * Watches `root` and its place in its parent. `onDirty(name)` for one entry, `onDirty(null)` when anything may have changed. After an
+ * Watches `root` and its place in its parent. `onDirty(path)` for one entry, as a path below the root, `onDirty(null)` when anything may have changed. After an
  * error (the inotify limit, say) it stops by itself and `mode()` is `poll`, which `onDegraded` tells: the listener then has to look often.
  * `except`: where the agent's own data really lies; it is no batch.
  */
@@ -71,7 +76,7 @@ export function createWatch(
   /** The root where it really is; null while it is not there. */
   let inner: { real: string; identity: string; watcher: FSWatcher } | null = null;
   const folders = new Map<string, Folder>();
-  const attended = new Map<string, Attended>();
+  const watched = new Map<string, Watched>();
   /** The other way round: who has links into an entry. */
   const linkers = new Map<string, Set<string>>();
   /** What is to be told, and whether something of it came or went. */
@@ -116,7 +121,7 @@ export function createWatch(
     inner?.watcher.close();
     inner = null;
     for (const { watcher } of folders.values()) watcher.close();
-    for (const map of [folders, attended, linkers]) map.clear();
+    for (const map of [folders, watched, linkers]) map.clear();
   }
 
   function changed(name: string | null, moved: boolean): void {
@@ -143,8 +148,10 @@ export function createWatch(
     const began = performance.now();
     const hints = [...told];
     told.clear();
-    if (hints.some(([name]) => name === null)) await attendAll();
-    else if (inner !== null) for (const [name, moved] of hints) if (name !== null && moved) attend(inner.real, name);
+    if (hints.some(([name]) => name === null)) await watchAll();
+    else
+      for (const [name, moved] of hints)
+        if (name !== null && moved && inner !== null) await watchBelow(inner.real, name);
     pauseMs = Math.min(longestPauseMs, 4 * (performance.now() - began));
     telling = false;
     if (closed) return;
@@ -152,18 +159,25 @@ export function createWatch(
     arm();
   }
 
-  /** Watches every folder that an entry has files in, and no longer those it had some in. */
-  function attend(real: string, name: string): void {
-    const held: Attended = { folders: new Set(), links: new Set() };
+  /**
+   * Watches every folder that an entry has files in, and no longer those it had some in. A folder that is no batch is a group: it is
+   * watched itself, and so is each of its entries.
+   * @param depth groups around it
+   */
+  function watchEntry(real: string, name: string, depth = groupsAround(name)): string[] {
+    const held: Watched = { folders: new Set(), links: new Set(), isGroup: false };
     const visited = new Set<string>();
+    const wasGroup = watched.get(name)?.isGroup === true;
     let listed = 0;
 
     function hold(at: string, info: Stats): void {
       if (held.folders.has(at) || held.folders.size >= most.folders) return;
       const identity = identityOf(info);
       const known = folders.get(at);
-      if (known?.identity === identity) known.names.add(name);
-      else openFolder(at, identity, new Set(known?.names).add(name));
+      const [names, groups] = [new Set(known?.names), new Set(known?.groups)];
+      (held.isGroup ? groups : names).add(name);
+      if (known?.identity === identity) Object.assign(known, { names, groups });
+      else openFolder(at, identity, names, groups);
       held.folders.add(at);
     }
 
@@ -180,49 +194,101 @@ export function createWatch(
     /** A file that a link leads to is watched in the folder where it really is: editors put another one there. */
     function followLink(at: string): void {
       const aim = resolve(dirname(at), readlinkSync(at));
-      if (isWithin(real, aim)) held.links.add(topOf(aim));
+      if (isWithin(real, aim)) held.links.add(entryOf(aim));
       const isThere = existsSync(at);
       const target = isThere ? realpathSync.native(at) : nearest(aim);
       if (!isWithin(real, target)) return;
-      held.links.add(topOf(target));
+      held.links.add(entryOf(target));
       const info = statSync(target);
       const folder = info.isDirectory() ? target : dirname(target);
       if (info.isDirectory() && isThere) visit(target);
       else if (folder !== real && !held.folders.has(folder)) hold(folder, statSync(folder));
     }
 
-    function topOf(at: string): string {
-      return relative(real, at).split(sep)[0] ?? "";
+    /** The entry of the root or of a group, as far as groups are known, that a path lies in. */
+    function entryOf(at: string): string {
+      const parts = relative(real, at).split(sep);
+      let entry = parts.shift() ?? "";
+      while (parts.length > 0 && watched.get(entry)?.isGroup === true) entry += `/${parts.shift() ?? ""}`;
+      return entry;
     }
 
     function visit(at: string): void {
       if (at === real || visited.has(at) || visited.size >= most.folders) return;
       visited.add(at);
       const info = statSync(at);
+      const isTop = visited.size === 1;
+      // Read before it is known whether it is a group: a batch comes to be by a file that is put there.
+      const entries =
+        listed > most.listed || info.size > mostListBytes ? null : readdirSync(at, { withFileTypes: true });
+      held.isGroup = isTop
+        ? depth < maxGroups && entries !== null && !isBatchFolder(entries.map((entry) => entry.name))
+        : held.isGroup;
       hold(at, info);
-      if (listed > most.listed || info.size > mostListBytes) return;
-      const entries = readdirSync(at, { withFileTypes: true });
+      if (entries === null) return;
+      if (held.isGroup) {
+        below.push(
+          ...entries
+            .filter((entry) => !entry.isFile() && !isPassedOver(at, entry.name))
+            .map((entry) => `${name}/${entry.name}`),
+        );
+        return;
+      }
       listed += entries.length;
       for (const entry of entries)
         if (!entry.name.startsWith("..") && entry.name !== ".git") follow(join(at, entry.name), entry);
     }
 
+    const below: string[] = [];
     follow(join(real, name));
     release(name, held);
     held.links.delete(name);
     for (const entry of held.links) linkers.set(entry, (linkers.get(entry) ?? new Set()).add(name));
-    if (held.folders.size + held.links.size > 0) attended.set(name, held);
-    else attended.delete(name);
+    if (held.folders.size + held.links.size > 0) watched.set(name, held);
+    else watched.delete(name);
+    if (wasGroup && !held.isGroup)
+      for (const other of [...watched.keys()]) if (other.startsWith(`${name}/`)) forget(other);
+    return below;
   }
 
-  function openFolder(at: string, identity: string, names: Set<string>): void {
+  /** Watches an entry and, where it is a group, all below it. `seen` is told of each. */
+  async function watchBelow(real: string, name: string, seen?: Set<string>): Promise<void> {
+    const open = [name];
+    for (let next = open.pop(); next !== undefined; next = open.pop()) {
+      seen?.add(next);
+      await breathe();
+      if (inner?.real !== real) return;
+      open.push(...watchEntry(real, next));
+    }
+  }
+
+  function forget(name: string): void {
+    release(name, { folders: new Set(), links: new Set(), isGroup: false });
+    watched.delete(name);
+  }
+
+  function openFolder(at: string, identity: string, names: Set<string>, groups: Set<string>): void {
     drop(at);
     const watcher = open(at, (moved, file) => {
+      const folder = folders.get(at);
+      if (folder === undefined) return;
       // Itself. Another may come to its place, with its inode even: this watch is of no use any more.
-      if (moved && file === basename(at) && folders.get(at)?.watcher === watcher) drop(at);
-      for (const name of names) changed(name, moved);
+      const isItself = moved && file === basename(at) && folder.watcher === watcher;
+      if (isItself) drop(at);
+      for (const name of folder.names) changed(name, moved);
+      for (const group of folder.groups) changedIn(group, moved, file, isItself);
     });
-    if (watcher !== null) folders.set(at, { watcher, identity, names });
+    if (watcher !== null) folders.set(at, { watcher, identity, names, groups });
+  }
+
+  /** Of an entry of a group, or of the group itself where it may have become a batch. */
+  function changedIn(group: string, moved: boolean, file: string | null, isItself: boolean): void {
+    // The link behind a mounted volume: everything below may lie elsewhere now.
+    if (file === null || file.startsWith("..")) return changed(null, true);
+    if (isItself || isBatchFolder([file])) changed(group, true);
+    if (file === groupFileName || !/^[._]/.test(file)) changed(`${group}/${file}`, moved);
+    // A link may have been followed before it was known how far groups reach.
+    for (const entry of lineage(`${group}/${file}`)) for (const name of linkers.get(entry) ?? []) changed(name, moved);
   }
 
   function drop(at: string): void {
@@ -230,14 +296,15 @@ export function createWatch(
     folders.delete(at);
   }
 
-  /** What was held for an entry and is not by now. */
-  function release(name: string, held: Attended): void {
-    const before = attended.get(name);
+  /** Lets go of what was watched for an entry and is not by now. */
+  function release(name: string, held: Watched): void {
+    const before = watched.get(name);
     for (const at of before?.folders ?? []) {
       const folder = folders.get(at);
       if (held.folders.has(at) || folder === undefined) continue;
       folder.names.delete(name);
-      if (folder.names.size === 0) drop(at);
+      folder.groups.delete(name);
+      if (folder.names.size + folder.groups.size === 0) drop(at);
     }
     for (const entry of before?.links ?? []) {
       const names = linkers.get(entry);
@@ -246,21 +313,26 @@ export function createWatch(
     }
   }
 
-  async function attendAll(): Promise<void> {
+  async function watchAll(): Promise<void> {
     const within = inner;
     if (within === null) return;
-    const names = new Set(attended.keys());
+    const names = new Set([...watched.keys()].filter((name) => !name.includes("/")));
     try {
       for (const entry of readdirSync(within.real, { withFileTypes: true }))
         if (!entry.isFile() && !isPassedOver(within.real, entry.name)) names.add(entry.name);
     } catch {
       return; // it went: the watch of its place tells
     }
+    const seen = new Set<string>();
     for (const name of names) {
-      await breathe();
       if (inner !== within) return;
-      attend(within.real, name);
+      await watchBelow(within.real, name, seen);
     }
+    for (const name of [...watched.keys()]) if (!seen.has(name)) forget(name);
+  }
+
+  function groupsAround(name: string): number {
+    return name.split("/").length - 1;
   }
 
   /** No batch, whatever it holds. */
@@ -273,7 +345,7 @@ export function createWatch(
     const watcher = found === null ? null : watchRoot(found.real);
     if (found !== null && watcher !== null) {
       inner = { ...found, watcher };
-      await attendAll();
+      await watchAll();
     } else if (mode !== "poll" && !closed) {
       absent = setTimeout(() => void verify(), absentMs).unref();
     }
@@ -287,7 +359,7 @@ export function createWatch(
       }
       // The link behind a mounted volume: everything may lie elsewhere now.
       if (file === null || file.startsWith("..")) return changed(null, true);
-      if (!isPassedOver(real, file)) changed(file, moved);
+      if (file === groupFileName || !isPassedOver(real, file)) changed(file, moved);
       for (const name of linkers.get(file) ?? []) changed(name, moved);
     });
     return watcher;
@@ -313,12 +385,12 @@ export function createWatch(
     await Promise.race([ready, later(longestReadyMs, undefined, { ref: false })]);
   }
 
-  /** Begins anew when the root is another folder than before; attends to all again when it is not: what events tell is not all. */
+  /** Begins anew when the root is another folder than before; watches everything again when it is not: what events tell is not all. */
   async function rebuild(quiet: boolean): Promise<void> {
     if (mode === "poll" || closed) return;
     await watchPlace();
     const now = await locate(path);
-    if (now !== null && now.real === inner?.real && now.identity === inner.identity) return attendAll();
+    if (now !== null && now.real === inner?.real && now.identity === inner.identity) return watchAll();
     const wasThere = inner !== null;
     shut();
     await begin();
@@ -346,6 +418,12 @@ export function createWatch(
   }
 
   return { start, verify, close, mode: () => mode };
+}
+
+/** `a`, `a/b` and `a/b/c` of `a/b/c`. */
+function lineage(path: string): string[] {
+  const parts = path.split("/");
+  return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
 }
 
 async function locate(path: string): Promise<{ real: string; identity: string } | null> {

@@ -1,4 +1,6 @@
 import { describe, expect, test } from "vitest";
+import { inheritsNothing } from "../../agent/definitions/inherit.ts";
+import { parseCalendar } from "../../agent/schedule/calendar.ts";
 import { parseBatch } from "../../agent/definitions/batch.ts";
 import { notesOf } from "../../agent/definitions/schedule-notes.ts";
 import { folderOf } from "../helpers/folder.ts";
@@ -35,9 +37,13 @@ describe("valid batches", () => {
       cron: "30 2 * * *",
       tags: [],
       enabled: true,
+      shift: "none",
       independent: false,
       input: "none",
+      params: {},
+      successCodes: [0],
       concurrency: "forbid",
+      priority: 0,
       startDeadline: "10m",
       jitter: "0s",
       env: {},
@@ -55,20 +61,48 @@ startDeadline: 1h
 jitter: 5m
 env: { REGION: eu-west, PORT: "8080" }
 envFile: /run/secrets/a.env
-notify: { mail: [ops@example.org, ops@example.org], webhook: ["https://chat.example.org/hooks/1?key=2"] }
+notify: { mail: [ops@example.org, ops@example.org], webhook: ["https://chat.example.org/hooks/1?key=2"], ping: ["https://hc.example.org/ping/x"] }
+skipOn: holidays
+shift: next
+params: { DAY: yesterday }
+successCodes: [0, 24]
+retry: { limit: 2, codes: [75] }
+pool: warehouse
+priority: -5
+lateAfter: 2h
+kubernetes: { image: "tools:1", resources: { limits: { memory: 256Mi, cpu: 1 } }, envFrom: [{ secret: db }] }
 keep: { executions: 30, age: 90d }
 `;
-    const { batch, patternPlaces } = judge(text);
+    const { calendar } = parseCalendar("holidays", { dates: ["12-25"] }, []);
+    const { batch, patternPlaces, problems } = parseBatch(folderOf(text), {
+      ...options,
+      now: Date.parse("2026-11-28"),
+      inheritance: {
+        ...inheritsNothing,
+        group: "billing",
+        pools: new Map([["warehouse", { group: "", size: 2 }]]),
+        calendars: new Map([["holidays", calendar]]),
+      },
+    });
+    expect(problems).toEqual([]);
     expect(batch).toMatchObject({
+      group: "billing",
+      params: { DAY: "yesterday" },
+      successCodes: [0, 24],
+      retry: { limit: 2, codes: [75] },
+      pool: "warehouse",
+      priority: -5,
+      lateAfterMs: 7_200_000,
       enabled: false,
       schedule: { timeZone: "Europe/Paris", patterns: [{ kind: "cron" }, { kind: "once" }] },
       startDeadlineMs: 3_600_000,
       env: { REGION: "eu-west", PORT: "8080" },
       envFiles: ["/run/secrets/a.env"],
       notify: {
-        on: ["failure", "recovery"],
+        on: ["failure", "recovery", "late", "missed", "problem"],
         mail: ["ops@example.org"],
         webhook: ["https://chat.example.org/hooks/1?key=2"],
+        ping: ["https://hc.example.org/ping/x"],
       },
       keep: { executions: 30, ageMs: 7_776_000_000 },
     });
@@ -78,6 +112,33 @@ keep: { executions: 30, age: 90d }
       "batches.d/report/batch.yaml:4:8",
       "batches.d/report/batch.yaml:4:23",
     ]);
+  });
+
+  test("calendars that leave no day within five years are a problem", () => {
+    const { calendar } = parseCalendar("never", { weekdays: ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] }, []);
+    const inheritance = { ...inheritsNothing, calendars: new Map([["never", calendar]]) };
+    const { problems } = parseBatch(folderOf('cron: "0 3 * * *"\nskipOn: never\n'), {
+      ...options,
+      inheritance,
+      now: Date.parse("2026-11-28"),
+    });
+    expect(problems).toMatchObject([{ code: "never-due", line: 1, column: 7, path: "cron" }]);
+  });
+
+  test("a group's defaults are the batch's, unless it says otherwise", () => {
+    const inheritance = {
+      ...inheritsNothing,
+      group: "billing",
+      defaults: { timeZone: "Europe/Paris", timeout: "1h", enabled: false },
+      origins: { timeZone: "", timeout: "billing", enabled: "billing" },
+    };
+    const { batch } = parseBatch(folderOf('cron: "0 3 * * *"\ntimeout: 5m\n'), { ...options, inheritance });
+    expect(batch).toMatchObject({
+      enabled: false,
+      timeoutMs: 300_000,
+      schedule: { timeZone: "Europe/Paris" },
+      inherited: { timeZone: "", enabled: "billing" },
+    });
   });
 
   test.each([

@@ -6,6 +6,7 @@ import { problemCodes } from "../../agent/model/problem.ts";
 import {
   atHome,
   codesOfChains,
+  codesOfGroups,
   codesOfReading,
   codesOfTrouble,
   folderAt,
@@ -25,7 +26,7 @@ test("each problem code has a fixture that expects it", () => {
 });
 
 describe("fixtures that parseBatch decides", () => {
-  test.each(fixtures.filter(({ code }) => ![...codesOfReading, ...codesOfChains].includes(code)))(
+  test.each(fixtures.filter(({ code }) => ![...codesOfReading, ...codesOfChains, ...codesOfGroups].includes(code)))(
     "$name",
     (fixture) => {
       const root = temporaryFolder();

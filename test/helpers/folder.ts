@@ -43,6 +43,9 @@ export const codesOfTrouble: readonly ProblemCode[] = [
   "not-delivered",
 ];
 
+/** Codes of groups and their files: test/definitions/group.test.ts and test/sources show them. */
+export const codesOfGroups: readonly ProblemCode[] = ["bad-calendar", "duplicate-name", "group-depth", "group-invalid"];
+
 export interface InvalidFixture {
   /** `<code>` or `<code>-<number>`; also the batch's name, unless make.sh says otherwise. */
   name: string;
@@ -112,6 +115,7 @@ function textFolder(name: string, settings: Folder["settings"], script: Folder["
   return {
     name,
     entry: name,
+    group: "",
     location: `batches.d/${name}`,
     digest: "aaaaaaaaaaaa" as Revision,
     settings,

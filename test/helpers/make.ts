@@ -19,6 +19,8 @@ export function batch(fields: Partial<Batch> & { cron?: string } = {}): Batch {
   return {
     name: "report" as BatchName,
     entry: rest.name ?? "report",
+    group: "",
+    inherited: {},
     file: { cron, enabled: true } as BatchFile,
     enabled: true,
     schedule: schedule(cron),
@@ -28,6 +30,11 @@ export function batch(fields: Partial<Batch> & { cron?: string } = {}): Batch {
     input: "none",
     onFailure: null,
     places: { file: "batches.d/report/batch.yaml", top: { line: 1, column: 1 }, after: [], onFailure: null },
+    params: {},
+    successCodes: [0],
+    pool: null,
+    priority: 0,
+    lateAfterMs: null,
     timeoutMs: null,
     retry: null,
     concurrency: "forbid",
@@ -43,6 +50,7 @@ export function folder(fields: Partial<Folder> = {}): Folder {
   return {
     name: "report",
     entry: fields.name ?? "report",
+    group: "",
     location: "batches.d/report",
     digest: "aaaaaaaaaaaa" as Revision,
     settings: [],

@@ -8,7 +8,7 @@ import { execution, t0 } from "../helpers/make.ts";
 
 const minute = 60_000;
 const all: NotifyEvent[] = ["failure", "recovery", "success", "unusual"];
-const asking = (...on: NotifyEvent[]): Notify => ({ on, mail: ["ops@example.org"], webhook: [] });
+const asking = (...on: NotifyEvent[]): Notify => ({ on, mail: ["ops@example.org"], webhook: [], ping: [] });
 
 /** An end at a minute: `f`ailed, `s`ucceeded, `u`nusual success, `a`borted, a first or a `r`epeated attempt replaced. */
 type End = [kind: "f" | "s" | "u" | "a" | "1" | "r", atMinute: number];

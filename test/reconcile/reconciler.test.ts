@@ -8,6 +8,8 @@ import { systemClock } from "../../agent/platform/clock.ts";
 import { createReconciler } from "../../agent/reconcile/reconciler.ts";
 import { createSource } from "../../agent/sources/folder.ts";
 import type { WorkTree, BatchSource } from "../../agent/sources/port.ts";
+import { createGroupStore } from "../../agent/sources/group-store.ts";
+import { unlimited } from "../../agent/sources/tree.ts";
 import { createRevisions } from "../../agent/sources/revisions.ts";
 import { createWorkTree } from "../../agent/sources/worktree.ts";
 import { block } from "../helpers/disk.ts";
@@ -28,11 +30,18 @@ async function setUp(
   const history = await openHistory(data, { clock, log });
   const loads: string[] = [];
   const inner = wrap(createSource(root));
-  const source: BatchSource = { list: inner.list, load: (name) => (loads.push(name), inner.load(name)) };
+  const groups = createSource(root);
+  const source = {
+    ...groups,
+    ...inner,
+    list: inner.list,
+    load: (name: string) => (loads.push(name), inner.load(name)),
+  };
   const applied: [string, Batch | null][] = [];
-  const revisions = createRevisions(data, root, createSource);
+  const revisions = createRevisions(data, root, (home) => createSource(home, { limits: unlimited }));
   const reconciler = createReconciler({
     source,
+    groupStore: createGroupStore(data),
     workTree,
     revisions,
     history,

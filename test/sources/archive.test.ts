@@ -622,7 +622,7 @@ describe("a source of archives", () => {
     put("x.tar.gz", "");
     expect((await folder("x")).problems).toMatchObject([
       { batch: "x.zip", code: "two-sources" },
-      { batch: "x.tar.gz", code: "two-sources", message: "both x.zip and x.tar.gz are here" },
+      { batch: "x.tar.gz", code: "two-sources", message: "both x.tar.gz and x.zip are here" },
     ]);
     put("x/notes.txt", "");
     expect((await folder("x")).problems.map(({ batch }) => batch)).toEqual(["x", "x.zip", "x.tar.gz"]);

@@ -2,28 +2,25 @@
 import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { lookAtAll } from "../../agent/cli/validate.ts";
+import { loadAll } from "../../agent/definitions/load-all.ts";
 import type { Problem } from "../../agent/model/problem.ts";
 import { createUnpacker } from "../../agent/sources/archive/unpack.ts";
 import { createSource } from "../../agent/sources/folder.ts";
-import { atHome, codesOfChains, codesOfReading, invalidFixtures, layOut } from "../helpers/folder.ts";
+import { atHome, codesOfChains, codesOfGroups, codesOfReading, invalidFixtures, layOut } from "../helpers/folder.ts";
 import { temporaryFolder } from "../helpers/tmp.ts";
 
 async function problemsIn(root: string): Promise<Problem[]> {
-  const looks = await lookAtAll(
+  const { looks, groupProblems } = await loadAll(
     createSource(root, { unpack: createUnpacker(temporaryFolder(), { entries: 100, bytes: 1_000_000 }) }),
-    "UTC",
+    { timeZone: "UTC", now: Date.now() },
   );
-  return atHome(
-    looks.flatMap(({ problems }) => problems),
-    root,
-  );
+  return atHome([...groupProblems, ...looks.flatMap(({ problems }) => problems)], root);
 }
 
 // Root may read everything.
-const skipped = ["unsettled", ...(process.getuid?.() === 0 ? ["unreadable"] : [])];
+const skipped = ["unsettled", "group-invalid", ...(process.getuid?.() === 0 ? ["unreadable"] : [])];
 const fixtures = invalidFixtures().filter(
-  ({ code }) => [...codesOfReading, ...codesOfChains].includes(code) && !skipped.includes(code),
+  ({ code }) => [...codesOfReading, ...codesOfChains, ...codesOfGroups].includes(code) && !skipped.includes(code),
 );
 
 test.each(fixtures)("$name", async (fixture) => {

@@ -44,9 +44,13 @@ async function setUp(files: Record<string, string> = {}) {
   const all = { "script.sh": "echo hi\n", "batch.yaml": 'cron: "@daily"\n', "lib/x.csv": "1,2\n", ...files };
   for (const [path, text] of Object.entries(all)) writeFileSync(join(root, "a", path), text);
   const source = createSource(root);
+  const reload = async (name: BatchName) => {
+    const loaded = await source.load(name);
+    return loaded.kind === "found" ? loaded.folder : null;
+  };
   const open = () => {
     const revisions = createRevisions(data, root, createSource);
-    return { revisions, guard: createRevisionGuard({ revisions, source, log: quietLog() }) };
+    return { revisions, guard: createRevisionGuard({ revisions, reload, log: quietLog() }) };
   };
   const loaded = await source.load("a");
   if (loaded.kind !== "found") throw new Error(loaded.kind);

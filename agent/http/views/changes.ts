@@ -83,7 +83,7 @@ async function isSame(a: RevisionFile, b: RevisionFile): Promise<boolean> {
 async function diffOf(path: string, a: RevisionFile | null, b: RevisionFile | null): Promise<string | null> {
   const [before, after] = [await textOf(a), await textOf(b)];
   if (before === "unfit" || after === "unfit") return null;
-  if (path !== "batch.yaml" && path !== "batch.yml") return unifiedDiff(path, before, after);
+  if (!["batch.yaml", "batch.yml", "_group.yaml"].includes(path)) return unifiedDiff(path, before, after);
   const shown = redactPair(before?.text ?? null, after?.text ?? null);
   if ((before !== null && shown.before === null) || (after !== null && shown.after === null)) return null;
   const side = (of: DiffSide | null, text: string | null) => (of === null || text === null ? null : { ...of, text });

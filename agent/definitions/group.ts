@@ -1,0 +1,171 @@
+// A `_group.yaml` as it was read → a group ready to use, or everything that is wrong with it, with line and column.
+import type { BatchFile } from "../model/batch.ts";
+import type { Calendar } from "../model/calendar.ts";
+import { groupFileName, type Group, type GroupDefaults, type GroupFile } from "../model/group.ts";
+import type { Problem } from "../model/problem.ts";
+import { parseCalendar, type CalendarFile } from "../schedule/calendar.ts";
+import { checkMeaning } from "./meaning.ts";
+import { checkDefaults, checkGroup, pathText, type SettingFault } from "./settings.ts";
+import { closest } from "./suggest.ts";
+import { decodeText, type Fault } from "./text-file.ts";
+import { readYaml, type Path, type YamlFile } from "./yaml.ts";
+
+const maxGroupBytes = 256 * 1024;
+const maxProblems = 50;
+
+/** Days of the iCalendar files that `icsNamesOf` asks for, by file name, or why there are none. */
+export type IcsFiles = ReadonlyMap<string, { days: readonly number[] } | { fault: string }>;
+
+/** Name that problems of a group's file carry as their `batch`: `billing/_group.yaml`. */
+export function groupProblemName(name: string): string {
+  return name === "" ? groupFileName : `${name}/${groupFileName}`;
+}
+
+/** Judges a `_group.yaml`. Never throws, whatever the bytes. */
+export function parseGroup(
+  file: GroupFile,
+  options: { timeZone: string; ics: IcsFiles },
+): { group: Group | null; problems: Problem[] } {
+  const { faults, group } = judge(file, options);
+  const problems = faults
+    .map(({ code, message, hint, path, place }): Problem => ({
+      batch: groupProblemName(file.name),
+      file: file.location,
+      line: place?.line ?? null,
+      column: place?.column ?? null,
+      path: path.length === 0 ? null : pathText(path),
+      code,
+      message,
+      hint,
+    }))
+    .sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0))
+    .slice(0, maxProblems);
+  return { group: problems.length === 0 ? group : null, problems };
+}
+
+function judge(
+  file: GroupFile,
+  options: { timeZone: string; ics: IcsFiles },
+): { faults: Fault[]; group: Group | null } {
+  const invalid = (...faults: Fault[]) => ({ faults, group: null });
+  const plain = (code: Fault["code"], message: string, hint: string) =>
+    invalid({ code, path: [], place: null, message, hint });
+  if (file.size > maxGroupBytes)
+    return plain(
+      "too-large",
+      `${groupFileName} has ${file.size} bytes, more than ${maxGroupBytes}`,
+      "keep only settings in it",
+    );
+  const decoded = decodeText(groupFileName, file.bytes, file.size);
+  if ("fault" in decoded) return invalid(decoded.fault);
+  const yaml = readYaml(decoded.text.replace(/^\uFEFF/, ""));
+  const faults = [...yaml.faults];
+  const { data } = yaml;
+  if (data === undefined) return invalid(...faults);
+  const empty: Group = { name: file.name, description: null, defaults: {}, pools: {}, calendars: new Map() };
+  if (data === null) return { faults, group: empty }; // comments only: a group that says nothing yet
+  if (typeof data !== "object" || Array.isArray(data))
+    return plain("schema", `${groupFileName} must hold keys with values`, "such as defaults: and pools:");
+
+  const at = (prefix: Path, { of, ...fault }: SettingFault): Fault => {
+    const path = [...prefix, ...fault.path];
+    const message = prefix.length === 0 ? fault.message : fault.message.replace(pathText(fault.path), pathText(path));
+    return { ...fault, path, message, place: yaml.place(path, of) };
+  };
+  faults.push(...checkGroup(data, yaml.written).map((fault) => at([], suggestGroupKey(fault))));
+  const shaped = data as {
+    description?: string;
+    pools?: Record<string, number>;
+    calendars?: unknown;
+    defaults?: unknown;
+  };
+  const defaults = isMap(shaped.defaults) ? shaped.defaults : {};
+  const unfit = checkDefaults(defaults, (path) => yaml.written(["defaults", ...path])).map((fault) =>
+    at(["defaults"], notInherited(fault)),
+  );
+  faults.push(...unfit);
+  if (faults.length > 0) return invalid(...faults);
+  const below: Pick<YamlFile, "place"> = { place: (path, of) => yaml.place(["defaults", ...path], of) };
+  const meant = checkMeaning(defaults as Partial<BatchFile>, below, options.timeZone).faults;
+  faults.push(...meant.map((fault) => ({ ...fault, path: ["defaults", ...fault.path] })));
+  const calendars = readCalendars((shaped.calendars ?? {}) as Record<string, CalendarFile>, yaml, options, faults);
+  const group = {
+    ...empty,
+    description: shaped.description ?? null,
+    defaults: defaults as GroupDefaults,
+    pools: shaped.pools ?? {},
+    calendars,
+  };
+  return { faults, group };
+}
+
+const calendarKeys = ["dates", "ranges", "weekdays", "ics"];
+const groupKeys = ["description", "defaults", "pools", "calendars"];
+
+/** A key that a `_group.yaml` does not know: one of its own is meant, or one of batch.yaml, which goes below defaults. */
+function suggestGroupKey(fault: SettingFault): SettingFault {
+  if (fault.code !== "unknown-key") return fault;
+  const key = String(fault.path.at(-1));
+  const known = fault.path.length === 1 ? groupKeys : calendarKeys;
+  const near = closest(key, known);
+  if (near !== null) return { ...fault, hint: `did you mean \`${near}\`?` };
+  if (fault.path.length === 1 && checkDefaults({ [key]: 0 }, () => null).every(({ code }) => code !== "unknown-key"))
+    return { ...fault, hint: `\`${key}\` belongs below \`defaults\`` };
+  return { ...fault, hint: `known here: ${known.join(", ")}` };
+}
+
+const ownOfBatch = new Set(["description", "cron", "after", "onFailure", "params"]);
+
+/** A key that each batch sets for itself is not unknown: the words say why it cannot be a default. */
+function notInherited(fault: SettingFault): SettingFault {
+  const key = String(fault.path[0]);
+  if (fault.code !== "unknown-key" || fault.path.length !== 1 || !ownOfBatch.has(key)) return fault;
+  return { ...fault, message: `${key} cannot be a default`, hint: "each batch has its own: set it in batch.yaml" };
+}
+
+function readCalendars(
+  declared: Readonly<Record<string, CalendarFile>>,
+  yaml: YamlFile,
+  { ics }: { ics: IcsFiles },
+  faults: Fault[],
+): Map<string, Calendar> {
+  const calendars = new Map<string, Calendar>();
+  const report = (path: Path, message: string, hint: string | null) =>
+    faults.push({ code: "bad-calendar", path, place: yaml.place(path, "value"), message, hint });
+  for (const [name, written] of Object.entries(declared)) {
+    let icsDays: readonly number[] = [];
+    if (written.ics !== undefined) {
+      const parsed = ics.get(written.ics) ?? { fault: "there is no such file beside _group.yaml" };
+      const hint = "an iCalendar file (RFC 5545) with all-day events, as calendar programs export it";
+      if ("fault" in parsed) report(["calendars", name, "ics"], `${written.ics}: ${parsed.fault}`, hint);
+      else icsDays = parsed.days;
+    }
+    const { calendar, faults: wrong } = parseCalendar(name, written, icsDays);
+    for (const { path, message, hint } of wrong) report(["calendars", name, ...path], message, hint);
+    calendars.set(name, calendar);
+  }
+  return calendars;
+}
+
+/** The defaults that a stored revision inherited, from the text that lies in it. */
+export function readInherited(text: string): GroupDefaults {
+  const { data } = readYaml(text);
+  if (!isMap(data)) return {};
+  const { calendars: _byDigest, ...defaults } = data;
+  return checkDefaults(defaults, () => null).length === 0 ? (defaults as GroupDefaults) : {};
+}
+
+/** Names of the iCalendar files that a `_group.yaml` asks for, as far as it can be read: what must be read beside it. */
+export function icsNamesOf(bytes: Uint8Array): string[] {
+  if (bytes.length > maxGroupBytes) return [];
+  const { data } = readYaml(new TextDecoder().decode(bytes).replace(/^\uFEFF/, ""));
+  const calendars = isMap(data) && isMap(data.calendars) ? Object.values(data.calendars) : [];
+  const names = calendars.flatMap((calendar) =>
+    isMap(calendar) && typeof calendar.ics === "string" ? calendar.ics : [],
+  );
+  return [...new Set(names)].filter((name) => name !== "" && !/[/\0]/.test(name) && name !== "." && name !== "..");
+}
+
+function isMap(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

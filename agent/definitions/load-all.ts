@@ -1,0 +1,89 @@
+// Loads a whole folder of batches at once, for commands that need no agent: groups, definitions, chains.
+import { mapLimit } from "../platform/files.ts";
+import type { Batch, Folder } from "../model/batch.ts";
+import type { EpochMs } from "../model/ids.ts";
+import type { Problem } from "../model/problem.ts";
+import { withInherited } from "../model/revision.ts";
+import type { BatchSource, GroupSource, GroupStore } from "../sources/port.ts";
+import { parseBatch, type ParsedBatch } from "./batch.ts";
+import { buildGraph, type Graph } from "./chain-graph.ts";
+import { createGroups } from "./group-files.ts";
+
+const parallelLoads = 8;
+
+interface Look {
+  name: string;
+  /** null when it could not be read. */
+  parsed: ParsedBatch | null;
+  /** Its definition, even where its place in a chain keeps it from starting (`parsed.batch` is null then). */
+  definition: Batch | null;
+  /** Its files, with what they inherit; null when it could not be read. */
+  folder: Folder | null;
+  problems: readonly Problem[];
+  /** Texts of its files. */
+  sources: readonly (readonly [string, string])[];
+}
+
+export interface LoadedFolder {
+  looks: readonly Look[];
+  /** Problems of the groups' own files. */
+  groupProblems: readonly Problem[];
+  /** Chains over everything that was loaded. */
+  graph: Graph;
+}
+
+/**
+ * Reads and judges every batch there is, by name, or those of `only`. Throws StoreError when the root cannot be read.
+ * @param options.now calendars that leave no day within five years of it are a problem
+ */
+export async function loadAll(
+  source: BatchSource & GroupSource,
+  options: { timeZone: string; now: EpochMs; only?: readonly string[] },
+): Promise<LoadedFolder> {
+  const { timeZone, now } = options;
+  const listed = (await source.list()).sort();
+  const groups = createGroups({
+    source,
+    store: nothingStored,
+    clock: { now: () => now },
+    log: quiet,
+    timeZone,
+    settleMs: 0,
+    onProblems: () => undefined,
+  });
+  await groups.refresh(null);
+  const wanted = options.only === undefined ? listed : listed.filter((name) => options.only?.includes(name));
+  const looks = await mapLimit(wanted, parallelLoads, async (name): Promise<Look | null> => {
+    const loaded = await source.load(name);
+    if (loaded.kind === "absent") return null;
+    if (loaded.kind === "unreadable")
+      return { name, folder: null, parsed: null, definition: null, problems: [loaded.problem], sources: [] };
+    const inheritance = groups.inheritance(loaded.folder.group);
+    const parsed = parseBatch(loaded.folder, { timeZone, now, inheritance });
+    const folder = withInherited(loaded.folder, parsed.inherits);
+    return { name, folder, parsed, definition: parsed.batch, problems: parsed.problems, sources: sourcesOf(folder) };
+  });
+  const found = looks.filter((look) => look !== null);
+  const graph = buildGraph(
+    found.flatMap(({ parsed }) => parsed?.batch ?? []),
+    new Set(found.map(({ name }) => name)),
+  );
+  return { looks: withChains(found, graph), groupProblems: groups.problems(), graph };
+}
+
+const nothingStored: GroupStore = { read: () => Promise.resolve(new Map()), write: () => Promise.resolve() };
+const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** What only shows over all batches is told with each of them; such a batch never starts. */
+function withChains(looks: readonly Look[], { problems }: Graph): Look[] {
+  return looks.map((look) => {
+    const found = problems.get(look.name);
+    if (found === undefined || look.parsed === null) return look;
+    return { ...look, parsed: { ...look.parsed, batch: null }, problems: [...look.problems, ...found] };
+  });
+}
+
+function sourcesOf({ location, settings, script }: Folder): [string, string][] {
+  const files = [...settings, ...(script === null ? [] : [{ file: "script.sh", bytes: script.bytes }])];
+  return files.map(({ file, bytes }) => [`${location}/${file}`, new TextDecoder().decode(bytes)]);
+}

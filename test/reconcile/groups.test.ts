@@ -1,0 +1,184 @@
+// Groups in force: defaults that change revisions, edits that break a `_group.yaml`, moves, names that come twice, restarts.
+import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { openHistory } from "../../agent/history/store.ts";
+import { systemClock } from "../../agent/platform/clock.ts";
+import { createReconciler } from "../../agent/reconcile/reconciler.ts";
+import { createSource } from "../../agent/sources/folder.ts";
+import { createGroupStore } from "../../agent/sources/group-store.ts";
+import { createRevisions } from "../../agent/sources/revisions.ts";
+import { unlimited } from "../../agent/sources/tree.ts";
+import { createWorkTree } from "../../agent/sources/worktree.ts";
+import { quietLog } from "../helpers/quiet.ts";
+import { eventually, temporaryFolder } from "../helpers/tmp.ts";
+
+async function setUp(home = temporaryFolder()) {
+  const [root, data] = [join(home, "batches.d"), join(home, "data")];
+  mkdirSync(root, { recursive: true });
+  mkdirSync(join(data, "revisions"), { recursive: true });
+  const history = await openHistory(data, { clock: systemClock, log: quietLog() });
+  const revisions = createRevisions(data, root, (at) => createSource(at, { limits: unlimited }));
+  const reconciler = createReconciler({
+    source: createSource(root),
+    groupStore: createGroupStore(data),
+    workTree: createWorkTree(root),
+    revisions,
+    history,
+    clock: systemClock,
+    log: quietLog(),
+    timeZone: "UTC",
+    watching: () => true,
+    onApplied: () => undefined,
+    onStatus: () => undefined,
+  });
+  const put = (path: string, text: string) => {
+    mkdirSync(dirname(join(root, path)), { recursive: true });
+    writeFileSync(join(root, path), text);
+  };
+  const batch = (path: string, yaml = 'cron: "0 3 * * *"\n') => {
+    put(`${path}/script.sh`, "true\n");
+    put(`${path}/batch.yaml`, yaml);
+  };
+  const settled = async (until: () => boolean) => {
+    await eventually(async () => {
+      await reconciler.resync();
+      return until();
+    });
+  };
+  const entry = (name: string) => reconciler.entry(name);
+  return { home, root, history, revisions, reconciler, put, batch, settled, entry };
+}
+
+describe("groups", () => {
+  test("defaults are in force, and a changed one is a new revision of every batch that it changes", async () => {
+    const { put, batch, settled, entry, revisions } = await setUp();
+    put("billing/_group.yaml", "defaults: { timeZone: Europe/Paris, timeout: 1h }\n");
+    batch("billing/eu/a");
+    batch("billing/b", 'cron: "0 3 * * *"\ntimeout: 5m\n');
+    batch("c");
+    await settled(() => entry("a")?.state === "scheduled" && entry("b") !== undefined && entry("c") !== undefined);
+    expect(entry("a")?.batch).toMatchObject({
+      group: "billing/eu",
+      timeoutMs: 3_600_000,
+      schedule: { timeZone: "Europe/Paris" },
+      inherited: { timeZone: "billing", timeout: "billing" },
+    });
+    const before = ["a", "b", "c"].map((name) => entry(name)?.revision);
+    put("billing/_group.yaml", "defaults: { timeZone: Europe/Paris, timeout: 2h }\n");
+    await settled(() => entry("a")?.batch?.timeoutMs === 7_200_000);
+    const after = ["a", "b", "c"].map((name) => entry(name)?.revision);
+    expect(after[0]).not.toBe(before[0]);
+    expect(after.slice(1)).toEqual(before.slice(1)); // b sets its own timeout, c lies outside
+    const files = (await revisions.files(after[0] as never)) ?? [];
+    const inherited = files.find(({ path }) => path === "_group.yaml");
+    expect(new TextDecoder().decode(await inherited?.read())).toBe("timeZone: Europe/Paris\ntimeout: 2h\n");
+  });
+
+  test("a group is paused by a default", async () => {
+    const { put, batch, settled, entry } = await setUp();
+    batch("billing/a");
+    await settled(() => entry("a")?.state === "scheduled");
+    put("billing/_group.yaml", "defaults: { enabled: false }\n");
+    await settled(() => entry("a")?.state === "disabled");
+    put("billing/_group.yaml", "# nothing\n");
+    await settled(() => entry("a")?.state === "scheduled");
+  });
+
+  test("an edit that breaks a group's file changes nothing but its problems, over a restart too", async () => {
+    const { home, put, batch, settled, entry, reconciler, history } = await setUp();
+    put("billing/_group.yaml", "defaults: { timeout: 1h }\npools: { db: 2 }\n");
+    batch("billing/a", 'cron: "0 3 * * *"\npool: db\n');
+    await settled(() => entry("a")?.batch?.timeoutMs === 3_600_000);
+    const revision = entry("a")?.revision;
+    put("billing/_group.yaml", "default: { timeout: 9h }\n");
+    await settled(() => reconciler.groupProblems().length === 1);
+    expect(reconciler.groupProblems()[0]).toMatchObject({ batch: "billing/_group.yaml", code: "unknown-key" });
+    expect(entry("a")).toMatchObject({ revision, problems: [], batch: { timeoutMs: 3_600_000 } });
+    // Something new below it: what was valid last counts.
+    batch("billing/b", 'cron: "0 3 * * *"\npool: db\n');
+    await settled(() => entry("b")?.batch?.timeoutMs === 3_600_000);
+    await reconciler.stop();
+    await history.flush();
+
+    const second = await setUp(home);
+    await second.settled(() => second.entry("a")?.state === "scheduled");
+    expect(second.reconciler.groupProblems()).toHaveLength(1);
+    expect(second.entry("a")).toMatchObject({ revision, batch: { timeoutMs: 3_600_000 } });
+    expect(second.reconciler.pool("billing", "db")).toEqual({ group: "billing", size: 2 });
+  });
+
+  test("below a group's file that never was valid nothing new is put in force, and what was stays", async () => {
+    const { put, batch, settled, entry, reconciler } = await setUp();
+    batch("billing/a");
+    await settled(() => entry("a")?.state === "scheduled");
+    put("billing/_group.yaml", "nonsense: 1\n");
+    batch("billing/b");
+    await settled(() => entry("b")?.problems[0]?.code === "group-invalid");
+    expect(entry("a")).toMatchObject({ state: "scheduled" });
+    expect(entry("b")).toMatchObject({ state: "invalid", batch: null });
+    put("billing/_group.yaml", "pools: {}\n");
+    await settled(() => entry("b")?.state === "scheduled");
+    expect(reconciler.groupProblems()).toEqual([]);
+  });
+
+  test("a batch that moves keeps its history and gets the defaults of its new group", async () => {
+    const { root, put, batch, settled, entry, history } = await setUp();
+    put("x/_group.yaml", "defaults: { timeout: 1h }\n");
+    batch("a");
+    await settled(() => entry("a")?.state === "scheduled");
+    const firstSeenAt = history.document("a")?.firstSeenAt;
+    renameSync(join(root, "a"), join(root, "x/a"));
+    await settled(() => entry("a")?.batch?.group === "x");
+    expect(entry("a")?.batch?.timeoutMs).toBe(3_600_000);
+    expect(history.document("a")?.firstSeenAt).toBe(firstSeenAt);
+    renameSync(join(root, "x/a"), join(root, "a"));
+    await settled(() => entry("a")?.batch?.group === "");
+    expect(entry("a")?.batch?.timeoutMs).toBeNull();
+  });
+
+  test("of two batches of one name what was in force stays", async () => {
+    const { root, batch, settled, entry } = await setUp();
+    batch("x/a");
+    await settled(() => entry("a")?.state === "scheduled");
+    batch("y/a", 'cron: "0 4 * * *"\n');
+    await settled(() => entry("a")?.problems.length === 2);
+    expect(entry("a")).toMatchObject({
+      state: "scheduled",
+      batch: { group: "x", file: { cron: "0 3 * * *" } },
+      problems: [{ code: "duplicate-name" }, { code: "duplicate-name" }],
+    });
+    rmSync(join(root, "x"), { recursive: true });
+    await settled(() => entry("a")?.batch?.group === "y");
+    expect(entry("a")).toMatchObject({ problems: [], batch: { file: { cron: "0 4 * * *" } } });
+  });
+
+  test("calendars: a changed one is a new revision, one that is not there a problem of the batch", async () => {
+    const { put, batch, settled, entry } = await setUp();
+    put("_group.yaml", 'calendars: { off: { dates: ["2027-01-01"] } }\n');
+    batch("a", 'cron: "0 3 * * *"\nskipOn: off\n');
+    batch("b", 'cron: "0 3 * * *"\nskipOn: of\n');
+    await settled(() => entry("a")?.state === "scheduled" && entry("b")?.state === "invalid");
+    expect(entry("b")?.problems).toMatchObject([{ code: "unknown-calendar", hint: "did you mean `off`?" }]);
+    const { revision } = entry("a") ?? {};
+    put("_group.yaml", 'calendars: { off: { dates: ["2027-01-02"] } }\n');
+    await settled(() => entry("a")?.revision !== revision);
+    expect(entry("a")?.state).toBe("scheduled");
+  });
+
+  test("an iCalendar file beside it is part of it: read, watched for changes, and a problem where it is broken", async () => {
+    const { put, batch, settled, entry, reconciler } = await setUp();
+    const ics = (date: string) =>
+      `BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART;VALUE=DATE:${date}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n`;
+    put("x/holidays.ics", ics("20270101"));
+    put("x/_group.yaml", "calendars: { off: { ics: holidays.ics } }\n");
+    batch("x/a", 'cron: "0 3 * * *"\nskipOn: off\n');
+    await settled(() => entry("a")?.state === "scheduled");
+    const { revision } = entry("a") ?? {};
+    put("x/holidays.ics", ics("20270102"));
+    await settled(() => entry("a")?.revision !== revision);
+    put("x/holidays.ics", "broken");
+    await settled(() => reconciler.groupProblems()[0]?.code === "bad-calendar");
+    expect(entry("a")).toMatchObject({ state: "scheduled", problems: [] });
+  });
+});
