@@ -3,7 +3,6 @@ import { realpathSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve, join } from "node:path";
 import type { Config } from "./config.ts";
-import { baseEnvironment } from "./executions/environment.ts";
 import { createExecutor } from "./executions/executor.ts";
 import { createTriggerBox } from "./executions/trigger-box.ts";
 import { createTriggerLoop } from "./executions/trigger-loop.ts";
@@ -33,8 +32,8 @@ import { takeLock } from "./platform/lock.ts";
 import { createProbe } from "./platform/probe.ts";
 import { openTokenFile } from "./platform/token.ts";
 import { createReconciler, type Reconciler } from "./reconcile/reconciler.ts";
-import { readProgress } from "./runners/local/progress-file.ts";
-import { createRunner, hasBash } from "./runners/local/runner.ts";
+import { baseEnvironment } from "./runners/environment.ts";
+import { createRunner, hasBash, readBootId } from "./runners/local/runner.ts";
 import { createScheduler } from "./schedule/scheduler.ts";
 import { createUnpacker, loadReaders } from "./sources/archive/unpack.ts";
 import { createSource } from "./sources/folder.ts";
@@ -79,8 +78,7 @@ export async function startAgent(
   const clock = systemClock;
   const { log, version } = deps;
   const dataDir = resolve(config.data);
-  const runner = createRunner(dataDir, clock);
-  const unlock = await takeLock(dataDir, runner.boot, clock.now, (holder) => {
+  const unlock = await takeLock(dataDir, readBootId(), clock.now, (holder) => {
     log.error(`the agent with ${holder} has taken over the data folder; this one ends and leaves all to it`);
     deps.onLockLost();
   });
@@ -99,6 +97,9 @@ export async function startAgent(
     return well;
   };
   try {
+    const baseEnv = baseEnvironment(deps.env);
+    const runner = createRunner(dataDir, { clock, log, baseEnv, logLimitBytes: config.logLimitBytes });
+    undo.push(() => runner.close());
     const metrics = createMetrics({ version, catalog: () => catalog, history: () => history });
     const feed = createFeed(clock);
     const onChange = (execution: Execution, before: Execution | undefined) => {
@@ -122,7 +123,6 @@ export async function startAgent(
     const guard = createRevisionGuard({ revisions, reload: (name) => reconciler.read(name), log });
     const logs = createLogStore(dataDir);
     const probe = createProbe(dataDir);
-    const baseEnv = baseEnvironment(deps.env);
     let ready = false;
     let saidNoMail = false;
 
@@ -166,15 +166,7 @@ export async function startAgent(
       maxParallel: config.maxParallel,
       definition: (name) => definitionOf(reconciler.entry(name)),
       graph: () => reconciler.graph(),
-      paths: {
-        revision: revisions.path,
-        state: (name) => join(dataDir, "batches", name, "state"),
-        execution: (name, id) => join(dataDir, "batches", name, "executions", id),
-      },
-      trimLogs: ({ batch, id }) => logs.trim(batch, id, config.logLimitBytes),
-      readProgress: ({ batch, id }) => readProgress(dataDir, batch, id),
       checkRevision: guard.check,
-      baseEnv,
       notifier,
     });
     const scheduler = createScheduler({ clock, onDue: executor.due });

@@ -38,14 +38,23 @@ const shownKeys = [
   ] as const),
 ] satisfies (keyof Execution)[];
 
-export type ExecutionView = Pick<Execution, (typeof shownKeys)[number] | "missed">;
+export type ExecutionView = Pick<Execution, (typeof shownKeys)[number] | "missed"> & { outputTruncated: boolean };
 
 /** An execution as the API shows it. `live` overrides what a running one's record does not hold yet. */
 export function executionView(
   execution: Execution,
   live: Partial<Pick<Execution, "stdoutBytes" | "stderrBytes" | "estimatedEndAt">> = {},
 ): ExecutionView {
-  const shown = Object.fromEntries(shownKeys.map((key) => [key, execution[key]])) as unknown as ExecutionView;
+  const outputTruncated = execution.outputTruncated ?? false;
+  const pairs = shownKeys.flatMap((key): [string, unknown][] =>
+    key === "unusual"
+      ? [
+          ["outputTruncated", outputTruncated],
+          [key, execution[key]],
+        ]
+      : [[key, execution[key]]],
+  );
+  const shown = Object.fromEntries(pairs) as unknown as ExecutionView;
   return { ...shown, ...(execution.missed === undefined ? {} : { missed: execution.missed }), ...live };
 }
 
@@ -53,7 +62,9 @@ export type BatchView = ReturnType<typeof batchView>;
 
 /** Whether two states of an execution are shown alike. */
 export function looksSame(a: Execution, b: Execution): boolean {
-  return a.missed === b.missed && shownKeys.every((key) => a[key] === b[key]);
+  return (
+    a.missed === b.missed && a.outputTruncated === b.outputTruncated && shownKeys.every((key) => a[key] === b[key])
+  );
 }
 
 /** A batch as the API shows it. `next`: coming starts, ISO. */

@@ -1,8 +1,9 @@
 // `batch-agent exec`: one batch here and now, in the foreground, its output live. Needs no agent and leaves no history.
-import { closeSync, fstatSync, openSync, readSync } from "node:fs";
+import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
 import { join } from "node:path";
 import type { Execution } from "../model/execution.ts";
 import type { ArchiveLimits } from "../sources/archive/inventory.ts";
+import { readFlags } from "../platform/files.ts";
 import { harmless } from "../text/glyphs.ts";
 import { signalExitCode } from "./exit-code.ts";
 import { runInForeground, type ForegroundRun } from "./foreground.ts";
@@ -90,11 +91,12 @@ function copyOf(run: ForegroundRun, execution: Execution, deps: ExecDeps): (most
     for (const stream of streams) {
       let file: number;
       try {
-        file = openSync(join(run.folder(execution), stream.name), "r");
+        file = openSync(join(run.folder(execution), stream.name), readFlags | constants.O_NOFOLLOW);
       } catch {
         continue; // not there yet
       }
-      const { size } = fstatSync(file); // what comes meanwhile is for the next call: a script may be quicker than who reads it
+      const info = fstatSync(file);
+      const size = info.isFile() ? info.size : 0; // anything may lie there, and what comes meanwhile is for the next call: a script may be quicker than who reads it
       const end = Math.min(size, stream.at + most);
       while (stream.at < end) {
         const count = readSync(file, buffer, 0, Math.min(buffer.length, end - stream.at), stream.at);

@@ -5,15 +5,14 @@ import { join } from "node:path";
 import { emptyGraph } from "../definitions/chain-graph.ts";
 import { loadAll } from "../definitions/load-all.ts";
 import { ConfigError } from "../errors.ts";
-import { baseEnvironment } from "../executions/environment.ts";
 import { createExecutor } from "../executions/executor.ts";
 import { openHistory } from "../history/store.ts";
 import type { Logger } from "../logger.ts";
-import { createLogStore } from "../logs/store.ts";
 import type { Batch } from "../model/batch.ts";
 import { runState, type Execution } from "../model/execution.ts";
 import type { Revision, ExecutionId, BatchName } from "../model/ids.ts";
 import { createIds, systemClock } from "../platform/clock.ts";
+import { baseEnvironment } from "../runners/environment.ts";
 import { createRunner } from "../runners/local/runner.ts";
 import type { ArchiveLimits } from "../sources/archive/inventory.ts";
 import { createUnpacker } from "../sources/archive/unpack.ts";
@@ -76,26 +75,23 @@ export async function runInForeground(
         commit: null,
       });
     }
-    const logs = createLogStore(dataDir);
     const folderOf = (batch: BatchName, id: ExecutionId) => join(dataDir, "batches", batch, "executions", id);
+    const baseEnv = baseEnvironment(deps.env);
+    const runner = createRunner(dataDir, { clock, log: quiet, baseEnv, logLimitBytes: Infinity });
     const executor = createExecutor({
       clock,
       newId: createIds(null),
       history,
-      runner: createRunner(dataDir, clock),
+      runner,
       log: quiet,
       maxParallel: 4,
       definition: (of) => definitions.get(of) ?? null,
       graph: () => graph,
-      paths: { revision: revisions.path, state: (of) => join(dataDir, "batches", of, "state"), execution: folderOf },
-      trimLogs: ({ batch, id }) => logs.trim(batch, id, Infinity),
-      readProgress: () => Promise.resolve(null),
       checkRevision: createRevisionGuard({
         revisions,
         reload: (of) => Promise.resolve(looks.get(of)?.folder ?? null),
         log: quiet,
       }).check,
-      baseEnv: baseEnvironment(deps.env),
     });
     const answer = await executor.manual(name);
     if ("error" in answer) throw new ConfigError(answer.error);
@@ -111,9 +107,11 @@ export async function runInForeground(
       ended: over(),
       async stop() {
         await executor.stop(0);
+        await runner.close();
         stopped = true; // what is still queued starts no more
       },
       async clean() {
+        await runner.close();
         await history.flush();
         await clean();
       },

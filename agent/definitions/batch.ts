@@ -11,6 +11,7 @@ import { parseDuration } from "../text/duration.ts";
 import { applyInheritance, inheritedPart, inheritsNothing } from "./inherit.ts";
 import { checkMeaning, entriesOf } from "./meaning.ts";
 import { checkSettings, pathText } from "./settings.ts";
+import { parseShebang } from "./shebang.ts";
 import { decodeText, scriptFaults, type Fault } from "./text-file.ts";
 import { readYaml, type Path, type YamlFile } from "./yaml.ts";
 import { trimOf } from "../text/trim.ts";
@@ -57,11 +58,15 @@ export function parseBatch(folder: Folder, options: ParseOptions): ParsedBatch {
   };
 
   for (const fault of folderFaults(folder)) tell(null, fault);
+  let shellOptions: readonly string[] = [];
   if (folder.script !== null) {
     const { bytes, size } = folder.script;
     const decoded = decodeText("script.sh", bytes, size, true);
-    for (const fault of "fault" in decoded ? [decoded.fault] : scriptFaults("script.sh", decoded.text))
-      tell("script.sh", fault);
+    const faults = "fault" in decoded ? [decoded.fault] : scriptFaults("script.sh", decoded.text);
+    const shebang = "fault" in decoded ? { options: [] } : parseShebang(decoded.text);
+    if ("fault" in shebang) faults.push(shebang.fault);
+    else shellOptions = shebang.options;
+    for (const fault of faults) tell("script.sh", fault);
   }
   const settings = folder.settings[0];
   const judged = settings === undefined ? null : judgeSettings(settings, options);
@@ -73,7 +78,7 @@ export function parseBatch(folder: Folder, options: ParseOptions): ParsedBatch {
     return { batch: null, problems: sorted, inherits: null, patternPlaces: [] };
   const where = `${folder.location}/${settings?.file ?? ""}`;
   const places = judged.patterns.map(({ place }) => ({ file: where, ...place }));
-  const batch = toBatch(folder, file, judged, { file: where, options });
+  const batch = toBatch(folder, file, judged, { file: where, options, shellOptions });
   return { batch, problems: [], inherits: judged.inherits, patternPlaces: places };
 }
 
@@ -261,10 +266,10 @@ function neverDue(
 }
 
 function toBatch(
-  { name, entry }: Folder,
+  { name, entry, namesOutput = false }: Folder,
   file: BatchFile,
   { patterns, chain, inherited, days }: Judged,
-  of: { file: string; options: ParseOptions },
+  of: { file: string; options: ParseOptions; shellOptions: readonly string[] },
 ): Batch {
   const age = file.keep.age;
   const jitterMs = jitterOffset(name, parseDuration(file.jitter) ?? 0);
@@ -291,6 +296,8 @@ function toBatch(
     timeoutMs: file.timeout === undefined ? null : parseDuration(file.timeout),
     retry: toRetry(file.retry),
     concurrency: file.concurrency,
+    shellOptions: of.shellOptions,
+    output: file.output === "auto" ? (namesOutput ? "pipe" : "file") : file.output,
     env: file.env,
     envFiles: entriesOf(file.envFile, "envFile").map(({ text }) => text),
     notify: toNotify(file.notify),

@@ -2,156 +2,135 @@
 import type { Clock } from "../async/clock.ts";
 import { countdown } from "../async/countdown.ts";
 import type { Logger } from "../logger.ts";
-import type { LogSizes } from "../logs/port.ts";
 import type { Execution, FinishedBy } from "../model/execution.ts";
-import type { EpochMs } from "../model/ids.ts";
-import type { Process } from "../runners/port.ts";
+import type { Look, Running } from "../runners/port.ts";
 import { endingEvent, transition } from "./execution.ts";
 import { parseProgress, saysTheSame } from "./progress.ts";
 
-const lingerPollMs = 50;
-/** How long what is left of a group may take to be gone after its SIGKILL. */
-const lastWaitMs = 1_000;
+/** Between two looks in the first minute, so that lines of both logs can be put in order, and after it. */
+const firstLookMs = 100;
 const lookMs = 1_000;
-/** Between a group's SIGTERM and its SIGKILL. */
+const firstMinuteMs = 60_000;
+/** Between SIGTERM and SIGKILL. */
 const killAfterMs = 10_000;
 
 export interface Attempt {
   /** As it stands now. */
   execution(): Execution;
-  /** SIGTERM to the group now, SIGKILL after `patienceMs`. Only the first call's reason counts. */
+  /** SIGTERM to everything it started now, SIGKILL after `patienceMs`. The first reason and the shorter patience count. */
   stop(reason: FinishedBy, patienceMs?: number): void;
-  /** Resolves with the final execution; rejects, without a process, when the start could not be recorded. */
+  /** Resolves with the final execution; rejects, with nothing started, when the start could not be recorded. */
   ended: Promise<Execution>;
 }
 
 export interface AttemptDeps {
   clock: Clock;
   log: Logger;
-  /** Resolves when the start is recorded; null for one whose process is there already. */
+  /** Resolves when the start is recorded; null for one that an earlier agent has started. */
   recorded: Promise<void> | null;
-  launch(): Process;
-  /** Called when its pid or its progress is known, or another than before. */
+  launch(): Promise<Running>;
+  /** Called when its pid, its place or its progress is known, or another than before. */
   onSeen(execution: Execution): void;
   /** Time it has from now on; null for all it wants. */
   timeoutMs: number | null;
-  /** Cuts its logs to their limit; how long they are now and whether there was something to cut. */
-  trimLogs(): Promise<LogSizes & { cut: boolean }>;
-  /** What its script has last said of its progress; null where it said nothing. */
-  readProgress(): Promise<{ text: string; changedAt: EpochMs } | null>;
 }
 
-/** Follows a process to its end. It is launched once its start is recorded, unless it was stopped before. */
-export function createAttempt(running: Execution, deps: AttemptDeps): Attempt {
+/** Follows an execution to its end. It is launched once its start is recorded, unless it was stopped before. */
+export function createAttempt(started: Execution, deps: AttemptDeps): Attempt {
   const { clock, log } = deps;
-  let execution = running;
-  let process: Process | null = null;
-  let over = false;
-  let cut = false;
-  let reason: FinishedBy | null = null;
-  let killed = false;
-  let ended = false;
-  let cancelKill: () => void = () => undefined;
+  let execution = started;
+  let running: Running | null = null;
+  let isOver = false;
+  let isCut = false;
+  let asked: { reason: FinishedBy; patienceMs: number } | null = null;
+  const stopAsked = () => asked; // it may be set while something is awaited
   let cancelTimeout: () => void = () => undefined;
   let cancelLook: () => void = () => undefined;
 
-  function stop(why: FinishedBy, patienceMs = killAfterMs): void {
-    if (over && reason === null) return; // it has ended by itself already
-    if (reason === null) {
-      reason = why;
-      log.info("ending an execution", { batch: running.batch, id: running.id, reason });
-      process?.sayWhy(reason);
-      process?.signal("SIGTERM");
-    } else if (patienceMs >= killAfterMs || killed || ended) return;
-    // The first reason wins, and so does the shorter patience: at shutdown nobody is there for a later kill.
-    killAfter(patienceMs);
+  function stop(reason: FinishedBy, patienceMs = killAfterMs): void {
+    if (isOver && asked === null) return; // it has ended by itself already
+    if (asked === null) log.info("ending an execution", { batch: started.batch, id: started.id, reason });
+    asked = { reason: asked?.reason ?? reason, patienceMs: Math.min(patienceMs, asked?.patienceMs ?? Infinity) };
+    running?.stop(asked.reason, patienceMs);
   }
 
-  function killAfter(patienceMs: number): void {
-    cancelKill();
-    cancelKill = clock.after(patienceMs, () => {
-      killed = true;
-      process?.signal("SIGKILL");
-    });
-  }
-
-  /** Its logs and its progress, at intervals until it is gone, so that what it still writes is cut too. */
-  function watch(): void {
-    cancelLook = clock.after(lookMs, () => {
-      void Promise.all([trim(), progress()]).then(() => {
-        if (over) return;
-        if (cut) stop("log-limit");
-        watch();
+  /** Looks at its logs and its progress at intervals, until nothing of it is left: what it still writes is cut too. */
+  function watch(startedAt: number): void {
+    const intervalMs = Math.abs(clock.now() - startedAt) < firstMinuteMs ? firstLookMs : lookMs;
+    cancelLook = clock.after(intervalMs, () => {
+      void see().then(() => {
+        if (isOver) return;
+        if (isCut) stop("log-limit");
+        watch(startedAt);
       });
     });
   }
 
-  async function progress(): Promise<void> {
-    const said = await deps.readProgress().catch(() => null); // a script's own affair: it may be half written, or no file at all
-    if (said === null) return;
-    // A file's time may be set to anything.
-    const at = Math.min(clock.now(), Math.max(said.changedAt, Date.parse(execution.startedAt ?? "")));
-    const seen = parseProgress(said.text, new Date(at).toISOString());
-    if (seen === null || saysTheSame(seen, execution.progress)) return;
-    execution = { ...execution, progress: seen };
-    if (!over) deps.onSeen(execution);
+  async function see(): Promise<Look | null> {
+    if (running === null) return null;
+    const look = await running.look();
+    const before = execution;
+    isCut ||= look.cut;
+    const { pid } = running.ref;
+    if (pid !== null && pid !== execution.pid) execution = { ...execution, pid };
+    if (look.truncated.length > 0 && execution.outputTruncated !== true) {
+      log.warn("a log got shorter while its execution ran", { batch: started.batch, id: started.id });
+      execution = { ...execution, outputTruncated: true, message: truncatedMessage(look.truncated) };
+    }
+    const progress = progressOf(look.progress);
+    if (progress !== null && !saysTheSame(progress, execution.progress)) execution = { ...execution, progress };
+    if (execution !== before && !isOver) deps.onSeen(execution);
+    return look;
   }
 
-  async function trim(): Promise<LogSizes | null> {
-    try {
-      const { cut: some, ...sizes } = await deps.trimLogs();
-      cut ||= some;
-      return sizes;
-    } catch (error) {
-      log.warn("logs cannot be measured", { batch: running.batch, id: running.id, error: String(error) });
-      return null;
-    }
+  function progressOf(told: Look["progress"]): Execution["progress"] {
+    if (told === null) return null;
+    // A file's time may be set to anything.
+    const at = Math.min(clock.now(), Math.max(told.changedAt, Date.parse(execution.startedAt ?? "")));
+    return parseProgress(told.text, new Date(at).toISOString());
   }
 
   async function follow(): Promise<Execution> {
     // One that a newer start has taken the place of needs no record to have been: it ends as it would have.
     if (deps.recorded !== null)
       await deps.recorded.catch((error: unknown) => {
-        if (reason !== "replaced") throw error;
+        if (stopAsked()?.reason !== "replaced") throw error;
       });
-    if (reason !== null) {
-      cancelKill();
+    const early = stopAsked();
+    if (early !== null) {
       const bytes = { stdoutBytes: 0, stderrBytes: 0 };
-      return transition(execution, endingEvent({ kind: "lost", finishedAt: clock.now(), ...bytes }, reason));
+      return transition(execution, endingEvent({ kind: "lost", finishedAt: clock.now(), ...bytes }, early.reason));
     }
-    process = deps.launch();
-    if (process.saidWhy !== null) {
-      reason = process.saidWhy; // an earlier agent was about to end it, and has sent its SIGTERM
-      killAfter(killAfterMs);
-    }
-    if (process.pid !== null && process.pid !== execution.pid) {
-      execution = { ...execution, pid: process.pid };
+    running = await deps.launch();
+    if (running.stopReason !== null) asked = { reason: running.stopReason, patienceMs: killAfterMs }; // by an earlier agent
+    const late = stopAsked();
+    if (late !== null) running.stop(late.reason, late.patienceMs);
+    const { pid } = running.ref;
+    if (pid !== null && pid !== execution.pid) {
+      execution = { ...execution, pid };
       deps.onSeen(execution);
     }
     if (deps.timeoutMs !== null) cancelTimeout = countdown(clock, deps.timeoutMs, () => stop("timeout"));
-    watch();
-    const ending = await process.ended;
-    over = true;
+    watch(Date.parse(execution.startedAt ?? "") || clock.now());
+    const ending = await running.ended;
+    isOver = true;
     cancelTimeout();
     cancelLook();
-    if (reason !== null) await groupGone(process);
-    ended = true;
-    cancelKill();
-    const [sizes] = await Promise.all([trim(), progress()]);
-    if (cut) reason ??= "log-limit";
-    // One that was taken over leaves no word when its whole group is killed, its shell included; but it is known who did it.
-    const how = ending.kind === "lost" && killed ? ({ ...ending, kind: "signal", signal: "SIGKILL" } as const) : ending;
-    return transition(execution, endingEvent({ ...how, ...sizes }, reason));
-  }
-
-  /** What was ended is over when its grandchildren are gone too, those that shrug off SIGTERM at its SIGKILL. */
-  async function groupGone(group: Process): Promise<void> {
-    let patienceMs = lastWaitMs;
-    while (group.lingers() && patienceMs > 0) {
-      if (killed) patienceMs -= lingerPollMs;
-      await new Promise<void>((done) => void clock.after(lingerPollMs, done));
-    }
+    const look = await see();
+    const by = stopAsked();
+    const reason = by?.reason ?? (isCut ? "log-limit" : null);
+    // Its shell leaves no word when it is killed too; but it is known who did it.
+    const how =
+      ending.kind === "lost" && by !== null ? ({ ...ending, kind: "signal", signal: "SIGKILL" } as const) : ending;
+    const final = transition(execution, endingEvent({ ...how, ...look?.sizes }, reason));
+    if (execution.outputTruncated !== true) return final;
+    const note = execution.message ?? "";
+    return { ...final, message: final.message === null || final.message === note ? note : `${final.message}; ${note}` };
   }
 
   return { execution: () => execution, stop, ended: follow() };
+}
+
+function truncatedMessage(streams: readonly string[]): string {
+  return `${streams.join(" and ")} got shorter while it ran: something has opened the log anew, and what stood there is gone`;
 }

@@ -1,23 +1,23 @@
 // Takes starts from due to done: record, wait for a place, run, record the end, keep the history within bounds.
 import type { NewId, Clock } from "../async/clock.ts";
 import type { Graph } from "../definitions/chain-graph.ts";
+import { InvariantError } from "../errors.ts";
 import type { History } from "../history/port.ts";
 import { mostKept, selectExpired } from "../history/retention.ts";
 import type { Logger } from "../logger.ts";
-import type { LogSizes } from "../logs/port.ts";
 import type { Batch } from "../model/batch.ts";
 import { isOpen, type Execution, type TriggerKind, type AbortedReason } from "../model/execution.ts";
 import type { EpochMs, Revision, RunId, ExecutionId, BatchName } from "../model/ids.ts";
 import type { Notifier } from "../notify/port.ts";
-import type { Runner, Process } from "../runners/port.ts";
+import type { Runner, Running } from "../runners/port.ts";
 import type { DueDecision } from "../schedule/catchup.ts";
 import { admit, admitQueued, standsIn } from "./admission.ts";
 import { createAttempt, type Attempt } from "./attempt.ts";
 import { judgeUnusual } from "./baseline.ts";
-import { batchEnvironment } from "./environment.ts";
 import { createExecution, nextAttempt, transition } from "./execution.ts";
 import { createFollowUps } from "./follow-up-loop.ts";
 import { permitOwnTime } from "./follow-ups.ts";
+import { buildOrder } from "./order.ts";
 import type { TriggerAnswer } from "./port.ts";
 import { createQueue } from "./queue.ts";
 
@@ -42,20 +42,8 @@ export interface ExecutorDeps {
   /** What is in force for a batch; null when it has none, is gone, or has no sound place in its chain. */
   definition(name: BatchName): Definition | null;
   graph(): Graph;
-  /** Absolute paths of a batch's own places. */
-  paths: {
-    revision(revision: Revision): string;
-    state(name: BatchName): string;
-    execution(name: BatchName, id: ExecutionId): string;
-  };
   /** Checks before a start that a revision is what it was, and puts it right; why it cannot be run, or null. Never rejects. */
   checkRevision?(name: BatchName, revision: Revision): Promise<string | null>;
-  /** Cuts an execution's logs to their limit. */
-  trimLogs(execution: Execution): Promise<LogSizes & { cut: boolean }>;
-  /** What an execution's script has last said of its progress; null where it said nothing. */
-  readProgress(execution: Execution): Promise<{ text: string; changedAt: EpochMs } | null>;
-  /** The agent's share of a script's environment. */
-  baseEnv: Readonly<Record<string, string>>;
   /** Tells people of ends; without one nobody is told. */
   notifier?: Notifier;
 }
@@ -341,50 +329,19 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     let fault: string | null = null;
     const recorded = history.save(execution).then(async () => {
       fault = (await deps.checkRevision?.(batch.name, revision)) ?? null;
-      await runner.turn();
     });
+    const previous = () => (execution.previous ?? []).flatMap((id) => history.find(id) ?? []);
     follow(execution, {
       recorded,
-      launch: () => launch(execution, batch, fault),
+      launch: () => runner.start(buildOrder(execution, batch, previous(), fault)),
       timeoutMs: batch.timeoutMs,
       onUnrecorded: () => backOff(queued),
     });
   }
 
-  /** @param fault why its revision cannot be run */
-  function launch(execution: Execution, batch: Batch, fault: string | null): Process {
-    const { paths, baseEnv } = deps;
-    const folder = (of: Execution) => paths.execution(of.batch, of.id);
-    const previous = (execution.previous ?? []).flatMap((id) => history.find(id) ?? []);
-    const logOf = (of: Execution, name: string) => (of.startedAt === null ? "/dev/null" : `${folder(of)}/${name}`); // one that was aborted has none
-    const outputs = previous.map((of) => ({
-      batch: of.batch,
-      status: of.status,
-      exitCode: of.exitCode,
-      stdout: logOf(of, "stdout.log"),
-      stderr: logOf(of, "stderr.log"),
-    }));
-    const ownEnv = batchEnvironment(
-      execution,
-      batch,
-      { stateDir: paths.state(execution.batch), progress: `${folder(execution)}/progress` },
-      outputs,
-    );
-    const stdin = batch.input === "previous" ? outputs.map((output) => output.stdout) : [];
-    return runner.start({
-      execution,
-      fault,
-      cwd: paths.revision(execution.revision as Revision),
-      baseEnv,
-      ownEnv,
-      envFiles: batch.envFiles,
-      stdin,
-    });
-  }
-
   function follow(
     execution: Execution,
-    how: { recorded: Promise<void> | null; launch(): Process; timeoutMs: number | null; onUnrecorded(): void },
+    how: { recorded: Promise<void> | null; launch(): Promise<Running>; timeoutMs: number | null; onUnrecorded(): void },
   ): void {
     const { recorded, launch, timeoutMs } = how;
     let unrecorded = false;
@@ -396,8 +353,6 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       launch,
       timeoutMs,
       onSeen: history.show,
-      trimLogs: () => deps.trimLogs(execution),
-      readProgress: () => deps.readProgress(execution),
     });
     running.set(execution.id, attempt);
     // The next in line has its place as soon as the process is gone, while the end is being written.
@@ -441,11 +396,13 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   function resume(): void {
     const open = history.names().flatMap((name) => (history.document(name)?.executions ?? []).filter(isOpen));
     open.forEach(enter);
-    for (const execution of open.filter(({ status }) => status === "running")) {
+    const left = open.filter(({ status }) => status === "running");
+    const adopted = runner.adopt(left);
+    for (const execution of left) {
       log.info("taking over an execution", { batch: execution.batch, id: execution.id });
       const { timeoutMs = batchOf(execution.batch)?.timeoutMs ?? null } = execution; // what it was started with, whatever the batch is by now
       const ranMs = Math.max(0, clock.now() - Date.parse(execution.startedAt ?? ""));
-      const launch = () => runner.adopt(execution);
+      const launch = async () => (await adopted).get(execution.id) ?? unadopted(execution.id);
       follow(execution, {
         recorded: null,
         launch,
@@ -472,6 +429,10 @@ export function createExecutor(deps: ExecutorDeps): Executor {
       for (const execution of history.document(name)?.executions ?? [])
         if (execution.followUpsDue === true) void followUps.carryOut(execution);
     }
+  }
+
+  function unadopted(id: ExecutionId): never {
+    throw new InvariantError(`the runner has not taken over execution ${id}`);
   }
 
   async function stop(graceMs: number): Promise<void> {

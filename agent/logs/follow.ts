@@ -1,10 +1,9 @@
 // Logs that are being followed. One open file, one look at its size at intervals and the last chunk read are shared by
 // all who follow it; whatever a follower has not asked for stays in the file.
-import { constants } from "node:fs";
-import { open, type FileHandle } from "node:fs/promises";
+import type { FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../async/clock.ts";
-import { errorCode } from "../platform/files.ts";
+import { errorCode, openPlain } from "../platform/files.ts";
 import type { LogTaps, LogTap } from "./port.ts";
 
 /** A line reaches its followers after half of this, on average. */
@@ -28,14 +27,15 @@ export function createLogTaps(dataDir: string, clock: Clock): LogTaps {
       tap.file ??= await opened(path, tap);
       if (tap.file !== null) tap.size = (await tap.file.stat()).size;
     } catch (error) {
-      if (errorCode(error) !== "ENOENT" && errorCode(error) !== "EBADF") throw error; // not there yet, or closed under our hands
+      if (errorCode(error) !== "EBADF") throw error; // closed under our hands
     }
     return tap.size;
   }
 
   /** Two may open at once; the later one gives way. */
   async function opened(path: string, tap: Shared): Promise<FileHandle | null> {
-    const file = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
+    const file = await openPlain(path);
+    if (file === null) return null; // not there yet
     if (tap.file === null && tap.users > 0) return file;
     await file.close();
     return tap.file;

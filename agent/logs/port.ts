@@ -2,22 +2,16 @@
 import type { EpochMs, ExecutionId, BatchName } from "../model/ids.ts";
 
 export type LogStream = "stdout" | "stderr";
-export interface LogSizes {
-  stdoutBytes: number;
-  stderrBytes: number;
-}
 /** Hands over pieces one after the other; the memory of one is used again once `write` has resolved. */
 export type LogCopy = (write: (piece: Uint8Array) => Promise<void>) => Promise<void>;
 /** The log files of executions. */
 export interface LogStore {
-  /** Size in bytes and time of the last write; null when there is no such file. */
+  /** Size in bytes and time of the last write; null when there is no such file, or something else in its place. */
   stat(batch: BatchName, id: ExecutionId, stream: LogStream): Promise<{ size: number; changedAt: EpochMs } | null>;
   /** Bytes from `start` up to but without `end`; stops early when the file is shorter. Read as the reader asks for them. */
   read(batch: BatchName, id: ExecutionId, stream: LogStream, start: number, end: number): ReadableStream<Uint8Array>;
   /** The same bytes, piece by piece. Rejects when it is shorter, cannot be read, or `write` does. */
   copy(batch: BatchName, id: ExecutionId, stream: LogStream, start: number, end: number): LogCopy;
-  /** Cuts both logs to `limit` bytes, even while they are written; their sizes now, and whether one was longer. */
-  trim(batch: BatchName, id: ExecutionId, limit: number): Promise<LogSizes & { cut: boolean }>;
   /** Offset at which the last `lines` lines before `end` begin; an unfinished last line counts. */
   tailStart(batch: BatchName, id: ExecutionId, stream: LogStream, lines: number, end: number): Promise<number>;
 }

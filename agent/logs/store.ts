@@ -1,9 +1,9 @@
-// Reads the log files of executions. Nothing of a log is held beyond the chunk that is being passed on.
-import { statSync } from "node:fs";
-import { open, stat, truncate, type FileHandle } from "node:fs/promises";
+// Reads the log files of executions. Nothing of a log is held beyond the chunk that is being passed on. A script may have
+// put anything in a log's place: what is no plain file is an empty log.
+import { lstat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { ExecutionId, BatchName } from "../model/ids.ts";
-import { errorCode } from "../platform/files.ts";
+import { openPlain } from "../platform/files.ts";
 import type { LogStore, LogStream } from "./port.ts";
 
 const chunkBytes = 64 * 1024;
@@ -17,27 +17,8 @@ export function createLogStore(dataDir: string): LogStore {
 
   return {
     async stat(batch, id, stream) {
-      try {
-        const info = await stat(pathOf(batch, id, stream));
-        return { size: info.size, changedAt: Math.floor(info.mtimeMs) };
-      } catch (error) {
-        if (errorCode(error) === "ENOENT") return null;
-        throw error;
-      }
-    },
-
-    async trim(batch, id, limit) {
-      let cut = false;
-      const sizeOf = async (stream: LogStream) => {
-        const path = pathOf(batch, id, stream);
-        const size = statSync(path, { throwIfNoEntry: false })?.size ?? 0; // a promise costs ten times the call itself
-        if (size <= limit) return size;
-        await truncate(path, limit); // the script appends: what it writes next comes after the cut
-        cut = true;
-        return limit;
-      };
-      const [stdoutBytes, stderrBytes] = [await sizeOf("stdout"), await sizeOf("stderr")];
-      return { stdoutBytes, stderrBytes, cut };
+      const info = await lstat(pathOf(batch, id, stream)).catch(() => null);
+      return info?.isFile() === true ? { size: info.size, changedAt: Math.floor(info.mtimeMs) } : null;
     },
 
     read(batch, id, stream, start, end) {
@@ -47,7 +28,8 @@ export function createLogStore(dataDir: string): LogStore {
         {
           async pull(controller) {
             try {
-              file ??= await open(pathOf(batch, id, stream), "r");
+              file ??= await openPlain(pathOf(batch, id, stream));
+              if (file === null) return controller.close();
               const wanted = Math.min(chunkBytes, end - at);
               const { bytesRead, buffer } = await file.read(new Uint8Array(wanted), 0, wanted, at);
               at += bytesRead;
@@ -69,7 +51,8 @@ export function createLogStore(dataDir: string): LogStore {
     },
 
     copy: (batch, id, stream, start, end) => async (write) => {
-      const file = await open(pathOf(batch, id, stream), "r");
+      const file = await openPlain(pathOf(batch, id, stream));
+      if (file === null) throw new Error("the log is no plain file any more");
       try {
         const size = Math.min(pieceBytes, end - start);
         const pieces: Buffer[] = [];
@@ -91,7 +74,8 @@ export function createLogStore(dataDir: string): LogStore {
 
     async tailStart(batch, id, stream, lines, end) {
       if (end === 0) return 0;
-      const file = await open(pathOf(batch, id, stream), "r");
+      const file = await openPlain(pathOf(batch, id, stream));
+      if (file === null) return 0;
       try {
         let found = 0;
         const buffer = Buffer.allocUnsafe(chunkBytes);

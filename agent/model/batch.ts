@@ -92,6 +92,10 @@ export interface Batch {
   timeoutMs: number | null;
   retry: Retry | null;
   concurrency: BatchFile["concurrency"];
+  /** Options for bash, from the first line of script.sh. */
+  shellOptions: readonly string[];
+  /** `auto` resolved: through a copier where a file of the batch names its own output. */
+  output: "file" | "pipe";
   env: Readonly<Record<string, string>>;
   envFiles: readonly string[];
   /** null when nobody is to hear of it. */
@@ -134,6 +138,8 @@ export interface Folder {
   files?: readonly { path: string; executable: boolean; isPrivate: boolean; bytes: Uint8Array }[];
   /** What it inherits from its groups: covered by `digest`, which is then not that of the files alone. */
   inherited?: { filesDigest: Revision; text: string };
+  /** Whether any file names its process's own output (`/dev/stdout`, `/proc/self/fd`): opened anew, a plain file is cut to nothing. */
+  namesOutput?: boolean;
   /** What stood in the way of reading it as a batch: links that leave, special files, limits, a broken archive. */
   problems: readonly Problem[];
 }

@@ -55,6 +55,8 @@ export interface Execution {
   estimatedEndAt: Iso | null;
   stdoutBytes: number;
   stderrBytes: number;
+  /** Set where a log got shorter while it was written. Shown as false where it is missing. */
+  outputTruncated?: boolean;
   unusual: "too-fast" | "too-slow" | "too-quiet" | null;
   /** Only on `missed` rows: first and last due time of the gap and how many there were. */
   missed?: { from: Iso; to: Iso; count: number };

@@ -33,6 +33,7 @@ export const problemCodes = [
   "yaml-alias", // too many aliases
   "yaml-multiple", // more than one document
   "crlf", // script.sh has Windows line endings
+  "shebang", // the first line of script.sh asks for another interpreter than bash, or for more than options
   "schema", // a value of the wrong type or out of range
   "unknown-key",
   "bad-duration",

@@ -1,6 +1,6 @@
 // File mechanics that several adapters share: walking and hashing a batch's tree. No policy.
 import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import { chmod, open, readdir, rm } from "node:fs/promises";
+import { chmod, open, readdir, rm, type FileHandle } from "node:fs/promises";
 import { join, sep } from "node:path";
 import type { Logger } from "../logger.ts";
 
@@ -49,6 +49,22 @@ export function isWithin(root: string, path: string): boolean {
 
 /** A FIFO that took a file's place a moment ago is not waited for. */
 export const readFlags = constants.O_RDONLY | constants.O_NONBLOCK;
+
+/**
+ * Opens for reading what others may have replaced: without waiting, without following a link. Null for everything that is
+ * no plain file or cannot be opened.
+ */
+export async function openPlain(path: string): Promise<FileHandle | null> {
+  let file: FileHandle | null = null;
+  try {
+    file = await open(path, readFlags | constants.O_NOFOLLOW);
+    if ((await file.stat()).isFile()) return file;
+  } catch {
+    // not there, a link, a socket, no rights
+  }
+  await file?.close().catch(() => undefined);
+  return null;
+}
 
 /** Bytes of a file that may be anything, also a pipe that nobody writes to or a device without an end. Throws on what is no file and on more than `most` bytes. */
 export function readPlainBytes(path: string, most: number): Buffer {

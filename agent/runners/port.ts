@@ -1,41 +1,82 @@
-// Starting and stopping of processes. A runner knows where executions run, and no policy.
-import type { Execution, ProcessEnding, FinishedBy } from "../model/execution.ts";
+// Door between what decides about executions and what runs them. A runner knows where executions run, and no policy.
+import type { Execution, ExecutionStatus, FinishedBy, ProcessEnding } from "../model/execution.ts";
+import type { BatchName, EpochMs, ExecutionId, Revision } from "../model/ids.ts";
 
+/** Everything a runner needs to start one execution. Inputs are named by reference: no path of any machine is in it. */
 export interface StartOrder {
   execution: Execution;
-  /** Why it cannot be started: its end is a `spawn` with this message. null where nothing stands in the way. */
-  fault?: string | null;
-  /** Absolute path of the script's working directory. */
-  cwd: string;
-  /** Environment, later ones win: the agent's share, the files' (`NAME=value` lines), the batch's own. */
-  baseEnv: Readonly<Record<string, string>>;
+  /** Digest of the files that it runs. */
+  revision: Revision;
+  /** Why these files cannot be run; null where they can. */
+  fault: string | null;
+  settings: RunSettings;
+  /** Executions of the previous batches, in the order of `after`. */
+  previous: readonly PreviousExecution[];
+}
+
+/** The part of a batch's settings that a runner carries out. */
+export interface RunSettings {
+  /** Options for bash, from the first line of script.sh. */
+  shellOptions: readonly string[];
+  /** `file`: each stream goes straight into its log. `pipe`: through a copier that only appends. */
+  output: "file" | "pipe";
+  input: "none" | "previous";
+  env: Readonly<Record<string, string>>;
   envFiles: readonly string[];
-  ownEnv: Readonly<Record<string, string>>;
-  /** Absolute paths of files that are the script's stdin, one after the other; those that are not there are passed over. */
-  stdin: readonly string[];
 }
-export interface Process {
-  /** Id of the process and of its group; null if it never came to be. */
+
+interface PreviousExecution {
+  batch: BatchName;
+  id: ExecutionId;
+  status: ExecutionStatus;
+  exitCode: number | null;
+  /** False for one that never ran and so has no logs. */
+  ran: boolean;
+}
+
+/** Names what runs, for the record. On this machine that is a process. */
+export interface RunningRef {
+  /** Process id of the script, the leader of its own group; null while it is not known. */
   pid: number | null;
-  /** Resolves once, never rejects. */
-  ended: Promise<ProcessEnding>;
-  /** Sends a signal to the whole group, if it is still ours. */
-  signal(name: "SIGTERM" | "SIGKILL"): void;
-  /** Leaves word of why it is about to be ended, for an agent that may have to follow it to its end. */
-  sayWhy(reason: FinishedBy): void;
-  /** What an earlier agent has left word of. */
-  saidWhy: FinishedBy | null;
-  /** Whether something of the group is left. After the end, ask at once and keep asking: an empty group's number may be reused. */
-  lingers(): boolean;
 }
-/** Runs scripts. A second one (Kubernetes Jobs) will come. */
+
+export interface Look {
+  sizes: { stdoutBytes: number; stderrBytes: number };
+  /** True when a log was longer than its limit and has just been cut to it. */
+  cut: boolean;
+  /** Streams whose log got shorter by itself since the last look. */
+  truncated: readonly ("stdout" | "stderr")[];
+  /** Beginning of the progress file and when it was written; null where there is none. */
+  progress: { text: string; changedAt: EpochMs } | null;
+  /** Node and pod on Kubernetes, else null. */
+  place: { node: string; pod: string } | null;
+  /** What keeps it from starting, in words; null once it runs. */
+  waitingFor: string | null;
+}
+
+export interface Running {
+  readonly ref: RunningRef;
+  /** Resolves once nothing more of it is waited for; never rejects. */
+  readonly ended: Promise<ProcessEnding>;
+  /** Why it is being ended; null while nobody has asked for that. Survives the agent. */
+  readonly stopReason: FinishedBy | null;
+  /**
+   * Ends everything that the execution started: SIGTERM now, SIGKILL after `killAfterMs`. The reason is recorded before
+   * the first signal. The first reason and the shorter patience win. Does nothing once it has ended by itself.
+   */
+  stop(reason: FinishedBy, killAfterMs: number): void;
+  /** Measures and cuts its logs and reads its progress. Never rejects; what cannot be measured counts as 0. */
+  look(): Promise<Look>;
+}
+
+/** Runs scripts. A second one (Kubernetes) will come. */
 export interface Runner {
-  /** Resolves when it is one's turn to start: a start takes milliseconds of the event loop, so each round of it has one. */
-  turn(): Promise<void>;
-  /** Never throws: a start that fails is an ending of kind `spawn`. */
-  start(order: StartOrder): Process;
-  /** Takes over an execution that an earlier agent left running, or finds how it ended. */
-  adopt(execution: Execution): Process;
-  /** Names this boot of the machine. */
+  /** Names this boot of the machine; null where it cannot be told. */
   readonly boot: string | null;
+  /** Never rejects: a start that fails is an ending of kind `spawn`. */
+  start(order: StartOrder): Promise<Running>;
+  /** Takes over what an earlier agent left running, all at once. Each one given is in the answer. */
+  adopt(executions: readonly Execution[]): Promise<Map<ExecutionId, Running>>;
+  /** Gives back what the runner itself holds. Executions that still run go on. */
+  close(): Promise<void>;
 }

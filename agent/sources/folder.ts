@@ -14,6 +14,7 @@ import { createGroupTree, entryPath, settingsNames, type Listing, type EntryRef 
 import { inheritedName } from "../model/revision.ts";
 import { unsettledHint, type BatchSource, type GroupSource, type Unchanged, type Loaded } from "./port.ts";
 import { isMadeByMachine } from "./leftovers.ts";
+import { createOutputScan } from "./output-paths.ts";
 import { trimEndOf } from "../text/trim.ts";
 import { hashTree, walkTree, type TreeLimits, type OpenArchive, type Tree, type TreeFile, unlimited } from "./tree.ts";
 
@@ -298,7 +299,9 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
 
     const small = files.reduce((sum, file) => sum + file.size, 0) <= smallBytes;
     const kept = new Map<string, Uint8Array[]>();
+    const output = createOutputScan();
     const digest = (await hashTree(files, (file, bytes) => {
+      output.push(file.path, bytes);
       if (!small && file !== scriptFile && file !== inheritedFile && !settingsFiles.includes(file)) return;
       const chunks = kept.get(file.path) ?? [];
       if (chunks.reduce((sum, chunk) => sum + chunk.length, 0) <= keptBytes) chunks.push(bytes);
@@ -321,6 +324,7 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
           : { inherited: { filesDigest: digest, text: new TextDecoder().decode(bytesOf(inheritedFile)) } }),
         settings: settingsFiles.map((file) => ({ file: file.path, bytes: bytesOf(file), size: file.size })),
         script: scriptFile === undefined ? null : { bytes: bytesOf(scriptFile), size: scriptFile.size },
+        namesOutput: output.found(),
         ...(asRead
           ? {
               files: files.map((file) => ({

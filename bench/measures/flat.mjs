@@ -10,7 +10,6 @@ const { createExecutor } = await built("executions/executor.js");
 const { emptyGraph } = await built("definitions/chain-graph.js");
 const { createIds, systemClock } = await built("platform/clock.js");
 const { openHistory } = await built("history/store.js");
-const { createRevisions } = await built("sources/revisions.js");
 const { parseBatch } = await built("definitions/batch.js");
 const { createSource } = await built("sources/folder.js");
 
@@ -72,6 +71,15 @@ async function runMany(home, marks) {
   const folder = (/** @type {string} */ name, /** @type {string} */ id) =>
     join(home, "batches", name, "executions", id);
   const over = { kind: /** @type {const} */ ("exit"), exitCode: 0, finishedAt: 0, stdoutBytes: 0, stderrBytes: 0 };
+  const sizes = { stdoutBytes: 0, stderrBytes: 0 };
+  const look = { sizes, cut: false, truncated: [], progress: null, place: null, waitingFor: null };
+  const running = () => ({
+    ref: { pid: 1 },
+    ended: Promise.resolve({ ...over, finishedAt: Date.now() }),
+    stopReason: null,
+    stop: quiet,
+    look: () => Promise.resolve(look),
+  });
   const executor = createExecutor({
     clock: systemClock,
     newId: createIds(null),
@@ -80,36 +88,14 @@ async function runMany(home, marks) {
     maxParallel: 8,
     definition: (/** @type {string} */ name) => definitions.get(name) ?? null,
     graph: () => emptyGraph,
-    paths: {
-      revision: createRevisions(home, root, createSource).path,
-      state: (/** @type {string} */ name) => join(home, name),
-      execution: folder,
-    },
-    trimLogs: () => Promise.resolve({ stdoutBytes: 0, stderrBytes: 0, cut: false }),
-    readProgress: () => Promise.resolve(null),
-    baseEnv: {},
     runner: {
       boot: null,
-      turn: () => Promise.resolve(),
       start(/** @type {any} */ { execution }) {
         mkdirSync(folder(execution.batch, execution.id), { recursive: true });
-        return {
-          pid: 1,
-          ended: Promise.resolve({ ...over, finishedAt: Date.now() }),
-          signal: quiet,
-          sayWhy: quiet,
-          saidWhy: null,
-          lingers: () => false,
-        };
+        return Promise.resolve(running());
       },
-      adopt: () => ({
-        pid: null,
-        ended: Promise.resolve({ ...over, finishedAt: Date.now() }),
-        signal: quiet,
-        sayWhy: quiet,
-        saidWhy: null,
-        lingers: () => false,
-      }),
+      adopt: () => Promise.resolve(new Map()),
+      close: () => Promise.resolve(),
     },
   });
   const names = [...definitions.keys()];

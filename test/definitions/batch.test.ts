@@ -42,6 +42,7 @@ describe("valid batches", () => {
       input: "none",
       params: {},
       successCodes: [0],
+      output: "auto",
       concurrency: "forbid",
       priority: 0,
       startDeadline: "10m",

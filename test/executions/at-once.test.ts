@@ -4,11 +4,10 @@ import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { createAttempt } from "../../agent/executions/attempt.ts";
-import type { LogSizes } from "../../agent/logs/port.ts";
 import type { Batch } from "../../agent/model/batch.ts";
 import type { Execution, ProcessEnding } from "../../agent/model/execution.ts";
 import type { BatchName } from "../../agent/model/ids.ts";
-import type { Process } from "../../agent/runners/port.ts";
+import type { Look, Running } from "../../agent/runners/port.ts";
 import { block } from "../helpers/disk.ts";
 import { iso, minute, setUp } from "../helpers/executor.ts";
 import { fakeClock } from "../helpers/fakes.ts";
@@ -95,8 +94,8 @@ test("what an own-time batch reads stays until that batch and its retries are do
   await status(0, "failed");
   await clock.advance(10 * minute);
   await started(4);
-  expect({ stdin: runner.orders[3]?.stdin.length, previous: runner.orders[3]?.ownEnv["BATCH_PREVIOUS"] }).toEqual({
-    stdin: 1,
+  expect({ stdin: runner.orders[3]?.settings.input, previous: runner.orders[3]?.ownEnv["BATCH_PREVIOUS"] }).toEqual({
+    stdin: "previous",
     previous: "extract",
   });
 });
@@ -230,31 +229,29 @@ test.each(["replaced", "shutdown"] as const)(
   async (reason) => {
     const clock = fakeClock(t0);
     let end: (ending: ProcessEnding) => void = () => undefined;
-    const process: Process = {
-      pid: 1,
+    let measured: (look: Look) => void = () => undefined;
+    const measuring = new Promise<Look>((done) => (measured = done));
+    const running: Running = {
+      ref: { pid: 1 },
       ended: new Promise((done) => (end = done)),
-      signal: () => undefined,
-      sayWhy: () => undefined,
-      saidWhy: null,
-      lingers: () => false,
+      stop: () => undefined,
+      stopReason: null,
+      look: () => measuring,
     };
-    let measured: (sizes: LogSizes & { cut: boolean }) => void = () => undefined;
-    const measuring = new Promise<LogSizes & { cut: boolean }>((done) => (measured = done));
     const attempt = createAttempt(execution({ status: "running" }), {
       clock,
       log: quietLog(),
       recorded: Promise.resolve(),
-      launch: () => process,
+      launch: () => Promise.resolve(running),
       onSeen: () => undefined,
       timeoutMs: null,
-      trimLogs: () => measuring,
-      readProgress: () => Promise.resolve(null),
     });
     await clock.advance(0);
     end({ kind: "exit", exitCode: 0, finishedAt: t0, stdoutBytes: 0, stderrBytes: 0 });
     await clock.advance(0);
     attempt.stop(reason);
-    measured({ stdoutBytes: 0, stderrBytes: 0, cut: false });
+    const sizes = { stdoutBytes: 0, stderrBytes: 0 };
+    measured({ sizes, cut: false, truncated: [], progress: null, place: null, waitingFor: null });
     expect(await attempt.ended).toMatchObject({ status: "succeeded", reason: null });
   },
 );

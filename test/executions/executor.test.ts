@@ -24,7 +24,7 @@ describe("executor", () => {
     await started(1);
     expect(recorded).toEqual([["running", iso(t0 + minute)]]);
     expect(runner.orders[0]).toMatchObject({
-      cwd: "/revisions/aaaaaaaaaaaa",
+      revision: "aaaaaaaaaaaa",
       ownEnv: {
         BATCH_NAME: "report",
         BATCH_TRIGGER: "cron",
@@ -195,9 +195,9 @@ describe("executor", () => {
     await clock.advance(10_000);
     expect(rows()[0]).toMatchObject({
       status: "running",
-      progress: { percent: 25, message: "loading rows", at: iso(t0 + 1_000) },
+      progress: { percent: 25, message: "loading rows", at: iso(t0 + 100) },
     });
-    expect(estimatedEnd(rows()[0] as Execution, rows())).toBe(iso(t0 + 4_000));
+    expect(estimatedEnd(rows()[0] as Execution, rows())).toBe(iso(t0 + 400));
     progress.text = "nonsense";
     await clock.advance(1_000);
     expect(rows()[0]?.progress).toMatchObject({ percent: 25 }); // what says nothing changes nothing

@@ -31,7 +31,11 @@ export async function setUp(
   const log = quietLog();
   const data = options.data ?? temporaryFolder();
   const history = await openHistory(data, { clock, log });
-  const runner = fakeRunner(clock);
+  const runner = fakeRunner(clock, () => ({
+    sizes,
+    cut: logsCut(),
+    progress: progress.text === null ? null : { text: progress.text, changedAt: clock.now() },
+  }));
   const known = new Map((options.batches ?? [batch()]).map((one) => [one.name, one]));
   if (options.data === undefined)
     for (const name of known.keys()) await history.amend(name, { schedule: { key: "k", coveredUntil: iso(t0) } }, t0);
@@ -47,16 +51,7 @@ export async function setUp(
       ((one) => (one === undefined ? null : { batch: one, revision: "aaaaaaaaaaaa" as Revision, commit: null }))(
         known.get(name),
       ),
-    paths: {
-      revision: (revision) => `/revisions/${revision}`,
-      state: (name) => `/state/${name}`,
-      execution: (name, id) => `/executions/${name}/${id}`,
-    },
     graph: () => buildGraph([...known.values()], new Set(known.keys())),
-    trimLogs: () => Promise.resolve({ ...sizes, cut: logsCut() }),
-    readProgress: () =>
-      Promise.resolve(progress.text === null ? null : { text: progress.text, changedAt: clock.now() }),
-    baseEnv: { PATH: "/bin" },
   });
   function due(
     at: number,

@@ -1,7 +1,9 @@
 // The only two things that are ever faked: the clock and the runner.
 import type { Clock } from "../../agent/async/clock.ts";
-import type { ProcessEnding } from "../../agent/model/execution.ts";
-import type { Runner, Process, StartOrder } from "../../agent/runners/port.ts";
+import type { FinishedBy, ProcessEnding } from "../../agent/model/execution.ts";
+import type { ExecutionId } from "../../agent/model/ids.ts";
+import { batchEnvironment } from "../../agent/runners/environment.ts";
+import type { Look, Runner, Running, StartOrder } from "../../agent/runners/port.ts";
 
 export interface FakeClock extends Clock {
   /** Moves time on, running what falls due on the way, in order; what awaits gets its turn after each. */
@@ -48,37 +50,72 @@ async function settle(): Promise<void> {
 }
 
 export interface FakeRunner extends Runner {
-  orders: StartOrder[];
-  /** Ends the execution that was started `index`-th. */
+  /** With the environment that the local runner would give. */
+  orders: (StartOrder & { ownEnv: Record<string, string> })[];
+  /** Ends the execution that was started or taken over `index`-th. */
   end(index: number, ending?: Partial<ProcessEnding>): void;
   signals: string[];
 }
 
-export function fakeRunner(clock: Clock): FakeRunner {
-  const orders: StartOrder[] = [];
+export function fakeRunner(clock: Clock, seen: () => Partial<Look> = () => ({})): FakeRunner {
+  const orders: FakeRunner["orders"] = [];
   const signals: string[] = [];
   const ends: ((ending: ProcessEnding) => void)[] = [];
-  function launch(): Process {
-    const ended = new Promise<ProcessEnding>((done) => ends.push(done));
+
+  function launch(): Running {
+    let isOver = false;
+    let stopReason: FinishedBy | null = null;
+    let cancelKill: () => void = () => undefined;
+    let killAt = Infinity;
+    const ended = new Promise<ProcessEnding>((done) =>
+      ends.push((ending) => {
+        isOver = true;
+        cancelKill();
+        done(ending);
+      }),
+    );
     return {
-      pid: 1_000 + ends.length,
+      ref: { pid: 1_000 + ends.length },
       ended,
-      signal: (name) => void signals.push(name),
-      sayWhy: () => undefined,
-      saidWhy: null,
-      lingers: () => false,
+      get stopReason() {
+        return stopReason;
+      },
+      stop(reason, killAfterMs) {
+        if (isOver) return;
+        if (stopReason === null) signals.push("SIGTERM");
+        stopReason ??= reason;
+        if (clock.now() + killAfterMs >= killAt) return;
+        killAt = clock.now() + killAfterMs;
+        cancelKill();
+        cancelKill = clock.after(killAfterMs, () => void signals.push("SIGKILL"));
+      },
+      look: () =>
+        Promise.resolve({
+          sizes: { stdoutBytes: 1, stderrBytes: 2 },
+          cut: false,
+          truncated: [],
+          progress: null,
+          place: null,
+          waitingFor: null,
+          ...seen(),
+        }),
     };
   }
   return {
     orders,
     signals,
     boot: "boot",
-    turn: () => Promise.resolve(),
     start(order) {
-      orders.push(order);
-      return launch();
+      const ownEnv = batchEnvironment(order, {
+        stateDir: `/state/${order.execution.batch}`,
+        progress: `/executions/${order.execution.batch}/${order.execution.id}/progress`,
+        log: ({ batch, id, ran }, stream) => (ran ? `/executions/${batch}/${id}/${stream}.log` : "/dev/null"),
+      });
+      orders.push({ ...order, ownEnv });
+      return Promise.resolve(launch());
     },
-    adopt: launch,
+    adopt: (executions) => Promise.resolve(new Map(executions.map(({ id }): [ExecutionId, Running] => [id, launch()]))),
+    close: () => Promise.resolve(),
     end: (index, ending = {}) =>
       ends[index]?.({
         kind: "exit",

@@ -38,6 +38,8 @@ export function batch(fields: Partial<Batch> & { cron?: string } = {}): Batch {
     timeoutMs: null,
     retry: null,
     concurrency: "forbid",
+    shellOptions: [],
+    output: "file",
     env: {},
     envFiles: [],
     notify: null,

@@ -91,7 +91,7 @@ describe("executions", () => {
     expect(Object.keys(await json<object>(`/api/executions/${id}`))).toEqual(
       (
         "id run batch revision commit trigger attempt status reason message exitCode signal pid createdAt startedAt finishedAt durationMs " +
-        "progress estimatedEndAt stdoutBytes stderrBytes unusual"
+        "progress estimatedEndAt stdoutBytes stderrBytes outputTruncated unusual"
       ).split(" "),
     );
   });

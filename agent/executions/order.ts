@@ -1,0 +1,33 @@
+// An execution and its batch → what a runner is told. Pure.
+import { InvariantError } from "../errors.ts";
+import type { Batch } from "../model/batch.ts";
+import type { Execution } from "../model/execution.ts";
+import type { StartOrder } from "../runners/port.ts";
+
+/**
+ * Returns the order for an execution whose start is recorded. `previous`: the executions it comes after, in the order of
+ * `after`; `fault`: why its revision cannot be run, or null.
+ */
+export function buildOrder(
+  execution: Execution,
+  batch: Batch,
+  previous: readonly Execution[],
+  fault: string | null,
+): StartOrder {
+  const { revision } = execution;
+  if (revision === null) throw new InvariantError(`execution ${execution.id} has no revision to run`);
+  const { shellOptions, output, input, env, envFiles } = batch;
+  return {
+    execution,
+    revision,
+    fault,
+    settings: { shellOptions, output, input, env, envFiles },
+    previous: previous.map(({ batch, id, status, exitCode, startedAt }) => ({
+      batch,
+      id,
+      status,
+      exitCode,
+      ran: startedAt !== null, // one that was aborted before has no logs
+    })),
+  };
+}

@@ -1,0 +1,86 @@
+// Texts of the small shell beside each script, the keeper of its record: it writes the script's pid and then how it
+// ended. It lives in a session of its own, so that nothing the script signals meets it, and it outlives the agent.
+//
+// Descriptors: 3 is the file `exit`, 4 the file `pid`; both are opened before the script runs, so that a script that
+// puts something else in their place cannot hold the shell up. The script gets neither.
+//
+// `$?` is 137 both for `exit 137` and for a SIGKILL; only the list of jobs tells them apart, as it holds the number of
+// an exit and the words of a signal. For that the script runs as a job in the background, where a shell makes it ignore
+// SIGINT and SIGQUIT; `env --default-signal` takes that back.
+//
+// Until the script is started no variable is set: the shell's variables are the script's environment.
+
+/** Marks the shell's own processes, copiers included, so that they are not ended with what the script started. */
+export const keeperVariable = "BATCH_AGENT_KEEPER";
+
+export interface KeeperTools {
+  /** A shell of the ash family (dash, busybox): twice as fast to start as bash; null where there is none. */
+  sh: string | null;
+  env: string | null;
+  setsid: string | null;
+  cat: string;
+}
+
+const traps = "trap : HUP INT QUIT USR1 USR2 PIPE ALRM TERM";
+
+/** For the usual case. Its arguments are the command; its descriptors 0 to 2 are the script's. */
+export function plainKeeper(tools: { env: string; setsid: string }): string {
+  return `${traps}
+exec 5<&0
+${launch(tools)} <&5 3>&- 4>&- 5<&- &
+echo $! >&4
+exec </dev/null >/dev/null 2>&1 4>&- 5<&-
+wait $!; set -- $?
+while [ $1 -gt 128 ] && kill -0 $!; do wait $!; set -- $?; done
+BATCH_AGENT_JOB=
+if [ $1 -gt 128 ]; then
+  jobs >&3
+  read -r BATCH_AGENT_JOB </proc/self/fd/3
+  true >/proc/self/fd/3
+fi
+${tell}`;
+}
+
+/**
+ * For bash, which makes the pipes: output through copiers, and several inputs one after the other. Its first argument is
+ * the number of inputs, then come their paths, then the command. 5 and 6 are the logs. Where the machine has what the
+ * plain keeper needs, bash becomes that one; else it keeps the record itself, as well as it can: it may take a death by
+ * signal for an exit code above 128.
+ */
+export function bashKeeper(tools: KeeperTools, piped: boolean): string {
+  const { sh, env, setsid } = tools;
+  const cat = quote(tools.cat);
+  const copiers = `exec 7> >(exec ${cat} >&5 3>&- 4>&- 6>&- 9<&-) 8> >(exec ${cat} >&6 3>&- 4>&- 5>&- 7>&- 9<&-)`;
+  const prepare = `unset SHLVL
+if [ "$1" -gt 0 ]; then exec 9< <(exec ${cat} -- "\${@:2:$1}" 2>/dev/null 3>&- 4>&- 5>&- 6>&-); else exec 9<&0; fi
+shift $(($1 + 1))
+${piped ? copiers : "exec 7>&5 8>&6"}
+`;
+  const script = "<&9 >&7 2>&8 5>&- 6>&- 7>&- 8>&- 9<&-";
+  if (sh !== null && env !== null && setsid !== null)
+    return `${prepare}exec ${quote(sh)} -c ${quote(plainKeeper({ env, setsid }))} batch-agent "$@" ${script}`;
+  const own = env !== null && setsid !== null ? launch({ env, setsid }) : null;
+  return `${traps}
+trap 'BATCH_AGENT_JOB=$(jobs)' CHLD
+${prepare}${own === null ? "set -m\n" : ""}${own ?? `(unset ${keeperVariable}; exec "$@")`} ${script} 3>&- 4>&- &
+echo $! >&4
+exec </dev/null >/dev/null 2>&1 4>&- 5>&- 6>&- 7>&- 8>&- 9<&-
+while kill -0 $!; do wait $!${own === null ? "; kill -0 $! && sleep 1" : ""}; done
+wait $!; set -- $?
+${tell}`;
+}
+
+/** Writes the code, or the signal, as one line that ends in a newline. */
+const tell = `case $BATCH_AGENT_JOB in
+'' | *"$1"*) echo $1 >&3 ;;
+*) if [ $1 -gt 128 ]; then echo "signal $(($1 - 128))" >&3; else echo $1 >&3; fi ;;
+esac
+exit $1`;
+
+function launch({ env, setsid }: { env: string; setsid: string }): string {
+  return `${quote(env)} -u ${keeperVariable} --default-signal=INT,QUIT ${quote(setsid)} "$@"`;
+}
+
+function quote(path: string): string {
+  return `'${path.replaceAll("'", `'\\''`)}'`;
+}

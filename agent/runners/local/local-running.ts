@@ -1,0 +1,209 @@
+// One execution on this machine, from the moment its shell is asked for to the moment nothing of it is waited for. Owns
+// its logs' sizes, the reason it is being ended for, and the end of everything that it started.
+import type { Clock } from "../../async/clock.ts";
+import type { Execution, FinishedBy, ProcessEnding } from "../../model/execution.ts";
+import type { EpochMs } from "../../model/ids.ts";
+import type { Look, Running, RunningRef } from "../port.ts";
+import {
+  appendTime,
+  cutLog,
+  measure,
+  readLastTime,
+  readPid,
+  recordStopReason,
+  type Sizes,
+} from "./execution-folder.ts";
+import {
+  hasProcesses,
+  holdsLog,
+  isGroupAlive,
+  isOurs,
+  keepersOf,
+  membersOf,
+  sendSignal,
+  type ProcessInfo,
+  type ProcessTable,
+} from "./process-table.ts";
+import { readProgress } from "./progress-file.ts";
+
+/** Between two looks at what is left of an execution that is being ended. */
+const endPollMs = 250;
+const killPollMs = 50;
+/** Time for the last of it to be gone after its SIGKILL. */
+const lastWaitMs = 1_000;
+/** Time for what still writes the logs after the script's end. */
+const outputWaitMs = 2_000;
+const outputPollMs = [10, 20, 50, 100] as const;
+
+/** How the script ended, as far as its shell or its files tell. */
+export type Ending = { finishedAt: EpochMs } & (
+  | { kind: "exit"; exitCode: number }
+  | { kind: "signal"; signal: string }
+  | { kind: "spawn"; message: string }
+  | { kind: "lost" }
+);
+
+export interface LocalDeps {
+  clock: Clock;
+  processes: ProcessTable;
+  /** Whether an orphan of the execution is left; cheap. */
+  hasOrphan(execution: string): boolean;
+  logLimitBytes: number;
+}
+
+export class LocalRunning implements Running {
+  readonly ended: Promise<ProcessEnding>;
+  readonly #deps: LocalDeps;
+  readonly #execution: Execution;
+  readonly #folder: string;
+  #pid: number | null;
+  #stopReason: FinishedBy | null;
+  /** True once the script has ended; what it started may live on. */
+  #isOver = false;
+  /** Resolves when everything is gone; null while nobody ends it. Begun once. */
+  #ending: Promise<void> | null = null;
+  /** Time of the SIGKILL; only ever moved forward. */
+  #killAt: EpochMs = Infinity;
+  #wake: () => void = () => undefined;
+  #sizes: Sizes;
+
+  constructor(
+    execution: Execution,
+    folder: string,
+    how: { piped: boolean | null; pid: number | null; stopReason: FinishedBy | null; script: Promise<Ending> },
+    deps: LocalDeps,
+  ) {
+    this.#execution = execution;
+    this.#folder = folder;
+    this.#pid = how.pid;
+    this.#stopReason = how.stopReason;
+    this.#deps = deps;
+    this.#sizes = how.piped === null ? readLastTime(folder) : { stdoutBytes: 0, stderrBytes: 0 };
+    this.ended = this.#follow(how.script, how.piped);
+  }
+
+  get ref(): RunningRef {
+    this.#pid ??= readPid(this.#folder);
+    return { pid: this.#pid };
+  }
+
+  get stopReason(): FinishedBy | null {
+    return this.#stopReason;
+  }
+
+  stop(reason: FinishedBy, killAfterMs: number): void {
+    if (this.#isOver && this.#ending === null) return;
+    if (this.#stopReason === null) {
+      recordStopReason(this.#folder, reason);
+      this.#stopReason = reason;
+    }
+    this.#killAt = Math.min(this.#killAt, this.#deps.clock.now() + killAfterMs);
+    this.#ending ??= this.#endAll();
+    this.#wake();
+  }
+
+  async look(): Promise<Look> {
+    const { logLimitBytes, clock } = this.#deps;
+    let sizes = measure(this.#folder);
+    let cut = false;
+    const truncated: ("stdout" | "stderr")[] = [];
+    for (const stream of ["stdout", "stderr"] as const) {
+      const key = `${stream}Bytes` as const;
+      if (sizes[key] < this.#sizes[key]) truncated.push(stream);
+      if (sizes[key] <= logLimitBytes) continue;
+      cut = true;
+      if (cutLog(this.#folder, stream, logLimitBytes)) sizes = { ...sizes, [key]: logLimitBytes };
+    }
+    if (sizes.stdoutBytes !== this.#sizes.stdoutBytes || sizes.stderrBytes !== this.#sizes.stderrBytes)
+      appendTime(this.#folder, clock.now(), sizes);
+    this.#sizes = sizes;
+    const progress = await readProgress(this.#folder).catch(() => null); // half written, or no file at all
+    return { sizes, cut, truncated, progress, place: null, waitingFor: null };
+  }
+
+  async #follow(script: Promise<Ending>, piped: boolean | null): Promise<ProcessEnding> {
+    const ending = await script;
+    this.#isOver = true;
+    this.#wake();
+    if (ending.kind !== "spawn") {
+      if (this.#ending !== null) await this.#ending;
+      else await this.#waitForOutput(piped !== false);
+    }
+    return { ...ending, ...measure(this.#folder) };
+  }
+
+  /** Waits until nobody who belongs to the execution has its logs open, or the time for that is over. */
+  async #waitForOutput(mayBePiped: boolean): Promise<void> {
+    const { clock, processes, hasOrphan } = this.#deps;
+    const { id } = this.#execution;
+    const { pid } = this.ref;
+    const until = clock.now() + outputWaitMs;
+    // A pass over all processes is too much for every end: most leave nothing, and that is quickly seen.
+    if (!mayBePiped && !(pid !== null && isGroupAlive(pid)) && !hasOrphan(id)) return;
+    for (let turn = 0; ; turn++) {
+      const snapshot = await processes.scan();
+      // A copier has the log for as long as somebody has its pipe; the shell itself is about to be gone.
+      const left = [...membersOf(snapshot, id, pid), ...keepersOf(snapshot, id)];
+      if (!left.some((one) => holdsLog(one.pid, id)) || clock.now() >= until) return;
+      await this.#sleep(outputPollMs[Math.min(turn, outputPollMs.length - 1)] ?? 0);
+    }
+  }
+
+  /** SIGTERM to everything that belongs to the execution; SIGKILL to what is left once the patience is over. */
+  async #endAll(): Promise<void> {
+    const { clock } = this.#deps;
+    const groupTold = this.#signalGroup("SIGTERM"); // at once, without waiting for a pass over all processes
+    let isTold = false;
+    while (clock.now() < this.#killAt) {
+      const members = await this.#members();
+      if (members.length === 0 && this.#isOver) return;
+      // Once: what is started from now on is how the script cleans up, and that has until the SIGKILL.
+      if (!isTold) for (const { pid, group } of members) if (group !== groupTold) sendSignal(pid, "SIGTERM");
+      isTold ||= members.length > 0;
+      const waitMs = this.#isOver || !isTold ? killPollMs : endPollMs;
+      await this.#sleep(Math.min(waitMs, Math.max(0, this.#killAt - clock.now())));
+    }
+    await this.#killAll();
+  }
+
+  /** Again and again, as what is killed may have forked just before. */
+  async #killAll(): Promise<void> {
+    const { clock } = this.#deps;
+    let waitMs = killPollMs;
+    for (let until = clock.now() + lastWaitMs; ;) {
+      this.#signalGroup("SIGKILL");
+      const members = await this.#members();
+      for (const { pid } of members) sendSignal(pid, "SIGKILL");
+      if (this.#isOver && (members.length === 0 || clock.now() >= until)) return;
+      if (!this.#isOver) until = clock.now() + lastWaitMs; // it hangs in the kernel, and may still end
+      await this.#sleep(waitMs);
+      waitMs = Math.min(waitMs * 1.5, lastWaitMs);
+    }
+  }
+
+  /** Signals the script's group while the number is surely the script's; that number, or null. */
+  #signalGroup(signal: "SIGTERM" | "SIGKILL"): number | null {
+    const { pid } = this.ref;
+    if (pid === null || this.#isOver || (hasProcesses() && !isOurs(pid, this.#execution.id))) return null;
+    sendSignal(-pid, signal);
+    return pid;
+  }
+
+  async #members(): Promise<Pick<ProcessInfo, "pid" | "group">[]> {
+    const { pid } = this.ref;
+    const snapshot = await this.#deps.processes.scan();
+    if (snapshot.size > 0) return membersOf(snapshot, this.#execution.id, pid);
+    return pid !== null && isGroupAlive(pid) ? [{ pid: -pid, group: 0 }] : []; // all that can be known without /proc
+  }
+
+  /** Ends early when something has changed. */
+  #sleep(ms: number): Promise<void> {
+    return new Promise((done) => {
+      const cancel = this.#deps.clock.after(ms, done);
+      this.#wake = () => {
+        cancel();
+        done();
+      };
+    });
+  }
+}
