@@ -83,7 +83,7 @@ export function createClient(url: string, token: string | null, withheld: AgentE
     async follow(path, from) {
       const response = await ask(`${path}?follow=1`, {
         Accept: "text/plain",
-        ...(from > 0 ? { "Last-Event-ID": String(from) } : {}),
+        "Last-Event-ID": String(from), // also at 0: it says that bytes are counted
       });
       if (!response.ok) throw await refused(response);
       return chunks(url, response, 0);

@@ -119,6 +119,11 @@ async function follow(
       // Once it has ended, one more look has seen all there is.
       if (ended !== null) break;
       const execution = await client.json<ExecutionView>(`/api/executions/${id}`);
+      const size = await client.size(path);
+      if (size < at) {
+        deps.complain(`batch-agent: ${stream} got shorter, from ${at} to ${size} bytes; going on from its new end\n`);
+        at = size;
+      }
       if (execution.finishedAt !== null) ended = execution;
       else await deps.wait(againMs);
     } catch (error) {

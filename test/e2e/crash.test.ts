@@ -3,7 +3,7 @@ import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Execution } from "../../agent/model/execution.ts";
-import { startAgent, usage, workplace } from "../helpers/agent.ts";
+import { killUnrecorded, startAgent, usage, workplace } from "../helpers/agent.ts";
 import { type } from "../helpers/cli.ts";
 import { eventually } from "../helpers/tmp.ts";
 
@@ -53,12 +53,13 @@ test("what ended while no agent was there is told with its true end; what was ki
     Execution,
   ];
   await agent.exit("SIGKILL");
-  process.kill(-(dies.pid as number), "SIGKILL");
+  killUnrecorded(dies.pid as number);
   writeFileSync(gate, "");
   await eventually(() => !existsSync(`/proc/${ends.pid}`) && !existsSync(`/proc/${dies.pid}`));
 
   agent = await startAgent(place);
-  await eventually(async () => (await agent.json<Execution>(`/api/executions/${dies.id}`)).status === "failed");
+  for (const { id } of [ends, dies])
+    await eventually(async () => (await agent.json<Execution>(`/api/executions/${id}`)).status === "failed");
   expect(await agent.json(`/api/executions/${ends.id}`)).toMatchObject({
     status: "failed",
     reason: "exit",

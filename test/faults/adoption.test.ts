@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { BatchDocument } from "../../agent/history/document.ts";
 import type { Execution } from "../../agent/model/execution.ts";
-import { isAlive, startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
+import { isAlive, killUnrecorded, startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
 import { eventually } from "../helpers/tmp.ts";
 
 const everySecond = 'cron: "* * * * * *"\n';
@@ -75,7 +75,7 @@ test("a pid that is another process by now is neither taken over nor signalled; 
   let agent = await startAgent(place);
   const { id, pid, run } = await running(agent, "gone");
   await agent.exit("SIGKILL");
-  process.kill(-(pid ?? 0), "SIGKILL");
+  killUnrecorded(pid ?? 0);
   const stranger = spawn("sleep", ["300"], { detached: true });
   const path = join(place.data, "batches/gone/history.json");
   const text = readFileSync(path, "utf8");

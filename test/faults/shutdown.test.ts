@@ -79,7 +79,7 @@ test("what the agent was ending when it died has not succeeded, and what follows
       (await agent.executions("?batch=load&status=running"))[0],
   );
   agent.child.kill("SIGINT");
-  await eventually(() => existsSync(join(place.data, "batches/load/executions", id, "ending")));
+  await eventually(() => existsSync(join(place.data, "batches/load/executions", id, "stop-reason")));
   await agent.exit("SIGKILL");
   place.drop("load");
   place.put("load", 'cron: "@yearly"\n', "true\n");

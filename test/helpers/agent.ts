@@ -146,3 +146,10 @@ export function isAlive(pid: number | string): boolean {
     return false;
   }
 }
+
+/** Kills a script's group and, before it, the shell that would record how it ended. */
+export function killUnrecorded(pid: number): void {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+  process.kill(Number(stat.slice(stat.lastIndexOf(")")).split(" ")[2]), "SIGKILL");
+  process.kill(-pid, "SIGKILL");
+}

@@ -170,18 +170,55 @@ describe("as plain text", () => {
     expect(await text).toBe("0123456789");
   });
 
-  test("a log that shrinks under its readers ends all the same", async () => {
+  test("a log that gets shorter under its readers is said, and followed from its new end", async () => {
     const { url, append, log, end } = await start();
-    const reader = ((await fetch(url)).body as ReadableStream<Uint8Array>).getReader();
+    const response = await fetch(url);
+    const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+    const next = async () => Buffer.from((await reader.read()).value ?? []).toString();
     append("0123456789\n");
-    await reader.read();
+    expect(await next()).toBe("0123456789\n");
+    truncateSync(log, 4);
+    expect(await next()).toMatch(/^\n\[batch-agent: the log got shorter, from 11 to 4 bytes; .*\]\n$/);
+    append("more\n");
+    expect(await next()).toBe("more\n");
     truncateSync(log, 0);
-    await end();
+    await end(); // seen only after the end
+    expect(await next()).toContain("from 9 to 0 bytes");
     expect((await reader.read()).done).toBe(true);
+  });
+
+  test("who counts its bytes is told of a shorter log by the end of the answer", async () => {
+    const { url, append, log } = await start();
+    append("0123456789\n");
+    const text = fetch(url, { headers: { "Last-Event-ID": "0" } }).then((response) => response.text());
+    await eventually(() => openLogs() > 0);
+    await new Promise((done) => setTimeout(done, 300)); // it has been given
+    truncateSync(log, 0);
+    expect(await text).toBe("0123456789\n");
   });
 });
 
 describe("as server-sent events", () => {
+  test("a log that gets shorter is an event with its new end as id", async () => {
+    const { url, append, log, end } = await start();
+    const events: ServerEvent[] = [];
+    const done = readEvents(url, (event) => void events.push(event));
+    append("0123456789\n");
+    await eventually(() => events.some(({ data }) => data === "0123456789"));
+    truncateSync(log, 3);
+    await eventually(() => events.some(({ event }) => event === "truncated"));
+    append("more\n");
+    await eventually(() => events.some(({ data }) => data === "more"));
+    await end();
+    await done;
+    expect(events.map(({ event, id }) => [event, id]).slice(0, 3)).toEqual([
+      ["message", "11"],
+      ["truncated", "3"],
+      ["message", "8"],
+    ]);
+    expect(JSON.parse(events[1]?.data ?? "")).toEqual({ from: 11, to: 3 });
+  });
+
   test("data is whole lines, ids are offsets, and the end tells how it went", async () => {
     const { url, script, row, json } = await start();
     const events = all(url);

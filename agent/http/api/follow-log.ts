@@ -1,5 +1,6 @@
 // Live logs: from an offset on to the end of the execution, as plain text or as server-sent events whose ids are offsets.
-// The file is the buffer: a reader that stalls holds one chunk and no more.
+// The file is the buffer: a reader that stalls holds one chunk and no more. A log that gets shorter under its readers is
+// said to them, and goes on from its new end.
 import type { Context } from "hono";
 import type { History } from "../../history/port.ts";
 import { eventBytes, wholeCharacters, wholeLines } from "../../text/lines.ts";
@@ -57,9 +58,7 @@ export async function followResponse(
         ? 0
         : await logs.tailStart(execution.batch, execution.id, stream, lines, tap.size());
     const pieces = createPieces(deps, execution, tap, asked ?? tailed);
-    const next = events
-      ? eventsOf(pieces, deps, execution, asked ?? tailed)
-      : async () => (await pieces(false))?.bytes ?? null;
+    const next = events ? eventsOf(pieces, deps, execution, asked ?? tailed) : plainOf(pieces, asked !== undefined);
     return new Response(streams.open(clientOfRequest(c), next, tap.close), { headers });
   } catch (error) {
     tap.close();
@@ -71,6 +70,24 @@ interface Piece {
   bytes: Uint8Array;
   /** Offset after them. */
   end: number;
+  /** Length that was given already when the log got shorter than that; then there are no bytes. */
+  shrunkFrom?: number;
+}
+
+/**
+ * Pieces as plain text. Who counts its bytes to come back to an offset is told of a log that got shorter by the end of the
+ * answer, anybody else by a line in it.
+ */
+function plainOf(pieces: ReturnType<typeof createPieces>, counts: boolean): () => Promise<Uint8Array | null> {
+  return async () => {
+    const piece = await pieces(false);
+    if (piece?.shrunkFrom === undefined) return piece?.bytes ?? null;
+    return counts ? null : encode(`\n[batch-agent: ${shrunkText(piece.shrunkFrom, piece.end)}]\n`);
+  };
+}
+
+function shrunkText(from: number, to: number): string {
+  return `the log got shorter, from ${from} to ${to} bytes; what stood there is gone, and this goes on from its new end`;
 }
 
 /**
@@ -91,6 +108,8 @@ function createPieces(
     return now === undefined || !isOpen(now);
   };
 
+  const hadEnded = isOver(); // then an offset beyond its end is just the end
+
   async function take(whole: boolean, size: number, over: boolean): Promise<Uint8Array> {
     for (const most of whole ? [chunkBytes, maxLineBytes] : [3 * chunkBytes]) {
       const length = Math.min(most, size - at);
@@ -110,6 +129,12 @@ function createPieces(
     for (;;) {
       const over = isOver(); // asked before the size: what was written before the end is in it
       const size = over ? await tap.measure() : Math.min(tap.size(), deps.logLimitBytes);
+      if (size < at && !hadEnded) {
+        const shrunkFrom = at;
+        at = size;
+        looked = -1;
+        return { bytes: new Uint8Array(0), end: at, shrunkFrom };
+      }
       if (at < size && (over || size !== looked)) {
         const bytes = await take(whole, size, over);
         at += bytes.length;
@@ -126,8 +151,8 @@ function createPieces(
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * Pieces as events: data = whole lines without the last newline, id = the offset after them; at last `end` with the
- * execution. A carriage return would break the line in two on the wire: it is sent as U+240D (␍).
+ * Pieces as events: data = whole lines without the last newline, id = the offset after them; `truncated` when the log got
+ * shorter, id = its new end, from where it goes on; at last `end` with the execution. A carriage return would break the line in two on the wire: it is sent as U+240D (␍).
  */
 function eventsOf(
   pieces: ReturnType<typeof createPieces>,
@@ -147,6 +172,10 @@ function eventsOf(
       state = "ended";
       const view = await deps.live(deps.history.find(execution.id) ?? execution);
       return encode(sseEvent({ event: "end", data: JSON.stringify(view) }));
+    }
+    if (piece.shrunkFrom !== undefined) {
+      const data = JSON.stringify({ from: piece.shrunkFrom, to: piece.end });
+      return encode(sseEvent({ id: piece.end, event: "truncated", data }));
     }
     if (piece.bytes.length === 0) return keepAlive;
     return () => {

@@ -4,6 +4,8 @@
 export interface StreamEnds {
   /** Whole lines without the last line break, and the offset after them. */
   onLines(text: string, end: number): void;
+  /** The log got shorter: it goes on from here. */
+  onShorter(end: number): void;
   /** The execution has ended and all of its log was given. */
   onEnd(): void;
   /** Broken off; tried again. */
@@ -25,6 +27,7 @@ export async function follow(address: string, offset: number, ends: StreamEnds, 
       if (!response.ok || response.body === null) throw new Error(String(response.status));
       for await (const { id, event, data } of eventsOf(response.body)) {
         if (event === "end") return ends.onEnd();
+        if (event === "truncated") ends.onShorter((at = Number(id)));
         if (event !== "message" || data === null) continue;
         at = Number(id);
         ends.onLines(data, at);

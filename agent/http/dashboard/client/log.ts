@@ -49,7 +49,7 @@ function start(box: HTMLElement, first: HTMLElement, tools: HTMLElement): void {
     void follow(
       address,
       view.end(),
-      { onLines, onEnd, onBroken: () => say("The log cannot be read just now; trying again.") },
+      { onLines, onShorter, onEnd, onBroken: () => say("The log cannot be read just now; trying again.") },
       stop.signal,
     );
   }
@@ -71,6 +71,9 @@ function start(box: HTMLElement, first: HTMLElement, tools: HTMLElement): void {
     if (note?.textContent !== "") say("");
     showEarlier();
     if (following) toEnd();
+  }
+  function onShorter(end: number): void {
+    onLines("[the log got shorter here; what stood there is gone]", end);
   }
   function onEnd(): void {
     write();

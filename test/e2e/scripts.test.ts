@@ -1,0 +1,145 @@
+// What scripts do with their output, their group and our files, against a running agent.
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, readlinkSync, readdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { expect, test } from "vitest";
+import type { Execution } from "../../agent/model/execution.ts";
+import { startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
+import { type } from "../helpers/cli.ts";
+import { eventually } from "../helpers/tmp.ts";
+
+const yearly = 'cron: "@yearly"\n';
+
+async function trigger(place: ReturnType<typeof workplace>, name: string): Promise<string> {
+  const { stdout } = await type(place.home, ["trigger", name]);
+  return stdout.trim();
+}
+const ended = (agent: RunningAgent, id: string) =>
+  eventually(async () => {
+    const row = await agent.json<Execution & { outputTruncated: boolean }>(`/api/executions/${id}`);
+    return row.finishedAt !== null && row;
+  });
+
+test("a chain reads all that a filter and a copier were still writing", async () => {
+  const place = workplace();
+  place.put("extract", yearly, 'exec > >(while read -r l; do echo "$l;"; done)\nseq 2000\n');
+  place.put("load", "after: extract\ninput: previous\n", "wc -l\n");
+  place.put("odd", yearly, "echo 1; echo 2 >/dev/stdout; echo 3 | tee /dev/stderr; echo 4\n");
+  place.put("even", "after: odd\ninput: previous\n", "cat\n");
+  const agent = await startAgent(place);
+  for (const [name, next, want] of [
+    ["extract", "load", "2000\n"],
+    ["odd", "even", "1\n2\n3\n4\n"],
+  ] as const) {
+    await trigger(place, name);
+    const row = await eventually(async () =>
+      (await agent.executions(`?batch=${next}`)).find(({ status }) => status === "succeeded"),
+    );
+    expect(await (await agent.get(`/api/executions/${row.id}/stdout`)).text()).toBe(want);
+  }
+});
+
+test("a log that gets shorter is on its record, and who follows it goes on", async () => {
+  const place = workplace();
+  const script = [
+    "echo 0123456789",
+    'until [ -e "$BATCH_STATE_DIR/go" ]; do sleep 0.02; done',
+    ": > /dev/stdout",
+    'until [ -e "$BATCH_STATE_DIR/on" ]; do sleep 0.02; done',
+    "echo after",
+  ];
+  place.put("cuts", `${yearly}output: file\n`, `${script.join("\n")}\n`);
+  const agent = await startAgent(place);
+  const id = await trigger(place, "cuts");
+  const follow = type(place.home, ["logs", "-f", id, "--url", agent.url]);
+  const log = join(place.data, "batches/cuts/executions", id, "stdout.log");
+  await eventually(() => existsSync(log) && readFileSync(log, "utf8") !== "");
+  const fds = `/proc/${agent.child.pid}/fd`;
+  await eventually(() => execFileSync("ls", ["-l", fds], { encoding: "utf8" }).includes(log)); // it is followed
+  await new Promise((done) => setTimeout(done, 1_000)); // looked at, and given to who follows
+  writeFileSync(join(place.data, "batches/cuts/state/go"), "");
+  await eventually(
+    async () => (await agent.json<{ outputTruncated: boolean }>(`/api/executions/${id}`)).outputTruncated,
+  );
+  await new Promise((done) => setTimeout(done, 1_500)); // seen by who follows
+  writeFileSync(join(place.data, "batches/cuts/state/on"), "");
+  expect(await ended(agent, id)).toMatchObject({
+    status: "succeeded",
+    outputTruncated: true,
+    message: expect.stringContaining("stdout got shorter while it ran") as string,
+  });
+  const { stdout, stderr, code } = await follow;
+  expect({ stdout, code }).toEqual({ stdout: "0123456789\nafter\n", code: 0 });
+  expect(stderr).toContain("stdout got shorter, from 11 to 0 bytes");
+});
+
+test("a timeout ends what has left the group, and a launcher that is killed is nobody's end", async () => {
+  const place = workplace();
+  place.put("guarded", `${yearly}timeout: 2s\n`, "timeout 300 sleep 287.5\n");
+  place.put("lives", yearly, 'until [ -e "$BATCH_STATE_DIR/go" ]; do sleep 0.05; done; exit 4\n');
+  const agent = await startAgent(place);
+  const [guarded, lives] = [await trigger(place, "guarded"), await trigger(place, "lives")];
+  await eventually(() => existsSync(join(place.data, "batches/lives/executions", lives, "pid")));
+  const launcher = readdirSync("/proc").find((pid) => {
+    try {
+      const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
+      const parent = Number(stat.slice(stat.lastIndexOf(")")).split(" ")[2]);
+      return parent === agent.child.pid && readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("launcher-main");
+    } catch {
+      return false;
+    }
+  });
+  process.kill(Number(launcher), "SIGKILL");
+  expect(await ended(agent, guarded)).toMatchObject({ status: "failed", reason: "timeout" });
+  expect(() => execFileSync("pgrep", ["-f", "sleep 287.5"])).toThrow();
+  writeFileSync(join(place.data, "batches/lives/state/go"), "");
+  expect(await ended(agent, lives)).toMatchObject({ status: "failed", reason: "exit", exitCode: 4 });
+  const next = await trigger(place, "lives");
+  expect(await ended(agent, next)).toMatchObject({ exitCode: 4 });
+});
+
+test("what a script puts in the place of our files stops no list and no other batch", async () => {
+  const place = workplace();
+  const odd: Record<string, string> = {
+    fifo: 'for f in exit progress stdout.log stop-reason times; do rm -f "$d/$f"; mkfifo "$d/$f"; done',
+    loop: 'for f in exit progress stdout.log stderr.log times; do ln -sfn "$f" "$d/$f"; done',
+    folder: 'for f in exit progress stdout.log stderr.log times; do rm -f "$d/$f"; mkdir "$d/$f"; done',
+    device: 'for f in exit progress stdout.log stderr.log times; do ln -sfn /dev/zero "$d/$f"; done',
+  };
+  for (const [name, text] of Object.entries(odd))
+    place.put(name, `${yearly}timeout: 5s\n`, `d=$(dirname "$BATCH_PROGRESS")\n${text}\nsleep 0.5\n`);
+  place.put("other", 'cron: "* * * * * *"\n', "true\n");
+  let agent = await startAgent(place);
+  const ids = [];
+  for (const name of Object.keys(odd)) ids.push(await trigger(place, name));
+  for (const id of ids) expect(await ended(agent, id)).toMatchObject({ status: "succeeded", stdoutBytes: 0 });
+  const paths = ["/api/executions", "/api/batches", "/", "/timeline", ...ids.map((id) => `/api/executions/${id}`)];
+  for (const path of [...paths, ...ids.map((id) => `/api/executions/${id}/stdout`)])
+    expect([path, (await agent.get(path)).status]).toEqual([path, 200]);
+  await agent.exit("SIGKILL");
+  agent = await startAgent(place);
+  for (const path of paths) expect([path, (await agent.get(path)).status]).toEqual([path, 200]);
+  expect(await agent.exit("SIGTERM")).toEqual({ code: 0, signal: null });
+});
+
+test("nothing of the launcher is left two seconds after its agent", async () => {
+  const place = workplace();
+  place.put("quick", 'cron: "* * * * * *"\n', "true\n");
+  const agent = await startAgent(place);
+  await eventually(async () => (await agent.executions("?status=succeeded")).length > 0);
+  const left = () =>
+    readdirSync("/proc").filter((pid) => {
+      try {
+        return (
+          readlinkSync(`/proc/${pid}/cwd`) === "/" && readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(launched)
+        );
+      } catch {
+        return false;
+      }
+    });
+  const launched = "launcher-main.js";
+  const before = new Set(left());
+  expect(before.size).toBeGreaterThan(0);
+  await agent.exit("SIGTERM");
+  await eventually(() => left().length < before.size, 2_000);
+});
