@@ -1,5 +1,6 @@
 // Many batches that are due at the same moment, by the agent and by xargs: what `throughput` and `lateness` share.
-import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { spawn } from "node:child_process";
+import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { batchName, launch, makeBatches, remove, sleep, startAgent, temporaryFolder, until } from "./world.mjs";
 import { once } from "node:events";
@@ -61,6 +62,32 @@ export async function dueByXargs(count, parallel) {
   });
   xargs.stdin?.end(Array.from({ length: count }, (_, i) => batchName(i)).join("\n"));
   await once(xargs, "exit");
+  const seconds = (Date.now() - began) / 1000;
+  const late = Array.from({ length: count }, (_, i) => lateness(join(home, batchName(i), "out"), began));
+  remove(home);
+  return { late, perSecond: count / seconds };
+}
+
+/**
+ * The same by a loop in Node that spawns bash with its output to files and keeps no record.
+ * @param {number} count @param {number} parallel
+ */
+export async function dueByNode(count, parallel) {
+  const home = temporaryFolder();
+  writeFileSync(join(home, "script.sh"), script);
+  const began = Date.now();
+  let next = 0;
+  const lane = async () => {
+    while (next < count) {
+      const folder = join(home, batchName(next++));
+      mkdirSync(folder);
+      const logs = ["out", "err"].map((name) => openSync(join(folder, name), "a"));
+      const child = spawn("bash", ["script.sh"], { cwd: home, stdio: ["ignore", ...logs], detached: true });
+      for (const log of logs) closeSync(log);
+      await once(child, "exit");
+    }
+  };
+  await Promise.all(Array.from({ length: parallel }, lane));
   const seconds = (Date.now() - began) / 1000;
   const late = Array.from({ length: count }, (_, i) => lateness(join(home, batchName(i), "out"), began));
   remove(home);
