@@ -1,10 +1,10 @@
 // What scripts do with their output, their group and our files, against a running agent.
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, readlinkSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Execution } from "../../agent/model/execution.ts";
-import { startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
+import { isAlive, launcherOf, startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
 import { type } from "../helpers/cli.ts";
 import { eventually } from "../helpers/tmp.ts";
 
@@ -80,16 +80,7 @@ test("a timeout ends what has left the group, and a launcher that is killed is n
   const agent = await startAgent(place);
   const [guarded, lives] = [await trigger(place, "guarded"), await trigger(place, "lives")];
   await eventually(() => existsSync(join(place.data, "batches/lives/executions", lives, "pid")));
-  const launcher = readdirSync("/proc").find((pid) => {
-    try {
-      const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
-      const parent = Number(stat.slice(stat.lastIndexOf(")")).split(" ")[2]);
-      return parent === agent.child.pid && readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("launcher-main");
-    } catch {
-      return false;
-    }
-  });
-  process.kill(Number(launcher), "SIGKILL");
+  process.kill(launcherOf(agent.child.pid ?? 0) ?? 0, "SIGKILL");
   expect(await ended(agent, guarded)).toMatchObject({ status: "failed", reason: "timeout" });
   expect(() => execFileSync("pgrep", ["-f", "sleep 287.5"])).toThrow();
   writeFileSync(join(place.data, "batches/lives/state/go"), "");
@@ -127,19 +118,8 @@ test("nothing of the launcher is left two seconds after its agent", async () => 
   place.put("quick", 'cron: "* * * * * *"\n', "true\n");
   const agent = await startAgent(place);
   await eventually(async () => (await agent.executions("?status=succeeded")).length > 0);
-  const left = () =>
-    readdirSync("/proc").filter((pid) => {
-      try {
-        return (
-          readlinkSync(`/proc/${pid}/cwd`) === "/" && readFileSync(`/proc/${pid}/cmdline`, "latin1").includes(launched)
-        );
-      } catch {
-        return false;
-      }
-    });
-  const launched = "launcher-main.js";
-  const before = new Set(left());
-  expect(before.size).toBeGreaterThan(0);
+  const launcher = launcherOf(agent.child.pid ?? 0) ?? 0;
+  expect(isAlive(launcher)).toBe(true);
   await agent.exit("SIGTERM");
-  await eventually(() => left().length < before.size, 2_000);
+  await eventually(() => !isAlive(launcher), 2_000);
 });

@@ -1,5 +1,5 @@
 // CHAOS_KILLS=500 CHAOS_SEED=7 npx vitest run test/faults/chaos.test.ts
-// The built agent with a dozen per-second batches and chains, killed at random moments again and again. Each script leaves
+// The built agent with a dozen per-second batches and chains, killed at random moments again and again, and its launcher. Each script leaves
 // evidence of its start in files of its own; at the end evidence and record are held against each other.
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
@@ -7,7 +7,7 @@ import { mkdirSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { isOpen, type Execution } from "../../agent/model/execution.ts";
-import { workplace } from "../helpers/agent.ts";
+import { launcherOf, workplace } from "../helpers/agent.ts";
 import { main } from "../helpers/cli.ts";
 import { doubled, ownDueTimes, recordedRows, uncovered } from "../helpers/ledger.ts";
 
@@ -131,6 +131,12 @@ async function chaos(kills: number, seed: number): Promise<Figures> {
     // Mostly while it works; at times while it starts, or while it is being stopped.
     const kind = random();
     await pause(kind < 0.2 ? random() * startMs : startMs + random() * 1_500);
+    // Its launcher of scripts may die on its own, a moment before.
+    const launcher = random() < 0.3 ? launcherOf(child.pid ?? 0) : null;
+    if (launcher !== null) {
+      process.kill(launcher, "SIGKILL");
+      await pause(random() * 400);
+    }
     if (kind > 0.9) {
       child.kill("SIGTERM");
       await pause(random() * 300);

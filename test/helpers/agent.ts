@@ -1,7 +1,7 @@
 // The built program on temporary folders, as a user would run it.
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach } from "vitest";
 import type { Execution } from "../../agent/model/execution.ts";
@@ -152,4 +152,18 @@ export function killUnrecorded(pid: number): void {
   const stat = readFileSync(`/proc/${pid}/stat`, "latin1");
   process.kill(Number(stat.slice(stat.lastIndexOf(")")).split(" ")[2]), "SIGKILL");
   process.kill(-pid, "SIGKILL");
+}
+
+/** The process that starts scripts for the agent `pid`; null while there is none. */
+export function launcherOf(pid: number): number | null {
+  const found = readdirSync("/proc").find((name) => {
+    try {
+      const stat = readFileSync(`/proc/${name}/stat`, "latin1");
+      if (Number(stat.slice(stat.lastIndexOf(")")).split(" ")[2]) !== pid) return false;
+      return readFileSync(`/proc/${name}/cmdline`, "latin1").includes("launcher-main");
+    } catch {
+      return false; // it has gone meanwhile, or is no process
+    }
+  });
+  return found === undefined ? null : Number(found);
 }

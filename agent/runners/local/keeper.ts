@@ -13,6 +13,9 @@
 /** Marks the shell's own processes, copiers included, so that they are not ended with what the script started. */
 export const keeperVariable = "BATCH_AGENT_KEEPER";
 
+/** Ends the shell when it could not even fork: nothing else tells that from a script that ended with 2. */
+export const cannotFork = "SIGVTALRM";
+
 export interface KeeperTools {
   /** A shell of the ash family (dash, busybox): twice as fast to start as bash; null where there is none. */
   sh: string | null;
@@ -26,8 +29,10 @@ const traps = "trap : HUP INT QUIT USR1 USR2 PIPE ALRM TERM";
 /** For the usual case. Its arguments are the command; its descriptors 0 to 2 are the script's. */
 export function plainKeeper(tools: { env: string; setsid: string }): string {
   return `${traps}
+trap 'kill -${cannotFork.slice(3)} $$' EXIT
 exec 5<&0
 ${launch(tools)} <&5 3>&- 4>&- 5<&- &
+trap - EXIT
 echo $! >&4
 exec </dev/null >/dev/null 2>&1 4>&- 5<&-
 wait $!; set -- $?

@@ -62,12 +62,27 @@ function launch(order: LaunchOrder): void {
       settled = true;
       answer(told);
     };
-    child.once("error", (error) => settle({ id, kind: "failed", message: error.message }));
+    child.once("error", (error) => settle({ id, kind: "failed", message: explain(error) }));
     child.once("exit", (code, signal) => settle({ id, kind: "ended", code, signal, at: Date.now() }));
   } catch (error) {
-    answer({ id, kind: "failed", message: error instanceof Error ? error.message : String(error) });
+    answer({ id, kind: "failed", message: explain(error) });
   } finally {
     for (const file of opened) closeSync(file);
+  }
+}
+
+/** Returns why the system did not start a process, in words where its own are few; never a value of the environment. */
+function explain(error: unknown): string {
+  if (!(error instanceof Error)) return String(error);
+  switch ("code" in error ? error.code : "") {
+    case "E2BIG":
+      return `${error.message}: its environment is larger than the system takes`;
+    case "EAGAIN":
+      return `${error.message}: the system has no room for another process`;
+    case "ERR_INVALID_ARG_VALUE":
+      return "a variable or an argument holds a NUL character"; // the message would show its value
+    default:
+      return error.message;
   }
 }
 

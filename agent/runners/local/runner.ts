@@ -12,6 +12,7 @@ import { parseEnvFile } from "../../text/env-file.ts";
 import { batchEnvironment } from "../environment.ts";
 import type { Runner, Running, StartOrder } from "../port.ts";
 import { makeLogs, readExit, readPid, readStopReason } from "./execution-folder.ts";
+import { cannotFork } from "./keeper.ts";
 import { createLauncher, type LaunchOutcome } from "./launcher.ts";
 import { LocalRunning, type Ending, type LocalDeps } from "./local-running.ts";
 import { createOrphanSearch, createProcessTable, isOurs, keepersOf } from "./process-table.ts";
@@ -37,6 +38,9 @@ export interface RunnerDeps {
 export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { launcherPid(): number | null } {
   const { clock, log, baseEnv } = deps;
   const boot = readBootId();
+  const changed = Object.keys(baseEnv).filter((name) => baseEnv[name]?.includes("\uFFFD"));
+  if (changed.length > 0)
+    log.warn("variables of the agent hold bytes that are no UTF-8; scripts get U+FFFD in their place", { changed });
   const launcher = createLauncher({
     clock,
     log,
@@ -99,14 +103,14 @@ export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { laun
       case "orphaned":
         return pollEnd(execution, folder);
       case "ended": {
-        const { code, at } = outcome;
+        const { code, signal, at } = outcome;
         const told = readExit(folder);
         if (told !== null) return { ...told.end, finishedAt: at };
+        if (signal === cannotFork)
+          return { kind: "spawn", message: "the system has no room for another process", finishedAt: at };
         if (code === null) return pollEnd(execution, folder); // somebody has killed the shell; the script may live on
         // The disk is full, or the script has put something else in the file's place.
-        if (readPid(folder) !== null || code === 0) return { kind: "exit", exitCode: code, finishedAt: at };
-        const message = "the system has not started the script: too many processes, or no memory";
-        return { kind: "spawn", message, finishedAt: at };
+        return { kind: "exit", exitCode: code, finishedAt: at };
       }
       default: {
         const never: never = outcome;
