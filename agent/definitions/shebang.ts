@@ -6,7 +6,7 @@ import type { Fault } from "./text-file.ts";
 const withValue = /^[-+][a-zA-Z]*[oO]$|^--(?:rcfile|init-file)$/;
 const option = /^(?:[-+][a-zA-Z]+|--[a-z-]*|-)$/;
 /** Options with which bash would take no script from a file. */
-const notForFiles = /^-[a-zA-Z]*[cs][a-zA-Z]*$/;
+const isNotForFiles = (word: string) => /^-[a-zA-Z]/.test(word) && /[cs]/.test(word);
 
 /** Returns the options that the first line asks for, none where it is no `#!` line; or what is wrong with it. */
 export function parseShebang(text: string): { options: string[] } | { fault: Fault } {
@@ -33,7 +33,7 @@ export function parseShebang(text: string): { options: string[] } | { fault: Fau
   }
   for (let at = 0; at < words.length; at++) {
     const word = words[at] as string;
-    if (!option.test(word) || notForFiles.test(word))
+    if (!option.test(word) || isNotForFiles(word))
       return fault(
         `the first line gives bash the argument ${JSON.stringify(word)}, which is no option for running a script`,
         "only options may stand there, such as #!/bin/bash -eu; remove the rest",

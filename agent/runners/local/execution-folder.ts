@@ -113,8 +113,8 @@ export function appendTime(folder: string, at: EpochMs, { stdoutBytes, stderrByt
 /** Returns the sizes of the last line of `times`; zeros where there is none. */
 export function readLastTime(folder: string): Sizes {
   const sizes = withPlainFile(join(folder, "times"), O_RDONLY, (file) => {
-    const tail = textOf(file, Math.max(0, fstatSync(file).size - maxBytes));
-    const match = /\S+ (\d{1,15}) (\d{1,15})\n$/.exec(tail);
+    const lines = textOf(file, Math.max(0, fstatSync(file).size - maxBytes)).split("\n");
+    const match = /^\S+ (\d{1,15}) (\d{1,15})$/.exec(lines.at(-2) ?? ""); // the last one that is whole
     return match === null ? null : { stdoutBytes: Number(match[1]), stderrBytes: Number(match[2]) };
   });
   return sizes ?? { stdoutBytes: 0, stderrBytes: 0 };
