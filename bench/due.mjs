@@ -1,6 +1,7 @@
 // Many batches that are due at the same moment, by the agent and by xargs: what `throughput` and `lateness` share.
 import { spawn } from "node:child_process";
 import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { batchName, launch, makeBatches, remove, sleep, startAgent, temporaryFolder, until } from "./world.mjs";
 import { once } from "node:events";
@@ -49,9 +50,9 @@ export async function dueByAgent(count, parallel, meanwhile) {
   return { late, perSecond: count / ((Math.max(...finished) - dueAt) / 1000) };
 }
 
-/** The same by `xargs -P`. @param {number} count @param {number} parallel */
-export async function dueByXargs(count, parallel) {
-  const home = temporaryFolder();
+/** The same by `xargs -P`. @param {number} count @param {number} parallel @param {string} [below] */
+export async function dueByXargs(count, parallel, below = tmpdir()) {
+  const home = temporaryFolder(below);
   writeFileSync(join(home, "script.sh"), script);
   for (let i = 0; i < count; i++) mkdirSync(join(home, batchName(i)));
   const began = Date.now();
@@ -70,10 +71,10 @@ export async function dueByXargs(count, parallel) {
 
 /**
  * The same by a loop in Node that spawns bash with its output to files and keeps no record.
- * @param {number} count @param {number} parallel
+ * @param {number} count @param {number} parallel @param {string} [below]
  */
-export async function dueByNode(count, parallel) {
-  const home = temporaryFolder();
+export async function dueByNode(count, parallel, below = tmpdir()) {
+  const home = temporaryFolder(below);
   writeFileSync(join(home, "script.sh"), script);
   const began = Date.now();
   let next = 0;

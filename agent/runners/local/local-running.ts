@@ -66,6 +66,7 @@ export class LocalRunning implements Running {
   #killAt: EpochMs = Infinity;
   #wake: () => void = () => undefined;
   #sizes: Sizes;
+  #hasTimes: boolean;
 
   constructor(
     execution: Execution,
@@ -79,6 +80,7 @@ export class LocalRunning implements Running {
     this.#stopReason = how.stopReason;
     this.#deps = deps;
     this.#sizes = how.piped === null ? readLastTime(folder) : { stdoutBytes: 0, stderrBytes: 0 };
+    this.#hasTimes = how.piped === null; // an earlier agent may have begun it
     this.ended = this.#follow(how.script, how.piped);
   }
 
@@ -114,8 +116,12 @@ export class LocalRunning implements Running {
       cut = true;
       if (cutLog(this.#folder, stream, logLimitBytes)) sizes = { ...sizes, [key]: logLimitBytes };
     }
-    if (sizes.stdoutBytes !== this.#sizes.stdoutBytes || sizes.stderrBytes !== this.#sizes.stderrBytes)
+    const isAnother = sizes.stdoutBytes !== this.#sizes.stdoutBytes || sizes.stderrBytes !== this.#sizes.stderrBytes;
+    // All that one look has seen was written by the end: a file for every short execution would cost more than it tells.
+    if (isAnother && (this.#hasTimes || !this.#isOver)) {
       appendTime(this.#folder, clock.now(), sizes);
+      this.#hasTimes = true;
+    }
     this.#sizes = sizes;
     const progress = await readProgress(this.#folder).catch(() => null); // half written, or no file at all
     return { sizes, cut, truncated, progress, place: null, waitingFor: null };

@@ -393,6 +393,14 @@ describe("output", () => {
   });
 });
 
+test("one that ended before anybody looked leaves no `times`: all of it was written by its end", async () => {
+  const { start, folder } = setUpRunner("echo 1");
+  const running = await start();
+  await running.ended;
+  expect(await running.look()).toMatchObject({ sizes: { stdoutBytes: 2 } });
+  expect(existsSync(join(folder, "times"))).toBe(false);
+});
+
 /** Working directory of a script by its pid. */
 function cwdOf(pid: string): string {
   return readlinkSync(`/proc/${pid.trim()}/cwd`);
