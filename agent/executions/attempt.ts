@@ -117,8 +117,8 @@ export function createAttempt(started: Execution, deps: AttemptDeps): Attempt {
     cancelTimeout();
     cancelLook();
     const look = await see();
-    const by = stopAsked();
-    const reason = by?.reason ?? (isCut ? "log-limit" : null);
+    const by = running.stopReason; // the runner knows whether it had ended by itself before it was asked to end it
+    const reason = by ?? (isCut ? "log-limit" : null);
     // Its shell leaves no word when it is killed too; but it is known who did it.
     const how =
       ending.kind === "lost" && by !== null ? ({ ...ending, kind: "signal", signal: "SIGKILL" } as const) : ending;

@@ -120,7 +120,11 @@ export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { laun
   }
 
   /** Follows a script that is no child of a launcher that we know: by its pid, the shell beside it and its last word. */
-  async function pollEnd(execution: Execution, folder: string): Promise<Ending> {
+  async function pollEnd(
+    execution: Execution,
+    folder: string,
+    onRunning: () => void = () => undefined,
+  ): Promise<Ending> {
     const since = clock.now();
     for (;;) {
       const told = readExit(folder);
@@ -129,6 +133,7 @@ export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { laun
       const pid = execution.pid ?? readPid(folder);
       const mayBeStarting = pid === null && clock.now() - since < pidPatienceMs;
       if (!mayBeStarting && (pid === null || !isOurs(pid, execution.id)) && !(await hasKeeper(execution.id))) break;
+      onRunning();
       await new Promise<void>((done) => void clock.after(pollMs, done));
     }
     // Between the two looks above it may have written its last word and gone.
@@ -142,17 +147,20 @@ export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { laun
     return keepersOf(await local.processes.scan(), id).some(({ pid }) => !isCopier(pid));
   }
 
-  function adopt(executions: readonly Execution[]): Promise<Map<ExecutionId, Running>> {
-    const adopted = executions.map((execution): [ExecutionId, Running] => {
+  /** Resolves once each has been looked at: what has ended meanwhile must not meet a timeout first. */
+  async function adopt(executions: readonly Execution[]): Promise<Map<ExecutionId, Running>> {
+    const adopted = executions.map(async (execution): Promise<[ExecutionId, Running]> => {
       const folder = folderOf(execution);
       const pid = execution.boot === boot ? (execution.pid ?? readPid(folder)) : null;
-      const script = pollEnd(execution, folder);
-      return [
-        execution.id,
-        new LocalRunning(execution, folder, { piped: null, pid, stopReason: readStopReason(folder), script }, local),
-      ];
+      let script = Promise.resolve<Ending>({ kind: "lost", finishedAt: clock.now() });
+      await new Promise<void>((looked) => {
+        script = pollEnd(execution, folder, looked);
+        void script.then(() => looked());
+      });
+      const how = { piped: null, pid, stopReason: readStopReason(folder), script };
+      return [execution.id, new LocalRunning(execution, folder, how, local)];
     });
-    return Promise.resolve(new Map(adopted));
+    return new Map(await Promise.all(adopted));
   }
 
   return {
