@@ -6,7 +6,7 @@ import type { Config } from "./config.ts";
 import { createExecutor } from "./executions/executor.ts";
 import { createTriggerBox } from "./executions/trigger-box.ts";
 import { createTriggerLoop } from "./executions/trigger-loop.ts";
-import { openHistory } from "./history/store.ts";
+import { openHistory } from "./history/open.ts";
 import { createHousekeeper } from "./housekeeper.ts";
 import { createFeed } from "./http/api/feed.ts";
 import { createMetrics } from "./http/api/metrics.ts";
@@ -19,7 +19,6 @@ import type { Logger } from "./logger.ts";
 import { createLogTaps } from "./logs/follow.ts";
 import { createLogStore } from "./logs/store.ts";
 import type { Batch, BatchStatus } from "./model/batch.ts";
-import type { Execution } from "./model/execution.ts";
 import type { BatchName } from "./model/ids.ts";
 import type { Problem } from "./model/problem.ts";
 import { createDeliveries } from "./notify/deliveries.ts";
@@ -100,14 +99,14 @@ export async function startAgent(
     const baseEnv = baseEnvironment(deps.env);
     const runner = createRunner(dataDir, { clock, log, baseEnv, logLimitBytes: config.logLimitBytes });
     undo.push(() => runner.close());
-    const metrics = createMetrics({ version, catalog: () => catalog, history: () => history });
-    const feed = createFeed(clock);
-    const onChange = (execution: Execution, before: Execution | undefined) => {
-      metrics.changed(execution, before);
-      feed.execution(execution, before);
-    };
-    const history = await openHistory(dataDir, { clock, log, onChange });
-    undo.push(() => history.flush());
+    const metrics = createMetrics({ version, catalog: () => catalog, history: () => reader });
+    const history = await openHistory(dataDir, { clock, log });
+    const { recorder, reader } = history;
+    undo.push(() => history.close());
+    recorder.subscribe((_seq, change, before) => {
+      if (change.kind === "put") metrics.changed(change.execution, before);
+    });
+    const feed = createFeed({ clock, recorder, events: reader.events });
     const archiveLimits = { entries: config.archiveEntries, bytes: config.archiveBytes };
     const remote =
       config.git === null ? null : await openRemote(dataDir, { ...config.git, limits: archiveLimits }, deps.env);
@@ -144,7 +143,8 @@ export async function startAgent(
     const notifier = createNotifier({
       clock,
       log,
-      history,
+      recorder,
+      reader,
       logs,
       outbox,
       deliveries,
@@ -152,15 +152,16 @@ export async function startAgent(
       mails: mailer !== null,
       linkTo: ({ id }) => `${config.baseUrl ?? server.linkUrl}/executions/${id}`,
       async changedSince(execution) {
-        const { from, files } = await changesOf(execution, { history, revisions, now: clock.now });
-        const since = from === null ? null : (history.find(from.execution)?.finishedAt ?? null);
+        const { from, files } = await changesOf(execution, { history: reader, revisions, now: clock.now });
+        const since = from === null ? null : ((await reader.find(from.execution))?.finishedAt ?? null);
         return since === null || files === null ? null : { since, files: files.map(({ path }) => path) };
       },
     });
     const executor = createExecutor({
       clock,
       newId: createIds(history.newestId()),
-      history,
+      recorder,
+      reader,
       runner,
       log,
       maxParallel: config.maxParallel,
@@ -186,7 +187,7 @@ export async function startAgent(
           : { look: () => Promise.resolve({ commit: remote.commit(), lockedAt: null }) },
       groupStore: createGroupStore(dataDir),
       revisions,
-      history,
+      recorder,
       clock,
       log,
       timeZone: config.timeZone,
@@ -202,7 +203,7 @@ export async function startAgent(
         saidNoMail = true;
         log.warn("a batch asks for mail, and the agent has no --smtp-url: no mail is sent", { batch: name });
       }
-      const covered = history.document(name)?.schedule?.coveredUntil;
+      const covered = recorder.head(name)?.schedule?.coveredUntil;
       if (batch === null || !batch.enabled || batch.schedule === null || covered === undefined) scheduler.remove(name);
       else scheduler.set(batch, Date.parse(covered));
     }
@@ -269,7 +270,7 @@ export async function startAgent(
     const taps = createLogTaps(dataDir, clock);
     const app = createApp({
       catalog,
-      history,
+      history: reader,
       logs,
       metrics,
       access,
@@ -335,10 +336,10 @@ export async function startAgent(
         await probe.look();
         await reconciler.checkHead();
       },
-      history,
+      recorder,
       revisions,
       inUse: () => new Set([...executor.revisionsInUse(), ...reconciler.applying()]),
-      isRunOpen: executor.isRunOpen,
+      isRunRead: (key) => executor.isRunRead(key),
       keepOf: (name) => reconciler.entry(name)?.batch?.keep,
       keepRemovedMs: config.keepRemovedMs,
     });

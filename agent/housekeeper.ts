@@ -1,10 +1,9 @@
 // What happens at intervals: the full resync, and deleting what is no longer to be kept.
 import type { Clock } from "./async/clock.ts";
-import type { History } from "./history/port.ts";
-import { isForgotten, mostKept, selectExpired } from "./history/retention.ts";
+import { isForgotten, maxKeep, selectExpired, type Recorder } from "./history/port.ts";
 import type { Logger } from "./logger.ts";
 import type { Batch } from "./model/batch.ts";
-import type { Revision, RunId, BatchName } from "./model/ids.ts";
+import type { BatchName, Revision } from "./model/ids.ts";
 import type { Revisions } from "./sources/port.ts";
 
 const sweepMs = 60_000;
@@ -24,21 +23,22 @@ export function createHousekeeper(deps: {
   resync(): Promise<void>;
   /** Finds out whether the data folder takes writes. */
   probe(): Promise<void>;
-  history: History;
+  recorder: Recorder;
   revisions: Revisions;
   inUse(): ReadonlySet<Revision>;
-  isRunOpen(run: RunId): boolean;
+  /** Whether something may still read what a run has put out, by the run's key. */
+  isRunRead(runKey: number): boolean;
   keepOf(name: BatchName): Batch["keep"] | undefined;
   keepRemovedMs: number;
 }): Housekeeper {
-  const { clock, log, history } = deps;
+  const { clock, log, recorder } = deps;
   let cancelResync: () => void = () => undefined;
   let cancelSweep: () => void = () => undefined;
   let cancelProbe: () => void = () => undefined;
   let current: Promise<void> = Promise.resolve();
   let sweeping: Promise<void> = Promise.resolve();
   let stopped = false;
-  let strayed = false;
+  let checkedOrphans = false;
 
   async function resync(): Promise<void> {
     const began = performance.now(); // a clock may be set meanwhile
@@ -70,18 +70,21 @@ export function createHousekeeper(deps: {
 
   async function sweepOnce(): Promise<void> {
     const now = clock.now();
-    if (!strayed) for (const name of history.names()) await history.dropStrays(name);
-    strayed = true; // only a crash leaves them: once a start is enough
-    for (const name of history.names()) {
-      const document = history.document(name);
-      if (document === undefined) continue;
-      if (isForgotten(document, deps.keepRemovedMs, now)) {
-        await history.forget(name);
+    if (!checkedOrphans) await recorder.deleteOrphans();
+    checkedOrphans = true; // only a crash leaves them: once a start is enough
+    const open = new Map<string, number>();
+    for (const { batch } of recorder.open()) open.set(batch, (open.get(batch) ?? 0) + 1);
+    for (const name of recorder.names()) {
+      const head = recorder.head(name);
+      if (head !== undefined && isForgotten(head, open.get(name) ?? 0, deps.keepRemovedMs, now)) {
+        await recorder.commit([{ kind: "forget", batch: name }]);
         log.info("removed batch forgotten", { batch: name });
         continue;
       }
-      const expired = selectExpired(document, deps.keepOf(name) ?? mostKept, deps.isRunOpen, now);
-      if (expired.length > 0) await history.drop(name, expired);
+      const keep = deps.keepOf(name) ?? maxKeep;
+      if (recorder.count(name) <= keep.executions && keep.ageMs === null) continue;
+      const ids = selectExpired(recorder.recent(name), keep, (key) => deps.isRunRead(key), now);
+      if (ids.length > 0) await recorder.commit([{ kind: "delete", batch: name, ids }]);
     }
     const gone = await deps.revisions.collect(referenced);
     if (gone > 0) log.info("revisions collected", { count: gone });
@@ -89,12 +92,12 @@ export function createHousekeeper(deps: {
 
   /** In force, running, or named by an execution that is kept. */
   function referenced(): Set<Revision> {
-    const revisions = new Set(deps.inUse());
-    for (const name of history.names()) {
-      const document = history.document(name);
-      if (document?.revision != null && document.removedAt === null) revisions.add(document.revision);
-      for (const { revision } of document?.executions ?? []) if (revision !== null) revisions.add(revision);
+    const revisions = new Set([...deps.inUse(), ...recorder.revisions()]);
+    for (const name of recorder.names()) {
+      const head = recorder.head(name);
+      if (head?.revision != null && head.removedAt === null) revisions.add(head.revision);
     }
+    for (const { revision } of recorder.open()) if (revision !== null) revisions.add(revision);
     return revisions;
   }
 

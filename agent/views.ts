@@ -1,7 +1,7 @@
 // Domain → API JSON: the only place that shapes output.
 import type { Edge } from "./definitions/chain-graph.ts";
 import { shownAddress } from "./definitions/redact.ts";
-import type { BatchDocument } from "./history/document.ts";
+import type { Outline } from "./history/port.ts";
 import type { BatchStatus } from "./model/batch.ts";
 import { runState, type Execution, type ExecutionStatus } from "./model/execution.ts";
 import type { Problem } from "./model/problem.ts";
@@ -60,17 +60,9 @@ export function executionView(
 
 export type BatchView = ReturnType<typeof batchView>;
 
-/** Whether two states of an execution are shown alike. */
-export function looksSame(a: Execution, b: Execution): boolean {
-  return (
-    a.missed === b.missed && a.outputTruncated === b.outputTruncated && shownKeys.every((key) => a[key] === b[key])
-  );
-}
-
 /** A batch as the API shows it. `next`: coming starts, ISO. */
-export function batchView(status: BatchStatus, document: Readonly<BatchDocument> | undefined, next: readonly string[]) {
-  const executions = document?.executions ?? [];
-  const last = lastOf(executions);
+export function batchView(status: BatchStatus, past: PastView, next: readonly string[]) {
+  const { last } = past;
   return {
     name: status.name,
     state: status.state,
@@ -80,14 +72,26 @@ export function batchView(status: BatchStatus, document: Readonly<BatchDocument>
     next,
     blockedBy: status.blockedBy,
     lastExecution: last === undefined ? null : executionView(last),
-    stats: statsView(executions),
+    stats: statsView(past),
     problems: status.problems.map(problemView),
   };
 }
 
-/** The last one, but for starts that were left out while it ran: they would hide how it ended. `executions` oldest first. */
-export function lastOf(executions: readonly Execution[]): Execution | undefined {
-  return executions.findLast(({ reason }) => reason !== "overlap") ?? executions.at(-1);
+/** What a batch's view shows of its executions. `outlines`: newest first. */
+export interface PastView {
+  last: Execution | undefined;
+  counts: Record<ExecutionStatus, number>;
+  outlines: Iterable<Pick<Outline, "durationMs">>;
+}
+
+/** Returns the last one, but for starts that were left out while it ran: they would hide how it ended. `past`: newest first. */
+export function lastOf(past: Iterable<Outline>): Outline | undefined {
+  let newest: Outline | undefined;
+  for (const outline of past) {
+    if (outline.reason !== "overlap") return outline;
+    newest ??= outline;
+  }
+  return newest;
 }
 
 /** All of a run, and how it stands. */
@@ -118,13 +122,14 @@ function definitionView({ batch }: BatchStatus) {
 }
 
 /** Counts over all that is kept; durations in ms over the last 50 that ran to an end, null where there is none. */
-function statsView(executions: readonly Execution[]) {
-  const counts: Record<ExecutionStatus, number> = { queued: 0, running: 0, succeeded: 0, failed: 0, aborted: 0 };
-  for (const { status } of executions) counts[status] += 1;
-  const durations = executions
-    .flatMap((execution) => execution.durationMs ?? [])
-    .slice(-statsOver)
-    .sort((a, b) => a - b);
+function statsView({ counts, outlines }: PastView) {
+  const durations: number[] = [];
+  for (const { durationMs } of outlines) {
+    if (durationMs === null) continue;
+    durations.push(durationMs);
+    if (durations.length === statsOver) break;
+  }
+  durations.sort((a, b) => a - b);
   return { counts, medianMs: quantile(durations, 0.5), p95Ms: quantile(durations, 0.95) };
 }
 

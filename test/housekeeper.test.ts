@@ -2,7 +2,6 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { openHistory } from "../agent/history/store.ts";
 import { createHousekeeper } from "../agent/housekeeper.ts";
 import type { Batch } from "../agent/model/batch.ts";
 import type { Execution } from "../agent/model/execution.ts";
@@ -10,6 +9,7 @@ import type { Revision, BatchName } from "../agent/model/ids.ts";
 import { createSource } from "../agent/sources/folder.ts";
 import { createRevisions } from "../agent/sources/revisions.ts";
 import { fakeClock } from "./helpers/fakes.ts";
+import { openTestHistory } from "./helpers/history.ts";
 import { execution, t0 } from "./helpers/make.ts";
 import { quietLog } from "./helpers/quiet.ts";
 import { eventually, temporaryFolder } from "./helpers/tmp.ts";
@@ -21,7 +21,7 @@ async function setUp(keep: Batch["keep"] | undefined = { executions: 3, ageMs: n
   const [data, root] = [temporaryFolder(), temporaryFolder()];
   const clock = fakeClock(t0);
   const log = quietLog();
-  const history = await openHistory(data, { clock, log });
+  const history = await openTestHistory(data, { clock, log });
   const source = createSource(root);
   const revisions = createRevisions(data, root, createSource);
   const housekeeper = createHousekeeper({
@@ -30,10 +30,10 @@ async function setUp(keep: Batch["keep"] | undefined = { executions: 3, ageMs: n
     resyncMs: () => 3_600_000,
     resync: () => Promise.resolve(),
     probe: () => Promise.resolve(),
-    history,
+    recorder: history.recorder,
     revisions,
     inUse: () => new Set(),
-    isRunOpen: () => false,
+    isRunRead: () => false,
     keepOf: () => keep,
     keepRemovedMs: 30 * day,
   });
@@ -72,7 +72,7 @@ test("keep by count and by age takes rows and their folders; what is queued or r
   const running = await add({ status: "running" });
   const rows = await Promise.all([1, 2, 3, 4].map(() => add({ status: "succeeded" })));
   await clock.advance(60_000);
-  const kept = () => (history.document(report)?.executions ?? []).map((row) => row.id);
+  const kept = () => history.rows(report).map((row) => row.id);
   await eventually(() => kept().length === 4);
   expect(kept()).toEqual([running.id, ...rows.slice(1).map((row) => row.id)]);
   await eventually(() => !existsSync(folderOf(rows[0]?.id ?? "")));
@@ -89,23 +89,23 @@ test("keep by count and by age takes rows and their folders; what is queued or r
 test("the data of a removed batch is kept for as long as asked, then all of it goes; one that came back stays", async () => {
   const { clock, data, history, add, stop } = await setUp();
   await add({ status: "succeeded" });
-  await history.amend(report, { removedAt: new Date(t0).toISOString() }, t0);
-  await history.amend("back" as BatchName, { removedAt: null }, t0);
+  await history.amend(report, { removedAt: new Date(t0).toISOString() });
+  await history.amend("back" as BatchName, { removedAt: null });
   clock.jump(t0 + 30 * day - 600_000);
   await clock.advance(60_000);
-  expect(history.names()).toContain(report);
+  expect(history.recorder.names()).toContain(report);
   await eventually(async () => {
     await clock.advance(60_000);
     return !existsSync(join(data, "batches/report"));
   });
-  expect(history.names()).toEqual(["back"]);
+  expect(history.recorder.names()).toEqual(["back"]);
   await stop();
 });
 
 test("revisions that nothing names are collected; one in force or kept by a row is not", async () => {
   const { clock, history, add, revision, revisions, stop } = await setUp();
   const [old, ran, inForce] = [await revision("echo 1\n"), await revision("echo 2\n"), await revision("echo 3\n")];
-  await history.amend(report, { revision: inForce }, t0);
+  await history.amend(report, { revision: inForce });
   await add({ status: "succeeded", revision: ran });
   expect(revisions().sort()).toEqual([old, ran, inForce].sort());
   await clock.advance(60_000);
@@ -137,13 +137,13 @@ test("a clock that leaps ahead during a resync does not put off the next one", a
   const deps = {
     clock,
     log,
-    history,
+    recorder: history.recorder,
     revisions,
     resync,
     resyncMs: () => 60_000,
     probe: () => Promise.resolve(),
     inUse: () => new Set<Revision>(),
-    isRunOpen: () => false,
+    isRunRead: () => false,
     keepOf: () => undefined,
     keepRemovedMs: 30 * day,
   };

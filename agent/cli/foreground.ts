@@ -6,7 +6,7 @@ import { emptyGraph } from "../definitions/chain-graph.ts";
 import { loadAll } from "../definitions/load-all.ts";
 import { ConfigError } from "../errors.ts";
 import { createExecutor } from "../executions/executor.ts";
-import { openHistory } from "../history/store.ts";
+import { openHistory } from "../history/open.ts";
 import type { Logger } from "../logger.ts";
 import type { Batch } from "../model/batch.ts";
 import { runState, type Execution } from "../model/execution.ts";
@@ -81,7 +81,8 @@ export async function runInForeground(
     const executor = createExecutor({
       clock,
       newId: createIds(null),
-      history,
+      recorder: history.recorder,
+      reader: history.reader,
       runner,
       log: quiet,
       maxParallel: 4,
@@ -95,24 +96,26 @@ export async function runInForeground(
     });
     const answer = await executor.manual(name);
     if ("error" in answer) throw new ConfigError(answer.error);
-    const run = history.find(answer.id)?.run ?? "";
+    const run = (await history.reader.find(answer.id))?.run ?? "";
+    let executions = await history.reader.run(run);
     let stopped = false;
     const over = async () => {
-      while (!stopped && runState(history.run(run)) === "running")
+      while (!stopped && runState((executions = await history.reader.run(run))) === "running")
         await new Promise<void>((done) => void clock.after(lookMs, done));
     };
     return {
-      executions: () => history.run(run),
+      executions: () => executions,
       folder: ({ batch, id }) => folderOf(batch, id),
       ended: over(),
       async stop() {
         await executor.stop(0);
         await runner.close();
         stopped = true; // what is still queued starts no more
+        executions = await history.reader.run(run);
       },
       async clean() {
         await runner.close();
-        await history.flush();
+        await history.close();
         await clean();
       },
     };

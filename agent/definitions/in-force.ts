@@ -1,6 +1,6 @@
 // Keeps the graph of all chains equal to what is in force, and tells of every batch that changed or stands otherwise in its chain.
 import type { Clock } from "../async/clock.ts";
-import type { History } from "../history/port.ts";
+import type { Recorder } from "../history/port.ts";
 import type { Batch } from "../model/batch.ts";
 import type { BatchName } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
@@ -15,7 +15,7 @@ export interface Chains {
 }
 
 export interface ChainsDeps {
-  history: History;
+  recorder: Recorder;
   clock: Clock;
   /** Everything that is known by a name, with what is in force for it. */
   entries: ReadonlyMap<string, { readonly batch: Batch | null }>;
@@ -27,7 +27,7 @@ export interface ChainsDeps {
   onProblem(problem: Problem): void;
 }
 
-export function createChains({ history, clock, entries, onStatus, onApplied, onProblem }: ChainsDeps): Chains {
+export function createChains({ recorder, clock, entries, onStatus, onApplied, onProblem }: ChainsDeps): Chains {
   const touched = new Set<string>();
   /** What of each entry the graph was built from. */
   const links = new Map<string, string>();
@@ -57,15 +57,15 @@ export function createChains({ history, clock, entries, onStatus, onApplied, onP
     }
     for (const name of names) {
       const batch = entries.get(name)?.batch ?? null;
-      const document = history.document(name);
-      if (document === undefined) continue;
+      const head = recorder.head(name);
+      if (head === undefined) continue;
       // Nothing is owed for the time in which it had no place.
-      if (before.problems.has(name) && !graph.problems.has(name)) {
-        history.cover(document.name, new Date(clock.now()).toISOString());
-        void history.amend(document.name, {}, clock.now()).catch(() => undefined); // nor after a crash; the history says what is wrong with its disk
+      if (before.problems.has(name) && !graph.problems.has(name) && head.schedule !== null) {
+        const schedule = { ...head.schedule, coveredUntil: new Date(clock.now()).toISOString() };
+        void recorder.commit([{ kind: "head", batch: head.name, fields: { schedule } }]);
       }
       for (const problem of before.problems.has(name) ? [] : (graph.problems.get(name) ?? [])) onProblem(problem);
-      onApplied(document.name, graph.problems.has(name) ? null : batch);
+      onApplied(head.name, graph.problems.has(name) ? null : batch);
     }
   }
 

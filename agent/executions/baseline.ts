@@ -1,4 +1,5 @@
 // What is usual for a batch, from its recent successes: when a running one may end, and whether a success stands out.
+import type { Outline } from "../history/port.ts";
 import type { Execution } from "../model/execution.ts";
 import type { Iso } from "../model/ids.ts";
 
@@ -10,12 +11,20 @@ const farSigmas = 5;
 /** What lies within these of the median is jitter, whatever the spread; ms and bytes. */
 const floors = { fastMs: 500, slowMs: 2_000, quietBytes: 100 };
 
-/** The last 50 successes before `execution`, of its batch; `executions` oldest first. */
-function successesBefore(execution: Execution, executions: readonly Execution[]): Execution[] {
-  const found: Execution[] = [];
-  for (let i = executions.length - 1; i >= 0 && found.length < recent; i--) {
-    const other = executions[i] as Execution;
-    if (other.status === "succeeded" && other.durationMs !== null && other.id !== execution.id) found.push(other);
+type Past = Pick<Outline, "id" | "status" | "durationMs" | "outputBytes">;
+
+interface Success {
+  durationMs: number;
+  outputBytes: number;
+}
+
+/** Returns the last 50 successes of a batch beside `execution`. */
+function successesBeside(execution: Execution, past: Iterable<Past>): Success[] {
+  const found: Success[] = [];
+  for (const { id, status, durationMs, outputBytes } of past) {
+    if (status !== "succeeded" || durationMs === null || id === execution.id) continue;
+    found.push({ durationMs, outputBytes });
+    if (found.length === recent) break;
   }
   return found;
 }
@@ -23,9 +32,9 @@ function successesBefore(execution: Execution, executions: readonly Execution[])
 /**
  * When a running execution may end: as its progress goes on, or where its script says nothing, after as long as its
  * batch's recent successes took at the median. In the past once it is later than that. null when nothing tells.
- * @param executions all of its batch, oldest first
+ * @param past  executions of its batch, newest first
  */
-export function estimatedEnd(execution: Execution, executions: readonly Execution[]): Iso | null {
+export function estimatedEnd(execution: Execution, past: Iterable<Past>): Iso | null {
   if (execution.status !== "running" || execution.startedAt === null) return null;
   const startedAt = Date.parse(execution.startedAt);
   const { progress } = execution;
@@ -33,25 +42,26 @@ export function estimatedEnd(execution: Execution, executions: readonly Executio
     const soFar = Date.parse(progress.at) - startedAt;
     if (soFar > 0) return new Date(Math.round(startedAt + (soFar * 100) / progress.percent)).toISOString();
   }
-  const durations = successesBefore(execution, executions).map(({ durationMs }) => durationMs as number);
+  const durations = successesBeside(execution, past).map(({ durationMs }) => durationMs);
   return durations.length === 0 ? null : new Date(Math.round(startedAt + median(durations))).toISOString();
 }
 
 /**
  * Whether a success lies far outside its batch's last 50 (at least 10): 5 standard deviations by the MAD and half the
  * median away, beyond a floor of jitter, and where fewer than one in ten of them were as far out.
- * @param executions all of its batch, oldest first
+ * @param past  executions of its batch, newest first
  */
-export function judgeUnusual(execution: Execution, executions: readonly Execution[]): Execution["unusual"] {
+export function judgeUnusual(execution: Execution, past: Iterable<Past>): Execution["unusual"] {
   if (execution.status !== "succeeded" || execution.durationMs === null) return null;
-  const before = successesBefore(execution, executions);
+  const before = successesBeside(execution, past);
   if (before.length < leastForUnusual) return null;
-  const durations = before.map(({ durationMs }) => durationMs as number);
+  const durations = before.map(({ durationMs }) => durationMs);
   if (isLow(execution.durationMs, durations, floors.fastMs)) return "too-fast";
   if (isHigh(execution.durationMs, durations, floors.slowMs)) return "too-slow";
   // Silence is no matter of degree: it needs no floor.
-  const bytes = outputOf(execution);
-  return isLow(bytes, before.map(outputOf), bytes === 0 ? 0 : floors.quietBytes) ? "too-quiet" : null;
+  const bytes = execution.stdoutBytes + execution.stderrBytes;
+  const others = before.map(({ outputBytes }) => outputBytes);
+  return isLow(bytes, others, bytes === 0 ? 0 : floors.quietBytes) ? "too-quiet" : null;
 }
 
 function isLow(value: number, values: readonly number[], floor: number): boolean {
@@ -83,10 +93,6 @@ function farOut(values: readonly number[], distance: number, floor: number): boo
 /** The MAD does not see a second habit, such as a long run every fifth time. */
 function isRare(alike: readonly number[], all: readonly number[]): boolean {
   return alike.length * 10 < all.length;
-}
-
-function outputOf({ stdoutBytes, stderrBytes }: Execution): number {
-  return stdoutBytes + stderrBytes;
 }
 
 function median(values: readonly number[]): number {

@@ -1,49 +1,34 @@
-// Takes starts from due to done: record, wait for a place, run, record the end, keep the history within bounds.
-import type { NewId, Clock } from "../async/clock.ts";
+// Takes starts from due to done: decide, record, wait for a slot, run, record the end, keep the history within bounds.
+//
+// The one concurrency rule: nothing is awaited between reading the state that a decision rests on and having the decision in
+// memory (`recorder.commit`, the queue, what is open). Every method up to its first `await` is such a step.
+import type { NewId } from "../async/clock.ts";
 import type { Graph } from "../definitions/chain-graph.ts";
-import { InvariantError } from "../errors.ts";
-import type { History } from "../history/port.ts";
-import { mostKept, selectExpired } from "../history/retention.ts";
-import type { Logger } from "../logger.ts";
+import { maxKeep, selectExpired, type Change } from "../history/port.ts";
 import type { Batch } from "../model/batch.ts";
-import { isOpen, type Execution, type TriggerKind, type AbortedReason } from "../model/execution.ts";
-import type { EpochMs, Revision, RunId, ExecutionId, BatchName } from "../model/ids.ts";
+import type { AbortedReason, Execution, TriggerKind } from "../model/execution.ts";
+import type { BatchName, EpochMs, ExecutionId, Revision } from "../model/ids.ts";
 import type { Notifier } from "../notify/port.ts";
-import type { Runner, Running } from "../runners/port.ts";
 import type { DueDecision } from "../schedule/catchup.ts";
-import { admit, admitQueued, standsIn } from "./admission.ts";
-import { createAttempt, type Attempt } from "./attempt.ts";
-import { judgeUnusual } from "./baseline.ts";
-import { createExecution, nextAttempt, transition } from "./execution.ts";
-import { createFollowUps } from "./follow-up-loop.ts";
-import { permitOwnTime } from "./follow-ups.ts";
-import { buildOrder } from "./order.ts";
+import { admitQueued, standsIn } from "./admission.ts";
+import { transition } from "./execution.ts";
+import { permitOwnTime, standingOf, type FollowUp } from "./follow-ups.ts";
+import { OpenExecutions } from "./open.ts";
+import { newExecution, planEnd, planStart, type Definition, type Plan, type World } from "./plan-end.ts";
 import type { TriggerAnswer } from "./port.ts";
-import { createQueue } from "./queue.ts";
+import { createQueue, type Queue } from "./queue.ts";
+import { RunningExecutions, type RunningDeps, type RunningEvents } from "./running.ts";
 
 /** Between a group's SIGTERM and its SIGKILL at shutdown; with the grace of 25 s it fits Kubernetes' 30 s. */
 const killAtShutdownMs = 4_000;
 const lastWaitMs = 2_000;
 
-/** What is in force for a batch when one of its executions starts. */
-interface Definition {
-  batch: Batch;
-  revision: Revision;
-  commit: string | null;
-}
-
-export interface ExecutorDeps {
-  clock: Clock;
+export interface ExecutorDeps extends RunningDeps {
   newId: NewId;
-  history: History;
-  runner: Runner;
-  log: Logger;
   maxParallel: number;
   /** What is in force for a batch; null when it has none, is gone, or has no sound place in its chain. */
   definition(name: BatchName): Definition | null;
   graph(): Graph;
-  /** Checks before a start that a revision is what it was, and puts it right; why it cannot be run, or null. Never rejects. */
-  checkRevision?(name: BatchName, revision: Revision): Promise<string | null>;
   /** Tells people of ends; without one nobody is told. */
   notifier?: Notifier;
 }
@@ -56,414 +41,351 @@ export interface Executor {
   /** Takes over what an earlier agent left queued or running. Call once, before the scheduler starts. */
   resume(): void;
   counts(): { running: number; queued: number };
-  /** Whether something that is queued or running, or follows it, may still read what this run has put out. */
-  isRunOpen(run: RunId): boolean;
-  /** Revisions that something running or queued needs. */
+  /** Whether something that is queued or running, or follows it, may still read what a run has put out, by the run's key. */
+  isRunRead(runKey: number): boolean;
+  /** Revisions that something running needs. */
   revisionsInUse(): Set<Revision>;
   /** No new starts; running ones get `graceMs`, then SIGTERM, then SIGKILL. Resolves when all are recorded. */
   stop(graceMs: number): Promise<void>;
 }
 
 export function createExecutor(deps: ExecutorDeps): Executor {
-  const { clock, newId, history, runner, log } = deps;
-  const queue = createQueue(clock);
-  const running = new Map<ExecutionId, Attempt>();
-  /** Work that ends with an end on record. */
-  const unfinished = new Set<Promise<void>>();
-  /** All that is queued or running, by batch. */
-  const openOf = new Map<BatchName, Set<ExecutionId>>();
-  /** Of each of them the runs whose logs it, or what follows it, may read: its own, and those that it comes after. */
-  const reads = new Map<ExecutionId, readonly RunId[]>();
-  /** How many read a run. */
-  const readers = new Map<RunId, number>();
-  /** Of a start that waits for a place: the row of the due times that it missed meanwhile. */
-  const gaps = new Map<ExecutionId, Execution>();
-  let stopping = false;
-  const batchOf = (name: BatchName) => deps.definition(name)?.batch ?? null;
-  const refuse = (execution: Execution, reason: AbortedReason, message: string) =>
-    finish(abort(execution, reason, message));
-  const followUps = createFollowUps({ history, graph: deps.graph, batchOf, fresh, take, refuse });
+  const loop = new ExecutorLoop(deps);
+  return {
+    due: (batch, decision) => loop.due(batch, decision),
+    manual: (name) => loop.manual(name),
+    resume: () => loop.resume(),
+    counts: () => loop.counts(),
+    isRunRead: (runKey) => loop.isRunRead(runKey),
+    revisionsInUse: () => loop.revisionsInUse(),
+    stop: (graceMs) => loop.stop(graceMs),
+  };
+}
 
-  function due(batch: Batch, decision: DueDecision): void {
-    if (stopping) return;
-    const { name } = batch;
-    const document = history.document(name);
-    const since = decision.before === null ? (document?.lastDueAt ?? "") : new Date(decision.before).toISOString();
-    const coveredUntil = new Date(decision.coveredUntil).toISOString();
-    // No await before all rows are in place: every write of the document from here on holds the mark and its rows.
-    history.cover(name, coveredUntil, coveredUntil);
-    const waiting = decision.start === null ? null : waitingFor(batch);
-    if (waiting !== null && decision.start !== null) return merge(waiting, decision.start, decision.missed?.count ?? 1);
-    if (decision.missed !== null) record(missedRow(name, decision.missed));
-    if (decision.start === null) return;
-    const dueAt = new Date(decision.start).toISOString();
-    // Only after the clock was set back by more than a day: it has been started already.
-    if (
-      document?.executions.some(
-        (row) => row.trigger.kind === "cron" && row.trigger.dueAt === dueAt && row.missed === undefined,
-      )
-    )
-      return;
-    const execution = fresh(name, { kind: "cron", dueAt: decision.start, by: null });
-    if (batch.after.length === 0) return take(execution);
-    const known = since === "" || since > dueAt ? (document?.firstSeenAt ?? "") : since;
-    const { refused, previous } = permitOwnTime(batch, known, (other) => history.document(other)?.executions ?? []);
-    if (refused === null) take({ ...execution, previous });
-    else void refuse(execution, refused.reason, refused.message);
+class ExecutorLoop implements Executor {
+  readonly #deps: ExecutorDeps;
+  readonly #queue: Queue;
+  readonly #open = new OpenExecutions();
+  readonly #running: RunningExecutions;
+  readonly #world: World;
+  /** The row of the due times that a start missed while it waited for a slot. */
+  readonly #gaps = new Map<ExecutionId, Execution>();
+  #stopping = false;
+
+  constructor(deps: ExecutorDeps) {
+    this.#deps = deps;
+    const { recorder, notifier } = deps;
+    this.#queue = createQueue(deps.clock);
+    this.#running = new RunningExecutions(deps);
+    this.#world = {
+      graph: () => deps.graph(),
+      inForce: (name) => deps.definition(name as BatchName),
+      openRun: (run) => recorder.openRun(run),
+      past: (name) => recorder.recent(name),
+      openOf: (name) => this.#openOf(name),
+      isParked: (name) => this.#queue.parked(name) !== undefined,
+      told: (name) => recorder.head(name)?.told,
+      notice: (final, told) => notifier?.decide(final, told) ?? { told, due: null },
+    };
   }
 
-  /** An earlier start of the batch that has found no place yet and may stand for a newer one. */
-  function waitingFor(batch: Batch): Execution | null {
-    const [id, ...others] = openOf.get(batch.name) ?? [];
-    const execution = id === undefined || others.length > 0 ? undefined : history.find(id);
+  due(batch: Batch, decision: DueDecision): void {
+    if (this.#stopping) return;
+    const { recorder, clock } = this.#deps;
+    const { name } = batch;
+    const head = recorder.head(name);
+    const since = decision.before === null ? (head?.lastDueAt ?? "") : iso(decision.before);
+    const watermark = this.#watermark(name, decision.coveredUntil);
+    const waiting = decision.start === null ? null : this.#waitingFor(batch);
+    if (waiting !== null && decision.start !== null)
+      return this.#merge(waiting, decision.start, decision.missed?.count ?? 1, watermark);
+    const changes: Change[] = [watermark];
+    if (decision.missed !== null) changes.push({ kind: "put", execution: this.#missedRow(name, decision.missed) });
+    const dueAt = decision.start === null ? null : iso(decision.start);
+    // It has been only after the clock was set back.
+    if (decision.start === null || dueAt === null || recorder.hasStarted(name, dueAt)) {
+      void recorder.commit([...changes, ...this.#expired(name)]);
+      return;
+    }
+    const execution = this.#newExecution(name, { kind: "cron", dueAt: decision.start, by: null });
+    const known = since === "" || since > dueAt ? (head?.firstSeenAt ?? "") : since;
+    const { refused, previous } = this.#permission(batch, known);
+    const asked = batch.after.length === 0 ? execution : { ...execution, previous };
+    // The mark and its rows are in one commit: no crash comes between the two.
+    const plan = planStart(asked, refused, this.#world, this.#deps, clock.now());
+    this.#carryOut(plan, changes).catch(() => undefined); // the history itself tries again, and says so
+  }
+
+  async manual(name: string): Promise<TriggerAnswer> {
+    const { clock, definition } = this.#deps;
+    const found = definition(name as BatchName);
+    if (this.#stopping) return { error: "the agent is being stopped" };
+    if (found === null) return { error: `there is no batch ${name}, or it has problems` };
+    if (!found.batch.enabled) return { error: `${name} is disabled` };
+    const execution = this.#newExecution(found.batch.name, { kind: "manual", dueAt: clock.now(), by: null });
+    await this.#carryOut(planStart(execution, null, this.#world, this.#deps, clock.now())).catch(() => undefined);
+    const note = aloneNote(found.batch);
+    return { id: execution.id, ...(note === null ? {} : { note }) };
+  }
+
+  resume(): void {
+    const { recorder, clock } = this.#deps;
+    const open = recorder.open();
+    for (const execution of open) this.#track(execution);
+    // What it was started with, whatever the batch is by now.
+    const timeoutOf = ({ batch, timeoutMs = this.#batchOf(batch)?.timeoutMs ?? null }: Execution) => timeoutMs;
+    const running = open.filter(({ status }) => status === "running");
+    this.#running.adopt(running, timeoutOf, () => this.#events(() => undefined));
+    for (const execution of open.filter(({ status }) => status === "queued")) {
+      const { id, batch } = execution;
+      const concurrency = this.#batchOf(batch)?.concurrency;
+      const isAlone = this.#open.of(batch).length === 1;
+      if (execution.notBefore !== undefined) this.#delay(execution);
+      else if (isAlone || concurrency === "allow" || this.#queue.parked(batch) !== undefined) this.#enqueue(id);
+      else {
+        this.#queue.park(execution);
+        // Said again, to what has not ended meanwhile: who was told to make room has not heard it if the agent died in between.
+        const earlier = this.#open.of(batch).filter((other) => this.#running.get(other) !== undefined);
+        if (concurrency === "replace")
+          clock.after(0, () => earlier.forEach((other) => this.#running.get(other)?.stop("replaced")));
+      }
+    }
+    this.#pump();
+  }
+
+  counts(): { running: number; queued: number } {
+    return { running: this.#running.size, queued: this.#queue.size() };
+  }
+
+  isRunRead(runKey: number): boolean {
+    return this.#open.isRead(runKey);
+  }
+
+  revisionsInUse(): Set<Revision> {
+    return new Set(this.#running.attempts().flatMap((attempt) => attempt.execution().revision ?? []));
+  }
+
+  async stop(graceMs: number): Promise<void> {
+    this.#stopping = true;
+    this.#queue.stopDelays();
+    if (await this.#within(this.#running.settled(), graceMs)) return;
+    for (const attempt of this.#running.attempts()) attempt.stop("shutdown", killAtShutdownMs);
+    // A process that not even SIGKILL ends (it hangs in the kernel) is left to the next agent.
+    await this.#within(this.#running.settled(), killAtShutdownMs + lastWaitMs);
+  }
+
+  /** Commits a decision and does what it asks for; resolves when it is durable. Nothing is awaited before that. */
+  async #carryOut(plan: Plan, before: readonly Change[] = []): Promise<void> {
+    const { recorder, notifier } = this.#deps;
+    const batches = new Set(
+      [...before, ...plan.changes].flatMap((change) => (change.kind === "put" ? change.execution.batch : [])),
+    );
+    const recorded = recorder.commit([...before, ...plan.changes]);
+    for (const { execution } of plan.starts) this.#track(execution);
+    for (const execution of plan.retries) this.#track(execution);
+    for (const execution of plan.ended) this.#leave(execution);
+    // After the rows that are new: what goes is counted with them.
+    const expired = [...batches].flatMap((name) => this.#expired(name));
+    const deleted = recorder.commit(expired);
+    for (const { id } of plan.replaced) this.#running.get(id)?.stop("replaced");
+    for (const { execution, parked } of plan.starts) {
+      if (recorder.current(execution.id)?.status !== "queued") continue;
+      if (parked && this.#open.of(execution.batch).length > 1) this.#queue.park(execution);
+      else this.#enqueue(execution.id);
+    }
+    if (!this.#stopping) plan.retries.forEach((execution) => this.#delay(execution));
+    for (const execution of plan.ended) {
+      this.#logEnd(execution);
+      // Nobody hears of an end that is not durable.
+      if (execution.notifyDue !== undefined)
+        void recorded.catch(() => recorder.durable()).then(() => notifier?.take(execution));
+    }
+    await Promise.all([recorded, deleted]);
+  }
+
+  /** An earlier start of the batch that has found no slot yet and may stand for a newer one. */
+  #waitingFor(batch: Batch): Execution | null {
+    const [id, ...others] = this.#open.of(batch.name);
+    const execution = id === undefined || others.length > 0 ? undefined : this.#deps.recorder.current(id);
     return execution !== undefined && standsIn(batch, execution) ? execution : null;
   }
 
   /**
-   * The one that waits stands for the latest due time from now on; one row tells of all that it missed. Neither is written for its own
-   * sake: what is on disk is the one that waits and its due time, from where the next agent would count the same again. Where thousands
-   * wait, writing all of them at each of their due times left no time to start any.
+   * The one that waits stands for the latest due time from now on; one row tells of all that it missed. None of it is written for its
+   * own sake: what is on disk is the one that waits and its due time, from where the next agent would count the same again. Where
+   * thousands wait, writing all of them at each of their due times left no time to start any.
    */
-  function merge(waiting: Execution, start: EpochMs, count: number): void {
-    const earlier = gaps.get(waiting.id);
+  #merge(waiting: Execution, start: EpochMs, count: number, watermark: Change & { kind: "head" }): void {
+    const earlier = this.#gaps.get(waiting.id);
     const from = Date.parse(earlier?.missed?.from ?? waiting.trigger.dueAt);
-    const row = missedRow(waiting.batch, { from, to: start, count: (earlier?.missed?.count ?? 1) + count });
-    const told =
+    const row = this.#missedRow(waiting.batch, { from, to: start, count: (earlier?.missed?.count ?? 1) + count });
+    const gap =
       earlier === undefined ? row : { ...row, id: earlier.id, run: earlier.run, createdAt: earlier.createdAt };
-    gaps.set(waiting.id, told);
+    this.#gaps.set(waiting.id, gap);
     const { notBefore: _past, ...rest } = waiting;
-    history.show({ ...rest, trigger: { ...waiting.trigger, dueAt: new Date(start).toISOString() } });
-    history.show(told);
+    const execution = { ...rest, trigger: { ...waiting.trigger, dueAt: iso(start) } };
+    this.#deps.recorder.note([watermark, { kind: "put", execution }, { kind: "put", execution: gap }]);
   }
 
-  async function manual(name: string): Promise<TriggerAnswer> {
-    const definition = deps.definition(name as BatchName);
-    if (stopping) return { error: "the agent is being stopped" };
-    if (definition === null) return { error: `there is no batch ${name}, or it has problems` };
-    if (!definition.batch.enabled) return { error: `${name} is disabled` };
-    const execution = fresh(definition.batch.name, { kind: "manual", dueAt: clock.now(), by: null });
-    take(execution);
-    await history.save(history.find(execution.id) ?? execution).catch(() => undefined);
-    const note = aloneNote(definition.batch);
-    return { id: execution.id, ...(note === null ? {} : { note }) };
+  #watermark(name: BatchName, until: EpochMs): Change & { kind: "head" } {
+    const schedule = this.#deps.recorder.head(name)?.schedule;
+    const coveredUntil = iso(until);
+    const fields = {
+      lastDueAt: coveredUntil,
+      ...(schedule == null ? {} : { schedule: { ...schedule, coveredUntil } }),
+    };
+    return { kind: "head", batch: name, fields };
   }
 
-  /** A new execution, on its way as far as it may go now. */
-  function take(execution: Execution): void {
-    const { batch, id } = execution;
-    const open = [...(openOf.get(batch) ?? [])];
-    const verdict = admit(batchOf(batch), open.length, queue.held(batch) !== undefined);
-    if (verdict.kind === "abort") return void refuse(execution, verdict.reason, verdict.message);
-    if (verdict.kind === "replace") open.forEach(replace);
-    enter(execution);
-    history.show(execution);
-    if (verdict.kind === "start" || openOf.get(batch)?.size === 1) enqueue(id);
-    else queue.hold(execution);
-    // One that started, or was refused, at once is recorded by that; a waiting one must not be lost with the agent.
-    if (history.find(id) === execution) record(execution);
+  #permission(batch: Batch, since: string): Pick<FollowUp, "refused" | "previous"> {
+    if (batch.after.length === 0) return { refused: null, previous: [] };
+    return permitOwnTime(batch, since, (name) =>
+      standingOf(this.#deps.recorder.recent(name), this.#open.of(name as BatchName).length > 0),
+    );
   }
 
-  function replace(id: ExecutionId): void {
-    const attempt = running.get(id);
-    if (attempt !== undefined) return attempt.stop("replaced");
-    const waiting = history.find(id);
-    if (waiting?.status === "queued") void refuse(waiting, "replaced", "a newer start took its place");
+  #newExecution(name: BatchName, trigger: { kind: TriggerKind; dueAt: EpochMs; by: ExecutionId | null }): Execution {
+    const definition = this.#deps.definition(name);
+    return newExecution(name, trigger, { definition }, this.#deps, this.#deps.clock.now());
   }
 
-  function fresh(
-    name: BatchName,
-    trigger: { kind: TriggerKind; dueAt: EpochMs; by: ExecutionId | null },
-    run?: RunId,
-  ): Execution {
-    const now = clock.now();
-    const definition = deps.definition(name);
-    const [revision, commit] = [definition?.revision ?? null, definition?.commit ?? null];
-    return createExecution({
-      id: newId(now) as ExecutionId,
-      batch: name,
-      revision,
-      commit,
-      trigger,
-      now,
-      ...(run === undefined ? {} : { run }),
-    });
-  }
-
-  function missedRow(name: BatchName, missed: NonNullable<DueDecision["missed"]>): Execution {
-    const [from, to] = [new Date(missed.from).toISOString(), new Date(missed.to).toISOString()];
+  #missedRow(name: BatchName, missed: NonNullable<DueDecision["missed"]>): Execution {
+    const [from, to] = [iso(missed.from), iso(missed.to)];
     const times = missed.count === 1 ? `1 due time: ${from}` : `${missed.count} due times from ${from} to ${to}`;
-    return {
-      ...abort(fresh(name, { kind: "cron", dueAt: missed.to, by: null }), "missed", `missed ${times}`),
-      missed: { from, to, count: missed.count },
-    };
+    const row = this.#newExecution(name, { kind: "cron", dueAt: missed.to, by: null });
+    const at = this.#deps.clock.now();
+    const aborted = transition(row, { kind: "abort", at, reason: "missed", message: `missed ${times}` });
+    return { ...aborted, missed: { from, to, count: missed.count } };
   }
 
-  function abort(execution: Execution, reason: AbortedReason, message: string): Execution {
-    return transition(execution, { kind: "abort", at: clock.now(), reason, message });
+  #expired(name: BatchName): Change[] {
+    const { recorder, clock } = this.#deps;
+    const keep = this.#batchOf(name)?.keep ?? maxKeep;
+    if (recorder.count(name) <= keep.executions && keep.ageMs === null) return [];
+    const isRunRead = (key: number) => this.isRunRead(key);
+    const ids = selectExpired(recorder.recent(name), keep, isRunRead, clock.now());
+    return ids.length === 0 ? [] : [{ kind: "delete", batch: name, ids }];
   }
 
-  /** Writes in the background; the history itself tries again and says so when it cannot. */
-  function record(execution: Execution): void {
-    history.save(execution, expired(execution)).catch(() => undefined);
+  #batchOf(name: BatchName): Batch | null {
+    return this.#deps.definition(name)?.batch ?? null;
   }
 
-  function expired(execution: Execution): ExecutionId[] {
-    const document = history.document(execution.batch);
-    const keep = batchOf(execution.batch)?.keep ?? mostKept;
-    if (document === undefined || (document.executions.length <= keep.executions && keep.ageMs === null)) return [];
-    return selectExpired(document, keep, isRunOpen, clock.now()).filter((id) => id !== execution.id);
+  #openOf(name: BatchName): Execution[] {
+    return this.#open.of(name).flatMap((id) => this.#deps.recorder.current(id) ?? []);
   }
 
-  function isRunOpen(run: RunId): boolean {
-    return readers.has(run);
+  #track(execution: Execution): void {
+    const { recorder } = this.#deps;
+    const runs = (execution.previous ?? []).flatMap((id) => recorder.runKeyOf(id) ?? []);
+    this.#open.track(execution, runs);
   }
 
-  function enter({ batch, id, run, previous = [] }: Execution): void {
-    openOf.set(batch, (openOf.get(batch) ?? new Set()).add(id));
-    const runs = [run, ...previous.flatMap((before) => history.find(before)?.run ?? [])];
-    reads.set(id, runs);
-    for (const one of runs) readers.set(one, (readers.get(one) ?? 0) + 1);
-  }
-
-  /** Out of whatever it waited in; what waited for it may go on. */
-  function leave(execution: Execution): void {
+  /** Takes one out of whatever it waited in; what waited for it may go on. */
+  #leave(execution: Execution): void {
+    const { recorder, clock } = this.#deps;
     const { batch, id } = execution;
-    const open = openOf.get(batch);
-    open?.delete(id);
-    if (open?.size === 0) openOf.delete(batch);
-    for (const run of reads.get(id) ?? []) {
-      const others = (readers.get(run) ?? 1) - 1;
-      if (others > 0) readers.set(run, others);
-      else readers.delete(run);
-    }
-    reads.delete(id);
-    queue.leave(execution);
-    gaps.delete(id);
-    const next = history.find(queue.held(batch) ?? "");
-    if (next === undefined || open?.size !== 1) return;
-    queue.leave(next);
+    this.#open.untrack(execution);
+    this.#queue.leave(execution);
+    this.#gaps.delete(id);
+    const next = recorder.current(this.#queue.parked(batch) ?? "");
+    if (next === undefined || this.#open.of(batch).length !== 1) return;
+    this.#queue.leave(next);
     // It was asked to wait: how late it is counts from now.
-    history.show({ ...next, notBefore: new Date(clock.now()).toISOString() });
-    enqueue(next.id);
+    void recorder.commit([{ kind: "put", execution: { ...next, notBefore: iso(clock.now()) }, silent: true }]);
+    this.#enqueue(next.id);
   }
 
-  /** A final execution: recorded, followed by its next attempt if it has one, else by what comes after it in its run. */
-  async function finish(ended: Execution): Promise<void> {
-    const now = clock.now();
-    const execution = { ...ended, unusual: judgeUnusual(ended, history.document(ended.batch)?.executions ?? []) };
-    const batch = batchOf(execution.batch);
-    const retry = batch?.enabled === true ? batch.retry : null;
-    const next = nextAttempt(execution, retry, { id: newId(now) as ExecutionId, now });
-    const followed = next === null && followUps.isDue(execution);
-    const notifyDue = next === null ? (deps.notifier?.decide(execution) ?? null) : null;
-    const final: Execution = {
-      ...execution,
-      ...(followed ? { followUpsDue: true } : {}),
-      ...(notifyDue === null ? {} : { notifyDue }),
-    };
-    // Whatever writes the document from here on writes the end and the next attempt: no crash comes between the two.
-    history.show(final);
-    if (next !== null) {
-      enter(next);
-      history.show(next);
-      if (!stopping) delay(next);
-    }
-    leave(execution);
-    log[execution.status === "failed" ? "warn" : "info"](`execution ${execution.status}`, {
-      batch: execution.batch,
-      id: execution.id,
-      ...(execution.reason === null ? {} : { reason: execution.reason, detail: execution.message }),
-      durationMs: execution.durationMs,
+  /** Called with a final execution; resolves when it is durable with all that it sets off. */
+  async #finish(ended: Execution): Promise<void> {
+    const plan = planEnd(ended, this.#world, this.#deps, this.#deps.clock.now());
+    // The history itself tries again and says so when it cannot write.
+    await this.#carryOut(plan).catch(() => undefined);
+  }
+
+  #logEnd({ batch, id, run, status, reason, message, durationMs, exitCode, signal }: Execution): void {
+    this.#deps.log[status === "failed" ? "warn" : "info"](`execution ${status}`, {
+      batch,
+      id,
+      run,
+      ...(reason === null ? {} : { reason, detail: message }),
+      ...(exitCode === null ? {} : { exitCode }),
+      ...(signal === null ? {} : { signal }),
+      durationMs,
     });
-    const recorded = history.save(final, expired(final));
-    const saved = recorded.catch(() => undefined);
-    if (notifyDue !== null)
-      void recorded.catch(() => history.written(final.batch)).then(() => deps.notifier?.take(final));
-    // In the same breath, so that nobody sees a run that looks over and is not. Should the agent die before either is on
-    // disk, this one is still `running` there, and is taken over, or its follow-ups are due.
-    if (followed && !stopping) await followUps.carryOut(final);
-    await saved;
   }
 
-  function delay({ id, batch, notBefore }: Execution): void {
+  #delay({ id, batch, notBefore }: Execution): void {
     // More than its retry may wait was left by a clock that stood wrong.
-    const leftMs = Math.min(Date.parse(notBefore ?? "") - clock.now(), batchOf(batch)?.retry?.maxDelayMs ?? 0);
-    if (leftMs > 0) queue.delay(id, leftMs, () => enqueue(id));
-    else enqueue(id);
+    const maxMs = this.#batchOf(batch)?.retry?.maxDelayMs ?? 0;
+    const leftMs = Math.min(Date.parse(notBefore ?? "") - this.#deps.clock.now(), maxMs);
+    if (leftMs > 0) this.#queue.delay(id, leftMs, () => this.#enqueue(id));
+    else this.#enqueue(id);
   }
 
-  function enqueue(id: ExecutionId): void {
-    queue.push(id);
-    pump();
+  #enqueue(id: ExecutionId): void {
+    this.#queue.push(id);
+    this.#pump();
   }
 
-  function pump(): void {
-    while (!stopping && running.size < deps.maxParallel) {
-      const id = queue.shift();
+  #pump(): void {
+    while (!this.#stopping && this.#running.size < this.#deps.maxParallel) {
+      const id = this.#queue.shift();
       if (id === undefined) return;
-      const execution = history.find(id);
-      if (execution?.status === "queued") begin(execution);
+      const execution = this.#deps.recorder.current(id);
+      if (execution?.status === "queued") this.#begin(execution);
     }
   }
 
-  function begin(queued: Execution): void {
+  #begin(queued: Execution): void {
+    const { clock, runner, definition: definitionOf } = this.#deps;
     const now = clock.now();
-    const definition = deps.definition(queued.batch);
+    const definition = definitionOf(queued.batch);
     const dueAt = Date.parse(queued.trigger.dueAt) + (definition?.batch.schedule?.jitterMs ?? 0);
     // Only a due time can be missed: what follows another execution comes when it comes.
-    const startsAt =
-      queued.trigger.kind !== "cron" ? now : queued.notBefore === undefined ? dueAt : Date.parse(queued.notBefore);
-    const verdict = admitQueued(definition?.batch ?? null, startsAt, now);
-    if (definition === null || verdict.kind === "abort") {
-      const [reason, message] =
-        verdict.kind === "abort" ? [verdict.reason, verdict.message] : (["disabled", ""] as const);
-      void refuse(queued, reason, message);
-      return;
-    }
+    const asked = queued.notBefore === undefined ? dueAt : Date.parse(queued.notBefore);
+    const verdict = admitQueued(definition?.batch ?? null, queued.trigger.kind === "cron" ? asked : now, now);
+    if (verdict.kind === "abort") return this.#refuse(queued, verdict.reason, verdict.message);
+    if (definition === null) return this.#refuse(queued, "disabled", "");
     const { revision, commit, batch } = definition;
-    const execution = {
-      ...transition(queued, { kind: "start", at: now, revision, commit, boot: runner.boot }),
-      timeoutMs: batch.timeoutMs,
-    };
-    // Recorded before the process exists: whatever happens now, this due time is never started again.
-    let fault: string | null = null;
-    const recorded = history.save(execution).then(async () => {
-      fault = (await deps.checkRevision?.(batch.name, revision)) ?? null;
-    });
-    const previous = () => (execution.previous ?? []).flatMap((id) => history.find(id) ?? []);
-    follow(execution, {
-      recorded,
-      launch: () => runner.start(buildOrder(execution, batch, previous(), fault)),
-      timeoutMs: batch.timeoutMs,
-      onUnrecorded: () => backOff(queued),
-    });
+    const started = transition(queued, { kind: "start", at: now, revision, commit, boot: runner.boot });
+    this.#running.start(
+      { ...started, timeoutMs: batch.timeoutMs },
+      batch,
+      this.#events(() => this.#backOff(queued)),
+    );
   }
 
-  function follow(
-    execution: Execution,
-    how: { recorded: Promise<void> | null; launch(): Promise<Running>; timeoutMs: number | null; onUnrecorded(): void },
-  ): void {
-    const { recorded, launch, timeoutMs } = how;
-    let unrecorded = false;
-    void recorded?.catch(() => (unrecorded = true));
-    const attempt = createAttempt(execution, {
-      clock,
-      log,
-      recorded,
-      launch,
-      timeoutMs,
-      onSeen: history.show,
-    });
-    running.set(execution.id, attempt);
-    // The next in line has its place as soon as the process is gone, while the end is being written.
-    const giveUpPlace = () => {
-      running.delete(execution.id);
-      pump();
-    };
-    const finished = attempt.ended
-      .then(
-        (ended) => {
-          const recorded = finish(ended);
-          giveUpPlace();
-          return recorded;
-        },
-        (error: unknown) => {
-          if (unrecorded) how.onUnrecorded();
-          giveUpPlace();
-          // Whatever else went wrong, it may have been started: it stays on record as running, and is never started again.
-          if (!unrecorded) throw error;
-        },
-      )
-      .catch((error: unknown) =>
-        log.error("an execution could not be ended in order", {
-          batch: execution.batch,
-          id: execution.id,
-          error: String(error),
-        }),
-      )
-      .finally(() => unfinished.delete(finished));
-    unfinished.add(finished);
+  #refuse(queued: Execution, reason: AbortedReason, message: string): void {
+    void this.#finish(transition(queued, { kind: "abort", at: this.#deps.clock.now(), reason, message }));
   }
 
-  /** It could not be recorded, so it must not run: it waits until its history can be written. Others go on. */
-  function backOff(queued: Execution): void {
-    history.show(queued);
-    void history.written(queued.batch).then(() => {
-      if (history.find(queued.id)?.status === "queued") enqueue(queued.id);
+  #events(onUnrecorded: () => void): RunningEvents {
+    return { onEnded: (ended) => this.#finish(ended), onUnrecorded, onFree: () => this.#pump() };
+  }
+
+  /** It could not be recorded, so it must not run: it waits until the history can be written. */
+  #backOff(queued: Execution): void {
+    const { recorder } = this.#deps;
+    void recorder.commit([{ kind: "put", execution: queued }]);
+    void recorder.durable().then(() => {
+      if (recorder.current(queued.id)?.status === "queued") this.#enqueue(queued.id);
     });
   }
 
-  function resume(): void {
-    const open = history.names().flatMap((name) => (history.document(name)?.executions ?? []).filter(isOpen));
-    open.forEach(enter);
-    const left = open.filter(({ status }) => status === "running");
-    const adopted = runner.adopt(left);
-    for (const execution of left) {
-      log.info("taking over an execution", { batch: execution.batch, id: execution.id });
-      const { timeoutMs = batchOf(execution.batch)?.timeoutMs ?? null } = execution; // what it was started with, whatever the batch is by now
-      const ranMs = Math.max(0, clock.now() - Date.parse(execution.startedAt ?? ""));
-      const launch = async () => (await adopted).get(execution.id) ?? unadopted(execution.id);
-      follow(execution, {
-        recorded: null,
-        launch,
-        timeoutMs: timeoutMs === null ? null : timeoutMs - ranMs,
-        onUnrecorded: () => undefined,
-      });
-    }
-    const queued = open.filter(({ status }) => status === "queued").sort((a, b) => (a.id < b.id ? -1 : 1));
-    for (const execution of queued) {
-      const concurrency = batchOf(execution.batch)?.concurrency;
-      const alone = openOf.get(execution.batch)?.size === 1;
-      if (execution.notBefore !== undefined) delay(execution);
-      else if (alone || concurrency === "allow" || queue.held(execution.batch) !== undefined) enqueue(execution.id);
-      else {
-        queue.hold(execution);
-        // Said again, to what has not ended meanwhile: who was told to make room has not heard it if the agent died in between.
-        const earlier = [...(openOf.get(execution.batch) ?? [])].filter((id) => running.has(id));
-        if (concurrency === "replace") clock.after(0, () => earlier.forEach((id) => running.get(id)?.stop("replaced")));
-      }
-    }
-    pump();
-    // What an earlier agent did not get round to: the run goes on from there.
-    for (const name of history.names()) {
-      for (const execution of history.document(name)?.executions ?? [])
-        if (execution.followUpsDue === true) void followUps.carryOut(execution);
-    }
-  }
-
-  function unadopted(id: ExecutionId): never {
-    throw new InvariantError(`the runner has not taken over execution ${id}`);
-  }
-
-  async function stop(graceMs: number): Promise<void> {
-    stopping = true;
-    queue.stopDelays();
-    const all = () => Promise.all(unfinished);
-    if (await within(all(), graceMs)) return;
-    for (const attempt of running.values()) attempt.stop("shutdown", killAtShutdownMs);
-    // A process that not even SIGKILL ends (it hangs in the kernel) is left to the next agent.
-    await within(all(), killAtShutdownMs + lastWaitMs);
-  }
-
-  function within(work: Promise<unknown>, ms: number): Promise<boolean> {
+  #within(work: Promise<unknown>, ms: number): Promise<boolean> {
     return new Promise((done) => {
-      const cancel = clock.after(ms, () => done(false));
+      const cancel = this.#deps.clock.after(ms, () => done(false));
       void work.finally(() => {
         cancel();
         done(true);
       });
     });
   }
+}
 
-  return {
-    due,
-    manual,
-    resume,
-    counts: () => ({ running: running.size, queued: queue.size() }),
-    isRunOpen,
-    revisionsInUse: () => new Set([...running.values()].flatMap((attempt) => attempt.execution().revision ?? [])),
-    stop,
-  };
+function iso(at: EpochMs): string {
+  return new Date(at).toISOString();
 }
 
 /** What to know of a start by hand of a batch that otherwise follows others; null where there is nothing. */

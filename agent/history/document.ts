@@ -1,6 +1,6 @@
-// The shape of history.json: what is on record of one batch.
-import type { NotifyEvent, Execution } from "../model/execution.ts";
-import type { Iso, Revision, BatchName } from "../model/ids.ts";
+// The shape of history.json: what is on record of one batch, and its text. Pure.
+import { idPattern, statuses, type Execution, type NotifyEvent } from "../model/execution.ts";
+import type { BatchName, ExecutionId, Iso, Revision } from "../model/ids.ts";
 
 /** history.json of one batch. Executions oldest first. */
 export interface BatchDocument {
@@ -19,6 +19,10 @@ export interface BatchDocument {
   told?: Told;
   executions: Execution[];
 }
+
+/** All of a batch's record but its executions. */
+export type Head = Omit<BatchDocument, "executions">;
+
 /** What was told of a batch's ends, and what was held back. */
 export interface Told {
   /** Final failures since the last success; 0: it is well. */
@@ -29,4 +33,94 @@ export interface Told {
   streaks: readonly Iso[];
   /** When each was last told, and how many there were since. */
   last: Partial<Record<Exclude<NotifyEvent, "recovery">, { at: Iso; held: number }>>;
+}
+
+/** A document taken apart without reading its rows: each is a line of its own. */
+export interface DocumentText {
+  head: Head;
+  /** JSON of each execution, by id. */
+  rows: Map<ExecutionId, string>;
+}
+
+/** The head of a batch that is on record for the first time. */
+export function newHead(name: BatchName, firstSeenAt: Iso): Head {
+  return { name, firstSeenAt, removedAt: null, revision: null, commit: null, schedule: null };
+}
+
+const opening = ',"executions":[';
+const closing = "\n]}\n";
+
+/** JSON with a line for each execution, oldest first: good for jq, for grep, and for reading one row alone. */
+export function documentText({ head, rows }: DocumentText): string {
+  const lines = [...rows].sort(([a], [b]) => (a < b ? -1 : 1)).map(([, row]) => `\n${row}`);
+  return `${JSON.stringify(head).slice(0, -1)}${opening}${lines.join(",")}${closing}`;
+}
+
+/** Takes a document apart line by line; null where it is not written the way `documentText` writes. */
+export function splitDocument(text: string): DocumentText | null {
+  const lines = text.split("\n");
+  const first = lines[0] ?? "";
+  if (!first.endsWith(opening) || lines.at(-1) !== "" || lines.at(-2) !== "]}") return null;
+  const rows = new Map<ExecutionId, string>();
+  const last = lines.length - 2;
+  for (let at = 1; at < last; at++) {
+    const line = lines[at] ?? "";
+    if (at === 1 && line === "" && last === 2) break;
+    const row = at === last - 1 ? line : line.slice(0, -1);
+    const id = rowId(row);
+    if (id === null || (at < last - 1 && !line.endsWith(","))) return null;
+    rows.set(id, row);
+  }
+  try {
+    return { head: JSON.parse(`${first.slice(0, -opening.length)}}`) as Head, rows };
+  } catch {
+    return null;
+  }
+}
+
+/** The id of a row's JSON as `documentText` writes it; null where it does not begin with one. */
+export function rowId(row: string): ExecutionId | null {
+  const id = row.slice(7, 33);
+  return row.startsWith('{"id":"') && row[33] === '"' && idPattern.test(id) ? (id as ExecutionId) : null;
+}
+
+/** Whether a value read from disk is the record of the batch `name`. */
+export function isDocument(value: unknown, name: string): value is BatchDocument {
+  if (typeof value !== "object" || value === null) return false;
+  const document = value as Partial<BatchDocument>;
+  return (
+    isHead(document, name) &&
+    Array.isArray(document.executions) &&
+    document.executions.every((row) => isExecution(row, name))
+  );
+}
+
+/** Whether a value read from disk is the head of the batch `name`. */
+export function isHead(head: Partial<Head>, name: string): boolean {
+  return (
+    head.name === name &&
+    isTime(head.firstSeenAt) &&
+    (head.schedule === null || isTime(head.schedule?.coveredUntil)) &&
+    (head.lastDueAt === undefined || isTime(head.lastDueAt)) &&
+    (head.told === undefined || isTold(head.told))
+  );
+}
+
+/** Whether a value read from disk is an execution, of the batch `name` where one is given. */
+export function isExecution(row: Partial<Execution> | null, name?: string): row is Execution {
+  if (typeof row !== "object" || row === null) return false;
+  const { id, run, batch, status, trigger, createdAt } = row;
+  if (!idPattern.test(String(id)) || typeof run !== "string" || !statuses.includes(String(status))) return false;
+  if (typeof batch !== "string" || (name !== undefined && batch !== name)) return false;
+  return isTime(createdAt) && typeof trigger === "object" && trigger !== null && isTime(trigger.dueAt);
+}
+
+function isTold(told: Partial<Told> | null): boolean {
+  if (typeof told !== "object" || told === null) return false;
+  const { failures, streaks, last } = told;
+  return typeof failures === "number" && Array.isArray(streaks) && typeof last === "object" && last !== null;
+}
+
+function isTime(value: unknown): boolean {
+  return typeof value === "string" && !Number.isNaN(Date.parse(value));
 }

@@ -1,37 +1,102 @@
 // The record of batches and executions, as everything outside this room sees it.
-import type { Execution } from "../model/execution.ts";
-import type { Iso, EpochMs, RunId, ExecutionId, BatchName } from "../model/ids.ts";
-import type { Told, BatchDocument } from "./document.ts";
-import type { ExecutionQuery } from "./ledger.ts";
+import type { Execution, ExecutionStatus, Reason } from "../model/execution.ts";
+import type { BatchName, EpochMs, ExecutionId, Iso, Revision, RunId } from "../model/ids.ts";
+import type { Change } from "./change.ts";
+import type { Head } from "./document.ts";
+import type { HistoryEvent } from "./events.ts";
+import type { Outline } from "./row-index.ts";
 
-/** Durable record of batches and executions. Reads are answered from memory. */
-export interface History {
+export type { Change } from "./change.ts";
+export type { Told } from "./document.ts";
+export type { HistoryEvent } from "./events.ts";
+export { isForgotten, maxKeep, selectExpired } from "./retention.ts";
+export { outlineOf, runKey, type Outline } from "./row-index.ts";
+
+/**
+ * What decisions read and write. A commit is in memory at once: nothing is awaited between deciding and having it there, so
+ * that two decisions never start from the same state. Its promise resolves when it is durable.
+ */
+export interface Recorder {
   names(): BatchName[];
-  document(name: string): Readonly<BatchDocument> | undefined;
-  find(id: string): Execution | undefined;
-  /** Executions of a run, oldest first. */
-  run(run: RunId | string): Execution[];
-  /** Newest first. */
-  page(query: ExecutionQuery): { items: Execution[]; more: boolean };
+  head(name: string): Readonly<Head> | undefined;
+  /** Executions that are queued or running, oldest first. */
+  open(): Execution[];
+  /** An execution as it was last decided, while it is open or its run goes on; what is older may be on disk only. */
+  current(id: string): Execution | undefined;
+  /** The key of the run that an execution on record belongs to. */
+  runKeyOf(id: string): number | undefined;
+  /** The latest execution of each batch in a run, while something of it is open; empty afterwards. */
+  openRun(run: RunId): ReadonlyMap<string, Execution>;
+  /** Executions of a batch as they were last decided, newest first. */
+  recent(name: string): Iterable<Outline>;
+  /** Executions on record of a batch. */
+  count(name: string): number;
+  /** Revisions that executions on record name. */
+  revisions(): Revision[];
   /**
-   * Adds or replaces one execution (by id) and takes out those in `drop`, whose folders are deleted afterwards. Seen at
-   * once; durable when the promise resolves. Rejects with StoreError; it is then written again until that succeeds.
+   * Changes the record, over any number of batches, as a whole: after a crash all of it is there or nothing. Rejects with
+   * StoreError when it could not be written; it is then written again until that succeeds, or until a later commit says otherwise.
+   * `lazy`: no more than a tenth of a second is lost by waiting for others. Who does not wait need not catch.
    */
-  save(execution: Execution, drop?: readonly ExecutionId[]): Promise<void>;
-  /** Moves the time up to which a batch's due times are accounted for. `due`: its latest due time, if one has come. In memory only, the next write carries it. */
-  cover(name: BatchName, until: Iso, due?: Iso): void;
-  /** Puts down what was told of a batch; in memory only, the next write carries it. */
-  tell(name: BatchName, told: Told): void;
-  /** Resolves once a batch's document is on disk as it stands, however long its disk is full or its folder locked. */
-  written(name: BatchName): Promise<void>;
-  /** Replaces one execution in memory only, for what the next write may carry (its pid). */
-  show(execution: Execution): void;
-  /** Changes all but the executions of a document, made if it is new. Durable when the promise resolves. */
-  amend(name: BatchName, fields: Partial<Omit<BatchDocument, "name" | "executions">>, now: EpochMs): Promise<void>;
-  /** Takes executions out of the record, then deletes their folders. */
-  drop(name: BatchName, ids: readonly ExecutionId[]): Promise<void>;
-  /** Deletes execution folders that no record names any more: what a crash left between the two. How many. */
-  dropStrays(name: BatchName): Promise<number>;
-  /** Deletes a batch's document, state and executions. */
-  forget(name: BatchName): Promise<void>;
+  commit(changes: readonly Change[], options?: { lazy?: boolean }): Promise<void>;
+  /** Changes executions and heads in memory only; the next commit about their batch carries it. Executions are shown at once. */
+  note(changes: readonly Note[]): void;
+  /** Whether a due time has its execution already, however the clock was set. Reads the disk where the clock was. */
+  hasStarted(name: string, dueAt: Iso): boolean;
+  /** Resolves once all that was committed is durable, however long the disk is full. */
+  durable(): Promise<void>;
+  /**
+   * Hears of each change once it is durable, in order, and of notes at once. `seq` is the number of what is an event, else null;
+   * `before`: for a put, the execution as it was last heard of.
+   */
+  subscribe(listener: Listener): void;
+  /** Deletes execution folders that no record names: what a crash left between the two. */
+  deleteOrphans(): Promise<number>;
+}
+
+/** What may wait for the next commit. */
+export type Note = Extract<Change, { kind: "put" | "head" }>;
+
+export type Listener = (seq: number | null, change: Change, before: Execution | undefined) => void;
+
+export interface ExecutionQuery {
+  batch?: string;
+  /** Several batches, such as those of a group. */
+  batches?: ReadonlySet<string>;
+  statuses?: readonly ExecutionStatus[];
+  reasons?: readonly Reason[];
+  run?: string;
+  /** Created at or after. */
+  since?: EpochMs;
+  /** Created before or at. */
+  until?: EpochMs;
+  limit: number;
+  /** Only executions with a smaller id. */
+  before?: string;
+}
+
+/** What is shown. An end is seen here only once it is durable, in every field. May read the disk. */
+export interface HistoryReader {
+  head(name: string): Readonly<Head> | undefined;
+  find(id: string): Promise<Execution | undefined>;
+  /** Whether an execution is queued or running; without the disk. */
+  isOpen(id: string): boolean;
+  /** Executions of a run, oldest first. */
+  run(run: string): Promise<Execution[]>;
+  /** Newest first. */
+  page(query: ExecutionQuery): Promise<{ items: Execution[]; more: boolean }>;
+  /** All executions of a batch, oldest first. */
+  document(name: string): Promise<Execution[]>;
+  /** What is known without the disk: executions of a batch, newest first. Nothing may be awaited while they are read. */
+  outlines(name: string): Iterable<Outline>;
+  /** Executions of all batches that were created since, or that had not ended then; in no order. */
+  outlinesSince(since: EpochMs): Outline[];
+  counts(name: string): Record<ExecutionStatus, number>;
+  /** Ids of executions of which people are still to be told. */
+  notifyDue(): ExecutionId[];
+  events: {
+    newest(): number;
+    /** Events after a number; null when some of them are no longer held, or the number was never given. */
+    since(id: number): readonly HistoryEvent[] | null;
+  };
 }

@@ -1,30 +1,35 @@
-// Which executions may go.
+// Which executions may go. Pure.
 import { isOpen } from "../model/execution.ts";
-import type { EpochMs, RunId, ExecutionId } from "../model/ids.ts";
-import type { BatchDocument } from "./document.ts";
+import type { EpochMs, ExecutionId } from "../model/ids.ts";
+import type { Head } from "./document.ts";
+import type { Outline } from "./row-index.ts";
 
-/** Of a batch that has no definition right now; nothing that any `keep` would keep goes. */
-export const mostKept = { executions: 1_000, ageMs: null };
+/** Limits for a batch that has no definition right now; nothing that any `keep` would keep goes. */
+export const maxKeep = { executions: 1_000, ageMs: null };
 
-/** Ids of the executions beyond `keep`, oldest first; never one that is queued or running, whose run goes on, or that is still to be followed or told of. */
+/**
+ * Returns ids of the executions beyond `keep`, oldest first; never one that is queued or running, whose run goes on, or of
+ * which people are still to be told.
+ * @param past      executions of a batch, newest first
+ * @param isRunRead whether something may still read what a run has put out, by the run's key
+ */
 export function selectExpired(
-  document: Pick<BatchDocument, "executions">,
+  past: Iterable<Outline>,
   keep: { executions: number; ageMs: number | null },
-  isRunOpen: (run: RunId) => boolean,
+  isRunRead: (runKey: number) => boolean,
   now: EpochMs,
 ): ExecutionId[] {
-  const tooMany = document.executions.length - keep.executions;
-  return document.executions
-    .filter((execution, index) => {
-      const isOver = index < tooMany || (keep.ageMs !== null && now - Date.parse(execution.createdAt) > keep.ageMs);
-      if (!isOver || execution.notifyDue !== undefined || execution.followUpsDue === true) return false;
-      return !isOpen(execution) && !isRunOpen(execution.run);
-    })
-    .map((execution) => execution.id);
+  const expired: ExecutionId[] = [];
+  let count = 0;
+  for (const outline of past) {
+    count += 1;
+    const isOver = count > keep.executions || (keep.ageMs !== null && now - Date.parse(outline.createdAt) > keep.ageMs);
+    if (isOver && !outline.isNotifyDue && !isOpen(outline) && !isRunRead(outline.runKey)) expired.push(outline.id);
+  }
+  return expired.reverse();
 }
 
 /** Whether a batch whose folder went away is to be forgotten with all its data. */
-export function isForgotten(document: BatchDocument, keepRemovedMs: number, now: EpochMs): boolean {
-  if (document.removedAt === null || document.executions.some(isOpen)) return false;
-  return now - Date.parse(document.removedAt) > keepRemovedMs;
+export function isForgotten(head: Pick<Head, "removedAt">, open: number, keepRemovedMs: number, now: EpochMs): boolean {
+  return head.removedAt !== null && open === 0 && now - Date.parse(head.removedAt) > keepRemovedMs;
 }

@@ -1,386 +1,579 @@
-// The durable record: one lowdb document a batch, written whole, atomically, and an index over all of them in memory.
-import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync } from "node:fs";
-import { mkdir, readdir, rename } from "node:fs/promises";
-import { dirname, join } from "node:path";
-import { Low } from "lowdb";
+// The durable record: the state in memory, the journal that makes it durable, the documents that the journal ends in, and
+// the index of all that is on record. This file wires them, commits, and keeps the journal within its bounds.
+import { join } from "node:path";
 import type { Clock } from "../async/clock.ts";
 import { StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import { idPattern, statuses, type Execution } from "../model/execution.ts";
-import type { RunId, ExecutionId, BatchName } from "../model/ids.ts";
-import type { Problem } from "../model/problem.ts";
-import { syncFolder, writeDurably } from "../platform/durable.ts";
-import { breathe, clearTree, errorCode } from "../platform/files.ts";
-import type { BatchDocument } from "./document.ts";
-import { createLedger } from "./ledger.ts";
-import type { History } from "./port.ts";
+import type { Execution } from "../model/execution.ts";
+import type { BatchName, ExecutionId, Iso, RunId } from "../model/ids.ts";
+import { writeDurably } from "../platform/durable.ts";
+import { mapLimit } from "../platform/files.ts";
+import { batchOf, encodeLine, isEvent, numbered, type Change } from "./change.ts";
+import { Checkpoints } from "./checkpoints.ts";
+import { newHead, type Head } from "./document.ts";
+import type { Documents } from "./documents.ts";
+import { EventRing } from "./events.ts";
+import { maxJournalBytes, maxSegments, segmentBytes, type FoundLine, type Journal } from "./journal.ts";
+import { Pending } from "./pending.ts";
+import type { Listener, Note, Recorder } from "./port.ts";
+import { readFile } from "./read-file.ts";
+import { outlineOf, runKey, type Outline, type RowIndex } from "./row-index.ts";
+import type { State } from "./state.ts";
 
-/** Begins the name of a folder that is on its way out; no batch has such a name. */
-const trash = ".trash-";
-/** Begins the name of a document that was set aside. */
-const corrupt = "history.json.corrupt-";
-/** So many of one batch are told, the newest; a disk that goes bad may leave one at each start. */
-const mostAside = 10;
 const retryMs = 1_000;
-/** Trouble of the whole disk, not of one file: trying the next document is no use. */
-const ofTheDisk = ["ENOSPC", "EROFS", "EDQUOT", "EIO"];
+/** A lazy commit waits so long for others to share their sync. */
+const lazyMs = 100;
+/** From three quarters of its bounds on the journal's oldest segments are written to their documents, down to a half. */
+const reclaimFrom = 0.75;
+const reclaimTo = 0.5;
+/** Documents written at once: many of them share one sync of their file system. */
+const parallelWrites = 128;
+const quietMs = 600_000;
+const quietCheckMs = 60_000;
+const maxEventBytes = 64 * 1024 * 1024;
 
-interface Keeper {
-  db: Low<BatchDocument>;
-  writing: Promise<void> | null;
-  next: Promise<void> | null;
-  /** Why it could not be written; null when it is as it should be. */
-  failure: StoreError | null;
-  /** Called when it is written again. */
-  waiters: (() => void)[];
+interface Waiter {
+  done(): void;
+  failed(error: StoreError): void;
 }
 
-/** What the composition root needs beyond the port. */
-export interface OpenHistory extends History {
-  /** Why documents cannot be written right now; null when all is well. */
-  trouble(): StoreError | null;
-  /** Documents that were set aside, as long as they lie there. */
-  problems(): Problem[];
-  /** The largest id there is. */
-  newestId(): string | null;
-  /** Resolves when nothing waits to be written any more; rejects with the trouble if that cannot be. */
-  flush(): Promise<void>;
+export interface StoreParts {
+  dataDir: string;
+  clock: Clock;
+  log: Logger;
+  journal: Journal;
+  documents: Documents;
+  index: RowIndex;
+  state: State;
 }
 
-/** Opens data/batches. A document that cannot be read is set aside as `history.json.corrupt-<time>`, and said. */
-export async function openHistory(
-  dataDir: string,
-  deps: {
-    clock: Clock;
-    log: Logger;
-    /** Hears of each execution that is new or another than before, once it can be seen here; it may not be on disk yet. */
-    onChange?: (execution: Execution, before: Execution | undefined) => void;
-  },
-): Promise<OpenHistory> {
-  const { clock, log, onChange } = deps;
-  const home = join(dataDir, "batches");
-  const keepers = new Map<string, Keeper>();
-  const ledger = createLedger();
-  const aside: Problem[] = [];
-  let retrying = false;
-  let lastTried: Keeper | null = null;
+export class Store implements Recorder {
+  readonly #clock: Clock;
+  readonly #log: Logger;
+  readonly #journal: Journal;
+  readonly #documents: Documents;
+  readonly #index: RowIndex;
+  readonly #state: State;
+  readonly #checkpoints: Checkpoints;
+  readonly #eventsPath: string;
+  #ring: EventRing;
+  /** The number of the next change. */
+  #seq: number;
+  /** The last number of each segment. */
+  readonly #lastOf = new Map<number, number>();
+  #pending = new Pending();
+  #waiters: Waiter[] = [];
+  #durableWaiters: (() => void)[] = [];
+  /** Executions and heads with changes that are not durable yet, as they are on disk; null for what is not there at all. */
+  readonly #durableRows = new Map<ExecutionId, Execution | null>();
+  readonly #durableHeads = new Map<string, Head | null>();
+  /** Executions whose deletion is not durable yet: nobody sees them any more. */
+  readonly #deleted = new Set<ExecutionId>();
+  /** Executions with changes that are not durable yet, by batch. */
+  readonly #undurable = new Map<BatchName, Set<ExecutionId>>();
+  /** What the next commit about a batch carries: executions, with what the journal says of them, and fields of its head. */
+  readonly #noted = new Map<BatchName, Map<ExecutionId, { execution: Execution; journaled: Execution | null }>>();
+  readonly #notedHeads = new Map<BatchName, Partial<Head>>();
+  readonly #listeners: Listener[] = [];
+  readonly #deleting = new Set<Promise<void>>();
+  #flushing: Promise<void> | null = null;
+  #scheduled = false;
+  #cancelLazy: (() => void) | null = null;
+  #cancelQuiet: () => void = () => undefined;
+  #failure: StoreError | null = null;
+  #checkpointFailure: StoreError | null = null;
+  #reclaiming: Promise<void> | null = null;
+  /** One at a time writes to the journal or deletes of it. */
+  #journalWork: Promise<unknown> = Promise.resolve();
 
-  try {
-    await mkdir(home, { recursive: true });
-    // Also for what an earlier agent made in them and died before it was on disk.
-    await Promise.all([dataDir, home].map(syncFolder));
-  } catch (error) {
-    throw new StoreError("make", home, error, "the data folder must be writable; choose another with --data");
+  constructor({ dataDir, clock, log, journal, documents, index, state }: StoreParts) {
+    this.#clock = clock;
+    this.#log = log;
+    this.#journal = journal;
+    this.#documents = documents;
+    this.#index = index;
+    this.#state = state;
+    this.#eventsPath = join(dataDir, "events.jsonl");
+    this.#ring = readEvents(this.#eventsPath) ?? new EventRing(Math.floor(clock.now() / 1000) * 1_000_000);
+    this.#seq = this.#ring.newest + 1;
+    this.#checkpoints = new Checkpoints(documents, {
+      head: (name) => this.#durableHead(name),
+      row: (id) => this.#journaled(id) ?? undefined,
+      onWritten: (_name, rows, offsets) => {
+        for (const [id, offset] of offsets) index.setOffset(id, offset);
+        for (const id of rows) this.#release(id);
+      },
+    });
   }
-  for (const entry of readdirSync(home, { withFileTypes: true })) {
-    if (!entry.isDirectory()) continue;
-    const { name } = entry;
-    if (name.startsWith(trash)) {
-      await clearTree(join(home, name), log);
-      continue;
+
+  /** Takes in what the journal says beyond the documents. Before anything else. */
+  replay(lines: readonly FoundLine[]): void {
+    const now = this.#clock.now();
+    for (const { seq, changes, segment, repeated } of lines) {
+      this.#state.apply(changes, new Date(now).toISOString());
+      for (const { change, number } of numbered(changes, seq)) {
+        this.#settle(change);
+        this.#checkpoints.mark(change, segment, now);
+        if (number !== null && repeated !== true) this.#ring.add(number, change);
+      }
+      const next = seq + (repeated === true ? 0 : changes.filter(isEvent).length);
+      this.#lastOf.set(segment, next - 1);
+      this.#seq = Math.max(this.#seq, next);
     }
-    await breathe();
-    for (const file of asideIn(join(home, name))) tellAside(name, file, null);
-    const document = readDocument(join(home, name, "history.json"), name as BatchName);
-    if (document !== null) keepers.set(name, keep(document, true));
+    this.#checkQuiet();
   }
-  ledger.fill([...keepers.values()].flatMap(({ db }) => db.data.executions));
 
-  function readDocument(path: string, name: BatchName): BatchDocument | null {
-    let reason = "it does not hold what a history holds";
+  /** Holds a row that its document must be written anew for, or that is needed in memory. */
+  hold(execution: Execution, isBehind: boolean): void {
+    this.#state.hold(execution);
+    if (isBehind) this.#checkpoints.mark({ kind: "put", execution }, 0, this.#clock.now());
+  }
+
+  names(): BatchName[] {
+    return [...this.#state.heads.keys()];
+  }
+
+  head(name: string): Head | undefined {
+    return this.#state.heads.get(name as BatchName);
+  }
+
+  open(): Execution[] {
+    return this.#state.open();
+  }
+
+  current(id: string): Execution | undefined {
+    return this.#state.held.get(id as ExecutionId);
+  }
+
+  runKeyOf(id: string): number | undefined {
+    const held = this.#state.held.get(id as ExecutionId);
+    if (held !== undefined) return runKey(held.run);
+    const slot = this.#index.slotOf(id);
+    return slot < 0 ? undefined : this.#index.runKeyOf(slot);
+  }
+
+  openRun(run: RunId): ReadonlyMap<string, Execution> {
+    return this.#state.openRun(run);
+  }
+
+  *recent(name: string): Generator<Outline> {
+    const fresh = [...(this.#undurable.get(name as BatchName) ?? [])]
+      .sort()
+      .flatMap((id) => this.#state.held.get(id) ?? []);
+    for (const slot of this.#index.ofBatch(name)) {
+      const id = this.#index.idOf(slot);
+      for (let next = fresh.at(-1); next !== undefined && next.id >= id; next = fresh.at(-1)) {
+        yield outlineOf(next);
+        fresh.pop();
+      }
+      if (!this.#durableRows.has(id) && !this.#deleted.has(id)) yield this.#index.outline(slot);
+    }
+    for (const execution of fresh.reverse()) yield outlineOf(execution);
+  }
+
+  count(name: string): number {
+    return this.#index.count(name);
+  }
+
+  revisions() {
+    return this.#index.revisions();
+  }
+
+  /** An execution as readers see it, from memory; null for one that is not on record yet, undefined where the disk must be asked. */
+  shown(id: ExecutionId): Execution | null | undefined {
+    if (this.#deleted.has(id)) return null;
+    const durable = this.#durableRows.get(id);
+    return durable === undefined ? this.#state.held.get(id) : durable;
+  }
+
+  /** Executions that readers may see as open, by id. */
+  mayBeOpen(): Set<ExecutionId> {
+    return new Set([...this.#state.open().map(({ id }) => id), ...this.#durableRows.keys()]);
+  }
+
+  get ring(): EventRing {
+    return this.#ring;
+  }
+
+  subscribe(listener: Listener): void {
+    this.#listeners.push(listener);
+  }
+
+  /** In memory at once: nothing is awaited between deciding and this, nor within it. */
+  commit(given: readonly Change[], { lazy = false } = {}): Promise<void> {
+    if (given.length === 0) return Promise.resolve();
+    const now = new Date(this.#clock.now()).toISOString();
+    const changes = this.#withNotes(given).map((change) => this.#dated(change, now));
+    for (const change of changes) this.#remember(change);
+    for (const id of this.#state.apply(changes, now)) this.#release(id);
+    this.#pending.add(changes);
+    const written = new Promise<void>((done, failed) => this.#waiters.push({ done, failed }));
+    written.catch(() => undefined); // it is tried again, and said; who must know awaits it
+    this.#schedule(lazy);
+    return written;
+  }
+
+  note(changes: readonly Note[]): void {
+    for (const change of changes) {
+      if (change.kind === "head") this.#noteHead(change.batch, change.fields);
+      else this.#noteRow(change);
+    }
+  }
+
+  hasStarted(name: string, dueAt: Iso): boolean {
+    const isIt = (row: Execution | undefined) =>
+      row?.trigger.kind === "cron" && row.trigger.dueAt === dueAt && row.missed === undefined;
+    for (const id of this.#undurable.get(name as BatchName) ?? []) if (isIt(this.#state.held.get(id))) return true;
+    const due = Date.parse(dueAt);
+    for (const slot of this.#index.ofBatch(name)) {
+      // It did not end before it was due.
+      if (!this.#index.lastsUntil(slot, due)) continue;
+      const id = this.#index.idOf(slot);
+      if (isIt(this.#state.held.get(id) ?? this.#onDisk(id))) return true;
+    }
+    return false;
+  }
+
+  async durable(): Promise<void> {
+    if (this.#pending.isEmpty && this.#flushing === null) return;
+    await new Promise<void>((done) => this.#durableWaiters.push(done));
+  }
+
+  async deleteOrphans(): Promise<number> {
+    let count = 0;
+    for (const name of this.names()) {
+      const orphans = (await this.#documents.executionFolders(name)).filter(
+        (id) => this.#index.slotOf(id) < 0 && !this.#state.held.has(id as ExecutionId),
+      );
+      await this.#documents.deleteExecutions(name, orphans as ExecutionId[]);
+      count += orphans.length;
+    }
+    return count;
+  }
+
+  /** Why the record cannot be written right now; null when all is well. */
+  trouble(): StoreError | null {
+    return this.#failure ?? this.#checkpointFailure;
+  }
+
+  /** Resolves when all is in the documents and the journal is empty. Rejects with StoreError if that cannot be; what was durable stays so. */
+  async close(): Promise<void> {
+    this.#cancelQuiet();
+    const noted = new Set([...this.#noted.keys(), ...this.#notedHeads.keys()]);
+    this.#pending.add([...noted].flatMap((name) => this.#takeNotes(name)));
+    while (!this.#pending.isEmpty || this.#flushing !== null) {
+      await this.#flush();
+      if (this.#failure !== null) throw this.#failure;
+    }
+    await this.#reclaiming;
+    let failure: unknown = null;
+    await mapLimit(this.#checkpoints.behind(), parallelWrites, (name) =>
+      this.#checkpoints.write(name).catch((error: unknown) => void (failure ??= error)),
+    );
+    await Promise.all(this.#deleting);
+    if (failure !== null) throw failure as Error;
+    await this.#exclusively(async () => {
+      await this.#saveEvents();
+      await this.#journal.dropBefore(Infinity);
+    });
+  }
+
+  /** A batch that is new was first seen now, also for who reads this later. */
+  #dated(change: Change, now: Iso): Change {
+    if (change.kind !== "head" || this.#state.heads.has(change.batch)) return change;
+    return { ...change, fields: { firstSeenAt: now, ...change.fields } };
+  }
+
+  #noteRow(change: Note & { kind: "put" }): void {
+    const { execution } = change;
+    const { id, batch } = execution;
+    const isDurable = !this.#durableRows.has(id);
+    const before = this.#state.held.get(id);
+    this.#state.apply([change], execution.createdAt);
+    const ofBatch =
+      this.#noted.get(batch) ?? new Map<ExecutionId, { execution: Execution; journaled: Execution | null }>();
+    const journaled = ofBatch.get(id)?.journaled ?? (isDurable ? before : this.#durableRows.get(id)) ?? null;
+    this.#noted.set(batch, ofBatch.set(id, { execution, journaled }));
+    if (!isDurable) return;
+    this.#index.put(execution);
+    for (const listener of this.#listeners) listener(null, change, before);
+  }
+
+  #noteHead(batch: BatchName, fields: Partial<Head>): void {
+    if (!this.#durableHeads.has(batch)) this.#durableHeads.set(batch, this.#state.heads.get(batch) ?? null);
+    this.#state.apply([{ kind: "head", batch, fields }], new Date(this.#clock.now()).toISOString());
+    this.#notedHeads.set(batch, { ...this.#notedHeads.get(batch), ...fields });
+  }
+
+  /** What notes changed goes with the next commit about its batch; what that says itself comes after it. */
+  #withNotes(given: readonly Change[]): readonly Change[] {
+    if (this.#noted.size === 0 && this.#notedHeads.size === 0) return given;
+    return [...[...new Set(given.map(batchOf))].flatMap((name) => this.#takeNotes(name as BatchName)), ...given];
+  }
+
+  #takeNotes(name: BatchName): Change[] {
+    const rows = [...(this.#noted.get(name)?.values() ?? [])];
+    const fields = this.#notedHeads.get(name);
+    this.#noted.delete(name);
+    this.#notedHeads.delete(name);
+    return [
+      ...(fields === undefined ? [] : [{ kind: "head", batch: name, fields } as const]),
+      ...rows.map(({ execution }): Change => ({ kind: "put", execution })),
+    ];
+  }
+
+  /** Keeps what readers go on seeing until a change is durable. */
+  #remember(change: Change): void {
+    if (change.kind === "head" && !this.#durableHeads.has(change.batch))
+      this.#durableHeads.set(change.batch, this.#state.heads.get(change.batch) ?? null);
+    if (change.kind === "delete") for (const id of change.ids) this.#deleted.add(id);
+    if (change.kind !== "put") return;
+    const { id, batch } = change.execution;
+    if (!this.#durableRows.has(id)) this.#durableRows.set(id, this.#state.held.get(id) ?? this.#onDisk(id) ?? null);
+    this.#undurable.set(batch, (this.#undurable.get(batch) ?? new Set()).add(id));
+  }
+
+  /** An execution as the journal has it, from memory. */
+  #journaled(id: ExecutionId): Execution | null | undefined {
+    const shown = this.shown(id);
+    const noted = shown == null ? undefined : this.#noted.get(shown.batch)?.get(id);
+    return noted === undefined ? shown : noted.journaled;
+  }
+
+  #onDisk(id: ExecutionId): Execution | undefined {
+    const slot = this.#index.slotOf(id);
+    const offset = slot < 0 ? null : this.#index.offsetOf(slot);
+    return offset === null ? undefined : this.#documents.row(this.#index.batchOf(slot), id, offset);
+  }
+
+  #schedule(lazy: boolean): void {
+    if (this.#scheduled || this.#flushing !== null) return;
+    if (lazy) {
+      this.#cancelLazy ??= this.#clock.after(lazyMs, () => void this.#flush());
+      return;
+    }
+    this.#scheduled = true;
+    // Once this turn is over: whatever changes together is written together.
+    setImmediate(() => void this.#flush());
+  }
+
+  #flush(): Promise<void> {
+    this.#scheduled = false;
+    this.#cancelLazy?.();
+    this.#cancelLazy = null;
+    return (this.#flushing ??= this.#flushAll().finally(() => {
+      this.#flushing = null;
+      if (this.#failure === null && !this.#pending.isEmpty) this.#schedule(false);
+    }));
+  }
+
+  async #flushAll(): Promise<void> {
+    while (!this.#pending.isEmpty) {
+      const changes = this.#withTouches(this.#pending.take());
+      const waiters = this.#waiters.splice(0);
+      try {
+        await this.#write(changes);
+      } catch (error) {
+        this.#pending.putBack(changes);
+        this.#fail(error as StoreError);
+        for (const { failed } of waiters) failed(error as StoreError);
+        return;
+      }
+      if (this.#failure !== null) this.#log.info("the history is written again");
+      this.#failure = null;
+      for (const { done } of waiters) done();
+    }
+    for (const done of this.#durableWaiters.splice(0)) done();
+  }
+
+  #fail(error: StoreError): void {
+    if (this.#failure === null) {
+      this.#log.error(error.message, { hint: error.hint });
+      this.#clock.after(retryMs, () => this.#retry());
+    }
+    this.#failure = error;
+  }
+
+  #retry(): void {
+    void this.#flush().then(() => {
+      if (this.#failure !== null) this.#clock.after(retryMs, () => this.#retry());
+    });
+  }
+
+  /** A batch's last result and its figures change with its executions. */
+  #withTouches(changes: readonly Change[]): Change[] {
+    const touched = new Set<string>();
+    for (const change of changes) {
+      if (change.kind !== "put" || change.silent === true) continue;
+      const { id, status, batch } = change.execution;
+      if (this.#durableRows.get(id)?.status !== status) touched.add(batch);
+    }
+    for (const change of changes) if (change.kind === "touch") touched.delete(change.batch);
+    return [...changes, ...[...touched].map((batch): Change => ({ kind: "touch", batch }))];
+  }
+
+  async #write(changes: readonly Change[]): Promise<void> {
+    const seq = this.#seq;
+    // Given up for good when the write fails: it may be on disk all the same, and a number is never another change's.
+    this.#seq += changes.filter(isEvent).length;
+    const line = encodeLine({ seq, changes });
+    if (this.#journal.isFull(Buffer.byteLength(line))) await this.#reclaim(line.length);
+    await this.#exclusively(async () => {
+      const segment = await this.#journal.append(line);
+      this.#lastOf.set(segment, this.#seq - 1);
+      for (const { change, number } of numbered(changes, seq)) this.#publish(change, number, segment);
+    });
+    if (this.#load() > reclaimFrom) void this.#reclaim(0).catch(() => undefined);
+  }
+
+  #publish(change: Change, number: number | null, segment: number): void {
+    let before: Execution | undefined;
+    if (change.kind === "put") {
+      const { id } = change.execution;
+      if (!this.#state.held.has(id)) return this.#forgetRow(change.execution); // deleted meanwhile
+      before = this.#durableRows.get(id) ?? undefined;
+      this.#durableRows.set(id, change.execution);
+    } else if (change.kind === "head") {
+      const durable = this.#durableHeads.get(change.batch);
+      if (this.#pending.hasHead(change.batch) || this.#notedHeads.has(change.batch)) {
+        const first = newHead(change.batch, change.fields.firstSeenAt ?? new Date(this.#clock.now()).toISOString());
+        this.#durableHeads.set(change.batch, { ...(durable ?? first), ...change.fields });
+      } else this.#durableHeads.delete(change.batch);
+    }
+    this.#settle(change);
+    this.#checkpoints.mark(change, segment, this.#clock.now());
+    if (change.kind === "put" && !this.#pending.hasPut(change.execution.id)) this.#forgetRow(change.execution);
+    if (change.kind === "delete") {
+      for (const id of change.ids) this.#deleted.delete(id);
+      this.#inBackground(this.#documents.deleteExecutions(change.batch, change.ids));
+    }
+    if (change.kind === "forget") this.#inBackground(this.#checkpoints.write(change.batch).catch(() => undefined));
+    if (number !== null) this.#ring.add(number, change);
+    for (const listener of this.#listeners) listener(number, change, before);
+  }
+
+  /** It is durable as it stands, or gone. */
+  #forgetRow({ id, batch }: Execution): void {
+    this.#durableRows.delete(id);
+    const ofBatch = this.#undurable.get(batch);
+    ofBatch?.delete(id);
+    if (ofBatch?.size === 0) this.#undurable.delete(batch);
+  }
+
+  /** The index says what readers see. */
+  #settle(change: Change): void {
+    if (change.kind === "put") this.#index.put(change.execution);
+    else if (change.kind === "delete") for (const id of change.ids) this.#index.remove(id);
+    else if (change.kind === "forget")
+      for (const slot of [...this.#index.ofBatch(change.batch)]) this.#index.remove(this.#index.idOf(slot));
+  }
+
+  #durableHead(name: BatchName): Head | undefined {
+    const durable = this.#durableHeads.get(name);
+    return durable === undefined ? this.#state.heads.get(name) : (durable ?? undefined);
+  }
+
+  /** Lets go of a row that stands in its document. */
+  #release(id: ExecutionId): void {
+    const execution = this.#state.held.get(id);
+    if (execution === undefined || this.#state.isNeeded(execution) || this.#durableRows.has(id)) return;
+    if (this.#checkpoints.has(execution.batch, id) || this.#noted.get(execution.batch)?.has(id) === true) return;
+    this.#state.held.delete(id);
+  }
+
+  #inBackground(work: Promise<void>): void {
+    this.#deleting.add(work);
+    void work.finally(() => this.#deleting.delete(work));
+  }
+
+  #exclusively<T>(work: () => Promise<T>): Promise<T> {
+    const done = this.#journalWork.then(work, work);
+    this.#journalWork = done.catch(() => undefined);
+    return done;
+  }
+
+  /** The share of its bounds that the journal has reached. */
+  #load(): number {
+    const segments = this.#journal.segments();
+    const bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
+    return Math.max(segments.length / maxSegments, bytes / maxJournalBytes);
+  }
+
+  /** Writes what the oldest segments say to the documents, and deletes them. Throws StoreError. */
+  #reclaim(room: number): Promise<void> {
+    return (this.#reclaiming ??= this.#reclaimSegments(room / maxJournalBytes).finally(
+      () => (this.#reclaiming = null),
+    ));
+  }
+
+  async #reclaimSegments(share: number): Promise<void> {
+    for (;;) {
+      const [oldest, ...others] = this.#journal.segments();
+      if (oldest === undefined || this.#load() + share <= reclaimTo) return;
+      if (others.length === 0 && oldest.bytes < segmentBytes) return; // it is being written
+      const failed: BatchName[] = [];
+      let failure: StoreError | null = null;
+      await mapLimit(this.#checkpoints.behind(oldest.number), parallelWrites, async (name) => {
+        try {
+          await this.#checkpoints.write(name);
+        } catch (error) {
+          failed.push(name);
+          failure = error as StoreError;
+        }
+      });
+      if (failure !== null) this.#sayCheckpoint(failure);
+      else this.#checkpointFailure = null;
+      await this.#exclusively(async () => {
+        if (failed.length > 0) {
+          const changes = failed.flatMap((name) => this.#checkpoints.content(name));
+          const segment = await this.#journal.append(encodeLine({ seq: this.#seq, changes, repeated: true }));
+          this.#lastOf.set(segment, this.#seq - 1);
+          for (const name of failed) this.#checkpoints.moved(name, segment);
+        }
+        await this.#drop(oldest.number);
+      });
+    }
+  }
+
+  /** Deletes the segments up to this one if no document is behind them. */
+  async #drop(segment: number): Promise<void> {
+    if (this.#checkpoints.behind(segment).length > 0) return;
+    // Events that readers may still ask for must not go with it.
+    if (this.#ring.oldest <= (this.#lastOf.get(segment) ?? Infinity)) await this.#saveEvents();
+    await this.#journal.dropBefore(segment + 1);
+    this.#lastOf.delete(segment);
+  }
+
+  async #saveEvents(): Promise<void> {
     try {
-      const value: unknown = JSON.parse(readFileSync(path, "utf8"));
-      if (isDocument(value, name)) return share(value);
+      await writeDurably(this.#eventsPath, this.#ring.text());
     } catch (error) {
-      if (errorCode(error) === "ENOENT") return null;
-      reason = error instanceof Error ? error.message : String(error);
+      throw new StoreError("write", this.#eventsPath, error, "is there room in the data folder?");
     }
-    setAside(path, name, reason);
+  }
+
+  #sayCheckpoint(error: StoreError): void {
+    if (this.#checkpointFailure === null) this.#log.error(error.message, { hint: error.hint });
+    this.#checkpointFailure = error;
+  }
+
+  /** Now and then the documents of batches at rest are brought up to date, for people who read them. */
+  #checkQuiet(): void {
+    this.#cancelQuiet = this.#clock.after(quietCheckMs, () => {
+      const names = this.#checkpoints.quietSince(this.#clock.now() - quietMs);
+      void mapLimit(names, parallelWrites, (name) => this.#checkpoints.write(name)).then(
+        () => (this.#checkpointFailure = null),
+        (error: unknown) => this.#sayCheckpoint(error as StoreError),
+      );
+      this.#checkQuiet();
+    });
+  }
+}
+
+function readEvents(path: string): EventRing | null {
+  try {
+    return EventRing.parse(readFile(path, maxEventBytes).toString("utf8"));
+  } catch {
     return null;
   }
-
-  function asideIn(folder: string): string[] {
-    try {
-      const files = readdirSync(folder).filter((file) => file.startsWith(corrupt));
-      return files
-        .sort()
-        .slice(-mostAside)
-        .map((file) => join(folder, file));
-    } catch (error) {
-      throw new StoreError(
-        "read",
-        folder,
-        error,
-        "all of the data folder must be the agent's user's to read and write",
-      );
-    }
-  }
-
-  function setAside(path: string, name: BatchName, reason: string): void {
-    const file = `${join(dirname(path), corrupt)}${new Date(clock.now()).toISOString().replaceAll(":", "-")}`;
-    try {
-      renameSync(path, file);
-    } catch (error) {
-      throw new StoreError("set aside", path, error, "the data folder must be writable; choose another with --data");
-    }
-    const { message, hint } = tellAside(name, file, reason);
-    log.error(message, { batch: name, path: file, hint });
-  }
-
-  function tellAside(name: string, file: string, reason: string | null): Problem {
-    const message = `the history of ${name} ${reason === null ? "could not be read" : `cannot be read (${reason})`}; it was set aside`;
-    const hint =
-      "the batch goes on from now, with a new history; its logs are still there. Once looked at, delete the file";
-    const problem: Problem = {
-      batch: name,
-      file,
-      line: null,
-      column: null,
-      path: null,
-      code: "history-corrupt",
-      message,
-      hint,
-    };
-    aside.push(problem);
-    return problem;
-  }
-
-  /** @param known  whether it is on disk, its folder with it */
-  function keep(document: BatchDocument, known: boolean): Keeper {
-    const folder = join(home, document.name);
-    const path = join(folder, "history.json");
-    let placed = known;
-    const adapter = {
-      read: () => Promise.resolve(document),
-      async write(data: BatchDocument) {
-        const text = serialize(data);
-        if (mkdirSync(folder, { recursive: true }) !== undefined) placed = false;
-        await Promise.all([writeDurably(path, text), placed ? null : syncFolder(home)]);
-        placed = true;
-      },
-    };
-    return { db: new Low(adapter, document), writing: null, next: null, failure: null, waiters: [] };
-  }
-
-  /**
-   * At most one write under way and one waiting a document; who asks while one waits shares it. It begins once this turn is
-   * over: whatever changes together is written together, so that no crash comes between a mark and its rows.
-   */
-  function write(keeper: Keeper): Promise<void> {
-    keeper.next ??= (keeper.writing ?? Promise.resolve())
-      .catch(() => undefined)
-      .then(() => {
-        keeper.next = null;
-        return (keeper.writing = writeNow(keeper));
-      });
-    return keeper.next;
-  }
-
-  async function writeNow(keeper: Keeper): Promise<void> {
-    try {
-      await keeper.db.write();
-      if (keeper.failure !== null) log.info("history is written again", { batch: keeper.db.data.name });
-      keeper.failure = null;
-      for (const tell of keeper.waiters.splice(0)) tell();
-    } catch (error) {
-      const wrapped = new StoreError(
-        "write",
-        join(home, keeper.db.data.name, "history.json"),
-        error,
-        "is there room in the data folder, and may the agent write there?",
-      );
-      if (keeper.failure === null) log.error(wrapped.message, { batch: keeper.db.data.name });
-      keeper.failure = wrapped;
-      if (!retrying) clock.after(retryMs, () => void retry());
-      retrying = true;
-      throw wrapped;
-    } finally {
-      keeper.writing = null;
-    }
-  }
-
-  /** Again and again, until all that failed is written. Each in turn: one that is too large for what room is left holds up no other. */
-  async function retry(): Promise<void> {
-    const failed = () => [...keepers.values()].filter((keeper) => keeper.failure !== null);
-    const all = failed();
-    const next = all.findIndex((keeper) => keeper === lastTried) + 1;
-    for (const keeper of [...all.slice(next), ...all.slice(0, next)]) {
-      lastTried = keeper;
-      const error = await write(keeper).then(
-        () => null,
-        (reason: unknown) => reason as StoreError,
-      );
-      if (error !== null && ofTheDisk.includes(errorCode(error.cause))) break;
-    }
-    retrying = failed().length > 0;
-    if (retrying) clock.after(retryMs, () => void retry());
-  }
-
-  function keeperOf(name: BatchName, now: number): Keeper {
-    let keeper = keepers.get(name);
-    if (keeper === undefined) {
-      const firstSeenAt = new Date(now).toISOString();
-      keeper = keep(
-        { name, firstSeenAt, removedAt: null, revision: null, commit: null, schedule: null, executions: [] },
-        false,
-      );
-      keepers.set(name, keeper);
-    }
-    return keeper;
-  }
-
-  function place(execution: Execution): Keeper {
-    const keeper = keeperOf(execution.batch, clock.now());
-    const list = keeper.db.data.executions;
-    const before = ledger.find(execution.id);
-    const at = list.findLastIndex((other) => other.id === execution.id);
-    if (at >= 0) list[at] = execution;
-    else list.push(execution);
-    ledger.put(execution);
-    if (before !== execution) onChange?.(execution, before);
-    return keeper;
-  }
-
-  async function save(execution: Execution, drop: readonly ExecutionId[] = []): Promise<void> {
-    const keeper = place(execution);
-    await remove(keeper, drop);
-  }
-
-  /** One write, with whatever else of the document has changed; then the folders go. */
-  async function remove(keeper: Keeper, ids: readonly ExecutionId[]): Promise<void> {
-    const document = keeper.db.data;
-    if (ids.length > 0) document.executions = document.executions.filter((other) => !ids.includes(other.id));
-    ids.forEach(ledger.remove);
-    try {
-      await write(keeper);
-    } catch (error) {
-      if (ids.length > 0) keeper.waiters.push(() => void removeFolders(document.name, ids));
-      throw error;
-    }
-    await removeFolders(document.name, ids);
-  }
-
-  async function removeFolders(name: BatchName, ids: readonly ExecutionId[]): Promise<void> {
-    for (const id of ids) {
-      await clearTree(join(home, name, "executions", id), log);
-    }
-  }
-
-  return {
-    names: () => [...keepers.keys()] as BatchName[],
-    document: (name) => keepers.get(name)?.db.data,
-    find: ledger.find,
-    run: ledger.run,
-    page: (query) => ledger.page(query, keepers.get(query.batch ?? "")?.db.data.executions ?? []),
-    save,
-    cover(name, until, due) {
-      const document = keepers.get(name)?.db.data;
-      if (document?.schedule != null) document.schedule.coveredUntil = until;
-      if (document !== undefined && due !== undefined) document.lastDueAt = due;
-    },
-    tell(name, told) {
-      const document = keepers.get(name)?.db.data;
-      if (document !== undefined) document.told = told;
-    },
-    async written(name) {
-      const keeper = keepers.get(name);
-      if (keeper !== undefined && keeper.failure !== null) await new Promise<void>((done) => keeper.waiters.push(done));
-    },
-    show: (execution) => void place(execution),
-    async amend(name, fields, now) {
-      const keeper = keeperOf(name, now);
-      Object.assign(keeper.db.data, fields);
-      await write(keeper);
-    },
-    async drop(name, ids) {
-      const keeper = keepers.get(name);
-      if (keeper !== undefined) await remove(keeper, ids);
-    },
-    async dropStrays(name) {
-      const folder = join(home, name);
-      const inFolder = await readdir(folder).catch(() => []);
-      if (inFolder.some((entry) => entry.startsWith(corrupt))) return 0; // somebody may want to look at its logs
-      const strays = (await readdir(join(folder, "executions")).catch(() => [])).filter(
-        (id) => ledger.find(id) === undefined,
-      );
-      for (const id of strays) await clearTree(join(folder, "executions", id), log);
-      return strays.length;
-    },
-    async forget(name) {
-      const keeper = keepers.get(name);
-      if (keeper === undefined) return;
-      await (keeper.next ?? keeper.writing)?.catch(() => undefined);
-      for (const { id } of keeper.db.data.executions) ledger.remove(id);
-      keepers.delete(name);
-      // At once out of sight: a folder half deleted would be half a history after a crash.
-      const gone = join(home, `${trash}${name}-${clock.now()}`);
-      await rename(join(home, name), gone).catch((error: unknown) => {
-        if (errorCode(error) !== "ENOENT") throw error;
-      });
-      await clearTree(gone, log);
-    },
-    trouble: () => [...keepers.values()].find((keeper) => keeper.failure !== null)?.failure ?? null,
-    problems: () => aside.filter(({ file }) => file !== null && existsSync(file)),
-    newestId: ledger.newestId,
-    async flush() {
-      const pending = [...keepers.values()].flatMap(
-        (keeper) => keeper.next ?? keeper.writing ?? (keeper.failure !== null ? write(keeper) : []),
-      );
-      await Promise.all(pending);
-    },
-  };
-}
-
-/** JSON with a line for each execution: good for jq and for grep. */
-function serialize({ executions, ...head }: BatchDocument): string {
-  const rows = executions.map((execution) => `\n${JSON.stringify(execution)}`).join(",");
-  return `${JSON.stringify(head).slice(0, -1)},"executions":[${rows}\n]}\n`;
-}
-
-function isDocument(value: unknown, name: string): value is BatchDocument {
-  if (typeof value !== "object" || value === null) return false;
-  const document = value as Partial<BatchDocument>;
-  return (
-    document.name === name &&
-    typeof document.firstSeenAt === "string" &&
-    Array.isArray(document.executions) &&
-    (document.schedule === null || isTime(document.schedule?.coveredUntil)) &&
-    (document.lastDueAt === undefined || isTime(document.lastDueAt)) &&
-    (document.told === undefined || isTold(document.told)) &&
-    document.executions.every((row) => isExecution(row, name))
-  );
-}
-
-/** JSON.parse makes each text anew. What is the same in a row, and from row to row, is held once: a third of what a row takes. */
-function share(document: BatchDocument): BatchDocument {
-  let before: Execution | undefined;
-  for (const row of document.executions) {
-    row.batch = document.name;
-    if ((row.run as string) === row.id) row.run = row.id as string as RunId;
-    if (row.createdAt === row.trigger.dueAt) row.createdAt = row.trigger.dueAt;
-    if (row.revision === before?.revision) row.revision = before.revision;
-    if (row.commit === before?.commit) row.commit = before.commit;
-    if (before?.boot !== undefined && row.boot === before.boot) row.boot = before.boot;
-    before = row;
-  }
-  return document;
-}
-
-function isTold(told: Partial<BatchDocument["told"]> | null): boolean {
-  if (typeof told !== "object" || told === null) return false;
-  const { failures, streaks, last } = told;
-  return typeof failures === "number" && Array.isArray(streaks) && typeof last === "object" && last !== null;
-}
-
-function isExecution(row: Partial<Execution> | null, name: string): boolean {
-  if (typeof row !== "object" || row === null) return false;
-  const { id, run, batch, status, trigger, createdAt } = row;
-  if (!idPattern.test(String(id)) || typeof run !== "string" || !statuses.includes(String(status))) return false;
-  return (
-    batch === name && isTime(createdAt) && typeof trigger === "object" && trigger !== null && isTime(trigger.dueAt)
-  );
-}
-
-function isTime(value: unknown): boolean {
-  return typeof value === "string" && !Number.isNaN(Date.parse(value));
 }

@@ -24,7 +24,7 @@ export type AbortedReason =
   | "missed"
   | "shutdown"
   | "disabled";
-type Reason = FailedReason | AbortedReason;
+export type Reason = FailedReason | AbortedReason;
 export type TriggerKind = "cron" | "after" | "onFailure" | "retry" | "manual";
 /** One execution: the record in history.json, and (without `boot`) what the API shows. */
 export interface Execution {
@@ -62,8 +62,6 @@ export interface Execution {
   missed?: { from: Iso; to: Iso; count: number };
   /** Executions it comes after, in the order of `after`. Not shown. */
   previous?: readonly ExecutionId[];
-  /** Set while what follows in its run is not yet recorded. Not shown. */
-  followUpsDue?: true;
   /** Set while what people are to be told of it does not wait in the outbox yet. Not shown. */
   notifyDue?: NotifyDue;
   /** When a retry's delay is over, or the wait for an earlier execution was. Not shown. */
@@ -85,7 +83,7 @@ export const statuses: readonly string[] = [
 /** Ids of executions and runs: ULIDs. */
 export const idPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 /** Whether it is queued or running: it still has an end to come. */
-export function isOpen(execution: Execution): boolean {
+export function isOpen(execution: Pick<Execution, "status">): boolean {
   return execution.status === "queued" || execution.status === "running";
 }
 /** Whether a run goes on, and how it ended: `failed` when any batch's last attempt did not succeed. */

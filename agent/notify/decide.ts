@@ -1,5 +1,5 @@
 // Which ends of executions people are told of, and how often. Pure: what was told before, one end, now → what to tell.
-import type { Told } from "../history/document.ts";
+import type { Told } from "../history/port.ts";
 import type { Notify } from "../model/batch.ts";
 import type { NotifyEvent, Execution, NotifyDue } from "../model/execution.ts";
 import type { Iso, EpochMs } from "../model/ids.ts";
@@ -30,7 +30,7 @@ export function decideNotice(
   notify: Notify,
   told: Told | undefined,
   final: Execution,
-  before: Execution | undefined,
+  before: Pick<Execution, "status"> | undefined,
   now: EpochMs,
 ): { told: Told | undefined; due: NotifyDue | null } {
   const known = told ?? (before?.status === "failed" ? { ...nothingTold, failures: 1 } : nothingTold);

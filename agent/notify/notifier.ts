@@ -1,7 +1,7 @@
 // From the end of an execution to messages in the outbox. What is to be told stands in the execution's record until its
 // messages are on disk, and they go out only after that: a crash in between makes the same messages again, and loses none.
 import type { Clock } from "../async/clock.ts";
-import type { History } from "../history/port.ts";
+import { runKey, type HistoryReader, type Outline, type Recorder, type Told } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
 import type { LogStore, LogStream } from "../logs/port.ts";
 import type { Batch } from "../model/batch.ts";
@@ -27,7 +27,8 @@ export interface NotifierLoop extends Notifier {
 export function createNotifier(deps: {
   clock: Clock;
   log: Logger;
-  history: History;
+  recorder: Recorder;
+  reader: HistoryReader;
   logs: LogStore;
   outbox: Outbox;
   deliveries: Pick<Deliveries, "add" | "start" | "stop">;
@@ -40,7 +41,7 @@ export function createNotifier(deps: {
   /** The batch's files that differ from its last success before this execution; null when that cannot be told. */
   changedSince(execution: Execution): Promise<Notice["changed"]>;
 }): NotifierLoop {
-  const { clock, log, history, outbox, deliveries } = deps;
+  const { clock, log, recorder, reader, outbox, deliveries } = deps;
   const due: ExecutionId[] = [];
   let working: Promise<void> | null = null;
   let started = false;
@@ -48,25 +49,22 @@ export function createNotifier(deps: {
   let troubled = false;
   let cancel: () => void = () => undefined;
 
-  function decide(final: Execution): NotifyDue | null {
+  function decide(final: Execution, told: Told | undefined): ReturnType<Notifier["decide"]> {
     const notify = deps.batchOf(final.batch)?.notify ?? null;
-    const document = history.document(final.batch);
-    if (document === undefined) return null;
     if (notify === null) {
       // Should it be asked for again, what failed before is no news, and what succeeds then no recovery.
-      if (final.status === "succeeded" && document.told !== undefined && document.told.failures > 0)
-        history.tell(final.batch, { ...document.told, failures: 0, heard: true });
-      return null;
+      const isWell = final.status === "succeeded" && told !== undefined && told.failures > 0;
+      return { told: isWell ? { ...told, failures: 0, heard: true } : told, due: null };
     }
-    const before =
-      document.told === undefined
-        ? document.executions.findLast(
-            ({ run, status }) => run !== final.run && (status === "failed" || status === "succeeded"),
-          )
-        : undefined;
-    const { told, due } = decideNotice(notify, document.told, final, before, clock.now());
-    if (told !== undefined && told !== document.told) history.tell(final.batch, told);
-    return due;
+    return decideNotice(notify, told, final, told === undefined ? lastOtherRun(final) : undefined, clock.now());
+  }
+
+  /** How the batch's run before this one ended. */
+  function lastOtherRun({ batch, run }: Execution): Outline | undefined {
+    const key = runKey(run);
+    for (const outline of recorder.recent(batch))
+      if (outline.runKey !== key && (outline.status === "failed" || outline.status === "succeeded")) return outline;
+    return undefined;
   }
 
   function take({ id }: Execution): void {
@@ -101,13 +99,14 @@ export function createNotifier(deps: {
 
   /** Throws StoreError when a message cannot be written. */
   async function see(id: ExecutionId): Promise<void> {
-    const execution = history.find(id);
+    const execution = await reader.find(id);
     if (execution?.notifyDue === undefined) return;
     const messages = await write(execution, execution.notifyDue);
-    const { notifyDue: _done, ...settled } = history.find(id) ?? execution; // as it stands by now
+    const { notifyDue: _done, ...settled } = (await reader.find(id)) ?? execution; // as it stands by now
     const send = () => messages.forEach(deliveries.add);
-    // A history that cannot be written holds up its own messages only.
-    await history.save(settled).then(send, () => void history.written(execution.batch).then(send));
+    const recorded = recorder.commit([{ kind: "put", execution: settled, silent: true }]);
+    // A history that cannot be written holds up messages, not the agent.
+    await recorded.then(send, () => void recorder.durable().then(send));
   }
 
   async function write(execution: Execution, notifyDue: NotifyDue): Promise<Message[]> {
@@ -158,9 +157,11 @@ export function createNotifier(deps: {
   }
 
   async function start(): Promise<void> {
-    const left = history
-      .names()
-      .flatMap((name) => (history.document(name)?.executions ?? []).filter(({ notifyDue }) => notifyDue !== undefined));
+    const left: Execution[] = [];
+    for (const id of reader.notifyDue()) {
+      const execution = await reader.find(id);
+      if (execution !== undefined) left.push(execution);
+    }
     const again = new Set(left.map(({ id }) => id));
     // Messages of ends that are still marked were not complete, and none of them has gone out: they are made anew.
     for (const message of await outbox.open()) {

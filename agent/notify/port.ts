@@ -1,11 +1,15 @@
 // Notifications: who is told of an end, and how a message leaves.
+import type { Told } from "../history/port.ts";
 import type { Execution, NotifyEvent, NotifyDue } from "../model/execution.ts";
 import type { BatchName, ExecutionId, Iso } from "../model/ids.ts";
 
 /** Tells people of ends. Never holds up an execution. */
 export interface Notifier {
-  /** What people are to be told of a final execution: its record is to carry it, in the same write as its end. */
-  decide(final: Execution): NotifyDue | null;
+  /**
+   * Decides what people are to be told of a final execution: its record carries that, and its batch's head what they were told
+   * after it, in the same commit as its end.
+   */
+  decide(final: Execution, told: Told | undefined): { told: Told | undefined; due: NotifyDue | null };
   /** Sees to what a recorded end carries. Returns at once. */
   take(final: Execution): void;
 }

@@ -103,7 +103,7 @@ async function syncAll(): Promise<void> {
 }
 
 /** Replaces a file so that after a crash or power cut it holds the old text or the new, whole. */
-export async function writeDurably(path: string, text: string): Promise<void> {
+export async function writeDurably(path: string, text: string | Buffer): Promise<void> {
   const temporary = `${path}.tmp`;
   try {
     const file = openSync(temporary, "w", 0o600);

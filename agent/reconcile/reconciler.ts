@@ -5,7 +5,7 @@ import { stateOf, type Graph } from "../definitions/chain-graph.ts";
 import { createGroups, groupSettleMs, isAffected } from "../definitions/group-files.ts";
 import { createChains } from "../definitions/in-force.ts";
 import { groupProblemName, readInherited } from "../definitions/group.ts";
-import type { History } from "../history/port.ts";
+import type { Recorder } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
 import type { Batch, BatchStatus, Folder } from "../model/batch.ts";
 import type { Group, GroupName } from "../model/group.ts";
@@ -90,7 +90,7 @@ export interface ReconcilerDeps {
   groupStore: GroupStore;
   workTree: WorkTree;
   revisions: Revisions;
-  history: History;
+  recorder: Recorder;
   clock: Clock;
   log: Logger;
   timeZone: string;
@@ -107,7 +107,7 @@ export interface ReconcilerDeps {
 }
 
 export function createReconciler(deps: ReconcilerDeps): Reconciler {
-  const { source, revisions, history, clock, log } = deps;
+  const { source, revisions, recorder, clock, log } = deps;
   const entries = new Map<string, Entry>();
   const dirtyNames = new Set<string>();
   /** The same as paths below the root: what must be listed again, and the groups whose files may have changed. */
@@ -137,7 +137,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   /** Archives of kinds that are not read, each told once. */
   const saidForeign = new Set<string>();
   const chains = createChains({
-    history,
+    recorder,
     clock,
     entries,
     onStatus: deps.onStatus,
@@ -257,7 +257,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       suspects.clear();
     }
     const present = new Set(listed);
-    const known = new Set([...entries.keys(), ...history.names()].filter((name) => !isGone(name)));
+    const known = new Set([...entries.keys(), ...recorder.names()].filter((name) => !isGone(name)));
     const told = [...hinted].filter((name) => present.has(name) || known.has(name));
     const names = new Set(
       all
@@ -345,7 +345,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       root = ownProblem("unreadable", message, hint);
       if (!groupsOpened) await groups.open();
       groupsOpened = true;
-      await eachLimited(history.names(), parallelLoads, hydrate);
+      await eachLimited(recorder.names(), parallelLoads, hydrate);
       chains.connect();
       return null;
     }
@@ -417,7 +417,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
 
   /** True for a batch of which nothing was ever in force. */
   function isNew(name: string): boolean {
-    return entries.get(name)?.batch == null && history.document(name)?.revision == null;
+    return entries.get(name)?.batch == null && recorder.head(name)?.revision == null;
   }
 
   /** What is in force was looked at, at another commit than before. */
@@ -428,7 +428,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   }
 
   function open(name: string): Entry {
-    const document = history.document(name);
+    const document = recorder.head(name);
     const commit = document?.commit ?? null;
     const entry: Entry = {
       name,
@@ -446,12 +446,12 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   }
 
   function isGone(name: string): boolean {
-    return !entries.has(name) && history.document(name)?.removedAt !== null;
+    return !entries.has(name) && recorder.head(name)?.removedAt !== null;
   }
 
   /** Brings back the last valid revision of an entry that cannot be had from the folder just now. */
   async function hydrate(name: string): Promise<void> {
-    const document = history.document(name);
+    const document = recorder.head(name);
     if (isGone(name)) return;
     const entry = entries.get(name) ?? open(name);
     if (entry.batch !== null || !document?.revision || document.removedAt !== null) return;
@@ -483,7 +483,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       desired.flatMap(({ name }) => {
         const entry = entries.get(name);
         if (entry === undefined) return [];
-        const document = history.document(name);
+        const document = recorder.head(name);
         const gone = document === undefined ? false : document.removedAt !== null;
         return [
           [
@@ -515,13 +515,16 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
             return;
           }
           const { batch, folder, schedule } = action;
-          const document = history.document(batch.name);
+          const document = recorder.head(batch.name);
           const record = { removedAt: null, revision: folder.digest, schedule };
           const recorded =
             document !== undefined &&
             Object.entries(record).every(([key, value]) => document[key as keyof typeof record] === value);
           // A commit alone is no reason to write: one commit would write every document there is.
-          if (!recorded) await history.amend(batch.name, { ...record, commit: head }, now);
+          if (!recorded) {
+            const fields = { ...record, commit: head };
+            await recorder.commit([{ kind: "head", batch: batch.name, fields }]);
+          }
           const first = entry.batch === null;
           Object.assign(entry, { batch, revision: folder.digest, commit: head, problems: [] });
           // At start one line for all is enough.
@@ -543,9 +546,15 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
           entries.delete(action.name);
           chains.touch(action.name);
           log.info("batch removed", { batch: action.name });
-          const document = history.document(action.name);
+          const document = recorder.head(action.name);
           if (document !== undefined && document.removedAt === null)
-            await history.amend(document.name, { removedAt: new Date(now).toISOString(), schedule: null }, now);
+            await recorder.commit([
+              {
+                kind: "head",
+                batch: document.name,
+                fields: { removedAt: new Date(now).toISOString(), schedule: null },
+              },
+            ]);
           break;
         }
         default: {
@@ -587,7 +596,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
 
   function status(name: string): BatchStatus | undefined {
     const entry = entries.get(name);
-    const document = history.document(name);
+    const document = recorder.head(name);
     if (entry === undefined || (entry.batch === null && entry.problems.length === 0)) {
       if (document === undefined || document.removedAt === null) return undefined;
       return {
@@ -625,7 +634,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     dirty,
     resync,
     checkHead,
-    entries: () => [...new Set([...entries.keys(), ...history.names()])].sort().flatMap((name) => status(name) ?? []),
+    entries: () => [...new Set([...entries.keys(), ...recorder.names()])].sort().flatMap((name) => status(name) ?? []),
     entry: status,
     rootProblem: () => failure ?? root,
     graph: chains.graph,

@@ -9,7 +9,7 @@ const built = (path) => import(new URL(`../../dist/${path}`, import.meta.url).hr
 const { createExecutor } = await built("executions/executor.js");
 const { emptyGraph } = await built("definitions/chain-graph.js");
 const { createIds, systemClock } = await built("platform/clock.js");
-const { openHistory } = await built("history/store.js");
+const { openHistory } = await built("history/open.js");
 const { parseBatch } = await built("definitions/batch.js");
 const { createSource } = await built("sources/folder.js");
 
@@ -67,7 +67,8 @@ async function runMany(home, marks) {
     });
   }
   const history = await openHistory(home, { clock: systemClock, log });
-  for (const name of definitions.keys()) await history.amend(name, {}, Date.now());
+  for (const name of definitions.keys())
+    await history.recorder.commit([{ kind: "head", batch: name, fields: { removedAt: null } }]);
   const folder = (/** @type {string} */ name, /** @type {string} */ id) =>
     join(home, "batches", name, "executions", id);
   const over = { kind: /** @type {const} */ ("exit"), exitCode: 0, finishedAt: 0, stdoutBytes: 0, stderrBytes: 0 };
@@ -83,7 +84,8 @@ async function runMany(home, marks) {
   const executor = createExecutor({
     clock: systemClock,
     newId: createIds(null),
-    history,
+    recorder: history.recorder,
+    reader: history.reader,
     log,
     maxParallel: 8,
     definition: (/** @type {string} */ name) => definitions.get(name) ?? null,
@@ -118,6 +120,6 @@ async function runMany(home, marks) {
     costs.push((user + system) / 1000 / window);
   }
   await executor.stop(0);
-  await history.flush();
+  await history.close();
   return costs;
 }

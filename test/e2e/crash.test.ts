@@ -1,10 +1,11 @@
 // The agent's death, and what a script costs it.
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Execution } from "../../agent/model/execution.ts";
 import { killUnrecorded, startAgent, usage, workplace } from "../helpers/agent.ts";
 import { type } from "../helpers/cli.ts";
+import { recordedRows } from "../helpers/ledger.ts";
 import { eventually } from "../helpers/tmp.ts";
 
 test("kill -9 of the agent leaves a running script running; the next agent tells its true end", async () => {
@@ -21,10 +22,7 @@ test("kill -9 of the agent leaves a running script running; the next agent tells
   );
   await agent.exit("SIGKILL");
   expect(existsSync(`/proc/${running.pid}`)).toBe(true);
-  const history = JSON.parse(readFileSync(join(place.data, "batches/long/history.json"), "utf8")) as {
-    executions: Execution[];
-  };
-  expect(history.executions.map((row) => row.status)).toContain("running");
+  expect(recordedRows(place.data).map((row) => row.status)).toContain("running");
 
   agent = await startAgent(place);
   const adopted = await agent.json<Execution>(`/api/executions/${running.id}`);
@@ -115,6 +113,7 @@ test("SIGTERM: running ones get the grace, then the group is ended and recorded;
   expect(await agent.exit("SIGTERM")).toEqual({ code: 0, signal: null });
   expect(existsSync(`/proc/${running.pid}`)).toBe(false);
   await eventually(() => !existsSync(`/proc/${grandchild}`));
+  expect(readdirSync(join(place.data, "journal"))).toEqual([]);
   const read = (name: string) =>
     (JSON.parse(readFileSync(join(place.data, `batches/${name}/history.json`), "utf8")) as { executions: Execution[] })
       .executions;

@@ -6,6 +6,7 @@ import { expect, test } from "vitest";
 import { askForStart } from "../../agent/executions/trigger-box.ts";
 import type { Execution } from "../../agent/model/execution.ts";
 import { startAgent, workplace } from "../helpers/agent.ts";
+import { recordedRows } from "../helpers/ledger.ts";
 import { mailServer, partsOf, webhookServer } from "../helpers/receivers.ts";
 import { eventually } from "../helpers/tmp.ts";
 
@@ -257,7 +258,7 @@ test("the mark of an end that was not told when the agent died is carried out by
   expect(smtp.mails.map(({ to }) => to)).toEqual([["ops@example.org"]]);
   expect(waiting(place.data)[0]).toMatch(/^bad\.json\.corrupt-/);
   expect(agent.log()).toContain("a waiting message cannot be read");
-  expect(readFileSync(path, "utf8")).not.toContain("notifyDue");
+  expect(recordedRows(place.data).map(({ notifyDue }) => notifyDue)).toEqual([undefined]);
 });
 
 test("a success that is far too quick is marked, and who asked for what is unusual hears of it once", async () => {

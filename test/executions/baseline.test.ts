@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
 import { estimatedEnd, judgeUnusual } from "../../agent/executions/baseline.ts";
+import { outlineOf } from "../../agent/history/port.ts";
 import type { Execution } from "../../agent/model/execution.ts";
 import { execution, t0 } from "../helpers/make.ts";
 
@@ -13,6 +14,8 @@ const many = (count: number, durationMs: (i: number) => number, bytes: (i: numbe
   Array.from({ length: count }, (_, i) => success(durationMs(i), bytes(i)));
 /** From 0 up to but without 1, scattered and always the same. */
 const scatter = (i: number) => ((i * 7919) % 97) / 97;
+
+const past = (rows: readonly Execution[]) => rows.map(outlineOf).reverse();
 
 describe("unusual", () => {
   const steady = many(
@@ -86,7 +89,7 @@ describe("unusual", () => {
       null,
     ],
     ["a failure is never unusual", steady, { ...success(10, 0), status: "failed" }, null],
-  ])("%s", (_what, before, one, want) => expect(judgeUnusual(one, [...before, one])).toBe(want));
+  ])("%s", (_what, before, one, want) => expect(judgeUnusual(one, past([...before, one]))).toBe(want));
 });
 
 describe("estimated end", () => {
@@ -101,5 +104,5 @@ describe("estimated end", () => {
     ["no progress yet", many(5, () => 1_000), running(said(0, 10_000)), after(1_000)],
     ["not running", many(5, () => 1_000), execution({ status: "failed" }), null],
     ["waiting", many(5, () => 1_000), execution(), null],
-  ])("%s", (_what, before, one, want) => expect(estimatedEnd(one, [...before, one])).toBe(want));
+  ])("%s", (_what, before, one, want) => expect(estimatedEnd(one, past([...before, one]))).toBe(want));
 });

@@ -1,9 +1,10 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { buildGraph } from "../../agent/definitions/chain-graph.ts";
-import { permitOwnTime, planFollowUps } from "../../agent/executions/follow-ups.ts";
+import { permitOwnTime, planFollowUps, standingOf } from "../../agent/executions/follow-ups.ts";
+import { outlineOf } from "../../agent/history/port.ts";
 import type { Batch } from "../../agent/model/batch.ts";
-import { runState, type Execution, type ExecutionStatus } from "../../agent/model/execution.ts";
+import { isOpen, runState, type Execution, type ExecutionStatus } from "../../agent/model/execution.ts";
 import type { RunId, BatchName } from "../../agent/model/ids.ts";
 import { batch, execution, schedule, t0 } from "../helpers/make.ts";
 
@@ -39,10 +40,12 @@ describe("permission after one previous batch", () => {
   );
 });
 
+const latestOf = (rows: readonly Execution[]) => (name: string) => rows.findLast(({ batch: of }) => of === name);
+
 function plans(batches: Batch[], finished: Execution, all: Execution[]) {
   const known = new Map<string, Batch>(batches.map((one) => [one.name, one]));
   const graph = buildGraph(batches, new Set(known.keys()));
-  return planFollowUps(finished, all, graph, (name) =>
+  return planFollowUps(finished, latestOf(all), graph, (name) =>
     ((one) => (one?.enabled === true ? one : null))(known.get(name)),
   );
 }
@@ -134,7 +137,9 @@ describe("permitOwnTime: after with cron", () => {
     },
   ];
   test.each(rows)("$name → $want", ({ given, independent = false, want }) => {
-    const { refused } = permitOwnTime({ after: ["a"], independent }, since, () => given);
+    const { refused } = permitOwnTime({ after: ["a"], independent }, since, () =>
+      standingOf(given.map(outlineOf).reverse(), given.some(isOpen)),
+    );
     expect(refused?.reason ?? "start").toBe(want);
   });
 });
@@ -193,7 +198,7 @@ test("random graphs and endings: a run ends, one row a batch, nothing runs witho
         const finish = (one: Execution, status: ExecutionStatus) => {
           const final = { ...one, status };
           rows[rows.indexOf(one)] = final;
-          for (const plan of planFollowUps(final, rows, graph, batchOf)) {
+          for (const plan of planFollowUps(final, latestOf(rows), graph, batchOf)) {
             const follower = execution({ batch: plan.batch, run, status: "queued" });
             rows.push(follower);
             const previous = plan.previous.map((id) => rows.find((other) => other.id === id) as Execution);

@@ -1,11 +1,12 @@
 // What a restarted agent does with the executions that its predecessor left running.
 import { spawn } from "node:child_process";
-import { readFileSync, writeFileSync } from "node:fs";
+import { writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import type { BatchDocument } from "../../agent/history/document.ts";
 import type { Execution } from "../../agent/model/execution.ts";
 import { isAlive, killUnrecorded, startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
+import { editRecord } from "../helpers/history.ts";
+import { recordedRows } from "../helpers/ledger.ts";
 import { eventually } from "../helpers/tmp.ts";
 
 const everySecond = 'cron: "* * * * * *"\n';
@@ -63,8 +64,10 @@ test("shutdown ends what was taken over, as it ends its own", async () => {
   agent = await startAgent(place, ["--grace", "0s"]);
   expect(await agent.exit("SIGTERM")).toEqual({ code: 0, signal: null });
   expect(isAlive(pid ?? 0)).toBe(false);
-  const document = JSON.parse(readFileSync(join(place.data, "batches/long/history.json"), "utf8")) as BatchDocument;
-  expect(document.executions.find((row) => row.id === id)).toMatchObject({ status: "aborted", reason: "shutdown" });
+  expect(recordedRows(place.data).find((row) => row.id === id)).toMatchObject({
+    status: "aborted",
+    reason: "shutdown",
+  });
 });
 
 test("a pid that is another process by now is neither taken over nor signalled; the run goes on", async () => {
@@ -77,13 +80,8 @@ test("a pid that is another process by now is neither taken over nor signalled; 
   await agent.exit("SIGKILL");
   killUnrecorded(pid ?? 0);
   const stranger = spawn("sleep", ["300"], { detached: true });
-  const path = join(place.data, "batches/gone/history.json");
-  const text = readFileSync(path, "utf8");
   // As if the number had been given to another process meanwhile, whatever had been written where.
-  writeFileSync(
-    path,
-    text.replaceAll(`"pid":${pid}`, `"pid":${stranger.pid}`).replaceAll('"pid":null', `"pid":${stranger.pid}`),
-  );
+  await editRecord(place.data, (row) => (row.id === id ? { ...row, pid: stranger.pid ?? null } : row));
   writeFileSync(join(place.data, "batches/gone/executions", id, "pid"), `${stranger.pid}\n`);
   place.drop("gone");
   place.put("gone", `cron: "0 0 1 1 *"\nonFailure: alarm\n`, "sleep 300\n");
@@ -112,8 +110,7 @@ test("after a reboot nothing is taken over, and the retry of what was lost goes 
   let agent = await startAgent(place);
   const { id, pid } = await running(agent, "report");
   await agent.exit("SIGKILL");
-  const path = join(place.data, "batches/report/history.json");
-  writeFileSync(path, readFileSync(path, "utf8").replace(/"boot":"[^"]*"/, '"boot":"another"'));
+  await editRecord(place.data, (row) => ({ ...row, boot: "another" }));
   agent = await startAgent(place);
   await eventually(async () => (await one(agent, id)).reason === "lost");
   const retry = await eventually(async () =>

@@ -191,7 +191,7 @@ function compare(rows: readonly Execution[], evidence: string): Omit<Figures, "k
     unrecorded: starts.filter(([batch, id]) => !known.has(id) && id > (oldest.get(batch) ?? "")).length,
     doubled: begunTwice.length + roots.reduce((sum, name) => sum + doubled(rows, name).length, 0),
     uncovered: roots.reduce((sum, name) => sum + gapsOf(rows, name), 0),
-    open: rows.filter((row) => isOpen(row) || row.followUpsDue === true).length,
+    open: rows.filter((row) => isOpen(row)).length,
     broken: broken.length,
     lost: lost.length,
     lostThoughStarted: lost.filter((row) => started.has(row.id)).length,

@@ -38,7 +38,7 @@ describe.skipIf(!canMount)("a small disk", () => {
       const began = readdirSync(evidence).length;
       await new Promise((done) => setTimeout(done, 3_000)); // three due times come and cannot be recorded
       expect(readdirSync(evidence).length).toBeLessThanOrEqual(began + 1);
-      expect(agent.log()).toMatch(/cannot write .*history\.json/);
+      expect(agent.log()).toMatch(/cannot write .*journal/);
 
       if (how === "full") disk.empty();
       else disk.remount("rw");
@@ -140,7 +140,7 @@ test("a history that is torn is set aside and shown; the batch and all others go
   place.put("other", everySecond, "true\n");
   let agent = await startAgent(place);
   await eventually(() => succeeded(agent, 4));
-  await agent.exit("SIGKILL");
+  await agent.exit("SIGTERM");
   truncateSync(join(place.data, "batches/beat/history.json"), 200);
   mkdirSync(join(place.data, "batches/lost+found")); // no batch's
   agent = await startAgent(place);

@@ -1,7 +1,7 @@
 // A small disk of its own, to fill and to make read-only. Needs root, as mounting does.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync, statfsSync, statSync, truncateSync, writeFileSync } from "node:fs";
-import { mkdir, rm } from "node:fs/promises";
+import { mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach } from "vitest";
 import { temporaryFolder } from "./tmp.ts";
@@ -33,8 +33,19 @@ export function smallDisk(size = "8m") {
   };
 }
 
-/** Nothing of the batch's record can be written until what this gives is called. */
-export async function block(data: string, name: string): Promise<() => Promise<void>> {
+/** Nothing can be recorded until what this gives is called: a file is in the journal's place. */
+export async function block(data: string): Promise<() => Promise<void>> {
+  const journal = join(data, "journal");
+  await rename(journal, `${journal}.away`);
+  await writeFile(journal, "");
+  return async () => {
+    await rm(journal);
+    await rename(`${journal}.away`, journal);
+  };
+}
+
+/** A batch's document cannot be written until what this gives is called. */
+export async function blockDocument(data: string, name: string): Promise<() => Promise<void>> {
   const path = join(data, `batches/${name}/history.json.tmp`);
   await mkdir(join(path, "in-the-way"), { recursive: true });
   return () => rm(path, { recursive: true });

@@ -1,12 +1,12 @@
 // The executor on a real history in a temporary folder, with a clock and a runner that the test moves.
-import { buildGraph } from "../../agent/definitions/chain-graph.ts";
+import { buildGraph, type Graph } from "../../agent/definitions/chain-graph.ts";
 import { createExecutor } from "../../agent/executions/executor.ts";
-import { openHistory } from "../../agent/history/store.ts";
 import type { Batch } from "../../agent/model/batch.ts";
 import type { Execution } from "../../agent/model/execution.ts";
 import type { Revision } from "../../agent/model/ids.ts";
 import { createIds } from "../../agent/platform/clock.ts";
 import { fakeClock, fakeRunner } from "./fakes.ts";
+import { openTestHistory } from "./history.ts";
 import { batch, t0 } from "./make.ts";
 import { quietLog } from "./quiet.ts";
 import { eventually, temporaryFolder } from "./tmp.ts";
@@ -22,6 +22,7 @@ export async function setUp(
     before?: Execution[];
     logsCut?: () => boolean;
     data?: string;
+    graph?: () => Graph;
   } = {},
 ) {
   const logsCut = options.logsCut ?? (() => false);
@@ -30,7 +31,7 @@ export async function setUp(
   const clock = fakeClock(t0);
   const log = quietLog();
   const data = options.data ?? temporaryFolder();
-  const history = await openHistory(data, { clock, log });
+  const history = await openTestHistory(data, { clock, log });
   const runner = fakeRunner(clock, () => ({
     sizes,
     cut: logsCut(),
@@ -38,12 +39,15 @@ export async function setUp(
   }));
   const known = new Map((options.batches ?? [batch()]).map((one) => [one.name, one]));
   if (options.data === undefined)
-    for (const name of known.keys()) await history.amend(name, { schedule: { key: "k", coveredUntil: iso(t0) } }, t0);
+    await Promise.all(
+      [...known.keys()].map((name) => history.amend(name, { schedule: { key: "k", coveredUntil: iso(t0) } })),
+    );
   for (const row of options.before ?? []) await history.save(row);
   const executor = createExecutor({
     clock,
     newId: createIds(history.newestId()),
-    history,
+    recorder: history.recorder,
+    reader: history.reader,
     runner,
     log,
     maxParallel: options.maxParallel ?? 4,
@@ -51,7 +55,7 @@ export async function setUp(
       ((one) => (one === undefined ? null : { batch: one, revision: "aaaaaaaaaaaa" as Revision, commit: null }))(
         known.get(name),
       ),
-    graph: () => buildGraph([...known.values()], new Set(known.keys())),
+    graph: options.graph ?? (() => buildGraph([...known.values()], new Set(known.keys()))),
   });
   function due(
     at: number,
@@ -61,7 +65,7 @@ export async function setUp(
   ): void {
     executor.due(one, { start, before: null, missed, coveredUntil: at, next: null });
   }
-  const rows = (name = "report") => history.document(name)?.executions ?? [];
+  const rows = (name = "report") => history.rows(name);
   const started = (count: number) => eventually(() => runner.orders.length >= count);
   const status = (index: number, want: string, name = "report") => eventually(() => rows(name)[index]?.status === want);
   return { clock, data, history, runner, executor, known, due, rows, started, status, progress, sizes };

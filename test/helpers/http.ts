@@ -3,7 +3,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../agent/async/clock.ts";
-import { openHistory } from "../../agent/history/store.ts";
 import { createFeed } from "../../agent/http/api/feed.ts";
 import { createMetrics } from "../../agent/http/api/metrics.ts";
 import { createApp } from "../../agent/http/app.ts";
@@ -20,6 +19,7 @@ import { createSettingsFiles } from "../../agent/sources/settings-files.ts";
 import type { Catalog } from "../../agent/status.ts";
 import { checkAnswer } from "./contract.ts";
 import { fakeClock } from "./fakes.ts";
+import { openTestHistory } from "./history.ts";
 import { t0 } from "./make.ts";
 import { quietLog } from "./quiet.ts";
 import { temporaryFolder } from "./tmp.ts";
@@ -39,16 +39,12 @@ export async function serve(options: ServeOptions = {}) {
   const data = temporaryFolder();
   const clock = options.clock ?? fakeClock(t0);
   const log = quietLog();
-  const metrics = createMetrics({ version: "test", catalog: () => catalog, history: () => history });
-  const feed = createFeed(clock);
-  const history = await openHistory(data, {
-    clock,
-    log,
-    onChange(execution, before) {
-      metrics.changed(execution, before);
-      feed.execution(execution, before);
-    },
+  const metrics = createMetrics({ version: "test", catalog: () => catalog, history: () => history.reader });
+  const history = await openTestHistory(data, { clock, log });
+  history.recorder.subscribe((_seq, change, before) => {
+    if (change.kind === "put") metrics.changed(change.execution, before);
   });
+  const feed = createFeed({ clock, recorder: history.recorder, events: history.reader.events });
   const streams = createStreams(
     (error) => log.error("a reader could not be told more", { error: String(error) }),
     options.mostStreams,
@@ -78,7 +74,7 @@ export async function serve(options: ServeOptions = {}) {
   const app = createApp({
     settings: createSettingsFiles(join(data, "batches.d")),
     catalog,
-    history,
+    history: history.reader,
     metrics,
     access: { token: null, baseUrl: null, ...options.access },
     logs: createLogStore(data),

@@ -1,14 +1,11 @@
 // Counts due times against rows: every due time leaves a row, and none is started twice.
-import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import type { BatchDocument } from "../../agent/history/document.ts";
+import { readRecord } from "../../agent/history/offline.ts";
 import type { Execution } from "../../agent/model/execution.ts";
 
-/** All rows there are, straight from the data folder. */
+/** All rows there are, straight from the data folder, oldest first. */
 export function recordedRows(data: string): Execution[] {
-  const home = join(data, "batches");
-  return readdirSync(home).flatMap(
-    (name) => (JSON.parse(readFileSync(join(home, name, "history.json"), "utf8")) as BatchDocument).executions,
+  return [...readRecord(data).batches.values()].flatMap(({ rows }) =>
+    [...rows.values()].sort((a, b) => (a.id < b.id ? -1 : 1)),
   );
 }
 

@@ -1,6 +1,5 @@
 // Builders that show only what matters to a test.
 import { createExecution, transition } from "../../agent/executions/execution.ts";
-import type { BatchDocument } from "../../agent/history/document.ts";
 import type { Batch, BatchFile, Folder } from "../../agent/model/batch.ts";
 import type { Execution } from "../../agent/model/execution.ts";
 import type { Revision, ExecutionId, BatchName } from "../../agent/model/ids.ts";
@@ -93,17 +92,4 @@ export function execution(fields: Partial<Execution> & { at?: number } = {}): Ex
       bytes,
     });
   return { ...row, ...rest };
-}
-
-export function document(fields: Partial<BatchDocument> = {}): BatchDocument {
-  return {
-    name: "report" as BatchName,
-    firstSeenAt: new Date(t0).toISOString(),
-    removedAt: null,
-    revision: null,
-    commit: null,
-    schedule: null,
-    executions: [],
-    ...fields,
-  };
 }

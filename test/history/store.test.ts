@@ -1,80 +1,100 @@
+import { existsSync } from "node:fs";
 import { chmod, mkdir, readdir, readFile, rename, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { describe, expect, test, vi } from "vitest";
-import { openHistory } from "../../agent/history/store.ts";
-import type { Execution } from "../../agent/model/execution.ts";
-import type { BatchName } from "../../agent/model/ids.ts";
+import { describe, expect, test } from "vitest";
+import type { Execution, ExecutionStatus } from "../../agent/model/execution.ts";
+import type { BatchName, RunId } from "../../agent/model/ids.ts";
 import { createIds, systemClock } from "../../agent/platform/clock.ts";
-import { block, canMount, smallDisk } from "../helpers/disk.ts";
+import { block, blockDocument } from "../helpers/disk.ts";
+import { openTestHistory } from "../helpers/history.ts";
 import { execution, t0 } from "../helpers/make.ts";
 import { quietLog } from "../helpers/quiet.ts";
 import { eventually, temporaryFolder } from "../helpers/tmp.ts";
 
 const report = "report" as BatchName;
 
-/** Folders that were asked of the disk; the real thing does it. */
-const synced = vi.hoisted(() => [] as string[]);
-vi.mock(import("../../agent/platform/durable.ts"), async (original) => {
-  const real = await original();
-  return { ...real, syncFolder: (path) => (synced.push(path), real.syncFolder(path)) };
-});
-
 async function open(data: string) {
   const log = quietLog();
-  return { log, history: await openHistory(data, { clock: systemClock, log }) };
+  return { log, history: await openTestHistory(data, { clock: systemClock, log }) };
 }
 
 describe("history", () => {
   test("what was saved is there after it is opened again", async () => {
     const data = temporaryFolder();
     const { history } = await open(data);
-    await history.amend(report, { schedule: { key: "k", coveredUntil: "2026-01-01T00:00:00.000Z" } }, t0);
-    history.cover(report, "2026-01-02T00:00:00.000Z");
+    await history.amend(report, { schedule: { key: "k", coveredUntil: "2026-01-01T00:00:00.000Z" } });
+    const { firstSeenAt } = history.recorder.head(report) ?? {};
     const row = execution({ status: "succeeded" });
     await history.save(row);
 
     const again = (await open(data)).history;
-    expect(again.find(row.id)).toEqual(row);
-    expect(again.document("report")).toMatchObject({
-      firstSeenAt: new Date(t0).toISOString(),
-      schedule: { coveredUntil: "2026-01-02T00:00:00.000Z" },
+    expect(await again.reader.find(row.id)).toEqual(row);
+    expect(again.recorder.head("report")).toMatchObject({
+      firstSeenAt,
+      schedule: { coveredUntil: "2026-01-01T00:00:00.000Z" },
     });
     expect(again.newestId()).toBe(row.id);
   });
 
-  test("the document is JSON with a line for each execution", async () => {
+  test("the document is JSON with a line for each execution, complete after a clean stop, and the journal empty then", async () => {
     const data = temporaryFolder();
     const { history } = await open(data);
     const rows = [execution(), execution()];
     for (const row of rows) await history.save(row);
+    await history.close();
     const text = await readFile(join(data, "batches/report/history.json"), "utf8");
     expect(JSON.parse(text)).toMatchObject({ name: "report", executions: rows });
     expect(text.split("\n").filter((line) => line.startsWith('{"id"'))).toHaveLength(2);
+    expect(await readdir(join(data, "journal"))).toEqual([]);
+    expect(await (await open(data)).history.reader.document("report")).toEqual(rows);
   });
 
-  test("200 saves at once are all there, and written in few writes", async () => {
+  test("a data folder of documents alone opens as it is, however they are written", async () => {
+    const data = temporaryFolder();
+    const rows = [execution({ status: "succeeded" }), execution({ status: "running" })];
+    const head = {
+      name: "report",
+      firstSeenAt: new Date(t0).toISOString(),
+      removedAt: null,
+      revision: null,
+      commit: null,
+    };
+    await mkdir(join(data, "batches/report"), { recursive: true });
+    for (const space of [0, 2]) {
+      const text = JSON.stringify({ ...head, schedule: null, executions: rows }, null, space);
+      await writeFile(join(data, "batches/report/history.json"), text);
+      const { history } = await open(data);
+      expect(await history.reader.document("report")).toEqual(rows);
+      expect(history.recorder.open()).toEqual([rows[1]]);
+      await history.close();
+      expect(await (await open(data)).history.reader.document("report")).toEqual(rows);
+    }
+  });
+
+  test("200 commits at once are all there, and written in few lines", async () => {
     const data = temporaryFolder();
     const { history } = await open(data);
     const rows = Array.from({ length: 200 }, () => execution({ status: "succeeded" }));
     await Promise.all(rows.map((row) => history.save(row)));
-    expect((await open(data)).history.document("report")?.executions).toEqual(rows);
+    const lines = (await readFile(join(data, "journal/1.jsonl"), "utf8")).trim().split("\n");
+    expect(lines.length).toBeLessThan(5);
+    expect(await (await open(data)).history.reader.document("report")).toEqual(rows);
   });
 
-  test("dropped executions leave the record, the index and the disk", async () => {
+  test("deleted executions leave the record, the index and the disk", async () => {
     const data = temporaryFolder();
     const { history } = await open(data);
-    const [old, fresh] = [execution({ status: "succeeded" }), execution({ status: "succeeded" })] as [
-      Execution,
-      Execution,
-    ];
+    const [old, fresh] = [execution({ status: "succeeded" }), execution({ status: "succeeded" })];
     await history.save(old);
     const folder = join(data, "batches/report/executions", old.id);
     await mkdir(folder, { recursive: true });
-    await history.save(fresh, [old.id]);
-    expect(history.find(old.id)).toBeUndefined();
-    expect(history.run(old.run)).toEqual([]);
-    expect((await open(data)).history.document("report")?.executions).toEqual([fresh]);
-    await expect(stat(folder)).rejects.toThrow(/ENOENT/);
+    await Promise.all([history.save(fresh), history.drop("report", [old.id])]);
+    expect(await history.reader.find(old.id)).toBeUndefined();
+    expect(await history.reader.run(old.run)).toEqual([]);
+    expect(await (await open(data)).history.reader.document("report")).toEqual([fresh]);
+    await eventually(() => !existsSync(folder));
+    await history.close();
+    expect(await (await open(data)).history.reader.document("report")).toEqual([fresh]);
   });
 
   const torn: { name: string; damage: (path: string) => Promise<void> }[] = [
@@ -112,11 +132,12 @@ describe("history", () => {
     await history.save(execution());
     const other = execution({ batch: "other" as BatchName });
     await history.save(other);
+    await history.close();
     await damage(join(data, "batches/report/history.json"));
 
     const { history: again, log } = await open(data);
-    expect(again.document("report")).toBeUndefined();
-    expect(again.find(other.id)).toBeDefined();
+    expect(again.recorder.head("report")).toBeUndefined();
+    expect(await again.reader.find(other.id)).toEqual(other);
     expect(await readdir(join(data, "batches/report"))).toEqual([expect.stringMatching(/^history\.json\.corrupt-2/)]);
     expect(log.said).toContainEqual(expect.objectContaining({ level: "error" }));
     expect(again.problems()).toMatchObject([
@@ -143,92 +164,130 @@ describe("history", () => {
     expect(told()).toEqual(names.slice(-10, -1).map((name) => join(folder, name)));
   });
 
-  test("the folder of all is on disk once a batch's folder has come into it, and asked for no more than that", async () => {
-    const data = temporaryFolder();
-    const home = join(data, "batches");
-    const syncedIn = async (work: () => Promise<unknown>) => (await work(), synced.splice(0));
-    synced.length = 0;
-    const { history } = await open(data);
-    expect(synced.splice(0)).toEqual([data, home]); // what an earlier agent made may not be there yet
-    expect(await syncedIn(() => history.save(execution()))).toEqual([home]);
-    expect(await syncedIn(() => history.save(execution()))).toEqual([]);
-    await rm(join(home, "report"), { recursive: true });
-    expect(await syncedIn(() => history.save(execution()))).toEqual([home]);
-  });
-
   test("a leftover of a write that was cut short is no harm", async () => {
     const data = temporaryFolder();
     const { history } = await open(data);
     const row = execution();
     await history.save(row);
+    await history.close();
     await writeFile(join(data, "batches/report/history.json.tmp"), '{"na');
-    expect((await open(data)).history.find(row.id)).toEqual(row);
+    expect(await (await open(data)).history.reader.find(row.id)).toEqual(row);
   });
 
-  test("a write that fails is told and done again by itself once it can be", async () => {
+  test("a commit that fails is told, seen by decisions only, and written by itself once it can be", async () => {
     const data = temporaryFolder();
     const { history } = await open(data);
     await history.save(execution());
-    // A folder in the way of the temporary file fails for root too.
-    const unblock = await block(data, "report");
+    const unblock = await block(data);
     const row = execution();
-    await expect(history.save(row)).rejects.toThrow(/cannot write .*history\.json/);
+    await expect(history.save(row)).rejects.toThrow(/cannot write .*journal/);
     expect(history.trouble()?.message).toMatch(/cannot write/);
-    expect(history.find(row.id)).toEqual(row);
+    expect(history.recorder.current(row.id)).toEqual(row);
+    expect(await history.reader.find(row.id)).toBeUndefined();
     await unblock();
-    await eventually(() => history.trouble() === null);
-    expect((await open(data)).history.find(row.id)).toEqual(row);
+    await history.recorder.durable();
+    expect(history.trouble()).toBeNull();
+    expect(await history.reader.find(row.id)).toEqual(row);
+    expect(await (await open(data)).history.reader.find(row.id)).toEqual(row);
   });
 
-  test.skipIf(!canMount)("one that is too large for what room is left holds up no other", async () => {
-    const disk = smallDisk("2m");
-    const { history } = await open(disk.path);
-    const small = "small" as BatchName;
-    const large = { ...execution(), message: "x".repeat(500_000) };
-    await history.save(large);
-    await history.save({ ...execution(), batch: small });
-    disk.fill();
-    const row = { ...execution(), batch: small };
-    await expect(history.save({ ...large, exitCode: 3 })).rejects.toThrow(/cannot write/);
-    await expect(history.save(row)).rejects.toThrow(/cannot write/);
-    disk.leave(100_000);
-    await history.written(small);
-    expect(await readFile(join(disk.path, "batches/small/history.json"), "utf8")).toContain(row.id);
-    expect(history.trouble()?.message).toContain("report");
-    disk.empty();
-    await history.written(report);
+  test("a document that cannot be written is said at a stop, and loses nothing", async () => {
+    const data = temporaryFolder();
+    const { history } = await open(data);
+    const row = execution();
+    await history.save(row, execution({ batch: "other" as BatchName }));
+    const unblock = await blockDocument(data, "report");
+    await expect(history.close()).rejects.toThrow(/cannot write .*report.history\.json/);
+    await unblock();
+    const again = (await open(data)).history;
+    expect(await again.reader.find(row.id)).toEqual(row);
+    await again.close();
+    expect(await readdir(join(data, "journal"))).toEqual([]);
+  });
+
+  test("the journal keeps within its bounds, also while a document cannot be written", async () => {
+    const data = temporaryFolder();
+    const { history } = await open(data);
+    const names = ["blocked", "a", "b", "c"] as BatchName[];
+    const kept = execution({ batch: "blocked" as BatchName, message: "x".repeat(10_000) });
+    await history.save(kept);
+    const unblock = await blockDocument(data, "blocked");
+    const message = "x".repeat(100_000);
+    let [bytes, files] = [0, 0];
+    for (let i = 0; i < 300; i++) {
+      await history.save({ ...kept, batch: names[1 + (i % 3)] as BatchName, id: execution().id, message });
+      const sizes = await Promise.all(
+        (await readdir(join(data, "journal"))).map(async (name) =>
+          stat(join(data, "journal", name)).then(
+            ({ size }) => size,
+            () => 0,
+          ),
+        ),
+      );
+      bytes = Math.max(
+        bytes,
+        sizes.reduce((sum, size) => sum + size, 0),
+      );
+      files = Math.max(files, sizes.length);
+    }
+    expect(bytes).toBeLessThanOrEqual(16 * 1024 * 1024);
+    expect(files).toBeLessThanOrEqual(16);
+    await unblock();
+    const again = (await open(data)).history;
+    expect(await again.reader.find(kept.id)).toEqual(kept);
+    for (const [at, name] of names.slice(1).entries())
+      expect(await again.reader.document(name)).toHaveLength(at < 3 ? 100 : 0);
+    expect(again.reader.events.newest()).toBe(history.reader.events.newest());
   });
 
   test("folders that no record names are cleared away, unless somebody may want to look at them", async () => {
     const data = temporaryFolder();
     const { history } = await open(data);
-    const kept = await history.save(execution()).then(() => history.document("report")?.executions[0]?.id ?? "");
-    for (const id of [kept, "01JSTRAY"]) await mkdir(join(data, "batches/report/executions", id), { recursive: true });
+    const row = execution();
+    await history.save(row);
+    for (const id of [row.id, "01JSTRAY"])
+      await mkdir(join(data, "batches/report/executions", id), { recursive: true });
     await writeFile(join(data, "batches/report/history.json.corrupt-2026"), "");
-    expect(await history.dropStrays("report" as BatchName)).toBe(0);
+    expect(await history.recorder.deleteOrphans()).toBe(0);
     await rm(join(data, "batches/report/history.json.corrupt-2026"));
-    expect(await history.dropStrays("report" as BatchName)).toBe(1);
-    expect(await readdir(join(data, "batches/report/executions"))).toEqual([kept]);
+    expect(await history.recorder.deleteOrphans()).toBe(1);
+    expect(await readdir(join(data, "batches/report/executions"))).toEqual([row.id]);
+  });
+
+  test("a batch that is forgotten is gone from the disk, and one of its name is new", async () => {
+    const data = temporaryFolder();
+    const { history } = await open(data);
+    const [old, fresh] = [execution(), execution()];
+    await history.save(old);
+    await history.recorder.commit([{ kind: "forget", batch: report }]);
+    await history.save(fresh);
+    expect(await (await open(data)).history.reader.document("report")).toEqual([fresh]);
+    await history.close();
+    const again = (await open(data)).history;
+    expect(await again.reader.document("report")).toEqual([fresh]);
+    await again.recorder.commit([{ kind: "forget", batch: report }]);
+    await eventually(async () => (await readdir(join(data, "batches"))).length === 0);
+    expect((await open(data)).history.recorder.names()).toEqual([]);
   });
 
   test("a batch that was being forgotten when the agent died stays forgotten", async () => {
     const data = temporaryFolder();
     const { history } = await open(data);
     await history.save(execution());
+    await history.close();
     await rename(join(data, "batches/report"), join(data, "batches/.trash-report"));
-    expect((await open(data)).history.names()).toEqual([]);
+    expect((await open(data)).history.recorder.names()).toEqual([]);
     expect(await readdir(join(data, "batches"))).toEqual([]);
   });
 
-  test("pages neither skip nor repeat while rows are added and dropped", async () => {
-    const data = temporaryFolder();
-    const { history } = await open(data);
+  test("pages neither skip nor repeat while rows are added", async () => {
+    const { history } = await open(temporaryFolder());
     const rows = Array.from({ length: 30 }, () => execution({ status: "succeeded" }));
-    await Promise.all(rows.map((row) => history.save(row)));
+    await history.save(...rows);
     const seen: string[] = [];
     let before: string | undefined;
     for (;;) {
-      const page = history.page({ limit: 7, ...(before === undefined ? {} : { before }) });
+      const page = await history.reader.page({ limit: 7, ...(before === undefined ? {} : { before }) });
       seen.push(...page.items.map((row) => row.id));
       if (!page.more) break;
       before = seen.at(-1) as string;
@@ -237,27 +296,67 @@ describe("history", () => {
     expect(seen).toEqual(rows.map((row) => row.id).reverse());
   });
 
-  test("what changes in one turn is in one write: no crash comes between a mark and its rows", async () => {
-    const home = temporaryFolder();
-    const { history } = await open(home);
-    const [ended, started] = [execution({ status: "aborted" }), execution()];
-    const saved = history.save(ended);
-    history.show(started);
-    await saved;
-    expect(await readFile(join(home, "batches/report/history.json"), "utf8")).toContain(started.id);
+  test("what a note changes is shown at once, and goes with the next commit about its batch", async () => {
+    const data = temporaryFolder();
+    const { history } = await open(data);
+    const row = execution();
+    await history.save(row);
+    const noted = { ...row, pid: 7 };
+    history.recorder.note([{ kind: "put", execution: noted }]);
+    expect(await history.reader.find(row.id)).toEqual(noted);
+    await history.save(execution({ batch: "other" as BatchName }));
+    expect(await (await open(data)).history.reader.find(row.id)).toEqual(row);
+    await history.save(execution());
+    expect(await (await open(data)).history.reader.find(row.id)).toEqual(noted);
+    history.recorder.note([{ kind: "put", execution: row }]);
+    await history.close();
+    expect(await (await open(data)).history.reader.find(row.id)).toEqual(row);
   });
 
-  test("pages by batch, status, run and time", async () => {
-    const { history } = await open(temporaryFolder());
-    const failed = execution({ status: "failed", at: t0 + 5_000 });
-    const other = execution({ batch: "other" as BatchName, at: t0 + 9_000 });
-    for (const row of [execution({ status: "succeeded" }), failed, other]) await history.save(row);
-    const ids = (query: object) => history.page({ limit: 50, ...query }).items.map((row) => row.id);
-    expect(ids({ batch: "other" })).toEqual([other.id]);
-    expect(ids({ batch: "nobody" })).toEqual([]);
-    expect(ids({ statuses: ["failed", "queued"] })).toEqual([other.id, failed.id]);
-    expect(ids({ run: failed.run })).toEqual([failed.id]);
-    expect(ids({ since: t0 + 5_000 })).toEqual([other.id, failed.id]);
+  test.each([false, true])("pages by batch, status, reason, run and time; read from the disk: %s", async (fromDisk) => {
+    const data = temporaryFolder();
+    let { history } = await open(data);
+    const run = execution().id as string as RunId;
+    const other = "other" as BatchName;
+    const rows = Array.from({ length: 40 }, (_, i) =>
+      execution({
+        status: (["queued", "succeeded", "failed", "aborted", "running"] as const)[i % 5] as ExecutionStatus,
+        batch: i % 3 === 0 ? other : report,
+        at: t0 + i * 1_000,
+        ...(i % 7 === 0 ? { run } : {}),
+      }),
+    );
+    await history.save(...rows);
+    if (fromDisk) {
+      await history.close();
+      ({ history } = await open(data));
+    }
+    const ids = async (query: object) => (await history.reader.page({ limit: 50, ...query })).items.map(({ id }) => id);
+    const want = (is: (row: Execution) => boolean) =>
+      rows
+        .filter(is)
+        .map(({ id }) => id)
+        .reverse();
+    const createdAt = (row: Execution) => Date.parse(row.createdAt);
+    expect(await ids({})).toEqual(want(() => true));
+    expect(await ids({ batch: "other" })).toEqual(want(({ batch }) => batch === other));
+    expect(await ids({ batches: new Set(["other", "nobody"]) })).toEqual(want(({ batch }) => batch === other));
+    expect(await ids({ batch: "nobody" })).toEqual([]);
+    expect(await ids({ statuses: ["failed", "queued"] })).toEqual(
+      want(({ status }) => status === "failed" || status === "queued"),
+    );
+    expect(await ids({ statuses: ["running"] })).toEqual(want(({ status }) => status === "running"));
+    expect(await ids({ reasons: ["overlap"] })).toEqual(want(({ reason }) => reason === "overlap"));
+    expect(await ids({ run })).toEqual(want((row) => row.run === run));
+    expect(await ids({ run, batch: "other", statuses: ["queued"] })).toEqual(
+      want((row) => row.run === run && row.batch === other && row.status === "queued"),
+    );
+    expect(await ids({ since: t0 + 5_000, until: t0 + 20_000 })).toEqual(
+      want((row) => createdAt(row) >= t0 + 5_000 && createdAt(row) <= t0 + 20_000),
+    );
+    expect(await ids({ before: rows[10]?.id, limit: 3 })).toEqual(want(() => true).slice(-10, -7));
+    expect(await history.reader.run(run)).toEqual(rows.filter((row) => row.run === run));
+    expect(await history.reader.document("report")).toEqual(rows.filter(({ batch }) => batch === report));
   });
 
   test("a data folder that cannot be made is said with a hint", async () => {

@@ -187,7 +187,7 @@ describe("what is refused", () => {
 
   test("a bug in the agent is a 500 that tells nothing of the inside, and is logged", async () => {
     const { app, history, log } = await serve();
-    history.find = () => {
+    history.reader.find = () => {
       throw new Error("secret path");
     };
     const response = await app.request("/api/executions/x");

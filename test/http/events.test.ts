@@ -56,11 +56,14 @@ const executions = (events: readonly ServerEvent[]) =>
   events
     .filter(({ event }) => event === "execution")
     .map(({ data }) => JSON.parse(data) as { id: string; status: string; progress: unknown });
-/** As many rows of progress of one execution. */
-async function progressOf(served: Awaited<ReturnType<typeof start>>, count: number, from = 0) {
-  const row = execution({ status: "running" });
-  for (let i = from; i < from + count; i++)
-    served.history.show({ ...row, progress: { percent: i % 100, message: `step ${i}`, at: new Date().toISOString() } });
+/** Executions that change again and again, for no more is on record in the end than these. */
+const pool = Array.from({ length: 2_000 }, () => execution({ status: "running" }));
+let step = 0;
+
+/** As many changes of executions, in one commit. */
+async function changesOf(served: Awaited<ReturnType<typeof start>>, count: number): Promise<void> {
+  const progress = { percent: step++ % 100, message: `step ${step}`, at: new Date().toISOString() };
+  await served.history.save(...pool.slice(0, count).map((row) => ({ ...row, progress })));
 }
 
 test("each change of an execution and of its batch, as the API shows them", async () => {
@@ -73,9 +76,14 @@ test("each change of an execution and of its batch, as the API shows them", asyn
   const row = execution({ status: "running" });
   await served.add(row, { stdout: "12345" });
   await served.add({ ...row, progress: { percent: 42, message: null, at: row.createdAt } });
-  await served.add({ ...row, followUpsDue: true, progress: null }); // not shown, but the progress is
-  const { id } = await served.add({ ...row, status: "succeeded", followUpsDue: true });
-  await served.add({ ...row, status: "succeeded" }); // shown as before
+  await served.add({ ...row, progress: null });
+  const { id } = await served.add({
+    ...row,
+    status: "succeeded",
+    notifyDue: { event: "failure", count: 1, since: null },
+  });
+  const settled = { ...row, status: "succeeded" } as const;
+  await served.history.recorder.commit([{ kind: "put", execution: settled, silent: true }]); // shown as before
   await eventually(
     () =>
       reader.seen.filter(({ event, data }) => event === "batch" && data.includes('"status":"succeeded"')).length > 0,
@@ -99,12 +107,12 @@ test("resumed within the last 1,000, nothing is lost and nothing comes twice", a
   for (let round = 0; round < 5; round++) {
     const reader = served.read(lastId);
     if (round === 0) await eventually(() => (served.feed.batch("report"), reader.seen.length > 0));
-    await progressOf(served, 150, round * 1000);
+    await changesOf(served, 150);
     await eventually(() => executions(reader.seen).length > 20);
     ids.push(...reader.seen.map(({ id }) => id));
     lastId = ids.at(-1);
     await reader.stop();
-    await progressOf(served, 50, round * 1000 + 500); // while nobody listens
+    await changesOf(served, 50); // while nobody listens
   }
   const last = served.read(lastId);
   await eventually(() => Number(last.seen.at(-1)?.id) === served.feed.newest());
@@ -118,7 +126,7 @@ test.each([
   [
     "too old",
     async (served: Awaited<ReturnType<typeof start>>) => (
-      await progressOf(served, 1_200),
+      await changesOf(served, 1_200),
       String(served.feed.newest() - 1_001)
     ),
   ],
@@ -129,16 +137,14 @@ test.each([
   const reader = served.read(await idOf(served));
   await eventually(() => reader.seen.length > 0);
   expect(reader.seen[0]).toMatchObject({ event: "reset", data: "{}", id: expect.stringMatching(/^\d{16}$/) as string });
-  await progressOf(served, 1);
+  await changesOf(served, 1);
   await eventually(() => executions(reader.seen).length === 1);
   await reader.stop();
 });
 
 test("the very last 1,000 are there", async () => {
   const served = await start();
-  await progressOf(served, 1_200);
-  const told = served.feed.newest();
-  await eventually(() => served.feed.newest() > told); // the batch, a moment later
+  await changesOf(served, 1_200);
   const reader = served.read(String(served.feed.newest() - 1_000));
   await eventually(() => reader.seen.length >= 1_000);
   expect(reader.seen.map(({ event }) => event).filter((event) => event === "execution")).toHaveLength(999);
@@ -147,7 +153,7 @@ test("the very last 1,000 are there", async () => {
 
 test("ids of a later life are larger", async () => {
   const first = await start();
-  await progressOf(first, 10);
+  await changesOf(first, 10);
   const later = await start({ ...systemClock, now: () => Date.now() + 1_000 });
   expect(later.feed.newest()).toBeGreaterThan(first.feed.newest());
 });
@@ -161,7 +167,7 @@ test("a reader that stalls costs no memory and is let go", async () => {
   socket.pause();
   const before = process.memoryUsage().rss;
   for (let round = 0; round < 40; round++) {
-    await progressOf(served, 1_000, round * 1_000);
+    await changesOf(served, 1_000);
     await new Promise((done) => setImmediate(done));
   }
   expect(process.memoryUsage().rss - before).toBeLessThan(100 * 1024 * 1024);
@@ -172,7 +178,7 @@ test("a reader that stalls costs no memory and is let go", async () => {
 
 test("since= goes on from the id that a page was made at; Last-Event-ID goes before it", async () => {
   const served = await start();
-  await progressOf(served, 5);
+  await changesOf(served, 5);
   const newest = served.feed.newest();
   const first = async (lastId?: string) => {
     const response = await fetch(`${served.url}?since=${newest - 2}`, {

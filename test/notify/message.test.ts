@@ -129,7 +129,7 @@ test("a webhook gets exactly event, text and the execution as the API shows it",
     execution: {
       ...execution({ status: "failed", batch: "report" as BatchName }),
       boot: "b",
-      followUpsDue: true,
+
       notifyDue: { event: "failure", count: 1, since: null },
     },
   });

@@ -2,7 +2,7 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { openHistory } from "../../agent/history/store.ts";
+import { openHistory } from "../../agent/history/open.ts";
 import { systemClock } from "../../agent/platform/clock.ts";
 import { createReconciler } from "../../agent/reconcile/reconciler.ts";
 import { createSource } from "../../agent/sources/folder.ts";
@@ -24,7 +24,7 @@ async function setUp(home = temporaryFolder()) {
     groupStore: createGroupStore(data),
     workTree: createWorkTree(root),
     revisions,
-    history,
+    recorder: history.recorder,
     clock: systemClock,
     log: quietLog(),
     timeZone: "UTC",
@@ -99,7 +99,7 @@ describe("groups", () => {
     batch("billing/b", 'cron: "0 3 * * *"\npool: db\n');
     await settled(() => entry("b")?.batch?.timeoutMs === 3_600_000);
     await reconciler.stop();
-    await history.flush();
+    await history.close();
 
     const second = await setUp(home);
     await second.settled(() => second.entry("a")?.state === "scheduled");
@@ -127,11 +127,11 @@ describe("groups", () => {
     put("x/_group.yaml", "defaults: { timeout: 1h }\n");
     batch("a");
     await settled(() => entry("a")?.state === "scheduled");
-    const firstSeenAt = history.document("a")?.firstSeenAt;
+    const firstSeenAt = history.recorder.head("a")?.firstSeenAt;
     renameSync(join(root, "a"), join(root, "x/a"));
     await settled(() => entry("a")?.batch?.group === "x");
     expect(entry("a")?.batch?.timeoutMs).toBe(3_600_000);
-    expect(history.document("a")?.firstSeenAt).toBe(firstSeenAt);
+    expect(history.recorder.head("a")?.firstSeenAt).toBe(firstSeenAt);
     renameSync(join(root, "x/a"), join(root, "a"));
     await settled(() => entry("a")?.batch?.group === "");
     expect(entry("a")?.batch?.timeoutMs).toBeNull();

@@ -2,7 +2,7 @@
 import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { openHistory } from "../../agent/history/store.ts";
+import { readRecord } from "../../agent/history/offline.ts";
 import type { Batch } from "../../agent/model/batch.ts";
 import { systemClock } from "../../agent/platform/clock.ts";
 import { createReconciler } from "../../agent/reconcile/reconciler.ts";
@@ -13,6 +13,7 @@ import { unlimited } from "../../agent/sources/tree.ts";
 import { createRevisions } from "../../agent/sources/revisions.ts";
 import { createWorkTree } from "../../agent/sources/worktree.ts";
 import { block } from "../helpers/disk.ts";
+import { openTestHistory } from "../helpers/history.ts";
 import { quietLog } from "../helpers/quiet.ts";
 import { eventually, temporaryFolder } from "../helpers/tmp.ts";
 
@@ -27,7 +28,7 @@ async function setUp(
   mkdirSync(join(data, "revisions"), { recursive: true });
   const log = quietLog();
   const clock = systemClock;
-  const history = await openHistory(data, { clock, log });
+  const history = await openTestHistory(data, { clock, log });
   const loads: string[] = [];
   const inner = wrap(createSource(root));
   const groups = createSource(root);
@@ -44,7 +45,7 @@ async function setUp(
     groupStore: createGroupStore(data),
     workTree,
     revisions,
-    history,
+    recorder: history.recorder,
     clock,
     log,
     timeZone: "UTC",
@@ -92,7 +93,7 @@ describe("reconciler", () => {
     for (let i = 0; i < 1_000; i++) put(`batch-${i}`, daily, `echo ${i}\n`);
     await reconciler.resync();
     await eventually(() => applied.length === 1_000);
-    const covered = history.document("batch-8")?.schedule;
+    const covered = history.recorder.head("batch-8")?.schedule;
     loads.length = applied.length = 0;
 
     put("batch-7", 'cron: "@hourly"\n');
@@ -101,7 +102,7 @@ describe("reconciler", () => {
     expect(new Set(loads)).toEqual(new Set(["batch-7"]));
     expect(loads.length).toBeLessThanOrEqual(2); // the second when it was not yet settled at the first
     expect(applied[0]?.[1]?.file.cron).toBe("@hourly");
-    expect(history.document("batch-8")?.schedule).toEqual(covered);
+    expect(history.recorder.head("batch-8")?.schedule).toEqual(covered);
 
     loads.length = applied.length = 0;
     await reconciler.resync();
@@ -127,11 +128,11 @@ describe("reconciler", () => {
     first.put("broken", daily);
     await first.reconciler.resync();
     await eventually(() => first.applied.length === 2);
-    const before = structuredClone(first.history.document("steady"));
+    const before = structuredClone(first.history.recorder.head("steady"));
     first.put("broken", "cron: [");
     const again = await setUp(first.home);
     await again.reconciler.resync();
-    expect(again.history.document("steady")).toEqual(before);
+    expect(again.history.recorder.head("steady")).toEqual(before);
     expect(again.applied.map(([name, batch]) => [name, batch?.file.cron]).sort()).toEqual([
       ["broken", "@daily"],
       ["steady", "@daily"],
@@ -147,7 +148,7 @@ describe("reconciler", () => {
     const again = await setUp(first.home);
     await again.reconciler.resync();
     await eventually(() => again.reconciler.entry("a")?.state === "removed");
-    expect(again.history.document("a")?.removedAt).not.toBeNull();
+    expect(again.history.recorder.head("a")?.removedAt).not.toBeNull();
   });
 
   test("what git is still writing is not looked at; a lock that was left behind holds nothing up", async () => {
@@ -179,7 +180,7 @@ describe("reconciler", () => {
     await reconciler.resync();
     await eventually(() => applied.length > 0);
     expect(loads).toEqual(["a", "a"]);
-    expect(history.document("a")?.commit).toBe(two);
+    expect(history.recorder.head("a")?.commit).toBe(two);
   });
 
   test("an edit that is committed after it came into force gets that commit, and nothing is written or applied for it", async () => {
@@ -190,7 +191,7 @@ describe("reconciler", () => {
     put("a", daily);
     await reconciler.resync();
     await eventually(() => applied.length === 1);
-    const document = join(home, "data/batches/a/history.json");
+    const document = join(home, "data/journal/1.jsonl");
     const written = statSync(document).mtimeMs;
     commit = "2".repeat(40);
     await reconciler.checkHead();
@@ -332,7 +333,7 @@ describe("reconciler", () => {
     put("report", daily);
     await reconciler.resync();
     await eventually(() => applied.length === 1);
-    const unblock = await block(join(home, "data"), "report");
+    const unblock = await block(join(home, "data"));
     rmSync(join(root, "report"), { recursive: true });
     await reconciler.resync();
     await eventually(() => history.trouble() !== null);
@@ -354,12 +355,9 @@ describe("reconciler", () => {
     const mended = Date.now();
     await reconciler.resync();
     await eventually(() => reconciler.entry("a")?.state === "scheduled");
-    const covered = async () =>
-      Date.parse(
-        (await openHistory(join(home, "data"), { clock: systemClock, log: quietLog() })).document("a")?.schedule
-          ?.coveredUntil ?? "",
-      );
-    await eventually(async () => (await covered()) >= mended); // on disk
+    const covered = () =>
+      Date.parse(readRecord(join(home, "data")).batches.get("a")?.head.schedule?.coveredUntil ?? "");
+    await eventually(() => covered() >= mended); // on disk
     expect(history.trouble()).toBeNull();
   });
 });

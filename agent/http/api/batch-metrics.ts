@@ -1,6 +1,6 @@
 // The metrics that have a series for each batch, written as text right away: at 10,000 batches prom-client would hold the
 // event loop for half a second a family. What is counted is kept by batch and goes with it.
-import type { History } from "../../history/port.ts";
+import type { HistoryReader, Outline } from "../../history/port.ts";
 import type { BatchStatus } from "../../model/batch.ts";
 import { isOpen, type Execution } from "../../model/execution.ts";
 import type { Catalog } from "../../status.ts";
@@ -41,7 +41,13 @@ export interface BatchMetrics {
   text(batches: readonly BatchStatus[]): Promise<string>;
 }
 
-export function createBatchMetrics({ catalog, history }: { catalog(): Catalog; history(): History }): BatchMetrics {
+export function createBatchMetrics({
+  catalog,
+  history,
+}: {
+  catalog(): Catalog;
+  history(): HistoryReader;
+}): BatchMetrics {
   /** By batch, then by the labels status and reason as written. */
   const counts = new Map<string, Map<string, number>>();
   /** Seconds since 1970, 0 for never; kept, for the history forgets. */
@@ -67,24 +73,29 @@ export function createBatchMetrics({ catalog, history }: { catalog(): Catalog; h
     return ofBatch;
   }
 
-  function lastSuccessOf(batch: string, past: readonly Execution[]): number {
+  function lastSuccessOf(batch: string): number {
     let success = successes.get(batch);
     if (success === undefined) {
-      success = secondsOf(past.findLast(({ status }) => status === "succeeded")?.finishedAt ?? null);
+      success = secondsOf(first(history().outlines(batch), ({ status }) => status === "succeeded")?.finishedAt ?? null);
       successes.set(batch, success);
     }
     return success;
+  }
+
+  /** Whether its next attempt is on its way. */
+  function isRetried({ batch, id, runKey }: Outline): boolean {
+    const next = first(history().outlines(batch), (other) => other.id <= id || (other.isRetry && isOpen(other)));
+    return next !== undefined && next.id > id && next.runKey === runKey;
   }
 
   function* samplesOf({ name, state, revision, commit }: BatchStatus): Generator<[Family, string, number]> {
     const batch = written({ batch: name });
     for (const [labels, count] of countsOf(name)) yield ["executions", `${batch},${labels}`, count];
     yield ["info", `${batch},${written({ state, revision: revision ?? "", commit: commit ?? "" })}`, 1];
-    const past = history().document(name)?.executions ?? [];
-    const last = past.findLast(({ status }) => status === "succeeded" || status === "failed");
-    if (last !== undefined) yield ["failing", batch, last.status === "failed" && !isRetried(last, past) ? 1 : 0];
+    const last = first(history().outlines(name), ({ status }) => status === "succeeded" || status === "failed");
+    if (last !== undefined) yield ["failing", batch, last.status === "failed" && !isRetried(last) ? 1 : 0];
     if (last?.durationMs != null) yield ["lastDuration", batch, last.durationMs / 1000];
-    const success = lastSuccessOf(name, past);
+    const success = lastSuccessOf(name);
     if (success > 0) yield ["lastSuccess", batch, success];
     const next = catalog().nextDueAt(name);
     if (next !== null) yield ["nextStart", batch, next / 1000];
@@ -117,9 +128,10 @@ function written(labels: Record<string, string>): string {
     .join(",");
 }
 
-/** Whether its next attempt is on its way. */
-function isRetried({ id }: Execution, past: readonly Execution[]): boolean {
-  return past.some((other) => isOpen(other) && other.trigger.kind === "retry" && other.trigger.by === id);
+/** The first of a batch's executions, newest first, that is as wanted. */
+function first(past: Iterable<Outline>, isWanted: (outline: Outline) => boolean): Outline | undefined {
+  for (const outline of past) if (isWanted(outline)) return outline;
+  return undefined;
 }
 
 function secondsOf(at: string | null): number {

@@ -7,7 +7,8 @@ import { clientOfRequest } from "../protocol/client.ts";
 import { encode, keepAlive, keepAliveMs, lastEventId, sseEvent, sseHeaders, sseHello } from "../protocol/sse.ts";
 import type { Streams } from "../protocol/streams.ts";
 import type { Reader } from "../views/live.ts";
-import type { Change, Feed } from "./feed.ts";
+import type { HistoryEvent } from "../../history/port.ts";
+import type { Feed } from "./feed.ts";
 
 /** About so much is sent at a time. */
 const chunkChars = 32 * 1024;
@@ -24,11 +25,11 @@ export function createEvents({ feed, streams, clock, reader }: EventsDeps): (c: 
   /** All readers want the same few newest ones. */
   const rendered = new Map<string, { text: Promise<string> }>();
 
-  function textOf(change: Change): Promise<string> {
+  function textOf(change: HistoryEvent): Promise<string> {
     return remember(rendered, String(change.id), renderedKept, () => ({ text: render(change) })).text;
   }
 
-  async function render(change: Change): Promise<string> {
+  async function render(change: HistoryEvent): Promise<string> {
     const { id } = change;
     const view =
       change.kind === "execution" ? await reader.live(change.execution) : await reader.batchNamed(change.name);
@@ -76,7 +77,7 @@ export function createEvents({ feed, streams, clock, reader }: EventsDeps): (c: 
           if (text.length > chunkChars) break;
         }
         if (text !== "") return encode(text);
-        if (feed.newest() === at && !(await news())) return keepAlive;
+        if (!(await news())) return keepAlive;
       }
     }
     return { next, release: () => forget() };

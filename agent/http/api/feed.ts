@@ -1,68 +1,49 @@
-// The last changes of batches and executions, for readers of /api/events. Holds what changed, not how it is shown.
+// Readers of /api/events: what they are told is on record, in the journal's own numbers. Wakes them, and gathers what changes
+// of a batch beside its record.
 import type { Clock } from "../../async/clock.ts";
-import type { Execution } from "../../model/execution.ts";
-import { looksSame } from "../../views.ts";
+import type { HistoryEvent, HistoryReader, Recorder } from "../../history/port.ts";
 
-const kept = 1_000;
 /** Changes of one batch within this are one. */
-const gatherMs = 50;
-const room = 1_000_000;
-
-export type Change = { id: number } & ({ kind: "execution"; execution: Execution } | { kind: "batch"; name: string });
+const coalesceMs = 50;
 
 export interface Feed {
-  /** An execution is new or another than before. */
-  execution(execution: Execution, before: Execution | undefined): void;
   /** Something of a batch is other than before. */
   batch(name: string): void;
-  /** The newest id; one that no change has while there was none. */
+  /** The newest number that a change has. */
   newest(): number;
-  /** The changes after `id`; null when some of them are no longer held, or `id` is not of this agent's life. */
-  since(id: number): readonly Change[] | null;
+  /** The changes after a number; null when some of them are no longer held, or the number was never given. */
+  since(id: number): readonly HistoryEvent[] | null;
   /** Calls `wake` once, at the next change; returns what takes it back. */
   onNext(wake: () => void): () => void;
 }
 
-/** Ids only grow, over restarts too: they begin at the second of the agent's start, times a million. */
-export function createFeed(clock: Clock): Feed {
-  const first = Math.floor(clock.now() / 1000) * room;
-  let newest = first;
-  const changes: Change[] = [];
+export function createFeed(deps: { clock: Clock; recorder: Recorder; events: HistoryReader["events"] }): Feed {
+  const { clock, recorder, events } = deps;
   const wakers = new Set<() => void>();
-  const stirred = new Set<string>();
+  const touched = new Set<string>();
 
-  function add(change: { kind: "execution"; execution: Execution } | { kind: "batch"; name: string }): void {
-    changes.push({ id: ++newest, ...change });
-    if (changes.length > kept) changes.shift();
+  recorder.subscribe((seq) => {
+    if (seq === null) return;
     const waiting = [...wakers];
     wakers.clear();
     for (const wake of waiting) wake();
-  }
-
-  function batch(name: string): void {
-    if (stirred.size === 0) {
-      clock.after(gatherMs, () => {
-        const names = [...stirred];
-        stirred.clear();
-        for (const each of names) add({ kind: "batch", name: each });
-      });
-    }
-    stirred.add(name);
-  }
+  });
 
   return {
-    execution(execution, before) {
-      if (before !== undefined && looksSame(execution, before)) return;
-      add({ kind: "execution", execution });
-      if (before?.status !== execution.status) batch(execution.batch); // its last execution and its figures
+    batch(name) {
+      if (touched.size === 0) {
+        clock.after(coalesceMs, () => {
+          void recorder.commit(
+            [...touched].map((batch) => ({ kind: "touch", batch })),
+            { lazy: true },
+          );
+          touched.clear();
+        });
+      }
+      touched.add(name);
     },
-    batch,
-    newest: () => newest,
-    since(id) {
-      const oldest = (changes[0]?.id ?? newest + 1) - 1;
-      if (id < oldest || id > newest) return null;
-      return changes.slice(id - oldest);
-    },
+    newest: () => events.newest(),
+    since: (id) => events.since(id),
     onNext(wake) {
       wakers.add(wake);
       return () => wakers.delete(wake);

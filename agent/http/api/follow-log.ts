@@ -2,10 +2,10 @@
 // The file is the buffer: a reader that stalls holds one chunk and no more. A log that gets shorter under its readers is
 // said to them, and goes on from its new end.
 import type { Context } from "hono";
-import type { History } from "../../history/port.ts";
+import type { HistoryReader } from "../../history/port.ts";
 import { eventBytes, wholeCharacters, wholeLines } from "../../text/lines.ts";
 import type { LogTaps, LogTap, LogStore, LogStream } from "../../logs/port.ts";
-import { isOpen, type Execution } from "../../model/execution.ts";
+import type { Execution } from "../../model/execution.ts";
 import type { ExecutionView } from "../../views.ts";
 import { clientOfRequest } from "../protocol/client.ts";
 import { integer } from "../protocol/query.ts";
@@ -26,7 +26,7 @@ const chunkBytes = 16 * 1024;
 const maxLineBytes = 64 * 1024;
 
 export interface FollowDeps {
-  history: History;
+  history: HistoryReader;
   logs: LogStore;
   taps: LogTaps;
   streams: Streams;
@@ -103,10 +103,7 @@ function createPieces(
   let at = start;
   /** Size at which there was no whole line yet. */
   let looked = -1;
-  const isOver = () => {
-    const now = deps.history.find(execution.id);
-    return now === undefined || !isOpen(now);
-  };
+  const isOver = () => !deps.history.isOpen(execution.id);
 
   const hadEnded = isOver(); // then an offset beyond its end is just the end
 
@@ -170,7 +167,7 @@ function eventsOf(
     const piece = await pieces(true);
     if (piece === null) {
       state = "ended";
-      const view = await deps.live(deps.history.find(execution.id) ?? execution);
+      const view = await deps.live((await deps.history.find(execution.id)) ?? execution);
       return encode(sseEvent({ event: "end", data: JSON.stringify(view) }));
     }
     if (piece.shrunkFrom !== undefined) {

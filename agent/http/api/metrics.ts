@@ -1,7 +1,7 @@
 // What the agent tells Prometheus: what it hears of is counted here, what holds now is read when it is asked for. The
 // series of each batch are batch-metrics.ts' matter.
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
-import type { History } from "../../history/port.ts";
+import type { HistoryReader } from "../../history/port.ts";
 import type { BatchState } from "../../model/batch.ts";
 import { isOpen, type Execution } from "../../model/execution.ts";
 import type { Catalog } from "../../status.ts";
@@ -21,7 +21,7 @@ export interface MetricsDeps {
   version: string;
   /** Both are asked for only once something has happened, so that they may come to be after this. */
   catalog(): Catalog;
-  history(): History;
+  history(): HistoryReader;
 }
 
 const startBuckets = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600, 3_600];
@@ -44,7 +44,7 @@ export function createMetrics({ version, catalog, history }: MetricsDeps): Metri
 
   function changed(execution: Execution, before: Execution | undefined): void {
     heard.missed.inc(Math.max(0, (execution.missed?.count ?? 0) - (before?.missed?.count ?? 0)));
-    if (execution.status === "running" && before?.status === "queued") began(execution);
+    if (execution.status === "running" && (before === undefined || before.status === "queued")) began(execution);
     if (isOpen(execution) || (before !== undefined && !isOpen(before))) return;
     ofBatches.ended(execution);
     const { status, durationMs, stdoutBytes, stderrBytes } = execution;

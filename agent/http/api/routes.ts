@@ -17,8 +17,8 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
   const reader = createReader(deps);
   const { live, viewOf, executionOf, batchOf } = reader;
   const following = { ...deps, live, now: clock.now };
-  const log = (c: Context, stream: LogStream) => {
-    const execution = executionOf(c);
+  const log = async (c: Context, stream: LogStream) => {
+    const execution = await executionOf(c);
     return flag(c, "follow")
       ? followResponse(c, following, execution, stream)
       : logResponse(c, logs, execution, stream);
@@ -52,7 +52,7 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
   app.get("/api/problems", (c) => json(c, { items: catalog.problems().map(problemView) }));
 
   app.get("/api/executions", async (c) => {
-    const { items, more } = history.page(executionQuery(c));
+    const { items, more } = await history.page(executionQuery(c));
     const texts: string[] = [];
     for (const item of items) {
       const made = reader.text(item);
@@ -61,16 +61,16 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
     const body = `{"items":[${texts.join(",")}],"nextCursor":${JSON.stringify(more ? items.at(-1)?.id : null)}}`;
     return text(c, body);
   });
-  app.get("/api/executions/:id", async (c) => text(c, await reader.text(executionOf(c))));
+  app.get("/api/executions/:id", async (c) => text(c, await reader.text(await executionOf(c))));
   app.get("/api/executions/:id/changes", async (c) =>
-    json(c, await changesOf(executionOf(c), { ...deps, now: clock.now })),
+    json(c, await changesOf(await executionOf(c), { ...deps, now: clock.now })),
   );
   app.get("/api/executions/:id/stdout", (c) => log(c, "stdout"));
   app.get("/api/executions/:id/stderr", (c) => log(c, "stderr"));
-  app.get("/api/executions/:id/logs", (c) => archiveResponse(c, logs, executionOf(c)));
+  app.get("/api/executions/:id/logs", async (c) => archiveResponse(c, logs, await executionOf(c)));
 
   app.get("/api/runs/:run", async (c) => {
-    const executions = history.run(c.req.param("run"));
+    const executions = await history.run(c.req.param("run"));
     if (executions.length === 0) throw new HttpProblem(404, `there is no run ${c.req.param("run")}`);
     return json(c, { ...runView(c.req.param("run"), executions), items: await Promise.all(executions.map(live)) });
   });

@@ -1,25 +1,38 @@
 // Which batches the dashboard lists, in what order, and what is counted above the list. Pure, over snapshots.
+import type { Outline } from "../../history/port.ts";
 import type { BatchState, BatchStatus } from "../../model/batch.ts";
-import { isOpen, type Execution, type ExecutionStatus } from "../../model/execution.ts";
+import { isOpen, type ExecutionStatus } from "../../model/execution.ts";
 
-/** What is known of one batch for a line of the list; `executions` oldest first. */
+/** What is known of one batch for a line of the list. */
 export interface Listed {
   status: BatchStatus;
-  executions: readonly Execution[];
+  standing: Standing;
 }
 
-/** How a batch stands: what of it is under way, and how its latest finished execution ended. */
+/** How a batch stands: what of it is under way, its latest execution, and how its latest finished one ended. */
 export interface Standing {
-  open: Execution | null;
-  result: Execution | null;
+  open: Outline | null;
+  result: Outline | null;
+  newest: Outline | null;
+  /** How long the latest one that ran to an end took. */
+  durationMs: number | null;
 }
 
-/** `executions` oldest first. */
-export function standingOf(executions: readonly Execution[]): Standing {
-  return {
-    open: executions.findLast(isOpen) ?? null,
-    result: executions.findLast((execution) => !isOpen(execution)) ?? null,
-  };
+/**
+ * @param past       executions of a batch, newest first; no more of them is looked at than it takes
+ * @param openCount  how many of them are queued or running
+ */
+export function standingOf(past: Iterable<Outline>, openCount: number): Standing {
+  const standing: Standing = { open: null, result: null, newest: null, durationMs: null };
+  for (const outline of past) {
+    standing.newest ??= outline;
+    if (isOpen(outline)) standing.open ??= outline;
+    else standing.result ??= outline;
+    standing.durationMs ??= outline.durationMs;
+    const isWhole = standing.result !== null && standing.durationMs !== null;
+    if (isWhole && (openCount === 0 || standing.open !== null)) break;
+  }
+  return standing;
 }
 
 export type Sort = "attention" | "name" | "last" | "next" | "duration";
@@ -58,12 +71,12 @@ export interface Counts {
 /** Of all batches that are not removed: how many are in which shape. */
 export function countBatches(all: readonly Listed[]): Counts {
   const counts: Counts = { all: 0, failed: 0, running: 0, queued: 0, unusual: 0, invalid: 0, disabled: 0 };
-  for (const { status, executions } of all) {
+  for (const { status, standing } of all) {
     if (status.state === "removed") continue;
     counts.all += 1;
     if (status.state === "invalid") counts.invalid += 1;
     if (status.state === "disabled") counts.disabled += 1;
-    const { open, result } = standingOf(executions);
+    const { open, result } = standing;
     if (open?.status === "running" || open?.status === "queued") counts[open.status] += 1;
     if (result?.status === "failed") counts.failed += 1;
     if (isUnusual(result)) counts.unusual += 1;
@@ -90,11 +103,11 @@ export function selectBatches(
     .split(/\s+/)
     .filter((word) => word !== "");
   const selected = all.filter((listed) => {
-    const { status, executions } = listed;
+    const { status, standing } = listed;
     if (query.state !== null && status.state !== query.state) return false;
     if (status.state === "removed" && query.state === null && words.length === 0) return false;
     if (query.tag !== null && status.batch?.file.tags.includes(query.tag) !== true) return false;
-    if (query.last !== null && !lastMatches(standingOf(executions), query.last)) return false;
+    if (query.last !== null && !lastMatches(standing, query.last)) return false;
     if (words.length === 0) return true;
     const text = [status.name, status.batch?.file.description ?? "", ...(status.batch?.file.tags ?? [])]
       .join(" ")
@@ -110,7 +123,7 @@ function lastMatches({ open, result }: Standing, wanted: NonNullable<ListQuery["
   return wanted === "running" || wanted === "queued" ? open?.status === wanted : result?.status === wanted;
 }
 
-function isUnusual(result: Execution | null): boolean {
+function isUnusual(result: Outline | null): boolean {
   return result?.status === "succeeded" && result.unusual !== null;
 }
 
@@ -121,19 +134,18 @@ function sorted(items: readonly Listed[], sort: Sort, nextOf: (name: string) => 
 }
 
 /** Smaller comes first. */
-function sortKey({ status, executions }: Listed, sort: Sort, nextOf: (name: string) => number | null): number {
-  const last = executions.at(-1);
+function sortKey({ status, standing }: Listed, sort: Sort, nextOf: (name: string) => number | null): number {
   switch (sort) {
     case "name":
       return 0;
     case "attention":
-      return attention(status, standingOf(executions));
+      return attention(status, standing);
     case "last":
-      return last === undefined ? 0 : -Date.parse(last.createdAt);
+      return standing.newest === null ? 0 : -Date.parse(standing.newest.createdAt);
     case "next":
       return nextOf(status.name) ?? Infinity;
     case "duration":
-      return -(executions.findLast(({ durationMs }) => durationMs !== null)?.durationMs ?? 0);
+      return -(standing.durationMs ?? 0);
     default: {
       const never: never = sort;
       return never;

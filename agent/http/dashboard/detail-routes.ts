@@ -1,6 +1,7 @@
 // The routes of single things: a batch, an execution, a run. Gathers what their pages show, within bounds.
 import type { Hono } from "hono";
 import { excerptOf } from "../../definitions/excerpt.ts";
+import type { HistoryReader, Outline } from "../../history/port.ts";
 import type { LogStream } from "../../logs/port.ts";
 import { readSlice } from "../views/log-window.ts";
 import { runState, type Execution } from "../../model/execution.ts";
@@ -12,7 +13,7 @@ import { executionQuery, logQuery } from "../protocol/query.ts";
 import { changesOf } from "../views/changes.ts";
 import type { AppDeps } from "../views/deps.ts";
 import { createReader } from "../views/live.ts";
-import { standingOf } from "./batch-list.ts";
+import { standingOf, type Standing } from "./batch-list.ts";
 import { neighbourhood } from "./drawing/chain-layout.ts";
 import { plotDurations } from "./drawing/duration-chart.ts";
 import { toneOf } from "./drawing/sparkline.ts";
@@ -37,7 +38,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
   app.get("/batches/:name", async (c) => {
     const status = batchOf(c);
     const query = executionQuery(c);
-    const { items, more } = history.page({
+    const { items, more } = await history.page({
       batch: status.name,
       limit: historyLength,
       ...(query.before === undefined ? {} : { before: query.before }),
@@ -52,7 +53,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         batch: await viewOf(status),
         problems: await withExcerpts(status.problems.slice(0, 50), settings),
         chain: { nodes, edges, hidden },
-        plot: plotDurations(history.document(status.name)?.executions ?? []),
+        plot: plotDurations(newest(history.outlines(status.name), Infinity)),
         history: {
           items: await Promise.all(items.map(live)),
           nextCursor: more ? (items.at(-1)?.id ?? null) : null,
@@ -64,7 +65,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
 
   /** A batch as it stands: what of it is under way, or how it last ended. */
   function batchNode(name: string): ChainNode {
-    const { open, result } = standingOf(history.document(name)?.executions ?? []);
+    const { open, result } = standing(history, name);
     const shown = open ?? result;
     const state = catalog.batch(name)?.state;
     const href = batchPath(name);
@@ -74,7 +75,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
   }
 
   app.get("/executions/:id", async (c) => {
-    const execution = executionOf(c);
+    const execution = await executionOf(c);
     const { log, before } = logQuery(c);
     const [view, changes] = await Promise.all([
       live(execution),
@@ -87,10 +88,8 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
       execution.status === "failed" && stream === "stdout" && view.stderrBytes > 0
         ? (await readSlice(logs, execution, "stderr", null)).lines
         : [];
-    const run = history.run(execution.run);
+    const run = await history.run(execution.run);
     const attempts = run.filter(({ batch }) => batch === execution.batch);
-    const executions = history.document(execution.batch)?.executions ?? [];
-    const at = executions.findIndex(({ id }) => id === execution.id);
     return html(
       c,
       executionPage({
@@ -101,8 +100,8 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         atEnd: before === null || slice.end === slice.size,
         picture: picture(run),
         attempts: attempts.length > 1 && execution.attempt + attempts.length > 2 ? attempts.slice(-20) : [],
-        cause: history.find(execution.trigger.by ?? "") ?? null,
-        neighbours: { earlier: executions[at - 1]?.id ?? null, later: executions[at + 1]?.id ?? null },
+        cause: (await history.find(execution.trigger.by ?? "")) ?? null,
+        neighbours: neighboursOf(execution, history),
         changes,
         lastWords: words.slice(-lastWordLines),
       }),
@@ -111,7 +110,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
 
   app.get("/runs/:run", async (c) => {
     const run = c.req.param("run");
-    const executions = history.run(run);
+    const executions = await history.run(run);
     if (executions.length === 0) throw new HttpProblem(404, `there is no run ${run}`);
     return html(
       c,
@@ -154,6 +153,34 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
       hidden: Math.max(0, latest.size - mostNodes),
     };
   }
+}
+
+/** The newest of a batch's executions, oldest first. */
+export function newest(past: Iterable<Outline>, limit: number): Outline[] {
+  const found: Outline[] = [];
+  for (const outline of past) {
+    if (found.length >= limit) break;
+    found.push(outline);
+  }
+  return found.reverse();
+}
+
+export function standing(history: HistoryReader, name: string): Standing {
+  const { queued, running } = history.counts(name);
+  return standingOf(history.outlines(name), queued + running);
+}
+
+/** The executions of the batch before and after this one. */
+function neighboursOf(
+  { id, batch }: Execution,
+  history: HistoryReader,
+): { earlier: string | null; later: string | null } {
+  let later: string | null = null;
+  for (const outline of history.outlines(batch)) {
+    if (outline.id < id) return { earlier: outline.id, later };
+    if (outline.id > id) later = outline.id;
+  }
+  return { earlier: null, later };
 }
 
 /** Problems with the line that each names, as it is now. */

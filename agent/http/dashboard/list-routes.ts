@@ -1,12 +1,14 @@
 // The routes of the pages that show all batches: the list, the timeline, the problems. What is on them is decided in core, how it looks in pages/.
 import type { Hono } from "hono";
+import type { Outline } from "../../history/port.ts";
 import type { Problem } from "../../model/problem.ts";
 import { overviewQuery, timelineQuery } from "../protocol/query.ts";
 import type { AppDeps } from "../views/deps.ts";
 import { createReader } from "../views/live.ts";
 import { addAssetRoutes } from "./assets.ts";
-import { countBatches, selectBatches, standingOf, tagsOf, type Listed } from "./batch-list.ts";
-import { addDetailRoutes, withExcerpts } from "./detail-routes.ts";
+import { countBatches, selectBatches, tagsOf, type Listed } from "./batch-list.ts";
+import { addDetailRoutes, newest, standing, withExcerpts } from "./detail-routes.ts";
+import { stripLength } from "./drawing/sparkline.ts";
 import {
   busiestFirst,
   foresee,
@@ -38,7 +40,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
   addAssetRoutes(app);
   addDetailRoutes(app, deps);
   const listed = (): Listed[] =>
-    catalog.batches().map((status) => ({ status, executions: history.document(status.name)?.executions ?? [] }));
+    catalog.batches().map((status) => ({ status, standing: standing(history, status.name) }));
 
   app.get("/", async (c) => {
     const { only, page, ...query } = overviewQuery(c);
@@ -54,8 +56,17 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
         : all.filter(({ status }) => only.includes(status.name));
     const rows = await Promise.all(
       shown.map(async (one) => {
-        const { open } = standingOf(one.executions);
-        return { ...one, next: nextOf(one.status.name), live: open === null ? null : await live(open) };
+        const { name } = one.status;
+        const [open, result] = await Promise.all(
+          [one.standing.open, one.standing.result].map((outline) => history.find(outline?.id ?? "")),
+        );
+        return {
+          status: one.status,
+          recent: newest(history.outlines(name), stripLength),
+          result: result ?? null,
+          next: nextOf(name),
+          live: open === undefined ? null : await live(open),
+        };
       }),
     );
     return html(
@@ -77,8 +88,18 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
     const agent = agentState(deps);
     const { now } = agent;
     const all = listed();
+    const recent = new Map<string, Outline[]>();
+    for (const outline of history.outlinesSince(now - dayMs).reverse()) {
+      const ofBatch = recent.get(outline.batch);
+      if (ofBatch === undefined) recent.set(outline.batch, [outline]);
+      else ofBatch.push(outline);
+    }
     const chosen = selectBatches(all, { ...query, state: null, last: null, sort: "name" }, () => null)
-      .map(({ status, executions }) => ({ name: status.name as string, status, executions: lastDay(executions, now) }))
+      .map(({ status }) => ({
+        name: status.name as string,
+        status,
+        executions: lastDay(recent.get(status.name) ?? [], now),
+      }))
       .filter(
         ({ executions, status }) =>
           executions.length > 0 ||
@@ -127,7 +148,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
       if (found.size >= 4 * mostLanes) break;
       const after = catalog.batch(name)?.batch?.after ?? [];
       const starts = goOn(nextDay(name, now), mostComing, now);
-      found.set(name, { starts, after, usualMs: usualMs(history.document(name)?.executions ?? []) });
+      found.set(name, { starts, after, usualMs: usualMs(newest(history.outlines(name), Infinity)) });
       if (starts.length === 0) after.forEach((before) => wanted.add(before));
     }
     return found;

@@ -1,6 +1,6 @@
 // Query parameters, checked: what is malformed is a 400 that names the parameter and what it takes.
 import type { Context } from "hono";
-import type { ExecutionQuery } from "../../history/ledger.ts";
+import type { ExecutionQuery } from "../../history/port.ts";
 import type { LogStream } from "../../logs/port.ts";
 import type { BatchState } from "../../model/batch.ts";
 import { idPattern, statuses, type ExecutionStatus } from "../../model/execution.ts";

@@ -1,6 +1,6 @@
 // What is different between an execution and the last success of its batch before it: the files of the two revisions.
 import { redactPair } from "../../definitions/redact.ts";
-import type { History } from "../../history/port.ts";
+import type { HistoryReader } from "../../history/port.ts";
 import type { Execution } from "../../model/execution.ts";
 import type { Revision } from "../../model/ids.ts";
 import type { RevisionFile, Revisions } from "../../sources/port.ts";
@@ -32,12 +32,15 @@ export interface Changes {
   files: ChangedFile[] | null;
 }
 
-export type ChangesDeps = { history: Pick<History, "document">; revisions: Pick<Revisions, "files">; now(): number };
+export type ChangesDeps = {
+  history: Pick<HistoryReader, "find" | "outlines">;
+  revisions: Pick<Revisions, "files">;
+  now(): number;
+};
 
 /** Compares `execution` with the last success of its batch before it. Throws on I/O errors. */
 export async function changesOf(execution: Execution, deps: ChangesDeps): Promise<Changes> {
-  const executions = deps.history.document(execution.batch)?.executions ?? [];
-  const last = executions.findLast(({ id, status }) => status === "succeeded" && id < execution.id);
+  const last = await lastSuccessBefore(execution, deps.history);
   const to = sideOf(execution);
   if (last === undefined) return { from: null, to, files: null };
   const from = sideOf(last);
@@ -45,6 +48,15 @@ export async function changesOf(execution: Execution, deps: ChangesDeps): Promis
   if (from.revision === to.revision) return { from, to, files: [] };
   const [before, after] = await Promise.all([deps.revisions.files(from.revision), deps.revisions.files(to.revision)]);
   return { from, to, files: before === null || after === null ? null : await compare(before, after, deps.now) };
+}
+
+async function lastSuccessBefore(
+  { id, batch }: Execution,
+  history: Pick<HistoryReader, "find" | "outlines">,
+): Promise<Execution | undefined> {
+  for (const outline of history.outlines(batch))
+    if (outline.status === "succeeded" && outline.id < id) return history.find(outline.id);
+  return undefined;
 }
 
 function sideOf({ id, revision, commit }: Execution): ChangesSide {

@@ -1,6 +1,6 @@
 // What pages and API routes are given.
 import type { Clock } from "../../async/clock.ts";
-import type { History } from "../../history/port.ts";
+import type { HistoryReader } from "../../history/port.ts";
 import type { Logger } from "../../logger.ts";
 import type { LogTaps, LogStore } from "../../logs/port.ts";
 import type { SettingsFiles, Revisions } from "../../sources/port.ts";
@@ -12,7 +12,7 @@ import type { Streams } from "../protocol/streams.ts";
 
 export interface AppDeps {
   catalog: Catalog;
-  history: History;
+  history: HistoryReader;
   logs: LogStore;
   metrics: Metrics;
   access: Access;

@@ -20,7 +20,7 @@ export function createReader({ catalog, history, logs }: Pick<AppDeps, "catalog"
     const [out, err] = await Promise.all(
       (["stdout", "stderr"] as const).map((stream) => logs.stat(execution.batch, execution.id, stream)),
     );
-    const estimatedEndAt = estimatedEnd(execution, history.document(execution.batch)?.executions ?? []);
+    const estimatedEndAt = estimatedEnd(execution, history.outlines(execution.batch));
     return executionView(execution, { estimatedEndAt, stdoutBytes: out?.size ?? 0, stderrBytes: err?.size ?? 0 });
   }
 
@@ -38,9 +38,9 @@ export function createReader({ catalog, history, logs }: Pick<AppDeps, "catalog"
   }
 
   async function viewOf(status: BatchStatus) {
-    const document = history.document(status.name);
-    const view = batchView(status, document, catalog.next(status.name, nextShown));
-    const last = lastOf(document?.executions ?? []);
+    const last = await history.find(lastOf(history.outlines(status.name))?.id ?? "");
+    const past = { last, counts: history.counts(status.name), outlines: history.outlines(status.name) };
+    const view = batchView(status, past, catalog.next(status.name, nextShown));
     return last?.status === "running" ? { ...view, lastExecution: await live(last) } : view;
   }
 
@@ -62,9 +62,9 @@ export function createReader({ catalog, history, logs }: Pick<AppDeps, "catalog"
       return viewOf(catalog.batch(name) ?? gone);
     },
     /** The one the path names; throws a 404. */
-    executionOf(c: Context): Execution {
+    async executionOf(c: Context): Promise<Execution> {
       const id = c.req.param("id") ?? "";
-      const execution = history.find(id);
+      const execution = await history.find(id);
       if (execution === undefined) throw new HttpProblem(404, `there is no execution ${id}`);
       return execution;
     },

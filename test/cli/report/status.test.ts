@@ -1,10 +1,11 @@
 import { expect, test } from "vitest";
 import { needsAttention, overviewText, type Overview } from "../../../agent/cli/report/status.ts";
+import { outlineOf } from "../../../agent/history/port.ts";
 import type { BatchState } from "../../../agent/model/batch.ts";
 import type { Execution } from "../../../agent/model/execution.ts";
 import type { Problem } from "../../../agent/model/problem.ts";
 import { batchView } from "../../../agent/views.ts";
-import { batch, document, execution, t0 } from "../../helpers/make.ts";
+import { batch, execution, t0 } from "../../helpers/make.ts";
 
 const ago = (seconds: number) => t0 - seconds * 1_000;
 
@@ -30,7 +31,11 @@ function view(
   const executions = last === null ? [] : [execution({ batch: name as never, ...last })];
   return batchView(
     status,
-    document({ executions }),
+    {
+      last: executions[0],
+      counts: { queued: 0, running: 0, succeeded: 0, failed: 0, aborted: 0 },
+      outlines: executions.map(outlineOf),
+    },
     more.next === undefined ? [] : [new Date(t0 + more.next * 1_000).toISOString()],
   );
 }

@@ -8,9 +8,13 @@ import {
   type Listed,
   type ListQuery,
 } from "../../../agent/http/dashboard/batch-list.ts";
+import { outlineOf } from "../../../agent/history/port.ts";
 import type { BatchFile, BatchState } from "../../../agent/model/batch.ts";
-import type { Execution } from "../../../agent/model/execution.ts";
+import { isOpen, type Execution } from "../../../agent/model/execution.ts";
 import { batch, execution } from "../../helpers/make.ts";
+
+const standing = (executions: readonly Execution[]) =>
+  standingOf(executions.map(outlineOf).reverse(), executions.filter(isOpen).length);
 
 function listed(
   name: string,
@@ -32,7 +36,7 @@ function listed(
       problems: Array.from({ length: problems }, () => ({}) as never),
       blockedBy: [],
     },
-    executions,
+    standing: standing(executions),
   };
 }
 const ok = () => execution({ status: "succeeded", durationMs: 10 });
@@ -93,7 +97,7 @@ test("by next start: what has none comes last", () =>
 test.each(sorts)("sorting by %s loses nothing", (sort) => expect(names({ sort })).toHaveLength(10));
 
 test("a running execution hides no failure before it", () => {
-  const { open, result } = standingOf([bad(), execution({ status: "running" })]);
+  const { open, result } = standing([bad(), execution({ status: "running" })]);
   expect([open?.status, result?.status]).toEqual(["running", "failed"]);
 });
 

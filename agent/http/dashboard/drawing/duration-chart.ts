@@ -1,11 +1,10 @@
 // Durations of a batch over time as marks on a plot. Pure.
-import type { Execution } from "../../../model/execution.ts";
-import { toneOf, type Tone } from "./sparkline.ts";
+import { toneOf, type Drawn, type Tone } from "./sparkline.ts";
 
 export const plotSize = { width: 1080, height: 180, left: 58, right: 10, top: 10, bottom: 24 };
 
 export interface Plot {
-  dots: { x: number; y: number; tone: Tone; execution: Execution }[];
+  dots: { x: number; y: number; tone: Tone; execution: Drawn }[];
   /** Durations, in ms, with a line each. */
   levels: { y: number; ms: number }[];
   /** Times with a mark each, ISO; from the first to the last execution. */
@@ -15,7 +14,7 @@ export interface Plot {
 }
 
 /** Those of `executions` (oldest first) that ran to an end; null when there is none. The scale is logarithmic once it spans more than tenfold. */
-export function plotDurations(executions: readonly Execution[]): Plot | null {
+export function plotDurations(executions: readonly Drawn[]): Plot | null {
   const ran = executions.filter(({ durationMs, startedAt }) => durationMs !== null && startedAt !== null);
   if (ran.length === 0) return null;
   const { width, height, left, right, top, bottom } = plotSize;

@@ -8,6 +8,12 @@ export const stripSize = { slot: 5, bar: 4, height: 24 };
 /** What a mark is coloured by: the status, or `unusual` for a success that stands out. */
 export type Tone = ExecutionStatus | "unusual";
 
+/** What a mark shows of an execution. */
+export type Mark = Pick<Execution, "durationMs" | "startedAt" | "status" | "unusual">;
+
+/** The same with what it leads to. */
+export type Drawn = Mark & Pick<Execution, "id" | "reason" | "createdAt" | "finishedAt">;
+
 export function toneOf(execution: Pick<Execution, "status" | "unusual">): Tone {
   return execution.status === "succeeded" && execution.unusual !== null ? "unusual" : execution.status;
 }
@@ -17,7 +23,7 @@ export function toneOf(execution: Pick<Execution, "status" | "unusual">): Tone {
  * Heights follow the square root of the duration, so that one long execution does not flatten the others; what never ran is short.
  * `now`: how long running ones have run by then.
  */
-export function stripPaths(executions: readonly Execution[], now: number): { tone: Tone; path: string }[] {
+export function stripPaths(executions: readonly Mark[], now: number): { tone: Tone; path: string }[] {
   const shown = executions.slice(-stripLength);
   const lengths = shown.map(
     ({ durationMs, startedAt, status }) =>
@@ -37,7 +43,7 @@ export function stripPaths(executions: readonly Execution[], now: number): { ton
 }
 
 /** The strip in words, for those who do not see it: `last 30: 28 succeeded, 2 failed`. */
-export function stripText(executions: readonly Execution[]): string {
+export function stripText(executions: readonly Mark[]): string {
   const shown = executions.slice(-stripLength);
   if (shown.length === 0) return "no executions yet";
   const counts = new Map<string, number>();

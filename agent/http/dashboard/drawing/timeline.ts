@@ -1,7 +1,7 @@
 // The last 24 hours and the coming 24 of many batches, as lanes of bars: what ran, what is foreseen, how much at once. Pure.
 import type { Execution } from "../../../model/execution.ts";
 import type { EpochMs } from "../../../model/ids.ts";
-import { toneOf, type Tone } from "./sparkline.ts";
+import { toneOf, type Drawn, type Tone } from "./sparkline.ts";
 
 const dayMs = 86_400_000;
 const minuteMs = 60_000;
@@ -19,7 +19,7 @@ export interface Lane {
   /** SVG path data for each tone that occurs. */
   bars: { tone: Tone; path: string }[];
   /** What failed or runs, each by itself, the latest of them. */
-  links: { execution: Execution; x: number; y: number; width: number; height: number }[];
+  links: { execution: Drawn; x: number; y: number; width: number; height: number }[];
   /** Path data of foreseen executions; empty for none. */
   coming: string;
   counts: { ran: number; failed: number; coming: number };
@@ -31,7 +31,7 @@ export interface Foreseen {
 }
 
 /** Executions that lie within the 24 hours before `now`, at least in part; `executions` oldest first. */
-export function lastDay(executions: readonly Execution[], now: EpochMs): Execution[] {
+export function lastDay(executions: readonly Drawn[], now: EpochMs): Drawn[] {
   const since = new Date(now - dayMs).toISOString();
   // All are looked at: what began before may still run.
   return executions.filter(({ startedAt, finishedAt, createdAt, status }) => {
@@ -42,10 +42,10 @@ export function lastDay(executions: readonly Execution[], now: EpochMs): Executi
 
 /** Names with the most time at work in the last day first; those that only have a coming start after them. */
 export function busiestFirst(
-  batches: readonly { name: string; executions: readonly Execution[] }[],
+  batches: readonly { name: string; executions: readonly Drawn[] }[],
   now: EpochMs,
 ): string[] {
-  const atWork = (execution: Execution) => {
+  const atWork = (execution: Drawn) => {
     const { from, to } = spanOf(execution, now);
     return 1 + to - from;
   };
@@ -56,7 +56,7 @@ export function busiestFirst(
 }
 
 /** The median of the last 50 successes, in ms; a minute where there is none. `executions` oldest first. */
-export function usualMs(executions: readonly Execution[]): number {
+export function usualMs(executions: readonly Drawn[]): number {
   const durations = executions
     .flatMap(({ status, durationMs }) => (status === "succeeded" && durationMs !== null ? [durationMs] : []))
     .slice(-50)
@@ -112,12 +112,7 @@ export function foresee(outlooks: ReadonlyMap<string, Outlook>, now: EpochMs): M
 }
 
 /** One lane. `executions`: of the last day, oldest first. */
-export function laneOf(
-  name: string,
-  executions: readonly Execution[],
-  coming: readonly Foreseen[],
-  now: EpochMs,
-): Lane {
+export function laneOf(name: string, executions: readonly Drawn[], coming: readonly Foreseen[], now: EpochMs): Lane {
   const spans = executions.map((execution) => ({ execution, ...spanOf(execution, now) }));
   const tracks = tracksOf(spans);
   const used = Math.max(1, ...tracks.map((track) => track + 1));

@@ -1,7 +1,9 @@
 // The page at /: all batches with their last results, strips and next starts, to search, filter and sort.
-import { lastFilters, sorts, standingOf, type Counts, type Listed, type ListQuery } from "../batch-list.ts";
-import type { BatchState } from "../../../model/batch.ts";
+import { lastFilters, sorts, type Counts, type ListQuery } from "../batch-list.ts";
+import type { BatchState, BatchStatus } from "../../../model/batch.ts";
+import type { Execution } from "../../../model/execution.ts";
 import type { ExecutionView } from "../../../views.ts";
+import type { Mark } from "../drawing/sparkline.ts";
 import { Absolute, BatchLink, executionPath, Progress, Relative, Status, Strip, ToneMark, Took } from "./parts.tsx";
 import { Shell, type AgentState } from "./shell.tsx";
 
@@ -13,7 +15,15 @@ export interface Overview {
   /** Page of the list, from 1, of how many. */
   page: { at: number; of: number };
   found: number;
-  rows: readonly (Listed & { next: string | null; live: ExecutionView | null })[];
+  rows: readonly {
+    status: BatchStatus;
+    /** Its latest executions, oldest first. */
+    recent: readonly Mark[];
+    /** How its latest finished one ended. */
+    result: Execution | null;
+    next: string | null;
+    live: ExecutionView | null;
+  }[];
 }
 
 const stateNames: readonly BatchState[] = ["scheduled", "chained", "disabled", "invalid", "removed"];
@@ -85,8 +95,7 @@ export function overviewPage(view: Overview) {
 }
 
 function Row({ row, now }: { row: Overview["rows"][number]; now: number }) {
-  const { status, executions, next, live } = row;
-  const { result } = standingOf(executions);
+  const { status, recent, result, next, live } = row;
   const file = status.batch?.file;
   return (
     <tr id={`b-${status.name}`}>
@@ -128,7 +137,7 @@ function Row({ row, now }: { row: Overview["rows"][number]; now: number }) {
         {live === null && result === null && <ToneMark tone="none" word="never ran" />}
       </td>
       <td class="wide">
-        <Strip executions={executions} now={now} />
+        <Strip executions={recent} now={now} />
       </td>
       <td>
         <NextStart row={row} next={next} now={now} />
@@ -137,7 +146,7 @@ function Row({ row, now }: { row: Overview["rows"][number]; now: number }) {
   );
 }
 
-function NextStart({ row, next, now }: { row: Listed; next: string | null; now: number }) {
+function NextStart({ row, next, now }: { row: Overview["rows"][number]; next: string | null; now: number }) {
   const { state, batch, blockedBy } = row.status;
   if (blockedBy.length > 0) return <span class="dim">blocked by {blockedBy.slice(0, 3).join(", ")}</span>;
   if (next !== null) {

@@ -2,7 +2,7 @@
 import type { Execution } from "../../../model/execution.ts";
 import { absoluteText, relativeText, spanText } from "../../../text/relative-time.ts";
 import type { ExecutionView } from "../../../views.ts";
-import { stripPaths, stripLength, stripSize, stripText, toneOf, type Tone } from "../drawing/sparkline.ts";
+import { stripPaths, stripLength, stripSize, stripText, toneOf, type Mark, type Tone } from "../drawing/sparkline.ts";
 
 const glyphs: Record<Tone | "none", string> = {
   succeeded: "M3 8.5l3.2 3.2L13 4.9",
@@ -70,7 +70,7 @@ export function Took({
 }
 
 /** The last 30 executions, newest at the right. */
-export function Strip({ executions, now }: { executions: readonly Execution[]; now: number }) {
+export function Strip({ executions, now }: { executions: readonly Mark[]; now: number }) {
   return (
     <svg
       class="strip"

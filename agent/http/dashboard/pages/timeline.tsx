@@ -155,7 +155,7 @@ function LaneSvg({ lane }: { lane: Lane }) {
           aria-label={`${execution.status}, ${execution.startedAt ?? execution.createdAt}`}
         >
           <rect class={execution.status} x={String(x)} y={String(y)} width={String(width)} height={String(height)}>
-            <title>{`${execution.status} ${execution.message ?? ""} ${execution.startedAt ?? execution.createdAt}`}</title>
+            <title>{`${execution.status} ${execution.reason ?? ""} ${execution.startedAt ?? execution.createdAt}`}</title>
           </rect>
         </a>
       ))}

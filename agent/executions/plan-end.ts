@@ -1,0 +1,224 @@
+// The end of an execution as one decision: its record, its next attempt or what follows it in its run, the refused ones and
+// what follows those, and what people are to be told. Likewise a start that has come due. Pure, over snapshots, without recursion:
+// a chain may be of any length.
+import type { Graph } from "../definitions/chain-graph.ts";
+import type { Change, Outline, Told } from "../history/port.ts";
+import type { Batch } from "../model/batch.ts";
+import { isOpen, type AbortedReason, type Execution, type NotifyDue, type TriggerKind } from "../model/execution.ts";
+import type { BatchName, EpochMs, ExecutionId, Revision, RunId } from "../model/ids.ts";
+import { admit } from "./admission.ts";
+import { judgeUnusual } from "./baseline.ts";
+import { createExecution, nextAttempt, transition } from "./execution.ts";
+import { planFollowUps } from "./follow-ups.ts";
+
+/** What is in force for a batch when one of its executions starts. */
+export interface Definition {
+  batch: Batch;
+  revision: Revision;
+  commit: string | null;
+}
+
+/** The world as it stands while a decision is made; nothing of it changes meanwhile. */
+export interface World {
+  graph(): Pick<Graph, "followers">;
+  /** null for a batch that has no definition, is gone, or has no sound place in its chain. */
+  inForce(name: string): Definition | null;
+  /** The latest execution of each batch in a run that goes on. */
+  openRun(run: RunId): ReadonlyMap<string, Execution>;
+  /** A batch's executions, newest first. */
+  past(name: string): Iterable<Outline>;
+  /** A batch's queued and running executions. */
+  openOf(name: BatchName): readonly Execution[];
+  /** Whether one of these waits for the others to end. */
+  isParked(name: BatchName): boolean;
+  told(name: BatchName): Told | undefined;
+  /** What people are to be told of a final execution, and the record of what they were told after it. */
+  notice(final: Execution, told: Told | undefined): { told: Told | undefined; due: NotifyDue | null };
+}
+
+export interface Plan {
+  /** To be committed as one. */
+  changes: Change[];
+  /** Executions that end with this, as recorded. */
+  ended: Execution[];
+  /** New attempts that wait out their delay. */
+  retries: Execution[];
+  /** New executions, to be queued: for a slot, or parked until their batch is free. */
+  starts: { execution: Execution; parked: boolean }[];
+  /** Running executions that make room for a newer one. */
+  replaced: Execution[];
+}
+
+interface Refusal {
+  reason: AbortedReason;
+  message: string;
+}
+
+export interface Ids {
+  newId(now: EpochMs): string;
+}
+
+/** All that an end sets off. `ended`: in its final status, not recorded yet. */
+export function planEnd(ended: Execution, world: World, ids: Ids, now: EpochMs): Plan {
+  const planner = new Planner(world, ids, now);
+  planner.end(ended);
+  return planner.finish();
+}
+
+/** All that a new execution sets off: it is queued, or refused, and what follows it then. `refused`: null where nothing stands against it yet. */
+export function planStart(execution: Execution, refused: Refusal | null, world: World, ids: Ids, now: EpochMs): Plan {
+  const planner = new Planner(world, ids, now);
+  planner.start(execution, refused);
+  return planner.finish();
+}
+
+/** A new execution of a batch, queued. */
+export function newExecution(
+  name: BatchName,
+  trigger: { kind: TriggerKind; dueAt: EpochMs; by: ExecutionId | null },
+  of: { definition: Definition | null; run?: RunId },
+  ids: Ids,
+  now: EpochMs,
+): Execution {
+  const { definition, run } = of;
+  return createExecution({
+    id: ids.newId(now) as ExecutionId,
+    batch: name,
+    revision: definition?.revision ?? null,
+    commit: definition?.commit ?? null,
+    trigger,
+    now,
+    ...(run === undefined ? {} : { run }),
+  });
+}
+
+class Planner {
+  readonly #world: World;
+  readonly #ids: Ids;
+  readonly #now: EpochMs;
+  readonly #plan: Plan = { changes: [], ended: [], retries: [], starts: [], replaced: [] };
+  /** Ends that are still to be followed. */
+  readonly #ends: Execution[] = [];
+  /** What this plan changes of the world, over it. */
+  readonly #latest = new Map<RunId, Map<string, Execution>>();
+  readonly #closed = new Set<ExecutionId>();
+  readonly #opened = new Map<string, Execution[]>();
+  readonly #parked = new Set<string>();
+  readonly #told = new Map<string, Told | undefined>();
+
+  constructor(world: World, ids: Ids, now: EpochMs) {
+    this.#world = world;
+    this.#ids = ids;
+    this.#now = now;
+  }
+
+  end(ended: Execution): void {
+    this.#closed.add(ended.id);
+    this.#ends.push(ended);
+  }
+
+  start(execution: Execution, refused: Refusal | null): void {
+    const { batch } = execution;
+    const open = this.#openOf(batch);
+    const isParked = this.#world.isParked(batch) || this.#parked.has(batch);
+    const verdict =
+      refused === null
+        ? admit(this.#world.inForce(batch)?.batch ?? null, open.length, isParked)
+        : ({ kind: "abort", ...refused } as const);
+    if (verdict.kind === "abort") return this.#abort(execution, verdict.reason, verdict.message);
+    if (verdict.kind === "replace") {
+      for (const other of open) {
+        if (other.status === "running") this.#plan.replaced.push(other);
+        else this.#abort(other, "replaced", "a newer start took its place");
+      }
+    }
+    const parked = verdict.kind !== "start" && this.#openOf(batch).length > 0;
+    if (parked) this.#parked.add(batch);
+    this.#open(execution);
+    this.#plan.starts.push({ execution, parked });
+  }
+
+  /** Follows every end to its end. */
+  finish(): Plan {
+    for (let next = this.#ends[0], at = 0; next !== undefined; next = this.#ends[++at]) this.#follow(next);
+    for (const [name, told] of this.#told)
+      if (told !== undefined && told !== this.#world.told(name as BatchName))
+        this.#plan.changes.push({ kind: "head", batch: name as BatchName, fields: { told } });
+    return this.#plan;
+  }
+
+  #follow(ended: Execution): void {
+    const unusual = judgeUnusual(ended, this.#world.past(ended.batch));
+    const execution: Execution = { ...ended, unusual };
+    const batch = this.#world.inForce(ended.batch)?.batch;
+    const retry = batch?.enabled === true ? batch.retry : null;
+    const isFailed = retry !== null && execution.status === "failed";
+    const next = isFailed ? nextAttempt(execution, retry, { id: this.#newId(), now: this.#now }) : null;
+    const due = next === null ? this.#notice(execution) : null;
+    const final: Execution = due === null ? execution : { ...execution, notifyDue: due };
+    this.#put(final);
+    this.#plan.ended.push(final);
+    if (next !== null) {
+      this.#open(next);
+      this.#plan.retries.push(next);
+    } else this.#followUp(final);
+  }
+
+  #followUp(final: Execution): void {
+    const enabled = (name: string) => {
+      const batch = this.#world.inForce(name)?.batch;
+      return batch?.enabled === true ? batch : null;
+    };
+    const latest = (name: string) => this.#latestOf(final.run, name);
+    const dueAt = Date.parse(final.trigger.dueAt);
+    const rows = planFollowUps(final, latest, this.#world.graph(), enabled).map(
+      ({ batch, kind, refused, previous }) => {
+        const of = { definition: this.#world.inForce(batch), run: final.run };
+        const execution = newExecution(batch, { kind, dueAt, by: final.id }, of, this.#ids, this.#now);
+        return { execution: { ...execution, previous }, refused };
+      },
+    );
+    // All are seen before the first moves on: a chain that joins again must not take a branch for missing.
+    for (const { execution } of rows) this.#see(execution);
+    for (const { execution, refused } of rows) this.start(execution, refused);
+  }
+
+  #notice(final: Execution): NotifyDue | null {
+    const known = this.#told.has(final.batch) ? this.#told.get(final.batch) : this.#world.told(final.batch);
+    const { told, due } = this.#world.notice(final, known);
+    this.#told.set(final.batch, told);
+    return due;
+  }
+
+  #abort(execution: Execution, reason: AbortedReason, message: string): void {
+    this.end(transition(execution, { kind: "abort", at: this.#now, reason, message }));
+  }
+
+  #open(execution: Execution): void {
+    this.#opened.set(execution.batch, [...(this.#opened.get(execution.batch) ?? []), execution]);
+    this.#put(execution);
+  }
+
+  #newId(): ExecutionId {
+    return this.#ids.newId(this.#now) as ExecutionId;
+  }
+
+  #put(execution: Execution): void {
+    this.#see(execution);
+    this.#plan.changes.push({ kind: "put", execution });
+  }
+
+  #see(execution: Execution): void {
+    const ofRun = this.#latest.get(execution.run) ?? new Map<string, Execution>();
+    this.#latest.set(execution.run, ofRun.set(execution.batch, execution));
+  }
+
+  #latestOf(run: RunId, name: string): Execution | undefined {
+    return this.#latest.get(run)?.get(name) ?? this.#world.openRun(run).get(name);
+  }
+
+  #openOf(name: BatchName): Execution[] {
+    const open = [...this.#world.openOf(name), ...(this.#opened.get(name) ?? [])];
+    return open.filter((execution) => isOpen(execution) && !this.#closed.has(execution.id));
+  }
+}

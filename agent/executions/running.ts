@@ -1,0 +1,161 @@
+// Executions that run: recorded, launched or taken over, followed to their end. The only place here that knows the runner.
+import type { Clock } from "../async/clock.ts";
+import { InvariantError, messageOf } from "../errors.ts";
+import type { HistoryReader, Recorder } from "../history/port.ts";
+import type { Logger } from "../logger.ts";
+import type { Batch } from "../model/batch.ts";
+import type { Execution } from "../model/execution.ts";
+import type { BatchName, ExecutionId, Revision } from "../model/ids.ts";
+import type { Runner, Running } from "../runners/port.ts";
+import { createAttempt, type Attempt } from "./attempt.ts";
+import { buildOrder } from "./order.ts";
+
+export interface RunningDeps {
+  clock: Clock;
+  log: Logger;
+  recorder: Recorder;
+  reader: Pick<HistoryReader, "find">;
+  runner: Runner;
+  /** Checks before a start that a revision is what it was, and puts it right; why it cannot be run, or null. Never rejects. */
+  checkRevision?(name: BatchName, revision: Revision): Promise<string | null>;
+}
+
+/** What the executor does about the end of one. */
+export interface RunningEvents {
+  /** Called with its final status; resolves when that is on record. */
+  onEnded(ended: Execution): Promise<void>;
+  /** Called when its start could not be recorded, so that it has none. */
+  onUnrecorded(): void;
+  /** Called when its slot is free. */
+  onFree(): void;
+}
+
+export class RunningExecutions {
+  readonly #deps: RunningDeps;
+  readonly #attempts = new Map<ExecutionId, Attempt>();
+  /** Work that ends with an end on record. */
+  readonly #unfinished = new Set<Promise<void>>();
+
+  constructor(deps: RunningDeps) {
+    this.#deps = deps;
+  }
+
+  get size(): number {
+    return this.#attempts.size;
+  }
+
+  get(id: ExecutionId): Attempt | undefined {
+    return this.#attempts.get(id);
+  }
+
+  attempts(): Attempt[] {
+    return [...this.#attempts.values()];
+  }
+
+  /** Resolves once all that has ended by then is on record. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#unfinished);
+  }
+
+  /** Records a start, then launches it: whatever happens from then on, this due time is never started again. */
+  start(execution: Execution, batch: Batch, events: RunningEvents): void {
+    const { recorder, reader, runner, log, checkRevision } = this.#deps;
+    const written = recorder.commit([{ kind: "put", execution }]);
+    let inputs: readonly Execution[] = [];
+    let fault: string | null = null;
+    const recorded = written.then(async () => {
+      // What it comes after is durable by now, and as shown.
+      const found = await Promise.all((execution.previous ?? []).map((id) => reader.find(id)));
+      inputs = found.flatMap((one) => one ?? []);
+      fault = (await checkRevision?.(batch.name, execution.revision as Revision)) ?? null;
+    });
+    const launch = () => {
+      log.info("execution started", {
+        batch: execution.batch,
+        id: execution.id,
+        run: execution.run,
+        trigger: execution.trigger.kind,
+        attempt: execution.attempt,
+      });
+      return runner.start(buildOrder(execution, batch, inputs, fault));
+    };
+    this.#follow(execution, { written, recorded, launch, timeoutMs: batch.timeoutMs }, events);
+  }
+
+  /** Takes over executions that an earlier agent left running, all at once. `timeoutOf`: what each was started with. */
+  adopt(
+    executions: readonly Execution[],
+    timeoutOf: (execution: Execution) => number | null,
+    events: (execution: Execution) => RunningEvents,
+  ): void {
+    const { clock, log, runner } = this.#deps;
+    const adopted = runner.adopt(executions);
+    for (const execution of executions) {
+      const { batch, id, run } = execution;
+      log.info("taking over an execution", { batch, id, run });
+      const timeoutMs = timeoutOf(execution);
+      const ranMs = Math.max(0, clock.now() - Date.parse(execution.startedAt ?? ""));
+      const leftMs = timeoutMs === null ? null : timeoutMs - ranMs;
+      const launch = async () => (await adopted).get(id) ?? unadopted(id);
+      this.#follow(execution, { written: null, recorded: null, launch, timeoutMs: leftMs }, events(execution));
+    }
+  }
+
+  #follow(
+    execution: Execution,
+    how: {
+      /** Resolves when its start is durable; null where it was taken over, as `recorded` then. */
+      written: Promise<void> | null;
+      recorded: Promise<void> | null;
+      launch(): Promise<Running>;
+      timeoutMs: number | null;
+    },
+    { onEnded, onUnrecorded, onFree }: RunningEvents,
+  ): void {
+    const { clock, log, recorder } = this.#deps;
+    let unrecorded = false;
+    void how.written?.catch(() => (unrecorded = true));
+    const attempt = createAttempt(execution, {
+      clock,
+      log,
+      recorded: how.recorded,
+      launch: how.launch,
+      timeoutMs: how.timeoutMs,
+      onSeen: (seen) => void recorder.commit([{ kind: "put", execution: seen }], { lazy: true }),
+    });
+    this.#attempts.set(execution.id, attempt);
+    // The next in line has its slot as soon as the process is gone, while the end is being written.
+    const releaseSlot = () => {
+      this.#attempts.delete(execution.id);
+      onFree();
+    };
+    const finished = attempt.ended
+      .then(
+        (ended) => {
+          const recorded = onEnded(ended);
+          releaseSlot();
+          return recorded;
+        },
+        (error: unknown) => {
+          if (unrecorded) onUnrecorded();
+          releaseSlot();
+          // Whatever else went wrong, it may have been started: it stays on record as running, and is never started again.
+          if (!unrecorded) throw error;
+        },
+      )
+      .catch((error: unknown) =>
+        log.error("failed to finish an execution", {
+          batch: execution.batch,
+          id: execution.id,
+          run: execution.run,
+          error: messageOf(error),
+        }),
+      )
+      .finally(() => this.#unfinished.delete(finished));
+    this.#unfinished.add(finished);
+  }
+}
+
+function unadopted(id: ExecutionId): never {
+  throw new InvariantError(`the runner has not taken over execution ${id}`);
+}

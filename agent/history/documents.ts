@@ -1,0 +1,291 @@
+// data/batches/<name>/history.json on disk: read once at start, row by row afterwards, written whole and atomically. Knows
+// files and their form; what is to be written, and when, is the checkpoints' matter.
+import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
+import { mkdir, readdir, rename } from "node:fs/promises";
+import { join } from "node:path";
+import { Low, type Adapter } from "lowdb";
+import type { Clock } from "../async/clock.ts";
+import { messageOf, StoreError } from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import type { Execution } from "../model/execution.ts";
+import type { BatchName, ExecutionId } from "../model/ids.ts";
+import type { Problem } from "../model/problem.ts";
+import { syncFolder, writeDurably } from "../platform/durable.ts";
+import { breathe, clearTree, errorCode } from "../platform/files.ts";
+import {
+  documentText,
+  isDocument,
+  isExecution,
+  isHead,
+  rowId,
+  splitDocument,
+  type BatchDocument,
+  type DocumentText,
+  type Head,
+} from "./document.ts";
+import { readFile, readPart } from "./read-file.ts";
+
+/** Begins the name of a folder that is on its way out; no batch has such a name. */
+const trash = ".trash-";
+/** Begins the name of a document that was quarantined. */
+const corrupt = "history.json.corrupt-";
+/** Maximum quarantined documents of one batch that are reported, the newest; a disk that goes bad may leave one at each start. */
+const maxReported = 10;
+const maxDocumentBytes = 256 * 1024 * 1024;
+/** Nearly all rows are shorter; one that is not is read again with more. */
+const rowBytes = 2_048;
+const maxRowBytes = 4 * 1024 * 1024;
+
+/** A document as it was found. `offsets`: where each row begins; null where the file must be written anew before rows can be read one by one. */
+export interface FoundDocument {
+  document: BatchDocument;
+  offsets: ReadonlyMap<ExecutionId, number> | null;
+}
+
+/** What a document is to hold beside what it holds already. */
+export interface Checkpoint {
+  head: Head;
+  rows: readonly Execution[];
+  deleted: ReadonlySet<ExecutionId>;
+  /** Nothing of what it holds counts any more. */
+  isAnew: boolean;
+}
+
+export class Documents {
+  readonly #home: string;
+  readonly #clock: Pick<Clock, "now">;
+  readonly #log: Logger;
+  readonly #problems: Problem[] = [];
+  /** Batches whose folder is known to be on disk. */
+  readonly #placed = new Set<string>();
+  /** The last work on each batch's folder: one at a time. */
+  readonly #busy = new Map<string, Promise<unknown>>();
+
+  constructor(home: string, { clock, log }: { clock: Pick<Clock, "now">; log: Logger }) {
+    this.#home = home;
+    this.#clock = clock;
+    this.#log = log;
+  }
+
+  /** Makes the folder. Throws StoreError. */
+  async make(): Promise<void> {
+    try {
+      await mkdir(this.#home, { recursive: true });
+      // Also for what an earlier agent made in it and died before it was on disk.
+      await syncFolder(this.#home);
+    } catch (error) {
+      throw new StoreError("make", this.#home, error, "the data folder must be writable; choose another with --data");
+    }
+  }
+
+  /** Names of all batches that have a folder; finishes deletions that a crash has cut short. */
+  async names(): Promise<BatchName[]> {
+    const names: BatchName[] = [];
+    for (const entry of readdirSync(this.#home, { withFileTypes: true })) {
+      if (!entry.isDirectory()) continue;
+      if (entry.name.startsWith(trash)) await clearTree(join(this.#home, entry.name), this.#log);
+      else names.push(entry.name as BatchName);
+    }
+    return names;
+  }
+
+  /** One document, whole; null where there is none. One that cannot be read is quarantined as `history.json.corrupt-<time>`, and said. */
+  async read(name: BatchName): Promise<FoundDocument | null> {
+    await breathe();
+    for (const file of this.#quarantined(name)) this.#report(name, file, null);
+    const found = readDocument(this.#pathOf(name), name);
+    if (found === null) return null;
+    if (typeof found === "string") {
+      this.#quarantine(name, found);
+      return null;
+    }
+    this.#placed.add(name);
+    return found;
+  }
+
+  /** One row of a document; undefined where it does not stand there, or not as a row stands. */
+  row(name: BatchName, id: ExecutionId, offset: number): Execution | undefined {
+    try {
+      for (let length = rowBytes; length <= maxRowBytes; length *= 8) {
+        const bytes = readPart(this.#pathOf(name), offset, length);
+        const end = bytes.indexOf(10);
+        if (end < 0 && bytes.length === length) continue;
+        const text = bytes.toString("utf8", 0, end < 0 ? bytes.length : end).replace(/,$/, "");
+        const value: unknown = rowId(text) === id ? JSON.parse(text) : null;
+        return isExecution(value as Execution, name) ? (value as Execution) : undefined;
+      }
+    } catch (error) {
+      if (errorCode(error) !== "ENOENT")
+        this.#log.warn("a row of a history cannot be read", { batch: name, id, error: messageOf(error) });
+    }
+    return undefined;
+  }
+
+  /** Brings a document up to date; where each of its rows begins then. Durable when the promise resolves. Throws StoreError. */
+  write(name: BatchName, checkpoint: Checkpoint): Promise<Map<ExecutionId, number>> {
+    return this.#alone(name, async () => {
+      const adapter = this.#adapter(name);
+      const db = new Low<DocumentText>(adapter, { head: checkpoint.head, rows: new Map() });
+      try {
+        if (!checkpoint.isAnew) await db.read();
+        const { rows } = db.data;
+        db.data.head = checkpoint.head;
+        for (const id of checkpoint.deleted) rows.delete(id);
+        for (const row of checkpoint.rows) rows.set(row.id, JSON.stringify(row));
+        await db.write();
+      } catch (error) {
+        const hint = "is there room in the data folder, and may the agent write there?";
+        throw new StoreError("write", this.#pathOf(name), error, hint);
+      }
+      return offsetsOf(adapter.written);
+    });
+  }
+
+  /** Deletes a batch's folder with all that is in it. Throws on I/O errors. */
+  delete(name: BatchName): Promise<void> {
+    return this.#alone(name, async () => {
+      this.#placed.delete(name);
+      // At once out of sight: a folder half deleted would be half a history after a crash.
+      const gone = join(this.#home, `${trash}${name}-${this.#clock.now()}`);
+      try {
+        await rename(join(this.#home, name), gone);
+      } catch (error) {
+        if (errorCode(error) === "ENOENT") return;
+        throw error;
+      }
+      await syncFolder(this.#home);
+      await clearTree(gone, this.#log);
+    });
+  }
+
+  /** Deletes execution folders. Never throws: what cannot be deleted is said. */
+  async deleteExecutions(name: BatchName, ids: readonly ExecutionId[]): Promise<void> {
+    for (const id of ids) await clearTree(join(this.#home, name, "executions", id), this.#log);
+  }
+
+  /** Ids of the execution folders of a batch; none of one whose document was quarantined: somebody may want to look at its logs. */
+  async executionFolders(name: BatchName): Promise<string[]> {
+    const entries = await readdir(join(this.#home, name)).catch(() => []);
+    if (entries.some((entry) => entry.startsWith(corrupt))) return [];
+    return readdir(join(this.#home, name, "executions")).catch(() => []);
+  }
+
+  /** Quarantined documents, as long as they lie there. */
+  problems(): Problem[] {
+    return this.#problems.filter(({ file }) => file !== null && existsSync(file));
+  }
+
+  #pathOf(name: BatchName): string {
+    return join(this.#home, name, "history.json");
+  }
+
+  #adapter(name: BatchName): Adapter<DocumentText> & { written: string } {
+    const path = this.#pathOf(name);
+    const adapter = {
+      written: "",
+      read: () => {
+        const found = readText(path, name);
+        if (typeof found !== "string") return Promise.resolve(found);
+        this.#quarantine(name, found);
+        return Promise.resolve(null);
+      },
+      write: async (data: DocumentText) => {
+        const text = (adapter.written = documentText(data));
+        if (mkdirSync(join(this.#home, name), { recursive: true }) !== undefined) this.#placed.delete(name);
+        await Promise.all([writeDurably(path, text), this.#placed.has(name) ? null : syncFolder(this.#home)]);
+        this.#placed.add(name);
+      },
+    };
+    return adapter;
+  }
+
+  #alone<T>(name: string, work: () => Promise<T>): Promise<T> {
+    const done = (this.#busy.get(name) ?? Promise.resolve()).then(work, work);
+    this.#busy.set(name, done);
+    const forget = () => void (this.#busy.get(name) === done && this.#busy.delete(name));
+    done.then(forget, forget);
+    return done;
+  }
+
+  #quarantined(name: BatchName): string[] {
+    const folder = join(this.#home, name);
+    try {
+      const files = readdirSync(folder).filter((file) => file.startsWith(corrupt));
+      return files
+        .sort()
+        .slice(-maxReported)
+        .map((file) => join(folder, file));
+    } catch (error) {
+      const hint = "all of the data folder must be the agent's user's to read and write";
+      throw new StoreError("read", folder, error, hint);
+    }
+  }
+
+  #quarantine(name: BatchName, reason: string): void {
+    const time = new Date(this.#clock.now()).toISOString().replaceAll(":", "-");
+    const file = join(this.#home, name, `${corrupt}${time}`);
+    try {
+      renameSync(this.#pathOf(name), file);
+    } catch (error) {
+      const hint = "the data folder must be writable; choose another with --data";
+      throw new StoreError("set aside", this.#pathOf(name), error, hint);
+    }
+    const { message, hint } = this.#report(name, file, reason);
+    this.#log.error(message, { batch: name, path: file, hint });
+  }
+
+  #report(name: string, file: string, reason: string | null): Problem {
+    const why = reason === null ? "could not be read" : `cannot be read (${reason})`;
+    const problem: Problem = {
+      batch: name,
+      file,
+      line: null,
+      column: null,
+      path: null,
+      code: "history-corrupt",
+      message: `the history of ${name} ${why}; it was set aside`,
+      hint: "the batch goes on from now, with a new history; its logs are still there. Once looked at, delete the file",
+    };
+    this.#problems.push(problem);
+    return problem;
+  }
+}
+
+/** A document; null where there is none, the reason where it cannot be read. */
+export function readDocument(path: string, name: string): FoundDocument | string | null {
+  try {
+    const text = readFile(path, maxDocumentBytes).toString("utf8");
+    const value: unknown = JSON.parse(text);
+    if (!isDocument(value, name)) return "it does not hold what a history holds";
+    const isOurs = splitDocument(text)?.rows.size === value.executions.length;
+    return { document: value, offsets: isOurs ? offsetsOf(text) : null };
+  } catch (error) {
+    return errorCode(error) === "ENOENT" ? null : messageOf(error);
+  }
+}
+
+/** The same without a look into its rows where they stand line by line, as they were checked when they were read first. */
+function readText(path: string, name: string): DocumentText | string | null {
+  try {
+    const split = splitDocument(readFile(path, maxDocumentBytes).toString("utf8"));
+    if (split !== null && isHead(split.head, name)) return split;
+  } catch (error) {
+    return errorCode(error) === "ENOENT" ? null : messageOf(error);
+  }
+  const found = readDocument(path, name);
+  if (found === null || typeof found === "string") return found;
+  const { executions, ...head } = found.document;
+  return { head, rows: new Map(executions.map((row) => [row.id, JSON.stringify(row)])) };
+}
+
+/** Where each row begins in a document's text, in bytes. */
+function offsetsOf(text: string): Map<ExecutionId, number> {
+  const offsets = new Map<ExecutionId, number>();
+  let at = 0;
+  for (const line of text.split("\n")) {
+    const id = rowId(line);
+    if (id !== null) offsets.set(id, at);
+    at += Buffer.byteLength(line) + 1;
+  }
+  return offsets;
+}

@@ -1,0 +1,241 @@
+// data/journal: the newest facts, a line a commit, synced before they are acknowledged. Knows lines and files; what the lines
+// say is change.ts' matter, and when a file may go is the checkpoints'.
+import {
+  closeSync,
+  fdatasync,
+  ftruncateSync,
+  openSync,
+  readdirSync,
+  truncateSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import type { Clock } from "../async/clock.ts";
+import { StoreError } from "../errors.ts";
+import type { Logger } from "../logger.ts";
+import type { Problem } from "../model/problem.ts";
+import { syncFolder, writeDurably } from "../platform/durable.ts";
+import { errorCode } from "../platform/files.ts";
+import { decodeLine, type JournalLine } from "./change.ts";
+import { readFile } from "./read-file.ts";
+
+const datasync = promisify(fdatasync);
+
+/** A segment that has grown to this size is followed by the next. */
+export const segmentBytes = 1024 * 1024;
+/** All segments together; a single commit that is larger than all of this is the one exception. */
+export const maxJournalBytes = 16 * 1024 * 1024;
+export const maxSegments = 16;
+/** Maximum files of quarantined lines that are reported, the newest. */
+const maxReported = 10;
+const segmentName = /^(\d{1,15})\.jsonl$/;
+
+interface Segment {
+  number: number;
+  bytes: number;
+}
+
+/** A line as it was read, and the number of the segment that holds it. */
+export interface FoundLine extends JournalLine {
+  segment: number;
+}
+
+export interface Journal {
+  /** Segments, oldest first; the last one is being written. */
+  segments(): readonly Segment[];
+  /** Whether a line of so many bytes would be more than a journal may hold. */
+  isFull(bytes: number): boolean;
+  /** Durable when the promise resolves, with the number of its segment. One at a time. Throws StoreError: it may or may not be there then. */
+  append(line: string): Promise<number>;
+  /** Deletes all segments before this one; `Infinity` for all. Throws StoreError. */
+  dropBefore(segment: number): Promise<void>;
+}
+
+/** A segment's bytes taken apart. `torn`: where a last line begins that was never finished; `corrupt`: lines before it that cannot be read. */
+export interface ParsedSegment {
+  lines: JournalLine[];
+  torn: number | null;
+  corrupt: { from: number; to: number }[];
+}
+
+/** @param isLast  whether it was being written when the agent ended: only then may its last line be unfinished */
+export function parseSegment(bytes: Buffer, isLast: boolean): ParsedSegment {
+  const parsed: ParsedSegment = { lines: [], torn: null, corrupt: [] };
+  for (let from = 0; from < bytes.length;) {
+    const newline = bytes.indexOf(10, from);
+    const to = newline < 0 ? bytes.length : newline + 1;
+    const line = newline < 0 ? null : decodeLine(bytes.toString("utf8", from, newline));
+    if (line !== null) parsed.lines.push(line);
+    else if (isLast && to === bytes.length) parsed.torn = from;
+    else parsed.corrupt.push({ from, to });
+    from = to;
+  }
+  return parsed;
+}
+
+/** Numbers of the segments in a folder, oldest first; none where there is no folder. */
+function segmentsIn(folder: string): number[] {
+  return filesIn(folder)
+    .flatMap((name) => segmentName.exec(name)?.[1] ?? [])
+    .map(Number)
+    .sort((a, b) => a - b);
+}
+
+function filesIn(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch (error) {
+    if (errorCode(error) === "ENOENT") return [];
+    throw error;
+  }
+}
+
+/** Quarantined lines, a problem a file, as long as they lie there; of many the newest. */
+export function quarantinedLines(folder: string): Problem[] {
+  const files = filesIn(folder).filter((name) => name.includes(".jsonl.corrupt-"));
+  return files
+    .sort()
+    .slice(-maxReported)
+    .map((name) => ({
+      batch: "",
+      file: join(folder, name),
+      line: null,
+      column: null,
+      path: null,
+      code: "history-corrupt",
+      message: "lines of the journal could not be read; they were set aside and all others count",
+      hint: "what they said may be missing from the history. Once looked at, delete the file",
+    }));
+}
+
+/** Reads all segments and writes nothing. Throws on I/O errors. */
+export function readJournal(folder: string): { segment: number; bytes: Buffer; parsed: ParsedSegment }[] {
+  const numbers = segmentsIn(folder);
+  return numbers.map((segment) => {
+    const bytes = readFile(join(folder, `${segment}.jsonl`), 4 * maxJournalBytes);
+    return { segment, bytes, parsed: parseSegment(bytes, segment === numbers.at(-1)) };
+  });
+}
+
+/**
+ * Opens the journal: an unfinished last line is dropped, other lines that cannot be read go to `<n>.jsonl.corrupt-<time>`
+ * and are said; all others count. Throws StoreError.
+ */
+export async function openJournal(
+  folder: string,
+  { clock, log }: { clock: Pick<Clock, "now">; log: Logger },
+): Promise<{ journal: Journal; lines: FoundLine[] }> {
+  const pathOf = (segment: number) => join(folder, `${segment}.jsonl`);
+  const lines: FoundLine[] = [];
+  const segments: Segment[] = [];
+  try {
+    await mkdir(folder, { recursive: true, mode: 0o700 });
+    for (const { segment, bytes, parsed } of readJournal(folder)) {
+      lines.push(...parsed.lines.map((line) => ({ ...line, segment })));
+      let size = bytes.length;
+      if (parsed.torn !== null) {
+        size = parsed.torn;
+        truncateSync(pathOf(segment), size);
+      }
+      if (parsed.corrupt.length > 0) {
+        const time = new Date(clock.now()).toISOString().replaceAll(":", "-");
+        const file = `${pathOf(segment)}.corrupt-${time}`;
+        await writeDurably(file, Buffer.concat(parsed.corrupt.map(({ from, to }) => bytes.subarray(from, to))));
+        const rest = keep(bytes.subarray(0, size), parsed.corrupt);
+        await writeDurably(pathOf(segment), rest);
+        size = rest.length;
+        log.error("the journal held lines that cannot be read; they were set aside and the others count", {
+          path: file,
+          lines: parsed.corrupt.length,
+          hint: "what they said may be missing from the history. Once looked at, delete the file",
+        });
+      }
+      segments.push({ number: segment, bytes: size });
+    }
+    await syncFolder(folder);
+  } catch (error) {
+    throw new StoreError("open", folder, error, "all of the data folder must be the agent's user's to read and write");
+  }
+
+  /** The segment that the next line goes to. */
+  async function current(): Promise<Segment> {
+    const last = segments.at(-1);
+    if (last !== undefined && last.bytes < segmentBytes) return last;
+    const next = { number: (last?.number ?? 0) + 1, bytes: 0 };
+    closeSync(openSync(pathOf(next.number), "w", 0o600));
+    await syncFolder(folder);
+    segments.push(next);
+    return next;
+  }
+
+  async function append(line: string): Promise<number> {
+    const bytes = Buffer.from(line);
+    let segment: Segment | null = null;
+    let file: number | null = null;
+    try {
+      segment = await current();
+      // Not kept open in between: nothing of ours keeps a disk from being made read-only.
+      file = openSync(pathOf(segment.number), "r+");
+      for (let written = 0; written < bytes.length;)
+        written += writeSync(file, bytes, written, bytes.length - written, segment.bytes + written);
+      await datasync(file);
+      segment.bytes += bytes.length;
+      return segment.number;
+    } catch (error) {
+      if (file !== null && segment !== null) takeBack(file, segment);
+      const path = segment === null ? folder : pathOf(segment.number);
+      throw new StoreError("write", path, error, "is there room in the data folder, and may the agent write there?");
+    } finally {
+      if (file !== null) closeSync(file);
+    }
+  }
+
+  /** Takes back what was written of a line: the next one takes its place. Where not even that can be done, a new segment follows. */
+  function takeBack(file: number, segment: Segment): void {
+    try {
+      ftruncateSync(file, segment.bytes);
+    } catch {
+      segment.bytes = Math.max(segment.bytes, segmentBytes);
+    }
+  }
+
+  return {
+    lines,
+    journal: {
+      segments: () => segments,
+      isFull(bytes) {
+        const last = segments.at(-1);
+        const total = segments.reduce((sum, segment) => sum + segment.bytes, bytes);
+        const isNext = last === undefined || last.bytes >= segmentBytes;
+        return segments.length > 0 && (total > maxJournalBytes || segments.length + (isNext ? 1 : 0) > maxSegments);
+      },
+      append,
+      async dropBefore(segment) {
+        const gone = segments.filter(({ number }) => number < segment);
+        if (gone.length === 0) return;
+        try {
+          for (const { number } of gone) {
+            unlinkSync(pathOf(number));
+            segments.shift();
+          }
+          await syncFolder(folder);
+        } catch (error) {
+          throw new StoreError("delete", folder, error, "may the agent write in the data folder?");
+        }
+      },
+    },
+  };
+}
+
+function keep(bytes: Buffer, holes: readonly { from: number; to: number }[]): Buffer {
+  const parts: Buffer[] = [];
+  let at = 0;
+  for (const { from, to } of [...holes, { from: bytes.length, to: bytes.length }]) {
+    parts.push(bytes.subarray(at, from));
+    at = to;
+  }
+  return Buffer.concat(parts);
+}

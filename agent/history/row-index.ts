@@ -1,0 +1,501 @@
+// An index of every execution on record, in columns of numbers: some sixty bytes each, where a record takes a thousand. It
+// answers lists, filters, cursors, counts and all that decisions ask of the past; what else a record says is read from its document.
+//
+// Invariants: a slot belongs to one execution until it is removed, and is used again only once `order` has forgotten it;
+// `order` holds all slots by ascending id; `older` links the executions of a batch from its newest to its oldest.
+import { statuses, type Execution, type ExecutionStatus, type Reason } from "../model/execution.ts";
+import type { BatchName, EpochMs, ExecutionId, Iso, Revision, RunId } from "../model/ids.ts";
+
+/** What the index knows of an execution. */
+export interface Outline {
+  id: ExecutionId;
+  batch: BatchName;
+  status: ExecutionStatus;
+  reason: Reason | null;
+  unusual: Execution["unusual"];
+  createdAt: Iso;
+  startedAt: Iso | null;
+  finishedAt: Iso | null;
+  durationMs: number | null;
+  /** Bytes of both logs. */
+  outputBytes: number;
+  /** Equal for executions of one run, and by a rare chance for others. */
+  runKey: number;
+  revision: Revision | null;
+  /** The attempt that follows a failed one. */
+  isRetry: boolean;
+  /** A row for due times that nobody started. */
+  isMissed: boolean;
+  /** People are still to be told of its end. */
+  isNotifyDue: boolean;
+}
+
+/** Maximum unused slots before the order is made anew, beside an eighth of those in use. */
+const spareSlots = 1_024;
+const none = 0xffffffff;
+const oddTime = 0x7fffffff;
+const secondsBit = 0x80000000;
+const base32 = "0123456789ABCDEFGHJKMNPQRSTVWXYZ";
+const digitOf = new Uint8Array(128);
+for (let value = 0; value < base32.length; value++) digitOf[base32.charCodeAt(value)] = value;
+
+const anomalies: readonly Execution["unusual"][] = [null, "too-fast", "too-slow", "too-quiet"];
+/** Bits of `marks`: status 0 to 2 (0: the slot is free), reason 3 to 7, unusual 8 and 9, then the flags. */
+const flag = { retry: 1 << 10, missed: 1 << 11, notifyDue: 1 << 12 };
+
+/** A number for a run's id; two runs hardly ever share one. */
+export function runKey(run: RunId | string): number {
+  const words = new Uint32Array(4);
+  packId(run, words, 0);
+  const [a = 0, b = 0, c = 0, d = 0] = words;
+  return (a ^ Math.imul(b, 0x85ebca6b) ^ Math.imul(c, 0x9e3779b1) ^ d) >>> 0;
+}
+
+/** What the index would know of an execution. */
+export function outlineOf(execution: Execution): Outline {
+  const { id, batch, status, reason, unusual, createdAt, startedAt, finishedAt, durationMs, revision } = execution;
+  return {
+    id,
+    batch,
+    status,
+    reason,
+    unusual,
+    createdAt,
+    startedAt,
+    finishedAt,
+    durationMs,
+    outputBytes: execution.stdoutBytes + execution.stderrBytes,
+    runKey: runKey(execution.run),
+    revision,
+    isRetry: execution.trigger.kind === "retry",
+    isMissed: execution.missed !== undefined,
+    isNotifyDue: execution.notifyDue !== undefined,
+  };
+}
+
+export class RowIndex {
+  #used = 0;
+  #ids = new Uint32Array(0);
+  #batch = new Uint32Array(0);
+  #run = new Uint32Array(0);
+  #revision = new Uint32Array(0);
+  /** Created so many ms after the id's time; `oddTime`: see `#odd`. */
+  #created = new Int32Array(0);
+  /** Started so long after it was created. */
+  #started = new Uint32Array(0);
+  /** From its start to its end; of what never started, from its creation. */
+  #took = new Uint32Array(0);
+  #bytes = new Uint32Array(0);
+  #marks = new Uint16Array(0);
+  #older = new Uint32Array(0);
+  /** Where its row begins in its document; `none` while it does not stand there. */
+  #offset = new Uint32Array(0);
+  #order = new Uint32Array(0);
+  #ordered = 0;
+  readonly #odd = new Map<number, EpochMs>();
+  readonly #free: number[] = [];
+  #dead: number[] = [];
+  readonly #names: BatchName[] = [];
+  readonly #numbers = new Map<string, number>();
+  readonly #newest: number[] = [];
+  /** Executions of each batch by status. */
+  readonly #tallies: Uint32Array[] = [];
+  readonly #revisions: Revision[] = [];
+  readonly #revisionNumbers = new Map<Revision, number>();
+  readonly #revisionUses: number[] = [];
+  readonly #reasons: (Reason | null)[] = [null];
+  readonly #probe = new Uint32Array(4);
+
+  /** Executions on record. */
+  get size(): number {
+    return this.#ordered - this.#dead.length;
+  }
+
+  /** Executions there is room for. */
+  get capacity(): number {
+    return this.#marks.length;
+  }
+
+  /** Makes room for `count` more at once. */
+  reserve(count: number): void {
+    const wanted = this.#used + count - this.#free.length;
+    if (wanted <= this.#marks.length) return;
+    const capacity = Math.max(wanted, Math.min(this.#used + (this.#used >> 3), this.#used + 65_536)) + 256;
+    this.#ids = grown(this.#ids, capacity * 4);
+    this.#batch = grown(this.#batch, capacity);
+    this.#run = grown(this.#run, capacity);
+    this.#revision = grown(this.#revision, capacity);
+    this.#created = grown(this.#created, capacity);
+    this.#started = grown(this.#started, capacity);
+    this.#took = grown(this.#took, capacity);
+    this.#bytes = grown(this.#bytes, capacity);
+    this.#marks = grown(this.#marks, capacity);
+    this.#older = grown(this.#older, capacity);
+    this.#offset = grown(this.#offset, capacity);
+    this.#order = grown(this.#order, capacity + 2 * spareSlots);
+  }
+
+  /** Adds or replaces. */
+  put(execution: Execution): void {
+    const known = this.slotOf(execution.id);
+    if (known >= 0) {
+      this.#tally(known, -1);
+      this.#fill(known, execution);
+      this.#tally(known, 1);
+      return;
+    }
+    this.reserve(1);
+    const slot = this.#free.pop() ?? this.#used++;
+    packId(execution.id, this.#ids, slot * 4);
+    this.#offset[slot] = none;
+    const batch = this.#numberOf(execution.batch);
+    this.#batch[slot] = batch;
+    this.#fill(slot, execution);
+    this.#tally(slot, 1);
+    this.#enter(slot);
+    // What is new is nearly always the newest of its batch.
+    let after = none;
+    let next = this.#newest[batch] ?? none;
+    while (next !== none && this.#compare(next, slot) > 0) {
+      after = next;
+      next = this.#older[next] as number;
+    }
+    this.#older[slot] = next;
+    if (after === none) this.#newest[batch] = slot;
+    else this.#older[after] = slot;
+  }
+
+  remove(id: string): void {
+    const slot = this.slotOf(id);
+    if (slot < 0) return;
+    const batch = this.#batch[slot] as number;
+    let after = none;
+    for (let at = this.#newest[batch] as number; at !== slot; at = this.#older[at] as number) after = at;
+    if (after === none) this.#newest[batch] = this.#older[slot] as number;
+    else this.#older[after] = this.#older[slot] as number;
+    this.#tally(slot, -1);
+    this.#marks[slot] = 0;
+    this.#odd.delete(slot);
+    this.#dead.push(slot);
+    if (this.#dead.length > spareSlots + (this.#ordered >> 3)) this.#compact();
+  }
+
+  /** −1 for one that is not on record. */
+  slotOf(id: string): number {
+    if (id.length !== 26) return -1;
+    packId(id, this.#probe, 0);
+    let [low, high] = [0, this.#ordered];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#compareTo(this.#order[middle] as number, this.#probe) < 0) low = middle + 1;
+      else high = middle;
+    }
+    for (let at = low; at < this.#ordered; at++) {
+      const slot = this.#order[at] as number;
+      if (this.#compareTo(slot, this.#probe) !== 0) return -1;
+      if (this.#marks[slot] !== 0) return slot;
+    }
+    return -1;
+  }
+
+  idOf(slot: number): ExecutionId {
+    return unpackId(this.#ids, slot * 4) as ExecutionId;
+  }
+
+  batchOf(slot: number): BatchName {
+    return this.#names[this.#batch[slot] as number] as BatchName;
+  }
+
+  statusOf(slot: number): ExecutionStatus {
+    return statuses[((this.#marks[slot] as number) & 7) - 1] as ExecutionStatus;
+  }
+
+  reasonOf(slot: number): Reason | null {
+    return this.#reasons[((this.#marks[slot] as number) >> 3) & 31] ?? null;
+  }
+
+  runKeyOf(slot: number): number {
+    return this.#run[slot] as number;
+  }
+
+  createdAt(slot: number): EpochMs {
+    const delta = this.#created[slot] as number;
+    return delta === oddTime ? (this.#odd.get(slot) ?? 0) : this.idTime(slot) + delta;
+  }
+
+  offsetOf(slot: number): number | null {
+    const offset = this.#offset[slot] as number;
+    return offset === none ? null : offset;
+  }
+
+  setOffset(id: string, offset: number): void {
+    const slot = this.slotOf(id);
+    if (slot >= 0) this.#offset[slot] = offset;
+  }
+
+  isNotifyDue(slot: number): boolean {
+    return ((this.#marks[slot] as number) & flag.notifyDue) !== 0;
+  }
+
+  /** Whether it was created at or after a time, or had not ended by then. */
+  lastsUntil(slot: number, time: EpochMs): boolean {
+    const created = this.createdAt(slot);
+    const [wait, took] = [this.#started[slot] as number, this.#took[slot] as number];
+    return (
+      created >= time || took === none || created + (wait === none ? 0 : decodeSpan(wait)) + decodeSpan(took) >= time
+    );
+  }
+
+  outline(slot: number): Outline {
+    const marks = this.#marks[slot] as number;
+    const created = this.createdAt(slot);
+    const [wait, took] = [this.#started[slot] as number, this.#took[slot] as number];
+    const started = wait === none ? null : created + decodeSpan(wait);
+    const span = took === none ? null : decodeSpan(took);
+    return {
+      id: this.idOf(slot),
+      batch: this.batchOf(slot),
+      status: this.statusOf(slot),
+      reason: this.reasonOf(slot),
+      unusual: anomalies[(marks >> 8) & 3] ?? null,
+      createdAt: iso(created),
+      startedAt: started === null ? null : iso(started),
+      finishedAt: span === null ? null : iso((started ?? created) + span),
+      durationMs: started === null ? null : span,
+      outputBytes: decodeSpan(this.#bytes[slot] as number),
+      runKey: this.#run[slot] as number,
+      revision: this.#revisions[this.#revision[slot] as number] ?? null,
+      isRetry: (marks & flag.retry) !== 0,
+      isMissed: (marks & flag.missed) !== 0,
+      isNotifyDue: (marks & flag.notifyDue) !== 0,
+    };
+  }
+
+  /** Slots of a batch, newest first. Nothing may be removed meanwhile. */
+  *ofBatch(name: string): Generator<number> {
+    const batch = this.#numbers.get(name);
+    if (batch === undefined) return;
+    for (let slot = this.#newest[batch] as number; slot !== none; slot = this.#older[slot] as number) yield slot;
+  }
+
+  /** Slots of all batches, newest first, those below the id `before` where one is given. Nothing may be removed meanwhile. */
+  *all(before?: string): Generator<number> {
+    let at = this.#ordered;
+    if (before !== undefined) {
+      const probe = new Uint32Array(4);
+      packId(before, probe, 0);
+      while (at > 0 && this.#compareTo(this.#order[at - 1] as number, probe) >= 0) at = this.#skip(at, probe);
+    }
+    while (at-- > 0) {
+      const slot = this.#order[at] as number;
+      if (this.#marks[slot] !== 0) yield slot;
+    }
+  }
+
+  /** Slots whose run has one of these keys. Looks at all there is. */
+  ofRuns(keys: ReadonlySet<number>): number[] {
+    const found: number[] = [];
+    for (let slot = 0; slot < this.#used; slot++)
+      if (keys.has(this.#run[slot] as number) && this.#marks[slot] !== 0) found.push(slot);
+    return found.sort((a, b) => this.#compare(a, b));
+  }
+
+  /** The same for one run. */
+  ofRun(key: number): number[] {
+    const found: number[] = [];
+    for (let slot = this.#run.indexOf(key); slot >= 0; slot = this.#run.indexOf(key, slot + 1))
+      if (slot < this.#used && this.#marks[slot] !== 0) found.push(slot);
+    return found.sort((a, b) => this.#compare(a, b));
+  }
+
+  /** Slots of what people are still to be told of. Looks at all there is. */
+  notifyDue(): number[] {
+    const found: number[] = [];
+    for (let slot = 0; slot < this.#used; slot++)
+      if (((this.#marks[slot] as number) & flag.notifyDue) !== 0) found.push(slot);
+    return found;
+  }
+
+  /** Executions of a batch. */
+  count(name: string): number {
+    const tally = this.#tallies[this.#numbers.get(name) ?? -1];
+    return tally === undefined ? 0 : tally.reduce((sum, count) => sum + count, 0);
+  }
+
+  /** Executions of a batch by status. */
+  counts(name: string): Record<ExecutionStatus, number> {
+    const tally = this.#tallies[this.#numbers.get(name) ?? -1];
+    return Object.fromEntries(statuses.map((status, at) => [status, tally?.[at] ?? 0])) as Record<
+      ExecutionStatus,
+      number
+    >;
+  }
+
+  /** Revisions that some execution names. */
+  revisions(): Revision[] {
+    return this.#revisions.filter((_, number) => (this.#revisionUses[number] ?? 0) > 0);
+  }
+
+  newestId(): string | null {
+    return this.#ordered === 0 ? null : this.idOf(this.#order[this.#ordered - 1] as number);
+  }
+
+  #fill(slot: number, execution: Execution): void {
+    const created = Date.parse(execution.createdAt);
+    const delta = created - this.idTime(slot);
+    const isOdd = Math.abs(delta) >= oddTime;
+    if (isOdd) this.#odd.set(slot, created);
+    this.#created[slot] = isOdd ? oddTime : delta;
+    const started = execution.startedAt === null ? null : Date.parse(execution.startedAt);
+    const finished = execution.finishedAt === null ? null : Date.parse(execution.finishedAt);
+    this.#started[slot] = started === null ? none : encodeSpan(started - created);
+    this.#took[slot] = finished === null ? none : encodeSpan(execution.durationMs ?? finished - (started ?? created));
+    this.#bytes[slot] = encodeSpan(execution.stdoutBytes + execution.stderrBytes);
+    this.#run[slot] = runKey(execution.run);
+    this.#revision[slot] = this.#revisionNumber(execution.revision);
+    this.#marks[slot] =
+      (statuses.indexOf(execution.status) + 1) |
+      (this.#reasonNumber(execution.reason) << 3) |
+      (Math.max(0, anomalies.indexOf(execution.unusual)) << 8) |
+      (execution.trigger.kind === "retry" ? flag.retry : 0) |
+      (execution.missed === undefined ? 0 : flag.missed) |
+      (execution.notifyDue === undefined ? 0 : flag.notifyDue);
+  }
+
+  #tally(slot: number, by: 1 | -1): void {
+    const tally = this.#tallies[this.#batch[slot] as number];
+    const at = ((this.#marks[slot] as number) & 7) - 1;
+    if (tally !== undefined) tally[at] = (tally[at] ?? 0) + by;
+    const revision = this.#revision[slot] as number;
+    if (revision !== none) this.#revisionUses[revision] = (this.#revisionUses[revision] ?? 0) + by;
+  }
+
+  #numberOf(name: BatchName): number {
+    const known = this.#numbers.get(name);
+    if (known !== undefined) return known;
+    const number = this.#names.push(name) - 1;
+    this.#numbers.set(name, number);
+    this.#newest.push(none);
+    this.#tallies.push(new Uint32Array(statuses.length));
+    return number;
+  }
+
+  #revisionNumber(revision: Revision | null): number {
+    if (revision === null) return none;
+    const known = this.#revisionNumbers.get(revision);
+    if (known !== undefined) return known;
+    const number = this.#revisions.push(revision) - 1;
+    this.#revisionNumbers.set(revision, number);
+    return number;
+  }
+
+  /** There is room for 31 of them. */
+  #reasonNumber(reason: Reason | null): number {
+    const known = this.#reasons.indexOf(reason);
+    return known >= 0 || this.#reasons.length > 31 ? Math.max(0, known) : this.#reasons.push(reason) - 1;
+  }
+
+  /** Puts a new slot where its id belongs, from the end: what is recorded now began a short time ago. */
+  #enter(slot: number): void {
+    let at = this.#ordered;
+    while (at > 0 && this.#compare(this.#order[at - 1] as number, slot) > 0) at -= 1;
+    this.#order.copyWithin(at + 1, at, this.#ordered);
+    this.#order[at] = slot;
+    this.#ordered += 1;
+  }
+
+  /** Takes dead slots out of the order; from then on they may be used again. */
+  #compact(): void {
+    let kept = 0;
+    for (let at = 0; at < this.#ordered; at++) {
+      const slot = this.#order[at] as number;
+      if (this.#marks[slot] !== 0) this.#order[kept++] = slot;
+    }
+    this.#ordered = kept;
+    this.#free.push(...this.#dead);
+    this.#dead = [];
+  }
+
+  /** The first index at or after which ids are not below `probe`, given that this holds before `at`. */
+  #skip(at: number, probe: Uint32Array): number {
+    let [low, high] = [0, at];
+    while (low < high) {
+      const middle = (low + high) >> 1;
+      if (this.#compareTo(this.#order[middle] as number, probe) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+
+  /** When its id was given. */
+  idTime(slot: number): EpochMs {
+    return (this.#ids[slot * 4] as number) * 65_536 + ((this.#ids[slot * 4 + 1] as number) >>> 16);
+  }
+
+  #compare(a: number, b: number): number {
+    for (let word = 0; word < 4; word++) {
+      const difference = (this.#ids[a * 4 + word] as number) - (this.#ids[b * 4 + word] as number);
+      if (difference !== 0) return difference;
+    }
+    return 0;
+  }
+
+  #compareTo(slot: number, probe: Uint32Array): number {
+    for (let word = 0; word < 4; word++) {
+      const difference = (this.#ids[slot * 4 + word] as number) - (probe[word] as number);
+      if (difference !== 0) return difference;
+    }
+    return 0;
+  }
+}
+
+function grown<T extends Uint32Array | Int32Array | Uint16Array>(column: T, length: number): T {
+  const larger = new (column.constructor as new (length: number) => T)(length);
+  larger.set(column);
+  return larger;
+}
+
+/** A time span in ms or a size in bytes: exact below 2^31, in thousands beyond. */
+function encodeSpan(value: number): number {
+  const whole = Math.max(0, Math.round(value));
+  return whole < secondsBit ? whole : (secondsBit | Math.min(Math.round(whole / 1000), secondsBit - 2)) >>> 0;
+}
+
+function decodeSpan(code: number): number {
+  return code < secondsBit ? code : (code - secondsBit) * 1000;
+}
+
+/** The 128 bits of a ULID as four words. */
+function packId(id: string, words: Uint32Array, at: number): void {
+  words.fill(0, at, at + 4);
+  for (let i = 0; i < 26; i++) {
+    const value = digitOf[id.charCodeAt(i) & 127] as number;
+    const bit = Math.max(0, 5 * i - 2);
+    const width = i === 0 ? 3 : 5;
+    const word = at + (bit >> 5);
+    const spare = 32 - (bit & 31) - width;
+    if (spare >= 0) words[word] = (words[word] as number) | (value << spare);
+    else {
+      words[word] = (words[word] as number) | (value >>> -spare);
+      words[word + 1] = (words[word + 1] as number) | (value << (32 + spare));
+    }
+  }
+}
+
+function unpackId(words: Uint32Array, at: number): string {
+  let id = "";
+  for (let i = 0; i < 26; i++) {
+    const bit = Math.max(0, 5 * i - 2);
+    const width = i === 0 ? 3 : 5;
+    const word = at + (bit >> 5);
+    const spare = 32 - (bit & 31) - width;
+    const here = words[word] as number;
+    const value = spare >= 0 ? here >>> spare : (here << -spare) | ((words[word + 1] as number) >>> (32 + spare));
+    id += base32[value & (width === 3 ? 7 : 31)];
+  }
+  return id;
+}
+
+function iso(at: EpochMs): Iso {
+  return new Date(at).toISOString();
+}
