@@ -78,6 +78,11 @@ export function splitDocument(text: string): DocumentText | null {
   }
 }
 
+/** JSON of a row, its id first: so it is found without reading the rest. */
+export function rowText({ id, ...rest }: Execution): string {
+  return JSON.stringify({ id, ...rest });
+}
+
 /** The id of a row's JSON as `documentText` writes it; null where it does not begin with one. */
 export function rowId(row: string): ExecutionId | null {
   const id = row.slice(7, 33);

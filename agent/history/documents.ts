@@ -18,6 +18,7 @@ import {
   isExecution,
   isHead,
   rowId,
+  rowText,
   splitDocument,
   type BatchDocument,
   type DocumentText,
@@ -89,10 +90,15 @@ export class Documents {
     return names;
   }
 
+  /** Reports what was quarantined of a batch. Once, at start. */
+  async reportQuarantined(name: BatchName): Promise<void> {
+    await breathe();
+    for (const file of this.#quarantined(name)) this.#report(name, file, null);
+  }
+
   /** One document, whole; null where there is none. One that cannot be read is quarantined as `history.json.corrupt-<time>`, and said. */
   async read(name: BatchName): Promise<FoundDocument | null> {
     await breathe();
-    for (const file of this.#quarantined(name)) this.#report(name, file, null);
     const found = readDocument(this.#pathOf(name), name);
     if (found === null) return null;
     if (typeof found === "string") {
@@ -131,7 +137,7 @@ export class Documents {
         const { rows } = db.data;
         db.data.head = checkpoint.head;
         for (const id of checkpoint.deleted) rows.delete(id);
-        for (const row of checkpoint.rows) rows.set(row.id, JSON.stringify(row));
+        for (const row of checkpoint.rows) rows.set(row.id, rowText(row));
         await db.write();
       } catch (error) {
         const hint = "is there room in the data folder, and may the agent write there?";
@@ -275,7 +281,7 @@ function readText(path: string, name: string): DocumentText | string | null {
   const found = readDocument(path, name);
   if (found === null || typeof found === "string") return found;
   const { executions, ...head } = found.document;
-  return { head, rows: new Map(executions.map((row) => [row.id, JSON.stringify(row)])) };
+  return { head, rows: new Map(executions.map((row) => [row.id, rowText(row)])) };
 }
 
 /** Where each row begins in a document's text, in bytes. */

@@ -3,16 +3,30 @@ import { join } from "node:path";
 import type { Clock } from "../async/clock.ts";
 import type { Logger } from "../logger.ts";
 import { isOpen, type Execution } from "../model/execution.ts";
+import type { BatchName } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
-import type { StoreError } from "../errors.ts";
+import { messageOf, type StoreError } from "../errors.ts";
 import { syncFolder } from "../platform/durable.ts";
+import type { Head } from "./document.ts";
 import { Documents } from "./documents.ts";
+import { loadIndex, saveIndex } from "./index-file.ts";
 import { openJournal, quarantinedLines } from "./journal.ts";
 import type { HistoryReader, Recorder } from "./port.ts";
 import { createReader } from "./reader.ts";
 import { RowIndex, runKey } from "./row-index.ts";
 import { State } from "./state.ts";
 import { Store } from "./store.ts";
+
+/** So many documents read at a start are worth writing the index for. */
+const manyDocuments = 100;
+const saveMs = 600_000;
+
+interface Parts {
+  documents: Documents;
+  index: RowIndex;
+  state: State;
+  store: Store;
+}
 
 /** What the composition root needs beyond the port. */
 export interface OpenHistory {
@@ -30,6 +44,7 @@ export interface OpenHistory {
 
 /** Opens data/batches and data/journal. What cannot be read is quarantined and said, and the rest goes on. Throws StoreError. */
 export async function openHistory(dataDir: string, deps: { clock: Clock; log: Logger }): Promise<OpenHistory> {
+  const { clock, log } = deps;
   const documents = new Documents(join(dataDir, "batches"), deps);
   const index = new RowIndex();
   const state = new State();
@@ -39,28 +54,79 @@ export async function openHistory(dataDir: string, deps: { clock: Clock; log: Lo
   const { journal, lines } = await openJournal(folder, deps);
   await syncFolder(dataDir);
   const store = new Store({ dataDir, ...deps, journal, documents, index, state });
-  for (const name of await documents.names()) {
-    const found = await documents.read(name);
-    if (found === null) continue;
-    const { executions, ...head } = found.document;
-    state.heads.set(name, head);
-    index.reserve(executions.length);
-    for (const row of executions) {
-      index.put(row);
-      if (found.offsets !== null) index.setOffset(row.id, found.offsets.get(row.id) ?? 0);
-      if (found.offsets === null || isOpen(row)) store.hold(row, found.offsets === null);
-    }
-  }
+  const read = await readDocuments(dataDir, { documents, index, state, store });
+  const upToDate = (): ((name: BatchName) => Head | undefined) => {
+    const behind = new Set(store.behind());
+    return (name) => (behind.has(name) ? undefined : state.heads.get(name));
+  };
+  const save = () =>
+    saveIndex(dataDir, index, upToDate(), store.names()).catch((error: unknown) => {
+      log.warn("the index of the history cannot be written; the next start takes longer", { error: messageOf(error) });
+    });
+  if (read >= manyDocuments) await save();
   store.replay(lines);
   holdOpenRuns(store, state, index, documents);
+  let saved = 0;
+  let cancel = clock.after(saveMs, saveNow);
+  /** Now and then, so that an agent that is killed has not all of them to read again. */
+  function saveNow(): void {
+    const isDue = store.checkpointed - saved >= Math.max(manyDocuments, state.heads.size / 10);
+    if (isDue) saved = store.checkpointed;
+    void (isDue ? save() : Promise.resolve()).then(() => (cancel = clock.after(saveMs, saveNow)));
+  }
   return {
     recorder: store,
     reader: createReader(store, index, documents),
     trouble: () => store.trouble(),
     problems: () => [...quarantinedLines(folder), ...documents.problems()],
     newestId: () => index.newestId(),
-    close: () => store.close(),
+    async close() {
+      cancel();
+      await store.close();
+      await save();
+    },
   };
+}
+
+/** Reads the index, and each document that it does not know as it is; how many those were. */
+async function readDocuments(dataDir: string, parts: Parts): Promise<number> {
+  const { documents, index, state, store } = parts;
+  const loaded = loadIndex(dataDir);
+  if (loaded !== null) {
+    index.load(loaded.columns, (name) => loaded.heads.has(name));
+    for (const [name, head] of loaded.heads) state.heads.set(name, head);
+  }
+  for (const slot of index.open()) {
+    const [name, id, offset] = [index.batchOf(slot), index.idOf(slot), index.offsetOf(slot)];
+    if (!state.heads.has(name)) continue;
+    const row = offset === null ? undefined : documents.row(name, id, offset);
+    if (row !== undefined) store.hold(row, false);
+    else if (state.heads.delete(name)) forget(name, parts); // its document is not what the index says: read anew
+  }
+  let count = 0;
+  for (const name of await documents.names()) {
+    await documents.reportQuarantined(name);
+    if (state.heads.has(name)) continue;
+    const found = await documents.read(name);
+    if (found === null) continue;
+    count += 1;
+    const { executions, ...head } = found.document;
+    state.heads.set(name, head);
+    index.reserve(executions.length);
+    for (const row of executions) {
+      index.append(row, found.offsets?.get(row.id) ?? null);
+      if (found.offsets === null || isOpen(row)) store.hold(row, found.offsets === null);
+    }
+  }
+  if (count > 0) index.sort();
+  return count;
+}
+
+function forget(name: BatchName, { index, state }: Parts): void {
+  for (const id of [...index.ofBatch(name)].map((slot) => index.idOf(slot))) {
+    index.remove(id);
+    state.apply([{ kind: "delete", batch: name, ids: [id] }], "");
+  }
 }
 
 /** What follows in a run depends on what has ended in it. */

@@ -1,4 +1,4 @@
-// What waits to be written to the journal: of each execution and each head only the latest. Pure.
+// What waits to be written to the journal: of each execution and each head only the latest, but for starts. Pure.
 import type { Execution } from "../model/execution.ts";
 import type { ExecutionId } from "../model/ids.ts";
 import { batchOf, type Change } from "./change.ts";
@@ -46,7 +46,7 @@ export class Pending {
       }
       case "delete": {
         const known = this.#changes.get(`delete ${change.batch}`);
-        for (const id of change.ids) this.#changes.delete(`put ${id}`);
+        for (const id of change.ids) for (const key of [`queued ${id}`, `put ${id}`]) this.#changes.delete(key);
         const ids = known?.kind === "delete" ? [...new Set([...known.ids, ...change.ids])] : change.ids;
         return this.#last(`delete ${change.batch}`, { ...change, ids });
       }
@@ -63,9 +63,15 @@ export class Pending {
   }
 
   #put(execution: Execution, silent: true | undefined): void {
-    const known = this.#changes.get(`put ${execution.id}`);
-    const isSilent = silent === true && (known === undefined || (known.kind === "put" && known.silent === true));
-    this.#last(`put ${execution.id}`, { kind: "put", execution, ...(isSilent ? { silent: true } : {}) });
+    const { id, status } = execution;
+    const known = this.#changes.get(`put ${id}`);
+    const before = known?.kind === "put" ? known : undefined;
+    // Readers are told of both; one that is queued again after its start could not be recorded has never been running.
+    if (before?.execution.status === "queued" && status === "running") this.#last(`queued ${id}`, before);
+    else if (status === "queued") this.#changes.delete(`queued ${id}`);
+    const isSilent =
+      silent === true && (before === undefined || before.silent === true || before.execution.status !== status);
+    this.#last(`put ${id}`, { kind: "put", execution, ...(isSilent ? { silent: true } : {}) });
   }
 
   #last(key: string, change: Change): void {

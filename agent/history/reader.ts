@@ -42,14 +42,15 @@ export function createReader(store: Store, index: RowIndex, documents: Documents
     return rows;
   }
 
-  /** Slots in which everything that is asked for stands, newest first. */
-  function slotsOf({ run, batch, batches, statuses, before }: ExecutionQuery): Iterable<number> {
-    if (run !== undefined) return index.ofRun(runKey(run)).reverse();
-    if (statuses?.every(isOpenStatus) === true) return openSlots();
-    if (batch !== undefined) return index.ofBatch(batch);
+  /** The newest slots that are as asked for, newest first: found by what narrows the search most. */
+  function slotsOf(query: ExecutionQuery, limit: number): number[] {
+    const { run, batch, batches, statuses } = query;
+    if (run !== undefined) return matching(index.ofRun(runKey(run)).reverse(), query);
+    if (statuses?.every(isOpenStatus) === true) return matching(openSlots(), query).slice(0, limit);
+    if (batch !== undefined) return matching(index.ofBatch(batch), query, limit);
     if (batches !== undefined && batches.size < fewBatches)
-      return newestFirst([...batches].flatMap((name) => [...index.ofBatch(name)]));
-    return index.all(before);
+      return matching(newestFirst([...batches].flatMap((name) => [...index.ofBatch(name)])), query, limit);
+    return index.search(query, limit);
   }
 
   function openSlots(): number[] {
@@ -61,35 +62,31 @@ export function createReader(store: Store, index: RowIndex, documents: Documents
     return [...slots].sort((a, b) => ((ids.get(a) ?? "") < (ids.get(b) ?? "") ? 1 : -1));
   }
 
-  function matcher(query: ExecutionQuery): (slot: number) => boolean {
-    const { batch, batches, statuses, reasons, since, until, run } = query;
-    const key = run === undefined ? null : runKey(run);
-    return (slot) =>
-      (statuses === undefined || statuses.includes(index.statusOf(slot))) &&
-      (batch === undefined || index.batchOf(slot) === batch) &&
-      (batches === undefined || batches.has(index.batchOf(slot))) &&
-      (key === null || index.runKeyOf(slot) === key) &&
-      (since === undefined || index.createdAt(slot) >= since) &&
-      (until === undefined || index.createdAt(slot) <= until) &&
-      (reasons === undefined || reasons.some((reason) => reason === index.reasonOf(slot)));
+  function matching(slots: Iterable<number>, query: ExecutionQuery, limit = Infinity): number[] {
+    const { batch, batches, statuses, reasons, since, until, before } = query;
+    const found: number[] = [];
+    for (const slot of slots) {
+      if (found.length >= limit) break;
+      const isWanted =
+        (statuses === undefined || statuses.includes(index.statusOf(slot))) &&
+        (batch === undefined || index.batchOf(slot) === batch) &&
+        (batches === undefined || batches.has(index.batchOf(slot))) &&
+        (since === undefined || index.createdAt(slot) >= since) &&
+        (until === undefined || index.createdAt(slot) <= until) &&
+        (reasons === undefined || reasons.some((reason) => reason === index.reasonOf(slot))) &&
+        (before === undefined || index.idOf(slot) < before);
+      if (isWanted) found.push(slot);
+    }
+    return found;
   }
 
   async function page(query: ExecutionQuery): Promise<{ items: Execution[]; more: boolean }> {
-    const { before, limit, since } = query;
-    const matches = matcher(query);
+    const { limit, run } = query;
     // Only ids that are new come in at the newest end, so that pages neither skip nor repeat.
-    const ids: ExecutionId[] = [];
-    for (const slot of slotsOf(query)) {
-      if (since !== undefined && index.idTime(slot) < since) break; // an id is never older than its execution
-      if (!matches(slot)) continue;
-      const id = index.idOf(slot);
-      if (before !== undefined && id >= before) continue;
-      ids.push(id);
-      if (ids.length > limit) break;
-    }
-    const rows = await findAll(ids);
-    const items = query.run === undefined ? rows : rows.filter(({ run }) => run === query.run);
-    return { items: items.slice(0, limit), more: ids.length > limit };
+    const ids = slotsOf(query, limit + 1).map((slot) => index.idOf(slot));
+    if (run === undefined) return { items: await findAll(ids.slice(0, limit)), more: ids.length > limit };
+    const rows = (await findAll(ids)).filter((row) => row.run === run);
+    return { items: rows.slice(0, limit), more: rows.length > limit };
   }
 
   return {

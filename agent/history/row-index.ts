@@ -30,6 +30,30 @@ export interface Outline {
   isNotifyDue: boolean;
 }
 
+/** Columns of numbers, one number (of ids four) an execution, by ascending id; and what their numbers stand for. */
+export interface IndexColumns {
+  names: readonly BatchName[];
+  revisions: readonly Revision[];
+  reasons: readonly (Reason | null)[];
+  /** Rows that were created very far from their id's time, and when. */
+  odd: readonly (readonly [number, EpochMs])[];
+  columns: readonly (Uint32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>)[];
+}
+
+/** What a search asks of executions; each list means any of it. */
+export interface RowQuery {
+  statuses?: readonly ExecutionStatus[];
+  reasons?: readonly Reason[];
+  batches?: ReadonlySet<string>;
+  /** Created from then on, and up to then. */
+  since?: EpochMs;
+  until?: EpochMs;
+  /** Only smaller ids. */
+  before?: string;
+}
+
+/** Executions that share a summary of what occurs among them, as a power of two. */
+const blockBits = 10;
 /** Maximum unused slots before the order is made anew, beside an eighth of those in use. */
 const spareSlots = 1_024;
 const none = 0xffffffff;
@@ -106,6 +130,12 @@ export class RowIndex {
   readonly #reasons: (Reason | null)[] = [null];
   readonly #probe = new Uint32Array(4);
 
+  /** Which statuses (bits 0 to 4) and reasons (from bit 5 on) occur in each block of the order, or have; and when its oldest was created. */
+  #seen = new Uint32Array(0);
+  #oldest = new Float64Array(0);
+  /** Blocks from here on are to be summed up anew. */
+  #summed = 0;
+
   /** Executions on record. */
   get size(): number {
     return this.#ordered - this.#dead.length;
@@ -142,6 +172,7 @@ export class RowIndex {
       this.#tally(known, -1);
       this.#fill(known, execution);
       this.#tally(known, 1);
+      this.#sum(this.#firstAtOrAfter(this.#ordered, this.#probe) >> blockBits, known);
       return;
     }
     this.reserve(1);
@@ -165,6 +196,32 @@ export class RowIndex {
     else this.#older[after] = slot;
   }
 
+  /** Adds executions that are new, in any order: nothing may be asked for until `sort` was called. `offset`: as for `setOffset`. */
+  append(execution: Execution, offset: number | null): void {
+    this.reserve(1);
+    const slot = this.#free.pop() ?? this.#used++;
+    packId(execution.id, this.#ids, slot * 4);
+    this.#offset[slot] = offset ?? none;
+    this.#batch[slot] = this.#numberOf(execution.batch);
+    this.#fill(slot, execution);
+    this.#tally(slot, 1);
+    this.#order[this.#ordered++] = slot;
+  }
+
+  /** Puts everything in its order after `append`. */
+  sort(): void {
+    this.#order.subarray(0, this.#ordered).sort((a, b) => this.#compare(a, b));
+    this.#newest.fill(none);
+    this.#summed = 0;
+    for (let at = 0; at < this.#ordered; at++) {
+      const slot = this.#order[at] as number;
+      if (this.#marks[slot] === 0) continue;
+      const batch = this.#batch[slot] as number;
+      this.#older[slot] = this.#newest[batch] as number;
+      this.#newest[batch] = slot;
+    }
+  }
+
   remove(id: string): void {
     const slot = this.slotOf(id);
     if (slot < 0) return;
@@ -184,13 +241,7 @@ export class RowIndex {
   slotOf(id: string): number {
     if (id.length !== 26) return -1;
     packId(id, this.#probe, 0);
-    let [low, high] = [0, this.#ordered];
-    while (low < high) {
-      const middle = (low + high) >> 1;
-      if (this.#compareTo(this.#order[middle] as number, this.#probe) < 0) low = middle + 1;
-      else high = middle;
-    }
-    for (let at = low; at < this.#ordered; at++) {
+    for (let at = this.#firstAtOrAfter(this.#ordered, this.#probe); at < this.#ordered; at++) {
       const slot = this.#order[at] as number;
       if (this.#compareTo(slot, this.#probe) !== 0) return -1;
       if (this.#marks[slot] !== 0) return slot;
@@ -284,12 +335,46 @@ export class RowIndex {
     if (before !== undefined) {
       const probe = new Uint32Array(4);
       packId(before, probe, 0);
-      while (at > 0 && this.#compareTo(this.#order[at - 1] as number, probe) >= 0) at = this.#skip(at, probe);
+      at = this.#firstAtOrAfter(at, probe);
     }
     while (at-- > 0) {
       const slot = this.#order[at] as number;
       if (this.#marks[slot] !== 0) yield slot;
     }
+  }
+
+  /** The newest `limit` slots that are as asked for, newest first. */
+  search({ statuses: wanted, reasons, batches, since, until, before }: RowQuery, limit: number): number[] {
+    this.#sumUp();
+    const status = wanted === undefined ? 31 : wanted.reduce((bits, each) => bits | (1 << statuses.indexOf(each)), 0);
+    const numbers = reasons?.map((reason) => this.#reasons.indexOf(reason)).filter((number) => number >= 0);
+    const reason = numbers?.reduce((bits, number) => bits | reasonBit(number), 0) ?? 0;
+    const members = batches === undefined ? null : Uint8Array.from(this.#names, (name) => Number(batches.has(name)));
+    let end = this.#ordered;
+    if (before !== undefined) {
+      const probe = new Uint32Array(4);
+      packId(before, probe, 0);
+      end = this.#firstAtOrAfter(end, probe);
+    }
+    const found: number[] = [];
+    for (let block = (end - 1) >> blockBits; block >= 0 && end > 0; block--) {
+      const seen = this.#seen[block] as number;
+      const isEmpty = (seen & status) === 0 || (numbers !== undefined && (seen & reason) === 0);
+      if (isEmpty || (until !== undefined && (this.#oldest[block] as number) > until)) continue;
+      for (let at = Math.min(end, (block + 1) << blockBits) - 1; at >= block << blockBits; at--) {
+        const slot = this.#order[at] as number;
+        const marks = this.#marks[slot] as number;
+        // An id is never older than its execution.
+        if (since !== undefined && this.idTime(slot) < since) return found;
+        if (marks === 0 || ((1 << ((marks & 7) - 1)) & status) === 0) continue;
+        if (numbers !== undefined && !numbers.includes((marks >> 3) & 31)) continue;
+        if (members !== null && members[this.#batch[slot] as number] !== 1) continue;
+        if (since !== undefined && this.createdAt(slot) < since) continue;
+        if (until !== undefined && this.createdAt(slot) > until) continue;
+        if (found.push(slot) === limit) return found;
+      }
+    }
+    return found;
   }
 
   /** Slots whose run has one of these keys. Looks at all there is. */
@@ -306,6 +391,16 @@ export class RowIndex {
     for (let slot = this.#run.indexOf(key); slot >= 0; slot = this.#run.indexOf(key, slot + 1))
       if (slot < this.#used && this.#marks[slot] !== 0) found.push(slot);
     return found.sort((a, b) => this.#compare(a, b));
+  }
+
+  /** Slots of what is queued or running. Looks at all there is. */
+  open(): number[] {
+    const found: number[] = [];
+    for (let slot = 0; slot < this.#used; slot++) {
+      const status = (this.#marks[slot] as number) & 7;
+      if (status === 1 || status === 2) found.push(slot); // the first two of `statuses`
+    }
+    return found;
   }
 
   /** Slots of what people are still to be told of. Looks at all there is. */
@@ -338,6 +433,140 @@ export class RowIndex {
 
   newestId(): string | null {
     return this.#ordered === 0 ? null : this.idOf(this.#order[this.#ordered - 1] as number);
+  }
+
+  /** Columns for so many executions, in the order in which `dump` gives them. */
+  static columns(count: number): IndexColumns["columns"] {
+    const words = () => new Uint32Array(count);
+    const ids = new Uint32Array(count * 4);
+    return [
+      ids,
+      words(),
+      words(),
+      words(),
+      new Int32Array(count),
+      words(),
+      words(),
+      words(),
+      new Uint16Array(count),
+      words(),
+    ];
+  }
+
+  /** Batches with executions of which nobody knows where they begin in their document. */
+  withoutOffsets(): Set<BatchName> {
+    const found = new Set<BatchName>();
+    for (let slot = 0; slot < this.#used; slot++)
+      if (this.#marks[slot] !== 0 && this.#offset[slot] === none) found.add(this.batchOf(slot));
+    return found;
+  }
+
+  /** Copies what stands in the documents of these batches. */
+  dump(isWanted: (name: BatchName) => boolean): IndexColumns {
+    const wanted = this.#names.map(isWanted);
+    const slots: number[] = [];
+    for (let at = 0; at < this.#ordered; at++) {
+      const slot = this.#order[at] as number;
+      const isLive = this.#marks[slot] !== 0 && this.#offset[slot] !== none;
+      if (isLive && wanted[this.#batch[slot] as number] === true) slots.push(slot);
+    }
+    const columns = RowIndex.columns(slots.length);
+    for (const [at, column] of this.#columns().entries()) {
+      const copy = columns[at];
+      const width = at === 0 ? 4 : 1;
+      if (copy === undefined) continue;
+      for (let row = 0; row < slots.length; row++) {
+        const slot = slots[row] as number;
+        for (let word = 0; word < width; word++) copy[row * width + word] = column[slot * width + word] as number;
+      }
+    }
+    const odd = slots.flatMap((slot, row): [number, EpochMs][] => {
+      const created = this.#odd.get(slot);
+      return created === undefined ? [] : [[row, created]];
+    });
+    return { names: this.#names, revisions: this.#revisions, reasons: this.#reasons, odd, columns };
+  }
+
+  /** Takes in what `dump` gave, but for the executions of some batches. Only into an index that is empty. */
+  load({ names, revisions, reasons, odd, columns }: IndexColumns, isWanted: (name: BatchName) => boolean): void {
+    const wanted = names.map(isWanted);
+    const [ids, batch, run, revision, created, started, took, bytes, marks, offset] = columns as [
+      Uint32Array<ArrayBuffer>,
+      ...Uint32Array<ArrayBuffer>[],
+    ];
+    const count = batch?.length ?? 0;
+    this.#ids = ids;
+    this.#batch = batch as Uint32Array<ArrayBuffer>;
+    this.#run = run as Uint32Array<ArrayBuffer>;
+    this.#revision = revision as Uint32Array<ArrayBuffer>;
+    this.#created = created as unknown as Int32Array<ArrayBuffer>;
+    this.#started = started as Uint32Array<ArrayBuffer>;
+    this.#took = took as Uint32Array<ArrayBuffer>;
+    this.#bytes = bytes as Uint32Array<ArrayBuffer>;
+    this.#marks = marks as unknown as Uint16Array<ArrayBuffer>;
+    this.#offset = offset as Uint32Array<ArrayBuffer>;
+    this.#older = new Uint32Array(count);
+    this.#order = new Uint32Array(count);
+    this.#used = count;
+    for (const name of names) this.#numberOf(name);
+    for (const each of revisions) this.#revisionNumber(each);
+    for (const reason of reasons) this.#reasonNumber(reason);
+    for (const [row, at] of odd) this.#odd.set(row, at);
+    for (let slot = 0; slot < count; slot++) {
+      const number = this.#batch[slot] as number;
+      if (wanted[number] !== true) {
+        this.#marks[slot] = 0;
+        this.#odd.delete(slot);
+        this.#free.push(slot);
+        continue;
+      }
+      this.#tally(slot, 1);
+      this.#order[this.#ordered++] = slot;
+      this.#older[slot] = this.#newest[number] as number;
+      this.#newest[number] = slot;
+    }
+  }
+
+  /** What is kept of an execution in a file; the rest is made from it. */
+  #columns() {
+    return [
+      this.#ids,
+      this.#batch,
+      this.#run,
+      this.#revision,
+      this.#created,
+      this.#started,
+      this.#took,
+      this.#bytes,
+      this.#marks,
+      this.#offset,
+    ];
+  }
+
+  /** Adds a row to the summary of its block. */
+  #sum(block: number, slot: number): void {
+    if (block >= this.#summed) return; // it will be summed up anew
+    const marks = this.#marks[slot] as number;
+    this.#seen[block] = (this.#seen[block] as number) | (1 << ((marks & 7) - 1)) | reasonBit((marks >> 3) & 31);
+    this.#oldest[block] = Math.min(this.#oldest[block] as number, this.createdAt(slot));
+  }
+
+  #sumUp(): void {
+    const blocks = ((this.#ordered - 1) >> blockBits) + 1;
+    if (this.#seen.length < blocks) {
+      this.#seen = grown(this.#seen, blocks + 64);
+      this.#oldest = grown(this.#oldest, blocks + 64);
+    }
+    for (let block = Math.min(this.#summed, blocks); block < blocks; block++) {
+      this.#seen[block] = 0;
+      this.#oldest[block] = Infinity;
+      this.#summed = block + 1;
+      for (let at = block << blockBits; at < Math.min(this.#ordered, (block + 1) << blockBits); at++) {
+        const slot = this.#order[at] as number;
+        if (this.#marks[slot] !== 0) this.#sum(block, slot);
+      }
+    }
+    // The last block grows: what joins it is added as it comes.
   }
 
   #fill(slot: number, execution: Execution): void {
@@ -402,6 +631,8 @@ export class RowIndex {
     this.#order.copyWithin(at + 1, at, this.#ordered);
     this.#order[at] = slot;
     this.#ordered += 1;
+    if (at < this.#ordered - 1) this.#summed = Math.min(this.#summed, at >> blockBits);
+    else this.#sum(at >> blockBits, slot);
   }
 
   /** Takes dead slots out of the order; from then on they may be used again. */
@@ -412,13 +643,14 @@ export class RowIndex {
       if (this.#marks[slot] !== 0) this.#order[kept++] = slot;
     }
     this.#ordered = kept;
-    this.#free.push(...this.#dead);
+    this.#summed = 0;
+    for (const slot of this.#dead) this.#free.push(slot);
     this.#dead = [];
   }
 
-  /** The first index at or after which ids are not below `probe`, given that this holds before `at`. */
-  #skip(at: number, probe: Uint32Array): number {
-    let [low, high] = [0, at];
+  /** The first of the positions below `end` whose id is not below `probe`; `end` where there is none. */
+  #firstAtOrAfter(end: number, probe: Uint32Array): number {
+    let [low, high] = [0, end];
     while (low < high) {
       const middle = (low + high) >> 1;
       if (this.#compareTo(this.#order[middle] as number, probe) < 0) low = middle + 1;
@@ -449,10 +681,15 @@ export class RowIndex {
   }
 }
 
-function grown<T extends Uint32Array | Int32Array | Uint16Array>(column: T, length: number): T {
+function grown<T extends Uint32Array | Int32Array | Uint16Array | Float64Array>(column: T, length: number): T {
   const larger = new (column.constructor as new (length: number) => T)(length);
   larger.set(column);
   return larger;
+}
+
+/** Bit of a reason in a block's summary; the last one stands for all that come late. */
+function reasonBit(number: number): number {
+  return 1 << (5 + Math.min(number, 26));
 }
 
 /** A time span in ms or a size in bytes: exact below 2^31, in thousands beyond. */

@@ -61,6 +61,8 @@ export class Store implements Recorder {
   #seq: number;
   /** The last number of each segment. */
   readonly #lastOf = new Map<number, number>();
+  /** Documents written so far. */
+  checkpointed = 0;
   #pending = new Pending();
   #waiters: Waiter[] = [];
   #durableWaiters: (() => void)[] = [];
@@ -100,6 +102,7 @@ export class Store implements Recorder {
       head: (name) => this.#durableHead(name),
       row: (id) => this.#journaled(id) ?? undefined,
       onWritten: (_name, rows, offsets) => {
+        this.checkpointed += 1;
         for (const [id, offset] of offsets) index.setOffset(id, offset);
         for (const id of rows) this.#release(id);
       },
@@ -189,6 +192,11 @@ export class Store implements Recorder {
   /** Executions that readers may see as open, by id. */
   mayBeOpen(): Set<ExecutionId> {
     return new Set([...this.#state.open().map(({ id }) => id), ...this.#durableRows.keys()]);
+  }
+
+  /** Batches of which the journal says what their document does not. */
+  behind(): BatchName[] {
+    return this.#checkpoints.behind();
   }
 
   get ring(): EventRing {
@@ -421,12 +429,15 @@ export class Store implements Recorder {
     await this.#exclusively(async () => {
       const segment = await this.#journal.append(line);
       this.#lastOf.set(segment, this.#seq - 1);
-      for (const { change, number } of numbered(changes, seq)) this.#publish(change, number, segment);
+      const last = new Map(changes.map((change) => [change.kind === "put" ? change.execution.id : change, change]));
+      for (const { change, number } of numbered(changes, seq))
+        this.#publish(change, number, segment, change.kind !== "put" || last.get(change.execution.id) === change);
     });
     if (this.#load() > reclaimFrom) void this.#reclaim(0).catch(() => undefined);
   }
 
-  #publish(change: Change, number: number | null, segment: number): void {
+  /** @param isLast  whether nothing later in its line is about the same execution */
+  #publish(change: Change, number: number | null, segment: number, isLast: boolean): void {
     let before: Execution | undefined;
     if (change.kind === "put") {
       const { id } = change.execution;
@@ -442,7 +453,8 @@ export class Store implements Recorder {
     }
     this.#settle(change);
     this.#checkpoints.mark(change, segment, this.#clock.now());
-    if (change.kind === "put" && !this.#pending.hasPut(change.execution.id)) this.#forgetRow(change.execution);
+    if (change.kind === "put" && isLast && !this.#pending.hasPut(change.execution.id))
+      this.#forgetRow(change.execution);
     if (change.kind === "delete") {
       for (const id of change.ids) this.#deleted.delete(id);
       this.#inBackground(this.#documents.deleteExecutions(change.batch, change.ids));

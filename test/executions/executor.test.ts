@@ -244,6 +244,7 @@ describe("executor", () => {
       await status(before, ended);
       expect(rows().at(-1)).toMatchObject({ durationMs: tookMs, unusual: want, estimatedEndAt: null });
       expect(saved).toEqual([
+        ["queued", null],
         ["running", null],
         [ended, want],
       ]);

@@ -118,6 +118,46 @@ test("an agent killed at any byte of a commit over several batches finds all of 
   }
 });
 
+test("what the journal brought back is found in its document, row by row, with the index and without it", async () => {
+  const data = temporaryFolder();
+  const history = await open(data);
+  const rows = [execution({ status: "running" }), execution({ status: "succeeded" }), execution()];
+  await history.save(...rows);
+  for (const indexed of [true, false, true]) {
+    const again = await open(data);
+    expect(await again.reader.document("report")).toEqual(rows);
+    expect(again.recorder.open()).toEqual([rows[0], rows[2]]);
+    await again.close();
+    const text = readFileSync(join(data, "batches/report/history.json"), "utf8");
+    expect(text.split("\n").filter((line) => line.startsWith('{"id":"'))).toHaveLength(3);
+    if (!indexed) rmSync(join(data, "history.index"));
+  }
+});
+
+test("a document that was edited, or an index that is damaged, is read anew", async () => {
+  const data = temporaryFolder();
+  const [kept, edited] = [
+    execution({ status: "succeeded", batch: "kept" as BatchName }),
+    execution({ status: "succeeded" }),
+  ];
+  let history = await open(data);
+  await history.save(kept, edited);
+  await history.close();
+  const path = join(data, "batches/report/history.json");
+  writeFileSync(path, readFileSync(path, "utf8").replace('"exitCode":0', '"exitCode":7'));
+  const want = { ...edited, exitCode: 7 };
+  const index = readFileSync(join(data, "history.index"));
+  for (let at = 0; at < index.length; at += 41) {
+    const spoilt = Buffer.from(index);
+    spoilt[at] = (spoilt[at] ?? 0) ^ 0x55;
+    writeFileSync(join(data, "history.index"), at % 2 === 0 ? spoilt : index.subarray(0, at));
+    history = await open(data);
+    expect(await history.reader.document("report")).toEqual([want]);
+    expect(await history.reader.document("kept")).toEqual([kept]);
+    expect(history.recorder.count("report")).toBe(1);
+  }
+});
+
 test("lines in the middle that cannot be read are quarantined and said; all others count", async () => {
   const data = temporaryFolder();
   const history = await open(data);

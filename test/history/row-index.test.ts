@@ -41,7 +41,8 @@ test("what the index says of an execution is what its record says, and nothing i
     fc.property(
       fc.array(row, { minLength: 1, maxLength: 60 }),
       fc.array(change, { maxLength: 80 }),
-      (rows, changes) => {
+      fc.nat(60),
+      (rows, changes, bulk) => {
         let at = t0;
         const all = rows.map((given, n): Execution => {
           at += given.at;
@@ -70,7 +71,13 @@ test("what the index says of an execution is what its record says, and nothing i
         const kept = new Map<string, Execution>();
         const put = (one: Execution) => (index.put(one), kept.set(one.id, one));
         // Commits come a little out of the order of their ids.
-        for (const one of [...all.slice(1), ...all.slice(0, 1)]) put(one);
+        const [known, later] = [all.slice(0, bulk), all.slice(bulk)];
+        for (const one of [...known].reverse()) {
+          index.append(one, null);
+          kept.set(one.id, one);
+        }
+        index.sort();
+        for (const one of [...later.slice(1), ...later.slice(0, 1)]) put(one);
         for (const { of, status, gone } of changes) {
           const one = kept.get(all[of % all.length]?.id ?? "") ?? all[of % all.length];
           if (one === undefined) continue;
@@ -94,6 +101,25 @@ test("what the index says of an execution is what its record says, and nothing i
           const before = newestFirst.filter((one) => one.id < id);
           expect([...index.all(id)].map((slot) => index.idOf(slot))).toEqual(before.map((one) => one.id));
         }
+        for (const status of statuses) {
+          const want = newestFirst.filter((one) => one.status === status && one.reason !== "exit");
+          const reasons = [...new Set(want.flatMap(({ reason }) => reason ?? []))];
+          const found = index.search({ statuses: [status], ...(reasons.length === 0 ? {} : { reasons }) }, 7);
+          if (reasons.length > 0)
+            expect(outlines(found)).toEqual(
+              want
+                .filter(({ reason }) => reason !== null)
+                .slice(0, 7)
+                .map(outlineOf),
+            );
+        }
+        const [since, until] = [t0 + 100, t0 + 900];
+        const within = newestFirst.filter(
+          ({ createdAt }) => Date.parse(createdAt) >= since && Date.parse(createdAt) <= until,
+        );
+        expect(outlines(index.search({ since, until, batches: new Set(["a", "c"]) }, 100))).toEqual(
+          within.filter(({ batch }) => batch !== "b").map(outlineOf),
+        );
         expect(index.size).toBe(kept.size);
         expect(new Set(index.revisions())).toEqual(new Set(newestFirst.flatMap(({ revision }) => revision ?? [])));
         const due = newestFirst.filter(({ notifyDue }) => notifyDue !== undefined).map(({ id }) => id);
