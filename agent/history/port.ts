@@ -4,7 +4,7 @@ import type { BatchName, EpochMs, ExecutionId, Iso, Revision, RunId } from "../m
 import type { Change } from "./change.ts";
 import type { Head } from "./document.ts";
 import type { HistoryEvent } from "./events.ts";
-import type { Outline } from "./row-index.ts";
+import type { Outline, Span } from "./row-index.ts";
 
 export type { Change } from "./change.ts";
 export type { Told } from "./document.ts";
@@ -89,8 +89,8 @@ export interface HistoryReader {
   document(name: string): Promise<Execution[]>;
   /** What is known without the disk: executions of a batch, newest first. Nothing may be awaited while they are read. */
   outlines(name: string): Iterable<Outline>;
-  /** Executions of all batches that were created since, or that had not ended then; in no order. */
-  outlinesSince(since: EpochMs): Outline[];
+  /** When executions of all batches were at work, those that began since or had not ended then. Nothing may be awaited meanwhile. */
+  spansSince(since: EpochMs): Iterable<Span>;
   counts(name: string): Record<ExecutionStatus, number>;
   /** Ids of executions of which people are still to be told. */
   notifyDue(): ExecutionId[];

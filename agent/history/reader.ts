@@ -4,7 +4,7 @@ import type { EpochMs, ExecutionId } from "../model/ids.ts";
 import { breathe } from "../platform/files.ts";
 import type { Documents } from "./documents.ts";
 import type { ExecutionQuery, HistoryReader } from "./port.ts";
-import { runKey, type Outline, type RowIndex } from "./row-index.ts";
+import { runKey, type RowIndex } from "./row-index.ts";
 import type { Store } from "./store.ts";
 
 /** Rows at hand that were read from documents: those that are asked for again and again. */
@@ -110,13 +110,11 @@ export function createReader(store: Store, index: RowIndex, documents: Documents
     *outlines(name) {
       for (const slot of index.ofBatch(name)) yield index.outline(slot);
     },
-    outlinesSince(since: EpochMs) {
-      const found: Outline[] = [];
+    *spansSince(since: EpochMs) {
       for (const slot of index.all()) {
-        const outline = index.lastsUntil(slot, since) ? index.outline(slot) : null;
-        if (outline !== null) found.push(outline);
+        const span = index.spanSince(slot, since);
+        if (span !== null) yield span;
       }
-      return found;
     },
     counts: (name) => index.counts(name),
     notifyDue: () => index.notifyDue().map((slot) => index.idOf(slot)),

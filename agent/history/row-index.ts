@@ -40,6 +40,14 @@ export interface IndexColumns {
   columns: readonly (Uint32Array<ArrayBuffer> | Int32Array<ArrayBuffer> | Uint16Array<ArrayBuffer>)[];
 }
 
+/** When an execution was at work; `to`: null while it is, `from` for what never started. */
+export interface Span {
+  batch: BatchName;
+  from: EpochMs;
+  to: EpochMs | null;
+  isStarted: boolean;
+}
+
 /** What a search asks of executions; each list means any of it. */
 export interface RowQuery {
   statuses?: readonly ExecutionStatus[];
@@ -286,6 +294,22 @@ export class RowIndex {
 
   isNotifyDue(slot: number): boolean {
     return ((this.#marks[slot] as number) & flag.notifyDue) !== 0;
+  }
+
+  /** When it was at work; null for what waits, or ended before a time. Without its outline: there may be a million. */
+  spanSince(slot: number, time: EpochMs): Span | null {
+    const status = (this.#marks[slot] as number) & 7;
+    const wait = this.#started[slot] as number;
+    const isStarted = wait !== none;
+    if ((!isStarted && statuses[status - 1] !== "aborted") || !this.lastsUntil(slot, time)) return null;
+    const from = this.createdAt(slot) + (isStarted ? decodeSpan(wait) : 0);
+    const took = this.#took[slot] as number;
+    return {
+      batch: this.batchOf(slot),
+      from,
+      to: isStarted ? (took === none ? null : from + decodeSpan(took)) : from,
+      isStarted,
+    };
   }
 
   /** Whether it was created at or after a time, or had not ended by then. */

@@ -1,6 +1,5 @@
 // The routes of the pages that show all batches: the list, the timeline, the problems. What is on them is decided in core, how it looks in pages/.
 import type { Hono } from "hono";
-import type { Outline } from "../../history/port.ts";
 import type { Problem } from "../../model/problem.ts";
 import { overviewQuery, timelineQuery } from "../protocol/query.ts";
 import type { AppDeps } from "../views/deps.ts";
@@ -16,8 +15,8 @@ import {
   lastDay,
   laneOf,
   loadOf,
-  spanOf,
   usualMs,
+  type Foreseen,
   type Outlook,
 } from "./drawing/timeline.ts";
 import { agentState, html } from "./page.ts";
@@ -88,34 +87,31 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
     const agent = agentState(deps);
     const { now } = agent;
     const all = listed();
-    const recent = new Map<string, Outline[]>();
-    for (const outline of history.outlinesSince(now - dayMs).reverse()) {
-      const ofBatch = recent.get(outline.batch);
-      if (ofBatch === undefined) recent.set(outline.batch, [outline]);
-      else ofBatch.push(outline);
+    const atWork = new Map<string, Foreseen[]>();
+    const load: Foreseen[] = [];
+    const selected = selectBatches(all, { ...query, state: null, last: null, sort: "name" }, () => null);
+    for (const { status } of selected) atWork.set(status.name, []);
+    for (const { batch, from, to, isStarted } of history.spansSince(now - dayMs)) {
+      const ofBatch = atWork.get(batch);
+      if (ofBatch === undefined) continue;
+      const span = { from, to: Math.max(from, to ?? now) };
+      ofBatch.push(span);
+      if (isStarted) load.push(span);
     }
-    const chosen = selectBatches(all, { ...query, state: null, last: null, sort: "name" }, () => null)
-      .map(({ status }) => ({
-        name: status.name as string,
-        status,
-        executions: lastDay(recent.get(status.name) ?? [], now),
-      }))
-      .filter(
-        ({ executions, status }) =>
-          executions.length > 0 ||
-          ((status.state === "scheduled" || status.state === "chained") && status.batch !== null),
-      );
-    const byName = new Map(chosen.map((one) => [one.name, one]));
-    const order = busiestFirst(chosen, now);
+    const order = busiestFirst(
+      selected
+        .map(({ status }) => ({ name: status.name as string, status, spans: atWork.get(status.name) ?? [] }))
+        .filter(
+          ({ spans, status }) =>
+            spans.length > 0 || ((status.state === "scheduled" || status.state === "chained") && status.batch !== null),
+        ),
+    );
     const names = order.slice(0, mostLanes);
     const foreseen = foresee(outlooks(names, now), now);
-    const lanes = names.map((name) => laneOf(name, byName.get(name)?.executions ?? [], foreseen.get(name) ?? [], now));
-    const spans = [
-      ...chosen.flatMap(({ executions }) =>
-        executions.filter(({ startedAt }) => startedAt !== null).map((execution) => spanOf(execution, now)),
-      ),
-      ...[...foreseen.values()].flat(),
-    ];
+    const lanes = names.map((name) =>
+      laneOf(name, lastDay(newest(history.outlines(name), Infinity), now), foreseen.get(name) ?? [], now),
+    );
+    for (const spans of foreseen.values()) load.push(...spans);
     return html(
       c,
       timelinePage({
@@ -124,7 +120,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
         tags: tagsOf(all),
         lanes,
         hidden: order.length - names.length,
-        load: loadOf(spans, loadHeight, now),
+        load: loadOf(load, loadHeight, now),
       }),
     );
   });

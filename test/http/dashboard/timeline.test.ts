@@ -33,11 +33,11 @@ test("the last day holds what has been at work since before it, whatever came an
 
 test("the busiest first", () => {
   const batches = [
-    { name: "idle", executions: [] },
-    { name: "short", executions: [ran(-hour, -hour + 1_000)] },
-    { name: "long", executions: [ran(-hour, -minute)] },
+    { name: "idle", spans: [] },
+    { name: "short", spans: [{ from: t0 - hour, to: t0 - hour + 1_000 }] },
+    { name: "long", spans: [{ from: t0 - hour, to: t0 - minute }] },
   ];
-  expect(busiestFirst(batches, t0)).toEqual(["long", "short", "idle"]);
+  expect(busiestFirst(batches)).toEqual(["long", "short", "idle"]);
 });
 
 test("a bar lies where its time lies: a minute is a unit, now the middle", () => {

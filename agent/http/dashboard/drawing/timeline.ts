@@ -41,16 +41,9 @@ export function lastDay(executions: readonly Drawn[], now: EpochMs): Drawn[] {
 }
 
 /** Names with the most time at work in the last day first; those that only have a coming start after them. */
-export function busiestFirst(
-  batches: readonly { name: string; executions: readonly Drawn[] }[],
-  now: EpochMs,
-): string[] {
-  const atWork = (execution: Drawn) => {
-    const { from, to } = spanOf(execution, now);
-    return 1 + to - from;
-  };
+export function busiestFirst(batches: readonly { name: string; spans: readonly Foreseen[] }[]): string[] {
   const work = new Map(
-    batches.map(({ name, executions }) => [name, executions.reduce((sum, execution) => sum + atWork(execution), 0)]),
+    batches.map(({ name, spans }) => [name, spans.reduce((sum, { from, to }) => sum + 1 + to - from, 0)]),
   );
   return batches.map(({ name }) => name).sort((a, b) => (work.get(b) ?? 0) - (work.get(a) ?? 0) || (a < b ? -1 : 1));
 }
@@ -190,7 +183,7 @@ export function loadOf(spans: readonly Foreseen[], height: number, now: EpochMs)
 }
 
 /** From start to end; up to `now` while it runs; a moment for what never ran. */
-export function spanOf(
+function spanOf(
   { startedAt, finishedAt, createdAt }: Pick<Execution, "startedAt" | "finishedAt" | "createdAt">,
   now: EpochMs,
 ): Foreseen {
