@@ -1,37 +1,27 @@
 // The durable record: the state in memory, the journal that makes it durable, the documents that the journal ends in, and
-// the index of all that is on record. This file wires them, commits, and keeps the journal within its bounds.
-import { join } from "node:path";
+// the index of all that is on record. This file wires them and commits.
 import type { Clock } from "../async/clock.ts";
-import { StoreError } from "../errors.ts";
+import type { StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Execution } from "../model/execution.ts";
 import type { BatchName, ExecutionId, Iso, RunId } from "../model/ids.ts";
-import { writeDurably } from "../platform/durable.ts";
-import { mapLimit } from "../platform/files.ts";
-import { batchOf, encodeLine, isEvent, numbered, type Change } from "./change.ts";
+import { numbered, type Change } from "./change.ts";
 import { Checkpoints } from "./checkpoints.ts";
 import { newHead, type Head } from "./document.ts";
 import type { Documents } from "./documents.ts";
-import { EventRing } from "./events.ts";
-import { maxJournalBytes, maxSegments, segmentBytes, type FoundLine, type Journal } from "./journal.ts";
+import { DurableView } from "./durable-view.ts";
+import type { EventRing } from "./events.ts";
+import type { FoundLine, Journal } from "./journal.ts";
+import { JournalKeeper } from "./journal-keeper.ts";
+import { Notes } from "./notes.ts";
 import { Pending } from "./pending.ts";
 import type { Listener, Note, Recorder } from "./port.ts";
-import { readFile } from "./read-file.ts";
 import { outlineOf, runKey, type Outline, type RowIndex } from "./row-index.ts";
 import type { State } from "./state.ts";
 
 const retryMs = 1_000;
 /** A lazy commit waits so long for others to share their sync. */
 const lazyMs = 100;
-/** From three quarters of its bounds on the journal's oldest segments are written to their documents, down to a half. */
-const reclaimFrom = 0.75;
-const reclaimTo = 0.5;
-/** Documents written at once: many of them share one sync of their file system. */
-const parallelWrites = 128;
-const quietMs = 600_000;
-const quietCheckMs = 60_000;
-const maxEventBytes = 64 * 1024 * 1024;
-
 interface Waiter {
   done(): void;
   failed(error: StoreError): void;
@@ -50,56 +40,36 @@ export interface StoreParts {
 export class Store implements Recorder {
   readonly #clock: Clock;
   readonly #log: Logger;
-  readonly #journal: Journal;
   readonly #documents: Documents;
   readonly #index: RowIndex;
   readonly #state: State;
   readonly #checkpoints: Checkpoints;
-  readonly #eventsPath: string;
-  #ring: EventRing;
-  /** The number of the next change. */
-  #seq: number;
-  /** The last number of each segment. */
-  readonly #lastOf = new Map<number, number>();
+  readonly #keeper: JournalKeeper;
   /** Documents written so far. */
   checkpointed = 0;
   #pending = new Pending();
   #waiters: Waiter[] = [];
   #durableWaiters: (() => void)[] = [];
-  /** Executions and heads with changes that are not durable yet, as they are on disk; null for what is not there at all. */
-  readonly #durableRows = new Map<ExecutionId, Execution | null>();
-  readonly #durableHeads = new Map<string, Head | null>();
-  /** Executions whose deletion is not durable yet: nobody sees them any more. */
-  readonly #deleted = new Set<ExecutionId>();
-  /** Executions with changes that are not durable yet, by batch. */
-  readonly #undurable = new Map<BatchName, Set<ExecutionId>>();
-  /** What the next commit about a batch carries: executions, with what the journal says of them, and fields of its head. */
-  readonly #noted = new Map<BatchName, Map<ExecutionId, { execution: Execution; journaled: Execution | null }>>();
-  readonly #notedHeads = new Map<BatchName, Partial<Head>>();
+  readonly #durable = new DurableView();
+  readonly #notes = new Notes();
   readonly #listeners: Listener[] = [];
   readonly #deleting = new Set<Promise<void>>();
   #flushing: Promise<void> | null = null;
   #scheduled = false;
   #cancelLazy: (() => void) | null = null;
-  #cancelQuiet: () => void = () => undefined;
   #failure: StoreError | null = null;
-  #checkpointFailure: StoreError | null = null;
-  #reclaiming: Promise<void> | null = null;
-  /** One at a time writes to the journal or deletes of it. */
-  #journalWork: Promise<unknown> = Promise.resolve();
 
   constructor({ dataDir, clock, log, journal, documents, index, state }: StoreParts) {
     this.#clock = clock;
     this.#log = log;
-    this.#journal = journal;
     this.#documents = documents;
     this.#index = index;
     this.#state = state;
-    this.#eventsPath = join(dataDir, "events.jsonl");
-    this.#ring = readEvents(this.#eventsPath) ?? new EventRing(Math.floor(clock.now() / 1000) * 1_000_000);
-    this.#seq = this.#ring.newest + 1;
     this.#checkpoints = new Checkpoints(documents, {
-      head: (name) => this.#durableHead(name),
+      head: (name) => {
+        const durable = this.#durable.head(name);
+        return durable === undefined ? state.heads.get(name) : (durable ?? undefined);
+      },
       row: (id) => this.#journaled(id) ?? undefined,
       onWritten: (_name, rows, offsets) => {
         this.checkpointed += 1;
@@ -107,23 +77,21 @@ export class Store implements Recorder {
         for (const id of rows) this.#release(id);
       },
     });
+    this.#keeper = new JournalKeeper(dataDir, { clock, log, journal, checkpoints: this.#checkpoints });
   }
 
   /** Takes in what the journal says beyond the documents. Before anything else. */
   replay(lines: readonly FoundLine[]): void {
     const now = this.#clock.now();
-    for (const { seq, changes, segment, repeated } of lines) {
-      this.#state.apply(changes, new Date(now).toISOString());
-      for (const { change, number } of numbered(changes, seq)) {
+    for (const line of lines) {
+      this.#state.apply(line.changes, new Date(now).toISOString());
+      for (const { change, number } of numbered(line.changes, line.seq)) {
         this.#settle(change);
-        this.#checkpoints.mark(change, segment, now);
-        if (number !== null && repeated !== true) this.#ring.add(number, change);
+        this.#checkpoints.mark(change, line.segment, now);
+        if (number !== null && line.repeated !== true) this.#keeper.ring.add(number, change);
       }
-      const next = seq + (repeated === true ? 0 : changes.filter(isEvent).length);
-      this.#lastOf.set(segment, next - 1);
-      this.#seq = Math.max(this.#seq, next);
+      this.#keeper.found(line);
     }
-    this.#checkQuiet();
   }
 
   /** Holds a row that its document must be written anew for, or that is needed in memory. */
@@ -160,16 +128,14 @@ export class Store implements Recorder {
   }
 
   *recent(name: string): Generator<Outline> {
-    const fresh = [...(this.#undurable.get(name as BatchName) ?? [])]
-      .sort()
-      .flatMap((id) => this.#state.held.get(id) ?? []);
+    const fresh = this.#durable.idsOf(name).flatMap((id) => this.#state.held.get(id) ?? []);
     for (const slot of this.#index.ofBatch(name)) {
       const id = this.#index.idOf(slot);
       for (let next = fresh.at(-1); next !== undefined && next.id >= id; next = fresh.at(-1)) {
         yield outlineOf(next);
         fresh.pop();
       }
-      if (!this.#durableRows.has(id) && !this.#deleted.has(id)) yield this.#index.outline(slot);
+      if (!this.#durable.has(id) && !this.#durable.isDeleted(id)) yield this.#index.outline(slot);
     }
     for (const execution of fresh.reverse()) yield outlineOf(execution);
   }
@@ -184,14 +150,13 @@ export class Store implements Recorder {
 
   /** An execution as readers see it, from memory; null for one that is not on record yet, undefined where the disk must be asked. */
   shown(id: ExecutionId): Execution | null | undefined {
-    if (this.#deleted.has(id)) return null;
-    const durable = this.#durableRows.get(id);
+    const durable = this.#durable.row(id);
     return durable === undefined ? this.#state.held.get(id) : durable;
   }
 
   /** Executions that readers may see as open, by id. */
   mayBeOpen(): Set<ExecutionId> {
-    return new Set([...this.#state.open().map(({ id }) => id), ...this.#durableRows.keys()]);
+    return new Set([...this.#state.open().map(({ id }) => id), ...this.#durable.ids()]);
   }
 
   /** Batches of which the journal says what their document does not. */
@@ -200,7 +165,7 @@ export class Store implements Recorder {
   }
 
   get ring(): EventRing {
-    return this.#ring;
+    return this.#keeper.ring;
   }
 
   subscribe(listener: Listener): void {
@@ -211,7 +176,7 @@ export class Store implements Recorder {
   commit(given: readonly Change[], { lazy = false } = {}): Promise<void> {
     if (given.length === 0) return Promise.resolve();
     const now = new Date(this.#clock.now()).toISOString();
-    const changes = this.#withNotes(given).map((change) => this.#dated(change, now));
+    const changes = this.#notes.before(given).map((change) => this.#dated(change, now));
     for (const change of changes) this.#remember(change);
     for (const id of this.#state.apply(changes, now)) this.#release(id);
     this.#pending.add(changes);
@@ -231,7 +196,7 @@ export class Store implements Recorder {
   hasStarted(name: string, dueAt: Iso): boolean {
     const isIt = (row: Execution | undefined) =>
       row?.trigger.kind === "cron" && row.trigger.dueAt === dueAt && row.missed === undefined;
-    for (const id of this.#undurable.get(name as BatchName) ?? []) if (isIt(this.#state.held.get(id))) return true;
+    for (const id of this.#durable.idsOf(name)) if (isIt(this.#state.held.get(id))) return true;
     const due = Date.parse(dueAt);
     for (const slot of this.#index.ofBatch(name)) {
       // It did not end before it was due.
@@ -261,29 +226,18 @@ export class Store implements Recorder {
 
   /** Why the record cannot be written right now; null when all is well. */
   trouble(): StoreError | null {
-    return this.#failure ?? this.#checkpointFailure;
+    return this.#failure ?? this.#keeper.trouble;
   }
 
   /** Resolves when all is in the documents and the journal is empty. Rejects with StoreError if that cannot be; what was durable stays so. */
   async close(): Promise<void> {
-    this.#cancelQuiet();
-    const noted = new Set([...this.#noted.keys(), ...this.#notedHeads.keys()]);
-    this.#pending.add([...noted].flatMap((name) => this.#takeNotes(name)));
+    this.#pending.add(this.#notes.takeAll());
     while (!this.#pending.isEmpty || this.#flushing !== null) {
       await this.#flush();
       if (this.#failure !== null) throw this.#failure;
     }
-    await this.#reclaiming;
-    let failure: unknown = null;
-    await mapLimit(this.#checkpoints.behind(), parallelWrites, (name) =>
-      this.#checkpoints.write(name).catch((error: unknown) => void (failure ??= error)),
-    );
     await Promise.all(this.#deleting);
-    if (failure !== null) throw failure as Error;
-    await this.#exclusively(async () => {
-      await this.#saveEvents();
-      await this.#journal.dropBefore(Infinity);
-    });
+    await this.#keeper.close();
   }
 
   /** A batch that is new was first seen now, also for who reads this later. */
@@ -294,57 +248,36 @@ export class Store implements Recorder {
 
   #noteRow(change: Note & { kind: "put" }): void {
     const { execution } = change;
-    const { id, batch } = execution;
-    const isDurable = !this.#durableRows.has(id);
+    const { id } = execution;
+    const isDurable = !this.#durable.has(id);
     const before = this.#state.held.get(id);
+    this.#notes.addRow(execution, (isDurable ? before : this.#durable.row(id)) ?? null);
     this.#state.apply([change], execution.createdAt);
-    const ofBatch =
-      this.#noted.get(batch) ?? new Map<ExecutionId, { execution: Execution; journaled: Execution | null }>();
-    const journaled = ofBatch.get(id)?.journaled ?? (isDurable ? before : this.#durableRows.get(id)) ?? null;
-    this.#noted.set(batch, ofBatch.set(id, { execution, journaled }));
     if (!isDurable) return;
     this.#index.put(execution);
     for (const listener of this.#listeners) listener(null, change, before);
   }
 
   #noteHead(batch: BatchName, fields: Partial<Head>): void {
-    if (!this.#durableHeads.has(batch)) this.#durableHeads.set(batch, this.#state.heads.get(batch) ?? null);
+    this.#durable.keepHead(batch, this.#state.heads.get(batch) ?? null);
     this.#state.apply([{ kind: "head", batch, fields }], new Date(this.#clock.now()).toISOString());
-    this.#notedHeads.set(batch, { ...this.#notedHeads.get(batch), ...fields });
-  }
-
-  /** What notes changed goes with the next commit about its batch; what that says itself comes after it. */
-  #withNotes(given: readonly Change[]): readonly Change[] {
-    if (this.#noted.size === 0 && this.#notedHeads.size === 0) return given;
-    return [...[...new Set(given.map(batchOf))].flatMap((name) => this.#takeNotes(name as BatchName)), ...given];
-  }
-
-  #takeNotes(name: BatchName): Change[] {
-    const rows = [...(this.#noted.get(name)?.values() ?? [])];
-    const fields = this.#notedHeads.get(name);
-    this.#noted.delete(name);
-    this.#notedHeads.delete(name);
-    return [
-      ...(fields === undefined ? [] : [{ kind: "head", batch: name, fields } as const]),
-      ...rows.map(({ execution }): Change => ({ kind: "put", execution })),
-    ];
+    this.#notes.addHead(batch, fields);
   }
 
   /** Keeps what readers go on seeing until a change is durable. */
   #remember(change: Change): void {
-    if (change.kind === "head" && !this.#durableHeads.has(change.batch))
-      this.#durableHeads.set(change.batch, this.#state.heads.get(change.batch) ?? null);
-    if (change.kind === "delete") for (const id of change.ids) this.#deleted.add(id);
-    if (change.kind !== "put") return;
-    const { id, batch } = change.execution;
-    if (!this.#durableRows.has(id)) this.#durableRows.set(id, this.#state.held.get(id) ?? this.#onDisk(id) ?? null);
-    this.#undurable.set(batch, (this.#undurable.get(batch) ?? new Set()).add(id));
+    if (change.kind === "head") this.#durable.keepHead(change.batch, this.#state.heads.get(change.batch) ?? null);
+    else if (change.kind === "delete") this.#durable.keepDeleted(change.ids);
+    else if (change.kind === "put") {
+      const { id } = change.execution;
+      this.#durable.keepRow(change.execution, () => this.#state.held.get(id) ?? this.#onDisk(id) ?? null);
+    }
   }
 
   /** An execution as the journal has it, from memory. */
   #journaled(id: ExecutionId): Execution | null | undefined {
     const shown = this.shown(id);
-    const noted = shown == null ? undefined : this.#noted.get(shown.batch)?.get(id);
+    const noted = shown == null ? undefined : this.#notes.row(shown.batch, id);
     return noted === undefined ? shown : noted.journaled;
   }
 
@@ -380,7 +313,11 @@ export class Store implements Recorder {
       const changes = this.#withTouches(this.#pending.take());
       const waiters = this.#waiters.splice(0);
       try {
-        await this.#write(changes);
+        const last = new Map(changes.map((change) => [change.kind === "put" ? change.execution.id : change, change]));
+        await this.#keeper.append(changes, (seq, segment) => {
+          for (const { change, number } of numbered(changes, seq))
+            this.#publish(change, number, segment, change.kind !== "put" || last.get(change.execution.id) === change);
+        });
       } catch (error) {
         this.#pending.putBack(changes);
         this.#fail(error as StoreError);
@@ -414,26 +351,10 @@ export class Store implements Recorder {
     for (const change of changes) {
       if (change.kind !== "put" || change.silent === true) continue;
       const { id, status, batch } = change.execution;
-      if (this.#durableRows.get(id)?.status !== status) touched.add(batch);
+      if (this.#durable.row(id)?.status !== status) touched.add(batch);
     }
     for (const change of changes) if (change.kind === "touch") touched.delete(change.batch);
     return [...changes, ...[...touched].map((batch): Change => ({ kind: "touch", batch }))];
-  }
-
-  async #write(changes: readonly Change[]): Promise<void> {
-    const seq = this.#seq;
-    // Given up for good when the write fails: it may be on disk all the same, and a number is never another change's.
-    this.#seq += changes.filter(isEvent).length;
-    const line = encodeLine({ seq, changes });
-    if (this.#journal.isFull(Buffer.byteLength(line))) await this.#reclaim(line.length);
-    await this.#exclusively(async () => {
-      const segment = await this.#journal.append(line);
-      this.#lastOf.set(segment, this.#seq - 1);
-      const last = new Map(changes.map((change) => [change.kind === "put" ? change.execution.id : change, change]));
-      for (const { change, number } of numbered(changes, seq))
-        this.#publish(change, number, segment, change.kind !== "put" || last.get(change.execution.id) === change);
-    });
-    if (this.#load() > reclaimFrom) void this.#reclaim(0).catch(() => undefined);
   }
 
   /** @param isLast  whether nothing later in its line is about the same execution */
@@ -441,35 +362,26 @@ export class Store implements Recorder {
     let before: Execution | undefined;
     if (change.kind === "put") {
       const { id } = change.execution;
-      if (!this.#state.held.has(id)) return this.#forgetRow(change.execution); // deleted meanwhile
-      before = this.#durableRows.get(id) ?? undefined;
-      this.#durableRows.set(id, change.execution);
+      if (!this.#state.held.has(id)) return this.#durable.dropRow(change.execution); // deleted meanwhile
+      before = this.#durable.row(id) ?? undefined;
+      this.#durable.moveRow(change.execution);
     } else if (change.kind === "head") {
-      const durable = this.#durableHeads.get(change.batch);
-      if (this.#pending.hasHead(change.batch) || this.#notedHeads.has(change.batch)) {
+      if (this.#pending.hasHead(change.batch) || this.#notes.hasHead(change.batch)) {
         const first = newHead(change.batch, change.fields.firstSeenAt ?? new Date(this.#clock.now()).toISOString());
-        this.#durableHeads.set(change.batch, { ...(durable ?? first), ...change.fields });
-      } else this.#durableHeads.delete(change.batch);
+        this.#durable.moveHead(change.batch, { ...(this.#durable.head(change.batch) ?? first), ...change.fields });
+      } else this.#durable.dropHead(change.batch);
     }
     this.#settle(change);
     this.#checkpoints.mark(change, segment, this.#clock.now());
     if (change.kind === "put" && isLast && !this.#pending.hasPut(change.execution.id))
-      this.#forgetRow(change.execution);
+      this.#durable.dropRow(change.execution);
     if (change.kind === "delete") {
-      for (const id of change.ids) this.#deleted.delete(id);
+      this.#durable.dropDeleted(change.ids);
       this.#inBackground(this.#documents.deleteExecutions(change.batch, change.ids));
     }
     if (change.kind === "forget") this.#inBackground(this.#checkpoints.write(change.batch).catch(() => undefined));
-    if (number !== null) this.#ring.add(number, change);
+    if (number !== null) this.#keeper.ring.add(number, change);
     for (const listener of this.#listeners) listener(number, change, before);
-  }
-
-  /** It is durable as it stands, or gone. */
-  #forgetRow({ id, batch }: Execution): void {
-    this.#durableRows.delete(id);
-    const ofBatch = this.#undurable.get(batch);
-    ofBatch?.delete(id);
-    if (ofBatch?.size === 0) this.#undurable.delete(batch);
   }
 
   /** The index says what readers see. */
@@ -480,112 +392,16 @@ export class Store implements Recorder {
       for (const slot of [...this.#index.ofBatch(change.batch)]) this.#index.remove(this.#index.idOf(slot));
   }
 
-  #durableHead(name: BatchName): Head | undefined {
-    const durable = this.#durableHeads.get(name);
-    return durable === undefined ? this.#state.heads.get(name) : (durable ?? undefined);
-  }
-
   /** Lets go of a row that stands in its document. */
   #release(id: ExecutionId): void {
     const execution = this.#state.held.get(id);
-    if (execution === undefined || this.#state.isNeeded(execution) || this.#durableRows.has(id)) return;
-    if (this.#checkpoints.has(execution.batch, id) || this.#noted.get(execution.batch)?.has(id) === true) return;
+    if (execution === undefined || this.#state.isNeeded(execution) || this.#durable.has(id)) return;
+    if (this.#checkpoints.has(execution.batch, id) || this.#notes.row(execution.batch, id) !== undefined) return;
     this.#state.held.delete(id);
   }
 
   #inBackground(work: Promise<void>): void {
     this.#deleting.add(work);
     void work.finally(() => this.#deleting.delete(work));
-  }
-
-  #exclusively<T>(work: () => Promise<T>): Promise<T> {
-    const done = this.#journalWork.then(work, work);
-    this.#journalWork = done.catch(() => undefined);
-    return done;
-  }
-
-  /** The share of its bounds that the journal has reached. */
-  #load(): number {
-    const segments = this.#journal.segments();
-    const bytes = segments.reduce((sum, segment) => sum + segment.bytes, 0);
-    return Math.max(segments.length / maxSegments, bytes / maxJournalBytes);
-  }
-
-  /** Writes what the oldest segments say to the documents, and deletes them. Throws StoreError. */
-  #reclaim(room: number): Promise<void> {
-    return (this.#reclaiming ??= this.#reclaimSegments(room / maxJournalBytes).finally(
-      () => (this.#reclaiming = null),
-    ));
-  }
-
-  async #reclaimSegments(share: number): Promise<void> {
-    for (;;) {
-      const [oldest, ...others] = this.#journal.segments();
-      if (oldest === undefined || this.#load() + share <= reclaimTo) return;
-      if (others.length === 0 && oldest.bytes < segmentBytes) return; // it is being written
-      const failed: BatchName[] = [];
-      let failure: StoreError | null = null;
-      await mapLimit(this.#checkpoints.behind(oldest.number), parallelWrites, async (name) => {
-        try {
-          await this.#checkpoints.write(name);
-        } catch (error) {
-          failed.push(name);
-          failure = error as StoreError;
-        }
-      });
-      if (failure !== null) this.#sayCheckpoint(failure);
-      else this.#checkpointFailure = null;
-      await this.#exclusively(async () => {
-        if (failed.length > 0) {
-          const changes = failed.flatMap((name) => this.#checkpoints.content(name));
-          const segment = await this.#journal.append(encodeLine({ seq: this.#seq, changes, repeated: true }));
-          this.#lastOf.set(segment, this.#seq - 1);
-          for (const name of failed) this.#checkpoints.moved(name, segment);
-        }
-        await this.#drop(oldest.number);
-      });
-    }
-  }
-
-  /** Deletes the segments up to this one if no document is behind them. */
-  async #drop(segment: number): Promise<void> {
-    if (this.#checkpoints.behind(segment).length > 0) return;
-    // Events that readers may still ask for must not go with it.
-    if (this.#ring.oldest <= (this.#lastOf.get(segment) ?? Infinity)) await this.#saveEvents();
-    await this.#journal.dropBefore(segment + 1);
-    this.#lastOf.delete(segment);
-  }
-
-  async #saveEvents(): Promise<void> {
-    try {
-      await writeDurably(this.#eventsPath, this.#ring.text());
-    } catch (error) {
-      throw new StoreError("write", this.#eventsPath, error, "is there room in the data folder?");
-    }
-  }
-
-  #sayCheckpoint(error: StoreError): void {
-    if (this.#checkpointFailure === null) this.#log.error(error.message, { hint: error.hint });
-    this.#checkpointFailure = error;
-  }
-
-  /** Now and then the documents of batches at rest are brought up to date, for people who read them. */
-  #checkQuiet(): void {
-    this.#cancelQuiet = this.#clock.after(quietCheckMs, () => {
-      const names = this.#checkpoints.quietSince(this.#clock.now() - quietMs);
-      void mapLimit(names, parallelWrites, (name) => this.#checkpoints.write(name)).then(
-        () => (this.#checkpointFailure = null),
-        (error: unknown) => this.#sayCheckpoint(error as StoreError),
-      );
-      this.#checkQuiet();
-    });
-  }
-}
-
-function readEvents(path: string): EventRing | null {
-  try {
-    return EventRing.parse(readFile(path, maxEventBytes).toString("utf8"));
-  } catch {
-    return null;
   }
 }
