@@ -1,7 +1,8 @@
 // Takes starts from due to done: decide, record, wait for a slot, run, record the end, keep the history within bounds.
 //
 // The one concurrency rule: nothing is awaited between reading the state that a decision rests on and having the decision in
-// memory (`recorder.commit`, the queue, what is open). Every method up to its first `await` is such a step.
+// memory (`recorder.commit`, the queue, what is open). Every method up to its first `await` is such a step; that is why they are
+// in one file, longer than others.
 import type { NewId } from "../async/clock.ts";
 import type { Graph } from "../definitions/chain-graph.ts";
 import { maxKeep, selectExpired, type Change } from "../history/port.ts";

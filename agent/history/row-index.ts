@@ -1,5 +1,6 @@
 // An index of every execution on record, in columns of numbers: some sixty bytes each, where a record takes a thousand. It
 // answers lists, filters, cursors, counts and all that decisions ask of the past; what else a record says is read from its document.
+// Longer than other files: the columns and all that reads them belong to one class, for what holds between them holds in all of it.
 //
 // Invariants: a slot belongs to one execution until it is removed, and is used again only once `order` has forgotten it;
 // `order` holds all slots by ascending id; `older` links the executions of a batch from its newest to its oldest.

@@ -1,5 +1,6 @@
 // The durable record: the state in memory, the journal that makes it durable, the documents that the journal ends in, and
 // the index of all that is on record. This file wires them and commits.
+// Longer than other files: it is all of the one door through which the record changes.
 import type { Clock } from "../async/clock.ts";
 import type { StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";

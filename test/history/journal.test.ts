@@ -1,5 +1,5 @@
-// The journal's lines and files: what is read back after a death at any byte, a flipped bit, a power cut.
-import { mkdirSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+// The journal's lines and files: what is read back after a death at any byte or a flipped bit.
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
@@ -228,7 +228,7 @@ test("a run that goes on is known in full after a restart, wherever its rows sta
   expect(history.recorder.current(other.id)).toBeUndefined();
 });
 
-test("a power cut between any two writes or syncs loses nothing that was acknowledged", async () => {
+test("what was acknowledged is in the files at that moment, whatever comes after", async () => {
   const data = temporaryFolder();
   const history = await open(data);
   const copies: { folder: string; acknowledged: Execution[] }[] = [];
@@ -241,7 +241,6 @@ test("a power cut between any two writes or syncs loses nothing that was acknowl
     await cp(data, folder, { recursive: true });
     copies.push({ folder, acknowledged: [...acknowledged] });
   }
-  mkdirSync(join(data, "batches/b0/executions"), { recursive: true });
   for (const { folder, acknowledged: rows } of copies) {
     const again = await open(folder);
     for (const row of rows) expect(await again.reader.find(row.id)).toEqual(row);
