@@ -242,6 +242,7 @@ describe("executor", () => {
       runner.end(0, { kind: "exit", exitCode });
       const ended = exitCode === 0 ? "succeeded" : "failed";
       await status(before, ended);
+      await eventually(() => saved.at(-1)?.[0] === ended); // heard of once it is durable
       expect(rows().at(-1)).toMatchObject({ durationMs: tookMs, unusual: want, estimatedEndAt: null });
       expect(saved).toEqual([
         ["queued", null],
