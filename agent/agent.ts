@@ -3,6 +3,7 @@ import { realpathSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve, join } from "node:path";
 import type { Config } from "./config.ts";
+import { messageOf } from "./errors.ts";
 import { createExecutor } from "./executions/executor.ts";
 import { createTriggerBox } from "./executions/trigger-box.ts";
 import { createTriggerLoop } from "./executions/trigger-loop.ts";
@@ -27,6 +28,7 @@ import { createOutbox } from "./notify/outbox.ts";
 import { readSmtpUrl } from "./notify/mail-url.ts";
 import { openWebhookCaller } from "./notify/webhook.ts";
 import { createIds, systemClock } from "./platform/clock.ts";
+import { makeFolder } from "./platform/files.ts";
 import { takeLock } from "./platform/lock.ts";
 import { createProbe } from "./platform/probe.ts";
 import { openTokenFile } from "./platform/token.ts";
@@ -77,10 +79,16 @@ export async function startAgent(
   const clock = systemClock;
   const { log, version } = deps;
   const dataDir = resolve(config.data);
-  const unlock = await takeLock(dataDir, readBootId(), clock.now, (holder) => {
-    log.error(`the agent with ${holder} has taken over the data folder; this one ends and leaves all to it`);
-    deps.onLockLost();
-  });
+  const unlock = await takeLock(
+    dataDir,
+    readBootId(),
+    clock.now,
+    (holder) => {
+      log.error(`the agent with ${holder} has taken over the data folder; this one ends and leaves all to it`);
+      deps.onLockLost();
+    },
+    (aside) => log.error("something that is no lock lay in the place of agent.lock; it was set aside", { path: aside }),
+  );
   const undo: (() => Promise<void>)[] = [unlock];
   /** At once, whatever else is still to be waited for: no new starts, and what runs has its grace from now on. */
   let standStill: () => void = () => undefined;
@@ -96,6 +104,10 @@ export async function startAgent(
     return well;
   };
   try {
+    for (const name of ["batches", "revisions"])
+      await makeFolder(join(dataDir, name), clock.now(), (aside) =>
+        log.error(`something else lay in the place of the folder ${name}; it was set aside`, { path: aside }),
+      );
     const baseEnv = baseEnvironment(deps.env);
     const runner = createRunner(dataDir, { clock, log, baseEnv, logLimitBytes: config.logLimitBytes });
     undo.push(() => runner.close());
@@ -183,7 +195,9 @@ export async function startAgent(
       source,
       workTree:
         remote === null
-          ? createWorkTree(dir)
+          ? createWorkTree(dir, (why) =>
+              log.warn("the commit of the folder cannot be told: git's files cannot be read", { error: why }),
+            )
           : { look: () => Promise.resolve({ commit: remote.commit(), lockedAt: null }) },
       groupStore: createGroupStore(dataDir),
       revisions,
@@ -306,7 +320,9 @@ export async function startAgent(
     await reconciler.resync();
     undo.push(() => notifier.stop());
     await notifier.start();
-    const box = createTriggerBox(dataDir);
+    const box = createTriggerBox(dataDir, (file, error) =>
+      log.warn("an asked start cannot be read; it was deleted", { file, error: messageOf(error) }),
+    );
     await box.open();
     executor.resume();
     let ended: Promise<void> | null = null;

@@ -367,11 +367,11 @@ function addImport(program: Command): void {
       "\nOverwrites nothing: if a folder of one of the names is there already, none is written. Look at the result with validate and next.",
     )
     .action(async (file: string, options: { out: string; system?: boolean; user?: boolean; dryRun?: boolean }) => {
-      const { runImport } = await import("./cli/import-crontab.ts");
+      const { readInput, runImport } = await import("./cli/import-crontab.ts");
       const form = options.system ? "system" : options.user ? "user" : null;
       let bytes: Uint8Array;
       try {
-        bytes = readFileSync(file === "-" ? 0 : file);
+        bytes = await readInput(file);
       } catch (error) {
         throw new StoreError("read", file, error);
       }

@@ -1,11 +1,13 @@
 // Which agent `status`, `logs` and `plan` ask, and with which token.
-import { readFile, realpath } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { ConfigError, UsageError } from "../errors.ts";
-import { isWithin } from "../platform/files.ts";
+import { isWithin, readText } from "../platform/files.ts";
 import { isLoopback } from "../text/loopback.ts";
 import { createClient, type AgentClient } from "./agent-client.ts";
 import { withheldToken } from "./dot-env.ts";
 import { trimEndOf } from "../text/trim.ts";
+
+const maxTokenBytes = 4_096;
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -61,7 +63,7 @@ async function isBelowHere(path: string): Promise<boolean> {
 }
 
 async function readToken(path: string): Promise<string> {
-  const text = await readFile(path, "utf8").catch((error: unknown) => {
+  const text = await readText(path, maxTokenBytes).catch((error: unknown) => {
     throw new ConfigError(
       `cannot read the token: ${error instanceof Error ? error.message : String(error)}`,
       "--token-file or BATCH_AGENT_TOKEN_FILE names the file",

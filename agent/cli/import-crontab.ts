@@ -1,8 +1,9 @@
 // `batch-agent import-crontab`: a crontab as batch folders. Writes all of them or, where one is there already, none.
-import { existsSync, readFileSync } from "node:fs";
+import { createReadStream, existsSync } from "node:fs";
 import { join } from "node:path";
 import { importCrontab } from "./crontab/crontab.ts";
 import type { Known } from "./crontab/users.ts";
+import { readPlainBytes } from "../platform/files.ts";
 import { harmless } from "../text/glyphs.ts";
 import { count } from "./report/problems.ts";
 import { existing, writeFolder } from "./write-folder.ts";
@@ -13,6 +14,25 @@ export interface ImportOptions {
   form: "system" | "user" | null;
   /** Only say what would be written. */
   dryRun: boolean;
+}
+
+const maxBytes = 16 * 1024 * 1024;
+
+/**
+ * Reads the crontab: stdin (`-`), what the shell passes as `<(crontab -l)`, which is a pipe of this process's own, and of
+ * all else plain files only. Throws the file system's errors.
+ */
+export async function readInput(file: string): Promise<Uint8Array> {
+  const own = file === "-" ? "0" : /^(?:\/dev|\/proc\/self)\/fd\/(\d+)$/.exec(file)?.[1];
+  if (own === undefined && file !== "/dev/stdin") return readPlainBytes(file, maxBytes);
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const chunk of createReadStream("", { fd: Number(own ?? 0) })) {
+    size += (chunk as Buffer).length;
+    if (size > maxBytes) throw new Error(`it is larger than ${maxBytes} bytes`);
+    chunks.push(chunk as Buffer);
+  }
+  return Buffer.concat(chunks);
 }
 
 /** Gives the exit code, 1 if a line has no batch or not all of it came along, or if a folder is there already. Throws StoreError. */
@@ -65,13 +85,15 @@ function decode(bytes: Uint8Array): { text: string; undecodable: Set<number> } {
   return { text, undecodable };
 }
 
+const maxPasswdBytes = 16 * 1024 * 1024;
 const programFolders = ["/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin"];
 
 function thisMachines(): Known {
   let users: ReadonlySet<string>;
   try {
     users = new Set(
-      readFileSync("/etc/passwd", "latin1")
+      readPlainBytes("/etc/passwd", maxPasswdBytes)
+        .toString("latin1")
         .split("\n")
         .map((line) => line.split(":")[0] ?? ""),
     );

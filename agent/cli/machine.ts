@@ -1,8 +1,9 @@
 // What the machine brings to the defaults: its cores, and the zone of its clocks.
-import { readFileSync, readlinkSync, realpathSync, statSync } from "node:fs";
+import { readlinkSync, realpathSync } from "node:fs";
 import { availableParallelism } from "node:os";
 import { dirname, resolve } from "node:path";
 import type { Machine } from "../config.ts";
+import { readPlainBytes } from "../platform/files.ts";
 import { findMachineZone } from "../schedule/machine-zone.ts";
 
 /** Zone files are a few KiB; more is none. */
@@ -31,9 +32,7 @@ export function thisMachine(env: Readonly<Record<string, string | undefined>>): 
 
 function readZoneFile(path: string): Buffer | null {
   try {
-    // A FIFO or a device would be waited for.
-    const info = statSync(path);
-    return info.isFile() && info.size <= maxZoneFileBytes ? readFileSync(path) : null;
+    return readPlainBytes(path, maxZoneFileBytes);
   } catch {
     return null;
   }

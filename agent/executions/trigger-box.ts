@@ -1,16 +1,23 @@
 // data/triggers: where a command on this machine asks the running agent to start a batch. A file is asked, taken by
 // rename (so by one agent, once, or withdrawn by who asked), and answered by another file.
 import { randomUUID } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
+import { readBounded, readText, removeTree, writeFresh } from "../platform/files.ts";
 import type { TriggerBox, TriggerAnswer } from "./port.ts";
 
-/** The agent's side. */
-export function createTriggerBox(dataDir: string): TriggerBox {
+const maxNameBytes = 200;
+const maxAnswerBytes = 64 * 1024;
+
+/** The agent's side. `onJunk` hears of what was asked and cannot be read; it is gone then. */
+export function createTriggerBox(
+  dataDir: string,
+  onJunk: (name: string, error: unknown) => void = () => undefined,
+): TriggerBox {
   const home = join(dataDir, "triggers");
   return {
     async open() {
-      await rm(home, { recursive: true, force: true }); // what nobody took is no longer waited for
+      await removeTree(home); // what nobody took is no longer waited for
       await mkdir(home, { recursive: true });
     },
     async take() {
@@ -23,9 +30,16 @@ export function createTriggerBox(dataDir: string): TriggerBox {
           const path = join(home, name.replace(/\.ask$/, ".taken"));
           try {
             await rename(join(home, name), path);
-            return { batch: (await readFile(path, "utf8")).slice(0, 200).trim(), path };
           } catch {
             return null; // withdrawn meanwhile
+          }
+          try {
+            const { bytes } = await readBounded(path, maxNameBytes, "refuse");
+            return { batch: bytes.toString("utf8").trim(), path };
+          } catch (error) {
+            onJunk(name, error);
+            await removeTree(path).catch(() => undefined);
+            return null;
           }
         }),
       );
@@ -35,7 +49,7 @@ export function createTriggerBox(dataDir: string): TriggerBox {
           batch,
           async answer(answer: TriggerAnswer) {
             const written = path.replace(/\.taken$/, ".writing");
-            await writeFile(written, JSON.stringify(answer));
+            await writeFresh(written, JSON.stringify(answer));
             await rename(written, path.replace(/\.taken$/, ".answer"));
             await rm(path, { force: true });
           },
@@ -54,14 +68,14 @@ export async function askForStart(dataDir: string, batch: string, waitMs: number
   const id = randomUUID();
   const path = (ending: string) => join(home, `${id}.${ending}`);
   try {
-    await writeFile(path("writing"), `${batch}\n`);
+    await writeFresh(path("writing"), `${batch}\n`);
     await rename(path("writing"), path("ask"));
   } catch {
     return null; // no agent has ever used this data folder
   }
   async function answer(ms: number): Promise<TriggerAnswer | null> {
     for (let waited = 0; waited < ms; waited += pollMs) {
-      const text = await readFile(path("answer"), "utf8").catch(() => null);
+      const text = await readText(path("answer"), maxAnswerBytes, "refuse").catch(() => null);
       if (text !== null) {
         await rm(path("answer"), { force: true });
         return JSON.parse(text) as TriggerAnswer;

@@ -1,5 +1,6 @@
 // Looks for asked starts at short intervals and hands them to the executor.
 import type { Clock } from "../async/clock.ts";
+import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { TriggerBox, TriggerAnswer } from "./port.ts";
 
@@ -20,12 +21,22 @@ export function createTriggerLoop(deps: {
   let cancel: () => void = () => undefined;
   let current: Promise<void> = Promise.resolve();
   let stopped = false;
+  /** Why the last look failed, so that it is told once. */
+  let trouble: string | null = null;
 
   async function look(): Promise<void> {
     try {
-      for (const { batch, answer } of await box.take()) await answer(await deps.manual(batch));
+      const asked = await box.take();
+      trouble = null;
+      for (const { batch, answer } of asked) {
+        const told = await deps.manual(batch);
+        await answer(told).catch((error: unknown) =>
+          log.warn("an asked start cannot be answered", { batch, error: messageOf(error) }),
+        );
+      }
     } catch (error) {
-      log.warn("cannot look for asked starts", { error: error instanceof Error ? error.message : String(error) });
+      if (messageOf(error) !== trouble) log.warn("cannot look for asked starts", { error: messageOf(error) });
+      trouble = messageOf(error);
       await box.open().catch(() => undefined);
     }
     if (!stopped) schedule();

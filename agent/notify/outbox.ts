@@ -1,26 +1,35 @@
 // data/outbox: messages that wait to be delivered, a small file each, gone once they are taken.
 import { createHash } from "node:crypto";
-import { mkdir, readdir, readFile, rename, rm } from "node:fs/promises";
+import { readdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { Clock } from "../async/clock.ts";
-import { StoreError } from "../errors.ts";
+import { messageOf, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { syncFolder, writeDurably } from "../platform/durable.ts";
-import { errorCode, mapLimit } from "../platform/files.ts";
+import { errorCode, makeFolder, mapLimit, readText, removeTree, setAside } from "../platform/files.ts";
 import { placeOf } from "./delivery-policy.ts";
 import type { Outbox, Message } from "./port.ts";
 
+/** A message holds the last lines of two logs at most. */
+const maxMessageBytes = 4 * 1024 * 1024;
+/** What may pass by itself: the message is still there. */
+const passing = ["EMFILE", "ENFILE", "EIO", "ENOMEM"];
 const hint = "is there room in the data folder, and may the agent write there?";
 
 export function createOutbox(dataDir: string, { clock, log }: { clock: Clock; log: Logger }): Outbox {
   const home = join(dataDir, "outbox");
   const pathOf = (id: string) => join(home, `${id}.json`);
 
+  const makeHome = () =>
+    makeFolder(home, clock.now(), (aside) =>
+      log.error("the folder of waiting messages was something else; it was set aside", { path: aside }),
+    );
+
   async function open(): Promise<Message[]> {
     try {
-      await mkdir(home, { recursive: true });
+      await makeHome();
       const names = (await readdir(home)).sort();
-      for (const name of names.filter((one) => one.endsWith(".tmp"))) await rm(join(home, name), { force: true });
+      for (const name of names.filter((one) => one.endsWith(".tmp"))) await removeTree(join(home, name));
       const messages = await mapLimit(
         names.filter((one) => one.endsWith(".json")),
         16,
@@ -35,18 +44,23 @@ export function createOutbox(dataDir: string, { clock, log }: { clock: Clock; lo
   async function load(name: string): Promise<Message | null> {
     const path = join(home, name);
     try {
-      const message: unknown = JSON.parse(await readFile(path, "utf8"));
+      const message: unknown = JSON.parse(await readText(path, maxMessageBytes, "refuse"));
       if (isMessage(message) && name === `${message.id}.json`) return message;
-    } catch {
-      // told below
+      await quarantine(path, "it does not hold what a message holds");
+    } catch (error) {
+      if (errorCode(error) === "ENOENT") return null;
+      if (passing.includes(errorCode(error))) throw error;
+      await quarantine(path, messageOf(error));
     }
-    const aside = `${path}.corrupt-${new Date(clock.now()).toISOString().replaceAll(":", "-")}`;
-    await rename(path, aside).then(
-      () => log.error("a waiting message cannot be read; it was set aside", { path: aside }),
-      (error: unknown) =>
-        log.error("a waiting message can neither be read nor set aside", { path, error: String(error) }),
-    );
     return null;
+  }
+
+  async function quarantine(path: string, reason: string): Promise<void> {
+    await setAside(path, clock.now()).then(
+      (aside) => log.error("a waiting message cannot be read; it was set aside", { path: aside, reason }),
+      (error: unknown) =>
+        log.error("a waiting message can neither be read nor set aside", { path, error: messageOf(error) }),
+    );
   }
 
   return {
@@ -54,11 +68,14 @@ export function createOutbox(dataDir: string, { clock, log }: { clock: Clock; lo
     async put(draft) {
       const receiver = createHash("sha256").update(`${draft.content.kind} ${draft.to}`).digest("hex").slice(0, 16);
       const message: Message = { id: `${draft.execution}-${draft.event}-${receiver}`, ...draft };
-      const write = () => writeDurably(pathOf(message.id), `${JSON.stringify(message)}\n`);
+      const write = () =>
+        writeDurably(pathOf(message.id), `${JSON.stringify(message)}\n`, (path) =>
+          quarantine(path, "it is not a file"),
+        );
       await write()
         .catch(async (error: unknown) => {
-          if (errorCode(error) !== "ENOENT") throw error;
-          await mkdir(home, { recursive: true });
+          if (!["ENOENT", "ENOTDIR", "ELOOP", "EACCES"].includes(errorCode(error))) throw error;
+          await makeHome();
           await write();
         })
         .catch((error: unknown) => {
@@ -68,18 +85,18 @@ export function createOutbox(dataDir: string, { clock, log }: { clock: Clock; lo
     },
     async read(id) {
       try {
-        return JSON.parse(await readFile(pathOf(id), "utf8")) as Message;
+        return await load(`${id}.json`);
       } catch (error) {
-        if (errorCode(error) === "ENOENT") return null;
         throw new StoreError("read", pathOf(id), error, hint);
       }
     },
     async remove(id) {
       try {
-        await rm(pathOf(id), { force: true });
+        await removeTree(pathOf(id));
         await syncFolder(home); // or a power cut brings it back, and it is delivered twice
       } catch (error) {
-        if (errorCode(error) !== "ENOENT") throw new StoreError("delete", pathOf(id), error, hint);
+        if (!["ENOENT", "ENOTDIR", "ELOOP"].includes(errorCode(error)))
+          throw new StoreError("delete", pathOf(id), error, hint);
       }
     },
   };

@@ -1,13 +1,14 @@
 // Calls webhooks: a JSON POST, signed if there is a secret. Nothing of an answer but its status counts.
 import { createHmac } from "node:crypto";
-import { readFile } from "node:fs/promises";
 import type { Clock } from "../async/clock.ts";
 import { ConfigError } from "../errors.ts";
+import { readBounded } from "../platform/files.ts";
 import { plainLine } from "../text/untrusted.ts";
 import { parseRetryAfter } from "./delivery-policy.ts";
 import type { Courier, Delivery, Message } from "./port.ts";
 
 const answerMs = 10_000;
+const maxSecretBytes = 64 * 1024;
 
 export interface WebhookOptions {
   clock: Clock;
@@ -100,7 +101,8 @@ function troubleText(error: unknown, timeoutMs: number): string {
 /** As bytes: text of another encoding than UTF-8 would sign with another secret. */
 async function readSecret(path: string): Promise<{ key: Buffer } | { trouble: string }> {
   try {
-    const bytes = await readFile(path);
+    const { bytes, size } = await readBounded(path, maxSecretBytes);
+    if (size > maxSecretBytes) return { trouble: `the secret's file ${path} is larger than ${maxSecretBytes} bytes` };
     const end = /\r?\n$/.exec(bytes.toString("latin1"))?.index ?? bytes.length;
     return end === 0 ? { trouble: `the secret's file ${path} is empty` } : { key: bytes.subarray(0, end) };
   } catch (error) {

@@ -1,11 +1,11 @@
 // Makes what was written survive a power cut: file by file off the event loop, and, where very many wait at once, all
 // of them by one `sync` of their file system. No policy.
 import { execFile } from "node:child_process";
-import { close, closeSync, fsync, open, openSync, renameSync, statSync, writeFileSync } from "node:fs";
-import { unlink } from "node:fs/promises";
+import { close, closeSync, constants, fsync, open, openSync, renameSync, statSync, writeFileSync } from "node:fs";
 import { dirname } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { promisify } from "node:util";
+import { errorCode, freshFlags, readFlags, removeTree } from "./files.ts";
 
 const opened = promisify(open);
 const synced = promisify(fsync);
@@ -20,6 +20,8 @@ const mostLooks = 50;
 
 interface Waiting {
   path: string;
+  /** What it must be: anything else is not opened, or refused without waiting. */
+  flags: number;
   /** A folder on the same file system. */
   folder: string;
   done(): void;
@@ -31,14 +33,14 @@ let alone = 0;
 let together = false;
 
 /** Resolves once what was written to a file is on disk. Rejects with the file system's error. */
-export const syncFile = (path: string): Promise<void> => sync(path, dirname(path));
+export const syncFile = (path: string): Promise<void> => sync(path, dirname(path), readFlags | constants.O_NOFOLLOW);
 
 /** Resolves once what was made or renamed in a folder is on disk. Rejects with the file system's error. */
-export const syncFolder = (path: string): Promise<void> => sync(path, path);
+export const syncFolder = (path: string): Promise<void> => sync(path, path, readFlags | constants.O_DIRECTORY);
 
-function sync(path: string, folder: string): Promise<void> {
+function sync(path: string, folder: string, flags: number): Promise<void> {
   return new Promise((done, failed) => {
-    waiting.push({ path, folder, done, failed });
+    waiting.push({ path, flags, folder, done, failed });
     next();
   });
 }
@@ -64,9 +66,9 @@ function next(): void {
   }
 }
 
-async function syncOne({ path, done, failed }: Waiting): Promise<void> {
+async function syncOne({ path, flags, done, failed }: Waiting): Promise<void> {
   try {
-    const file = await opened(path, "r");
+    const file = await opened(path, flags);
     try {
       await synced(file);
     } finally {
@@ -102,21 +104,45 @@ async function syncAll(): Promise<void> {
   }
 }
 
-/** Replaces a file so that after a crash or power cut it holds the old text or the new, whole. */
-export async function writeDurably(path: string, text: string | Buffer): Promise<void> {
+/**
+ * Replaces a file so that after a crash or power cut it holds the old text or the new, whole. `onObstacle`: called where
+ * something other than a file lies at `path`, which keeps a file from taking its place; it has to move it away.
+ */
+export async function writeDurably(
+  path: string,
+  text: string | Uint8Array,
+  onObstacle?: (path: string) => Promise<void>,
+): Promise<void> {
   const temporary = `${path}.tmp`;
   try {
-    const file = openSync(temporary, "w", 0o600);
+    const file = await openFresh(temporary);
     try {
       writeFileSync(file, text);
     } finally {
       closeSync(file);
     }
     await syncFile(temporary);
-    renameSync(temporary, path);
+    try {
+      renameSync(temporary, path);
+    } catch (error) {
+      if (onObstacle === undefined || !["EISDIR", "ENOTEMPTY", "EEXIST"].includes(errorCode(error))) throw error;
+      await onObstacle(path);
+      renameSync(temporary, path);
+    }
   } catch (error) {
-    await unlink(temporary).catch(() => undefined);
+    await removeTree(temporary).catch(() => undefined);
     throw error;
   }
   await syncFolder(dirname(path));
+}
+
+/** Opens a new file at once, in the place of what a crash left behind, or somebody put there. */
+async function openFresh(path: string): Promise<number> {
+  try {
+    return openSync(path, freshFlags, 0o600);
+  } catch (error) {
+    if (errorCode(error) !== "EEXIST") throw error;
+    await removeTree(path);
+    return openSync(path, freshFlags, 0o600);
+  }
 }

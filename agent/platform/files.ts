@@ -1,6 +1,8 @@
-// File mechanics that several adapters share: walking and hashing a batch's tree. No policy.
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import { chmod, open, readdir, rm, type FileHandle } from "node:fs/promises";
+// File mechanics that several adapters share, and the one door to every path at which somebody else can put a file: in the
+// watched folder, in git's files, and in the data folder, as scripts are the agent's own user. It opens plain files only,
+// without waiting, reads up to a stated size, and writes only to files that it has just made. No policy.
+import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, statSync, type Stats } from "node:fs";
+import { access, chmod, lstat, mkdir, open, readdir, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { join, sep } from "node:path";
 import type { Logger } from "../logger.ts";
 
@@ -47,72 +49,184 @@ export function isWithin(root: string, path: string): boolean {
   return path === root || path.startsWith(root.endsWith(sep) ? root : root + sep);
 }
 
-/** A FIFO that took a file's place a moment ago is not waited for. */
-export const readFlags = constants.O_RDONLY | constants.O_NONBLOCK;
+/** Flags for reading what may be anything: a FIFO is not waited for, a terminal does not become the agent's own. */
+export const readFlags = constants.O_RDONLY | constants.O_NONBLOCK | constants.O_NOCTTY;
+
+/** Flags for a file that is made by this very call: whatever lies there already is not written to. */
+export const freshFlags = constants.O_WRONLY | constants.O_CREAT | constants.O_EXCL | constants.O_NOFOLLOW;
+
+/** `refuse` where no link belongs: everywhere in the data folder, and where links were resolved before. */
+export type Links = "follow" | "refuse";
+
+const flagsFor = (links: Links) => (links === "follow" ? readFlags : readFlags | constants.O_NOFOLLOW);
+
+function mustBeFile(info: Stats): void {
+  if (info.isFile()) return;
+  const error = new Error(info.isSymbolicLink() ? "it is a symbolic link" : "it is not a file");
+  throw Object.assign(error, { code: "ENOTFILE" });
+}
+
+function tooLarge(limit: number): Error {
+  return Object.assign(new Error(`it is larger than ${limit} bytes`), { code: "EFBIG" });
+}
+
+/**
+ * Opens a plain file for reading. Throws the file system's errors, and one of code ENOTFILE for anything else. It looks
+ * before it opens, as to open a device may be to use it, and afterwards, as the file may have been replaced in between.
+ */
+export async function openFile(path: string, links: Links = "follow"): Promise<FileHandle> {
+  mustBeFile(await (links === "follow" ? stat(path) : lstat(path)));
+  const file = await open(path, flagsFor(links));
+  try {
+    mustBeFile(await file.stat());
+    return file;
+  } catch (error) {
+    await file.close();
+    throw error;
+  }
+}
 
 /**
  * Opens for reading what others may have replaced: without waiting, without following a link. Null for everything that is
  * no plain file or cannot be opened.
  */
 export async function openPlain(path: string): Promise<FileHandle | null> {
-  let file: FileHandle | null = null;
-  try {
-    file = await open(path, readFlags | constants.O_NOFOLLOW);
-    if ((await file.stat()).isFile()) return file;
-  } catch {
-    // not there, a link, a socket, no rights
-  }
-  await file?.close().catch(() => undefined);
-  return null;
+  return openFile(path, "refuse").catch(() => null);
 }
 
-/** Bytes of a file that may be anything, also a pipe that nobody writes to or a device without an end. Throws on what is no file and on more than `most` bytes. */
-export function readPlainBytes(path: string, most: number): Buffer {
-  const file = openSync(path, readFlags);
+export interface BoundedFile {
+  /** At most the first `limit` bytes. */
+  bytes: Buffer;
+  /** Size of the whole file: larger than `bytes` where it is beyond the limit. */
+  size: number;
+  changedMs: number;
+}
+
+/** Reads a plain file up to `limit` bytes. Throws as `openFile` does. */
+export async function readBounded(path: string, limit: number, links: Links = "follow"): Promise<BoundedFile> {
+  const file = await openFile(path, links);
   try {
-    if (!fstatSync(file).isFile()) throw new Error("it is not a file");
-    // Its size says nothing: it may grow, and those of /proc are all 0 and may have no end.
-    const buffer = Buffer.allocUnsafe(most + 1);
+    const info = await file.stat();
+    // A size is no promise: the file may grow, and those of /proc say 0. One byte beyond the limit tells that there is more.
+    let buffer: Buffer = Buffer.allocUnsafe(Math.min(info.size, limit) + 1);
     let length = 0;
-    for (let read = -1; read !== 0 && length <= most; length += read)
-      read = readSync(file, buffer, length, buffer.length - length, null);
-    if (length > most) throw new Error(`it is larger than ${most} bytes`);
+    for (;;) {
+      const { bytesRead } = await file.read(buffer, length, buffer.length - length, length);
+      length += bytesRead;
+      if (bytesRead === 0 || length > limit) break;
+      if (length === buffer.length) buffer = grown(buffer, limit + 1);
+    }
+    const size = length > limit ? Math.max(info.size, length) : length;
+    const bytes = buffer.subarray(0, Math.min(length, limit));
+    return { bytes, size, changedMs: Math.floor(Math.max(info.mtimeMs, info.ctimeMs)) };
+  } finally {
+    await file.close();
+  }
+}
+
+/** Reads a plain file of UTF-8 as a whole. Throws as `openFile` does, and one of code EFBIG beyond `limit` bytes. */
+export async function readText(path: string, limit: number, links: Links = "follow"): Promise<string> {
+  const { bytes, size } = await readBounded(path, limit, links);
+  if (size > limit) throw tooLarge(limit);
+  return bytes.toString("utf8");
+}
+
+/** Reads at once, for small files in the middle of a turn: at most the first `limit` bytes. Throws as `openFile` does. */
+export function readStart(path: string, limit: number, links: Links = "follow"): Buffer {
+  const file = openAtOnce(path, links);
+  try {
+    const info = fstatSync(file);
+    mustBeFile(info);
+    let buffer: Buffer = Buffer.allocUnsafe(Math.min(info.size + 1, limit));
+    let length = 0;
+    for (let read = -1; read !== 0 && length < limit; length += read) {
+      if (length === buffer.length) buffer = grown(buffer, limit);
+      read = readSync(file, buffer, length, buffer.length - length, length);
+    }
     return buffer.subarray(0, length);
   } finally {
     closeSync(file);
   }
 }
 
+function openAtOnce(path: string, links: Links): number {
+  mustBeFile(links === "follow" ? statSync(path) : lstatSync(path));
+  return openSync(path, flagsFor(links));
+}
+
+/** Reads at once, as a whole. Throws as `openFile` does, and an error of code EFBIG beyond `limit` bytes. */
+export function readPlainBytes(path: string, limit: number, links: Links = "follow"): Buffer {
+  const bytes = readStart(path, limit + 1, links);
+  if (bytes.length > limit) throw tooLarge(limit);
+  return bytes;
+}
+
+function grown(buffer: Buffer, limit: number): Buffer {
+  const larger = Buffer.allocUnsafe(Math.min(limit, Math.max(4_096, buffer.length * 2)));
+  buffer.copy(larger);
+  return larger;
+}
+
 /**
- * Reads up to `limit` bytes and one more of a plain file that may be anything. Throws on what is not a file, without waiting for it.
- * `size` is the file's own, or what was read where that is more.
+ * Makes a new file in the place of whatever lies at `path`, which is deleted and never opened: a FIFO would be waited for, a
+ * link would lead to another file.
  */
-export async function readBounded(
+export async function writeFresh(
   path: string,
-  limit: number,
-): Promise<{ bytes: Uint8Array; size: number; changedMs: number }> {
-  const file = await open(path, readFlags);
+  bytes: string | Uint8Array,
+  { mode = 0o600, flush = false } = {},
+): Promise<void> {
+  const file = await open(path, freshFlags, mode).catch(async (error: unknown) => {
+    if (errorCode(error) !== "EEXIST") throw error;
+    await removeTree(path);
+    return open(path, freshFlags, mode);
+  });
   try {
-    const info = await file.stat();
-    if (!info.isFile()) throw new Error("it is not a file");
-    const buffer = Buffer.alloc(Math.min(limit, Math.max(info.size, 4096)) + 1);
-    let length = 0;
-    for (let read = -1; read !== 0 && length < buffer.length; length += read)
-      read = (await file.read(buffer, length, buffer.length - length, length)).bytesRead;
-    const changedMs = Math.floor(Math.max(info.mtimeMs, info.ctimeMs));
-    return { bytes: buffer.subarray(0, length), size: Math.max(info.size, length), changedMs };
+    await file.writeFile(bytes);
+    if (flush) await file.sync();
   } finally {
     await file.close();
   }
 }
 
-/** Deletes a folder with all that is in it, read-only folders too: they hold on to their entries unless one is root. */
-export async function removeTree(folder: string): Promise<void> {
-  for (const entry of await readdir(folder, { withFileTypes: true, recursive: true }).catch(() => [])) {
-    if (entry.isDirectory()) await chmod(join(entry.parentPath, entry.name), 0o755).catch(() => undefined);
+/** Moves what is not what it should be to `<path>.corrupt-<time>`, and returns that: it is kept, for people to look at. */
+export async function setAside(path: string, now: number): Promise<string> {
+  const aside = `${path}.corrupt-${new Date(now).toISOString().replaceAll(":", "-")}`;
+  await rename(path, aside);
+  return aside;
+}
+
+/**
+ * Makes a folder of the data folder, in the place of whatever lies there; `onObstacle` hears where that was moved to. One
+ * that is there gets its owner's rights back. Throws the file system's errors.
+ */
+export async function makeFolder(path: string, now: number, onObstacle: (aside: string) => void): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (error) {
+    const info = await lstat(path).catch(() => null);
+    if (info === null || info.isDirectory()) throw error;
+    onObstacle(await setAside(path, now));
+    await mkdir(path, { recursive: true });
   }
-  await chmod(folder, 0o755).catch(() => undefined);
-  await rm(folder, { recursive: true, force: true });
+  await access(path, constants.R_OK | constants.W_OK | constants.X_OK).catch(async (error: unknown) => {
+    if (errorCode(error) !== "EACCES") throw error;
+    await chmod(path, 0o700);
+  });
+}
+
+/**
+ * Deletes whatever lies at `path`, a folder with all that is in it, also without rights: folders hold on to their entries
+ * unless one is root. No link is followed.
+ */
+export async function removeTree(path: string): Promise<void> {
+  const folders = (await lstat(path).catch(() => null))?.isDirectory() === true ? [path] : [];
+  for (let folder = folders.pop(); folder !== undefined; folder = folders.pop()) {
+    await chmod(folder, 0o755).catch(() => undefined);
+    for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => []))
+      if (entry.isDirectory()) folders.push(join(folder, entry.name));
+  }
+  await rm(path, { recursive: true, force: true });
 }
 
 /** The same, where nothing is to wait for it: what cannot be deleted, as a script may have left it, is said and stays. */

@@ -1,11 +1,11 @@
 // One agent a data folder: agent.lock names its holder. A holder that is gone is no holder.
 import { randomUUID } from "node:crypto";
-import { link, mkdir, readFile, stat, unlink, utimes, writeFile } from "node:fs/promises";
-import { readFileSync, readlinkSync } from "node:fs";
+import { link, lstat, mkdir, stat, unlink, utimes } from "node:fs/promises";
+import { readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { ConfigError, StoreError } from "../errors.ts";
-import { errorCode } from "./files.ts";
+import { errorCode, readPlainBytes, readText, setAside, writeFresh } from "./files.ts";
 
 interface Holder {
   pid: number;
@@ -21,16 +21,20 @@ interface Holder {
 /** A holder on another host is taken for gone when it has not touched the lock for this long. */
 const staleMs = 30_000;
 const touchMs = 5_000;
+const maxLockBytes = 4_096;
+const maxStatBytes = 4_096;
 
 /**
  * Takes the lock of a data folder, made if need be. Throws ConfigError naming the holder's pid and host.
  * The result gives it back. `onLost`: another agent holds it by now, as this one seemed gone (asleep, cut off) to it.
+ * `onObstacle`: what was no lock lay in its place, and where that was moved to.
  */
 export async function takeLock(
   dataDir: string,
   boot: string | null,
   now: () => number,
   onLost: (holder: string) => void = () => undefined,
+  onObstacle: (aside: string) => void = () => undefined,
 ): Promise<() => Promise<void>> {
   const path = join(dataDir, "agent.lock");
   const self: Holder = {
@@ -45,7 +49,7 @@ export async function takeLock(
   try {
     await makeFolder(dataDir, 0o700); // logs, settings and what scripts keep are the agent's alone
     // Written whole beside it first: whoever sees the lock sees all of it.
-    await writeFile(mine, `${JSON.stringify(self)}\n`, { flush: true });
+    await writeFresh(mine, `${JSON.stringify(self)}\n`, { mode: 0o644, flush: true });
     for (let attempt = 0; !(await create(mine, path)); attempt++) {
       const holder = await read(path);
       if (attempt > 100 || (holder !== null && (await isAlive(holder, path, boot, now())))) {
@@ -54,7 +58,7 @@ export async function takeLock(
           "one agent a data folder: stop that one, or give this one another with --data",
         );
       }
-      if (await replaceStale(mine, path, boot, now)) break;
+      if (await replaceStale(mine, path, boot, now, onObstacle)) break;
       await new Promise((done) => setTimeout(done, 20));
     }
   } catch (error) {
@@ -71,8 +75,13 @@ export async function takeLock(
       clearInterval(touching);
       return onLost(`pid ${holder.pid} on host ${holder.host}`);
     }
-    // Somebody deleted it: it is still ours.
-    if (holder === null) await writeFile(path, `${JSON.stringify(self)}\n`, { flag: "wx" });
+    // Somebody deleted it, or put something else there: it is still ours.
+    if (holder === null) {
+      await clearObstacle(path, now(), onObstacle);
+      const again = `${path}.${randomUUID()}`;
+      await writeFresh(again, `${JSON.stringify(self)}\n`, { mode: 0o644 });
+      await create(again, path).finally(() => unlink(again));
+    }
     const at = new Date(now());
     await utimes(path, at, at);
   }
@@ -110,33 +119,57 @@ async function create(mine: string, path: string): Promise<boolean> {
 }
 
 /** Of several that find it stale, only the one that holds the second, short-lived lock may look again and replace it. */
-async function replaceStale(mine: string, path: string, boot: string | null, now: () => number): Promise<boolean> {
+async function replaceStale(
+  mine: string,
+  path: string,
+  boot: string | null,
+  now: () => number,
+  onObstacle: (aside: string) => void,
+): Promise<boolean> {
   const turn = `${path}.takeover`;
   try {
     await link(mine, turn);
   } catch (error) {
     if (errorCode(error) !== "EEXIST") throw error;
     const other = await read(turn);
-    if (other !== null && !(await isAlive(other, turn, boot, now()))) await unlink(turn).catch(() => undefined);
+    if (other === null) await clearObstacle(turn, now(), onObstacle);
+    else if (!(await isAlive(other, turn, boot, now()))) await unlink(turn).catch(() => undefined);
     return false;
   }
   try {
     const holder = await read(path);
     if (holder !== null && (await isAlive(holder, path, boot, now()))) return false;
-    await unlink(path).catch(() => undefined);
+    if (holder === null) await clearObstacle(path, now(), onObstacle);
+    else await unlink(path).catch(() => undefined);
     return await create(mine, path);
   } finally {
     await unlink(turn).catch(() => undefined);
   }
 }
 
+/** Moves away what holds no lock: a lock comes to be whole, so it is none that is only being made. */
+async function clearObstacle(path: string, now: number, onObstacle: (aside: string) => void): Promise<void> {
+  const before = await lstat(path).catch(() => null);
+  if (before === null || (await read(path)) !== null) return;
+  const after = await lstat(path).catch(() => null);
+  if (after === null || after.ino !== before.ino) return;
+  onObstacle(await setAside(path, now));
+}
+
 async function read(path: string): Promise<Holder | null> {
   try {
-    const value: unknown = JSON.parse(await readFile(path, "utf8"));
-    return typeof value === "object" && value !== null && "pid" in value && "host" in value ? (value as Holder) : null;
+    const value: unknown = JSON.parse(await readText(path, maxLockBytes, "refuse"));
+    return isHolder(value) ? value : null;
   } catch {
     return null;
   }
+}
+
+/** The pid becomes part of a path. */
+function isHolder(value: unknown): value is Holder {
+  if (typeof value !== "object" || value === null) return false;
+  const { pid, host } = value as Partial<Holder>;
+  return Number.isSafeInteger(pid) && (pid as number) > 0 && typeof host === "string";
 }
 
 async function isAlive(holder: Holder, path: string, boot: string | null, now: number): Promise<boolean> {
@@ -176,7 +209,7 @@ function pidNamespace(): string | null {
 /** Start time of a process in clock ticks since boot, null where /proc cannot tell. */
 function startTicks(pid: number): string | null {
   try {
-    const line = readFileSync(`/proc/${pid}/stat`, "utf8");
+    const line = readPlainBytes(`/proc/${pid}/stat`, maxStatBytes).toString("utf8");
     const [state, ...fields] = line.slice(line.lastIndexOf(")") + 2).split(" ");
     return state === "Z" ? "gone" : (fields[18] ?? null); // its parent has not asked for its end yet
   } catch {

@@ -1,7 +1,7 @@
 // Whether the data folder takes writes: asked of the folder itself, so that it is known before a start depends on it.
-import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreError } from "../errors.ts";
+import { writeFresh } from "./files.ts";
 
 export interface Probe {
   /** Tries again; one try at a time. */
@@ -20,7 +20,7 @@ export function createProbe(dataDir: string): Probe {
 
   async function attempt(): Promise<void> {
     try {
-      await writeFile(path, bytes);
+      await writeFresh(path, bytes);
       trouble = null;
     } catch (error) {
       trouble = new StoreError(

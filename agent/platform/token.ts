@@ -1,7 +1,8 @@
 // The file that holds the token. Read anew when it has changed; while it cannot be read nobody has the token.
-import { open, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { ConfigError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
+import { readText } from "./files.ts";
 
 const longest = 4_096;
 
@@ -14,17 +15,10 @@ export async function openTokenFile(path: string, log: Logger): Promise<TokenSou
     const { ino, size, mtimeMs, ctimeMs } = await stat(path);
     const state = [ino, size, mtimeMs, ctimeMs].join(" ");
     if (known?.state === state) return known;
-    const file = await open(path);
-    try {
-      const { buffer, bytesRead } = await file.read(Buffer.alloc(longest + 1), 0, longest + 1, 0);
-      const token = buffer.toString("utf8", 0, bytesRead).trim();
-      if (bytesRead > longest) throw new Error(`it is longer than ${longest} bytes`);
-      if (token === "") throw new Error("it is empty");
-      if (!/^[\x21-\x7e]+$/.test(token)) throw new Error("it must hold one line of visible ASCII without spaces");
-      return { state, token };
-    } finally {
-      await file.close();
-    }
+    const token = (await readText(path, longest)).trim();
+    if (token === "") throw new Error("it is empty");
+    if (!/^[\x21-\x7e]+$/.test(token)) throw new Error("it must hold one line of visible ASCII without spaces");
+    return { state, token };
   }
 
   async function current(): Promise<string | null> {

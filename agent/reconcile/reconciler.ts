@@ -35,7 +35,10 @@ const parallelWrites = 10_000;
 /** After so many looks that each saw something else it is a problem, and looked at less often. */
 const unsettledAfter = 50;
 const restlessMs = 5_000;
-/** A lock of git's that is older than this was left behind, or guards an editor: it is not waited for. */
+/**
+ * A lock of git's that is older than this was left behind, or guards an editor: it is not waited for. Neither is one that
+ * is made or touched again and again, once it has been waited for so long.
+ */
 const gitPatienceMs = 20_000;
 /** Time from a failed pass to the next one. */
 const retryMs = 1_000;
@@ -146,6 +149,8 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   });
   /** HEAD at the last look over everything. */
   let lastHead: string | null = null;
+  /** Since when git's lock has been seen at every look; null while there is none. */
+  let lockedSince: number | null = null;
 
   function dirty(path: string | null): void {
     if (path === null) {
@@ -233,7 +238,14 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   async function settledHead(): Promise<string | null> {
     for (;;) {
       const { commit, lockedAt } = await deps.workTree.look();
-      if (stopped || lockedAt === null || Math.abs(clock.now() - lockedAt) > gitPatienceMs) return commit;
+      const now = clock.now();
+      if (lockedAt === null) {
+        lockedSince = null;
+        return commit;
+      }
+      lockedSince ??= now;
+      if (stopped || Math.abs(now - lockedAt) > gitPatienceMs || Math.abs(now - lockedSince) > gitPatienceMs)
+        return commit;
       await new Promise<void>((done) => void clock.after(settleMs, done));
     }
   }

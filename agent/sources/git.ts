@@ -3,11 +3,12 @@
 import { spawn, type ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import { readlinkSync } from "node:fs";
-import { mkdir, readdir, readFile, realpath, rename, rm, stat, statfs, symlink, writeFile } from "node:fs/promises";
+import { mkdir, readdir, realpath, rename, rm, stat, statfs, symlink } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
 import { StringDecoder } from "node:string_decoder";
 import { StoreError } from "../errors.ts";
 import { syncFile, syncFolder } from "../platform/durable.ts";
+import { readText, removeTree, writeFresh } from "../platform/files.ts";
 import {
   AmbiguousRef,
   askedRefs,
@@ -27,6 +28,9 @@ const keptBytes = 64 * 1024;
 const watchPackMs = 500;
 /** Room on the disk that an entry takes at most beyond its bytes. */
 const blockBytes = 4_096;
+/** A digest. */
+const maxSourceBytes = 64;
+
 /** Share of the free room of the data folder that a tree may take: executions need the rest. */
 const maxShareOfRoom = 0.8;
 
@@ -66,19 +70,21 @@ export async function openRemote(
       .update(JSON.stringify([url, settings.ref, settings.path]))
       .digest("hex");
     try {
-      if ((await readFile(path, "utf8").catch(() => "")) === source) return await clearStaging();
-      await rm(home, { recursive: true, force: true });
+      const known = await readText(path, maxSourceBytes, "refuse").catch(() => "");
+      if (known === source && (await clearStaging())) return;
+      await removeTree(home);
       await mkdir(trees, { recursive: true });
-      await writeFile(path, source, { flush: true });
+      await writeFresh(path, source, { flush: true });
     } catch (error) {
       throw new StoreError("prepare", home, error, "the data folder must be writable; choose another with --data");
     }
   }
 
-  /** Deletes trees that were never finished. */
-  async function clearStaging(): Promise<void> {
-    for (const name of await readdir(trees))
-      if (name.startsWith(".new-")) await rm(join(trees, name), { recursive: true, force: true });
+  /** Deletes trees that were never finished; false where there is no folder of trees to be had. */
+  async function clearStaging(): Promise<boolean> {
+    const names = await readdir(trees).catch(() => null);
+    for (const name of names ?? []) if (name.startsWith(".new-")) await removeTree(join(trees, name));
+    return names !== null;
   }
 
   /** Runs git without a terminal it could ask at; its group is killed when it takes too long. */
@@ -262,7 +268,7 @@ export async function openRemote(
     try {
       await must(["init", "--quiet", "--bare", "--template=", repo], askMs);
       await mkdir(join(repo, "info"), { recursive: true });
-      await writeFile(join(repo, "info", "attributes"), attributes);
+      await writeFresh(join(repo, "info", "attributes"), attributes);
       const options = ["--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"];
       await must(
         [`--git-dir=${repo}`, "fetch", ...options, "--", url, `+${name}:refs/followed`],

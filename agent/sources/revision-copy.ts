@@ -4,6 +4,7 @@ import { dirname, join } from "node:path";
 import type { Folder } from "../model/batch.ts";
 import { syncFile, syncFolder } from "../platform/durable.ts";
 import { inheritedName } from "../model/revision.ts";
+import { freshFlags } from "../platform/files.ts";
 import { hashTree, type TreeFile } from "./tree.ts";
 
 type CopiedFile = Pick<TreeFile, "path" | "executable" | "isPrivate">;
@@ -66,7 +67,7 @@ function beginCopy(target: string) {
       if (above === target) break;
     }
     // Private before the first byte is in it.
-    const file = openSync(whole, "w", 0o600);
+    const file = openSync(whole, freshFlags, 0o600);
     current = { path, file };
     paths.push(whole);
     fchmodSync(file, (executable ? 0o555 : 0o444) & (isPrivate ? ownerOnly : everybody));

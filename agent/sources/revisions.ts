@@ -1,14 +1,14 @@
 // Immutable copies of batch folders under data/revisions/<digest>/, shared by equal content.
 import { createHash, randomUUID } from "node:crypto";
-import { chmodSync, createReadStream, existsSync, mkdirSync, realpathSync, renameSync, statSync } from "node:fs";
-import { chmod, mkdir, readdir, readFile, realpath } from "node:fs/promises";
+import { chmodSync, existsSync, mkdirSync, realpathSync, renameSync, statSync } from "node:fs";
+import { chmod, mkdir, readdir, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { InvariantError, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Folder } from "../model/batch.ts";
 import type { Revision, BatchName } from "../model/ids.ts";
 import { syncFolder } from "../platform/durable.ts";
-import { clearTree, errorCode, removeTree } from "../platform/files.ts";
+import { clearTree, errorCode, openFile, readBounded, removeTree } from "../platform/files.ts";
 import type { RevisionFile, Revisions, BatchSource, Verified } from "./port.ts";
 import { closeAgain, differences, isAsStamped, isWorkedIn, takeStamps, type Stamps } from "./revision-stamps.ts";
 import { copy, writeOut } from "./revision-copy.ts";
@@ -192,7 +192,7 @@ export function createRevisions(
         path,
         size,
         executable,
-        read: () => readFile(realPath),
+        read: async () => (await readBounded(realPath, size, "refuse")).bytes,
         digest: () => digest(realPath),
       }));
     } catch (error) {
@@ -234,7 +234,8 @@ export async function clearLeftovers(dataDir: string, log: Logger): Promise<void
 
 async function digest(path: string): Promise<string> {
   const hash = createHash("sha256");
-  for await (const chunk of createReadStream(path, { highWaterMark: 256 * 1024 })) hash.update(chunk as Uint8Array);
+  const file = await openFile(path, "refuse");
+  for await (const chunk of file.createReadStream({ highWaterMark: 256 * 1024 })) hash.update(chunk as Uint8Array);
   return hash.digest("hex");
 }
 

@@ -1,7 +1,8 @@
 // Reads the settings file of a batch as it lies in the watched folder now, for people to look at. Judges nothing.
-import { open, realpath } from "node:fs/promises";
+import { realpath } from "node:fs/promises";
 import { join, sep } from "node:path";
 import type { SettingsFiles } from "./port.ts";
+import { readBounded } from "../platform/files.ts";
 import { trimEndOf } from "../text/trim.ts";
 
 const mostBytes = 256 * 1024;
@@ -17,14 +18,7 @@ export function createSettingsFiles(root: string, shownAs = root): SettingsFiles
         const home = await realpath(root);
         const path = await realpath(join(root, batch, name));
         if (!path.startsWith(home + sep)) return null;
-        const handle = await open(path, "r");
-        try {
-          if (!(await handle.stat()).isFile()) return null;
-          const { bytesRead, buffer } = await handle.read(Buffer.alloc(mostBytes), 0, mostBytes, 0);
-          return buffer.toString("utf8", 0, bytesRead);
-        } finally {
-          await handle.close();
-        }
+        return (await readBounded(path, mostBytes, "refuse")).bytes.toString("utf8");
       } catch {
         return null; // it may have changed or gone since the problem was told
       }

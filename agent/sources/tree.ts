@@ -1,20 +1,11 @@
 // Walks one batch's files: links resolved and kept within the root, limits enforced, content hashed.
 import { createHash } from "node:crypto";
-import {
-  statSync,
-  readdirSync,
-  lstatSync,
-  realpathSync,
-  readFileSync,
-  openSync,
-  closeSync,
-  type Dirent,
-} from "node:fs";
-import { open, opendir } from "node:fs/promises";
+import { statSync, readdirSync, lstatSync, realpathSync, type Dirent } from "node:fs";
+import { opendir } from "node:fs/promises";
 import { join } from "node:path";
 import { isEditorLeftover, isMadeByMachine } from "./leftovers.ts";
 import { combinedDigest, inheritedName } from "../model/revision.ts";
-import { breathe, isWithin, deepest, coarsestTimeMs, errorCode, readFlags } from "../platform/files.ts";
+import { breathe, isWithin, deepest, coarsestTimeMs, errorCode, openFile, readStart } from "../platform/files.ts";
 
 export interface TreeFile {
   /** Relative to the batch folder, with `/`. */
@@ -178,24 +169,17 @@ export async function hashTree(
     hash.update(`${file.path}\0${file.executable ? 1 : 0}\0${file.size}\0`);
     if (file.size <= 1024 * 1024) {
       await breathe();
-      const bytes = readSmall(file.realPath);
+      // One byte more shows that it has grown; what it holds then is for the next look.
+      const bytes = readStart(file.realPath, file.size + 1, "refuse");
       hash.update(bytes);
       await onBytes(file, bytes);
     } else {
-      const opened = await open(file.realPath, readFlags);
-      for await (const chunk of opened.createReadStream({ highWaterMark: 256 * 1024 })) {
+      const opened = await openFile(file.realPath, "refuse");
+      for await (const chunk of opened.createReadStream({ highWaterMark: 256 * 1024, end: file.size })) {
         hash.update(chunk as Uint8Array);
         await onBytes(file, chunk as Uint8Array);
       }
     }
   }
   return combinedDigest(hash.digest("hex").slice(0, 12), inherited);
-}
-function readSmall(path: string): Uint8Array {
-  const file = openSync(path, readFlags);
-  try {
-    return readFileSync(file);
-  } finally {
-    closeSync(file);
-  }
 }

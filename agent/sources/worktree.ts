@@ -1,21 +1,41 @@
 // What git says of the work tree that a folder lies in, read from git's own files: no process, so it also works without
 // git. Never an error: what cannot be read is not known. A repository of another owner than the folder's is not believed,
 // as git itself does not (safe.directory): anybody can put one into a folder above, such as /tmp.
-import { readFile, realpath, stat } from "node:fs/promises";
+import { realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
+import { messageOf } from "../errors.ts";
+import { errorCode, readBounded, readText } from "../platform/files.ts";
 import type { WorkTree, WorkTreeState } from "./port.ts";
 
 const unknown: WorkTreeState = { commit: null, lockedAt: null };
+/** Files that hold one path, one reference or one commit. */
+const maxLineBytes = 8 * 1024;
 /** A list of packed refs beyond this is not read. */
-const packedBytes = 16 * 1024 * 1024;
+const maxPackedBytes = 16 * 1024 * 1024;
+/** What is simply not there is no trouble. */
+const absent = ["ENOENT", "ENOTDIR"];
 
-/** The work tree around `root`, links resolved anew at each look: a subfolder, a linked work tree and a submodule count too. */
-export function createWorkTree(root: string): WorkTree {
+/**
+ * The work tree around `root`, links resolved anew at each look: a subfolder, a linked work tree and a submodule count too.
+ * `onTrouble` hears why git's files cannot be read, once until they can be.
+ */
+export function createWorkTree(root: string, onTrouble: (why: string) => void = () => undefined): WorkTree {
+  let told: string | null = null;
+
   async function look(): Promise<WorkTreeState> {
     const gitFolder = await findGitFolder(await realpath(root));
     if (gitFolder === null) return unknown;
     const lock = await stat(join(gitFolder, "index.lock")).catch(() => null);
-    return { commit: await readHead(gitFolder), lockedAt: lock === null ? null : lock.mtimeMs };
+    const lockedAt = lock === null ? null : lock.mtimeMs;
+    try {
+      const commit = await readHead(gitFolder);
+      told = null;
+      return { commit, lockedAt };
+    } catch (error) {
+      const why = `${gitFolder}: ${messageOf(error)}`;
+      if (!absent.includes(errorCode(error)) && why !== told) onTrouble((told = why));
+      return { commit: null, lockedAt };
+    }
   }
   return { look: () => look().catch(() => unknown) };
 }
@@ -29,7 +49,7 @@ async function findGitFolder(start: string): Promise<string | null> {
     if (info !== null && info.uid !== uid && info.uid !== 0) return null;
     if (info?.isDirectory() && (await stat(join(path, "HEAD")).catch(() => null)) !== null) return path;
     if (info?.isFile()) {
-      const target = /^gitdir: (.+?)\r?\n?$/.exec(await readFile(path, "utf8"))?.[1];
+      const target = /^gitdir: (.+?)\r?\n?$/.exec(await readText(path, maxLineBytes))?.[1];
       return target === undefined ? null : resolve(folder, target);
     }
     if (folder === dirname(folder) || (await stat(dirname(folder))).dev !== dev) return null;
@@ -38,27 +58,47 @@ async function findGitFolder(start: string): Promise<string | null> {
 
 /** The commit of HEAD, 40 hex; null when there is none yet, or it is kept in a form not read here (reftable, SHA-256). */
 async function readHead(gitFolder: string): Promise<string | null> {
-  const common = await readFile(join(gitFolder, "commondir"), "utf8").then(
+  const common = await readText(join(gitFolder, "commondir"), maxLineBytes).then(
     (text) => resolve(gitFolder, text.trim()),
-    () => gitFolder,
+    (error: unknown) => orThrow(error, gitFolder),
   );
-  let text = await readFile(join(gitFolder, "HEAD"), "utf8");
+  let text = await readText(join(gitFolder, "HEAD"), maxLineBytes);
   for (let step = 0; step < 5; step++) {
     const commit = /^[0-9a-f]{40}$/.exec(text.trim())?.[0];
     if (commit !== undefined) return commit;
     const ref = /^ref: (refs\/\S+)$/.exec(text.trim())?.[1];
     if (ref === undefined || ref.split("/").includes("..")) return null;
-    const loose = await readFile(join(gitFolder, ref), "utf8").catch(() =>
-      readFile(join(common, ref), "utf8").catch(() => null),
-    );
+    const loose = (await readRef(join(gitFolder, ref))) ?? (await readRef(join(common, ref)));
     if (loose === null) return readPacked(join(common, "packed-refs"), ref);
     text = loose;
   }
   return null;
 }
 
+/** A folder may bear the name: `refs/heads/a` where there is a branch `a/b`, packed or not. */
+async function readRef(path: string): Promise<string | null> {
+  if ((await stat(path).catch(() => null))?.isDirectory() === true) return null;
+  return readText(path, maxLineBytes).catch((error: unknown) => orThrow(error, null));
+}
+
+function orThrow<T>(error: unknown, ifAbsent: T): T {
+  if (absent.includes(errorCode(error))) return ifAbsent;
+  throw error;
+}
+
+/** The list may hold very many: it is searched as bytes. */
 async function readPacked(path: string, ref: string): Promise<string | null> {
-  if ((await stat(path)).size > packedBytes) return null;
-  const line = (await readFile(path, "utf8")).split("\n").find((candidate) => candidate.slice(41) === ref);
-  return line === undefined ? null : (/^[0-9a-f]{40}(?= )/.exec(line)?.[0] ?? null);
+  const { bytes, size } = await readBounded(path, maxPackedBytes).catch((error: unknown) =>
+    orThrow(error, { bytes: Buffer.alloc(0), size: 0 }),
+  );
+  if (size > maxPackedBytes) return null;
+  const wanted = Buffer.from(` ${ref}`);
+  for (let at = bytes.indexOf(wanted); at >= 0; at = bytes.indexOf(wanted, at + 1)) {
+    const end = bytes[at + wanted.length];
+    const begin = at - 40;
+    if ((end !== undefined && end !== 0x0a) || begin < 0 || (begin > 0 && bytes[begin - 1] !== 0x0a)) continue;
+    const commit = bytes.toString("latin1", begin, at);
+    return /^[0-9a-f]{40}$/.test(commit) ? commit : null;
+  }
+  return null;
 }
