@@ -1,7 +1,7 @@
 // A small disk of its own, to fill and to make read-only. Needs root, as mounting does.
 import { execFileSync } from "node:child_process";
 import { mkdirSync, rmSync, statfsSync, statSync, truncateSync, writeFileSync } from "node:fs";
-import { mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rename, rm, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterEach } from "vitest";
 import { temporaryFolder } from "./tmp.ts";
@@ -44,9 +44,24 @@ export async function block(data: string): Promise<() => Promise<void>> {
   };
 }
 
-/** A batch's document cannot be written until what this gives is called. */
+/**
+ * A batch's document cannot be written until what this gives is called: a disk of its own lies in the place of its
+ * temporary file, which cannot be deleted; for who may not mount, its folder takes no files.
+ */
 export async function blockDocument(data: string, name: string): Promise<() => Promise<void>> {
-  const path = join(data, `batches/${name}/history.json.tmp`);
-  await mkdir(join(path, "in-the-way"), { recursive: true });
-  return () => rm(path, { recursive: true });
+  const folder = join(data, "batches", name);
+  const path = join(folder, "history.json.tmp");
+  await mkdir(folder, { recursive: true });
+  if (!canMount) {
+    await chmod(folder, 0o555);
+    return () => chmod(folder, 0o755);
+  }
+  await mkdir(path);
+  execFileSync("mount", ["-t", "tmpfs", "-o", "size=8k", "tmpfs", path]);
+  mounted.push(path);
+  return async () => {
+    execFileSync("umount", ["--lazy", path]);
+    mounted.splice(mounted.indexOf(path), 1);
+    await rm(path, { recursive: true, force: true });
+  };
 }
