@@ -1,5 +1,30 @@
 import tseslint from "typescript-eslint";
 
+/**
+ * Opens and reads of node:fs wait for a FIFO, follow links and read without end. Whatever others can replace goes through
+ * agent/platform/files.ts; the files below that may open by themselves each have a reason.
+ */
+const rawOpens = [
+  ...["open", "openSync", "openAsBlob", "readFile", "readFileSync", "createReadStream", "createWriteStream"],
+  ...["writeFile", "writeFileSync", "appendFile", "appendFileSync", "truncate", "truncateSync"],
+  ...["copyFile", "copyFileSync", "cp", "cpSync", "promises", "default"],
+];
+const mayOpen = [
+  "agent/platform/files.ts", // it is the door
+  "agent/platform/durable.ts", // by the door's flags: files that it has just made, and folders
+  "agent/platform/line-writer.ts", // descriptors of its own process
+  "agent/main.ts", // package.json of the program
+  "agent/http/api/openapi.ts", // schemas of the program
+  "agent/http/dashboard/assets.ts", // styles and scripts of the program
+  "agent/cli/import-crontab.ts", // descriptors of its own process: stdin, and the shell's <(…)
+  "agent/sources/archive/extractor.ts", // files that it makes, and nothing else ("wx")
+  "agent/sources/archive/unpack.ts", // without waiting, and it tells itself what is not a file
+  "agent/sources/revision-copy.ts", // by the door's flags: files that it has just made
+  "agent/cli/exec.ts", // logs of a run on a folder of its own
+  "agent/runners/local/*.ts", // the folder of an execution, by the flags of the door
+  "agent/logs/*.ts", // logs, by the flags of the door
+];
+
 export default tseslint.config(
   { ignores: ["dist/", "data/", "node_modules/", "coverage/", "**/*.gen.ts"] },
   {
@@ -16,6 +41,25 @@ export default tseslint.config(
       "no-restricted-properties": [
         "error",
         { object: "process", property: "exit", message: "only agent/main.ts ends the process" },
+      ],
+    },
+  },
+  {
+    files: ["agent/**/*.{ts,tsx}"],
+    ignores: [...mayOpen, "agent/http/dashboard/client/**"],
+    rules: {
+      "no-restricted-imports": [
+        "error",
+        {
+          paths: [
+            ...["node:fs", "node:fs/promises"].map((name) => ({
+              name,
+              importNames: rawOpens,
+              message: "open it through agent/platform/files.ts: others can replace it",
+            })),
+            ...["fs", "fs/promises"].map((name) => ({ name, message: "write node:fs" })),
+          ],
+        },
       ],
     },
   },

@@ -1,7 +1,8 @@
 // Makes batch folders where there are none yet. Overwrites nothing.
-import { lstat, mkdir, rename, rm, writeFile } from "node:fs/promises";
+import { lstat, mkdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreError } from "../errors.ts";
+import { writeFresh } from "../platform/files.ts";
 
 /** Those of `names` that something in `dir` has already: a folder, a file, an archive. */
 export async function existing(dir: string, names: readonly string[]): Promise<string[]> {
@@ -26,7 +27,7 @@ export async function writeFolder(dir: string, name: string, files: Readonly<Rec
   const staging = join(dir, `.${name}.new-${process.pid}`);
   try {
     await mkdir(staging, { recursive: true });
-    for (const [file, text] of Object.entries(files)) await writeFile(join(staging, file), text);
+    for (const [file, text] of Object.entries(files)) await writeFresh(join(staging, file), text, { mode: 0o666 });
     await rename(staging, join(dir, name));
   } catch (error) {
     await rm(staging, { recursive: true, force: true });

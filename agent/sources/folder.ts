@@ -94,7 +94,9 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
   async function readGroupFile(name: GroupName): Promise<GroupFile | null | { unreadable: string }> {
     const path = join(name, groupFileName);
     try {
-      const { bytes, size, changedMs } = await readBounded(join(realRoot(), path), maxGroupFileBytes);
+      const real = await realpath(join(realRoot(), path));
+      if (!isWithin(realRoot(), real)) return { unreadable: "it is a symbolic link that leaves the watched folder" };
+      const { bytes, size, changedMs } = await readBounded(real, maxGroupFileBytes, "refuse");
       return { name, location: `${shown}/${path}`, bytes, size, changedAt: changedMs };
     } catch (error) {
       if (errorCode(error) === "ENOENT" && (await rootIsThere())) return null;
@@ -105,8 +107,9 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
   async function readBeside(group: GroupName, file: string): Promise<{ text: string } | { fault: string }> {
     try {
       const path = join(realRoot(), group, file);
-      if (!isWithin(realRoot(), await realpath(path))) return { fault: "it is a link that leaves the watched folder" };
-      const { bytes, size } = await readBounded(path, maxBesideBytes);
+      const real = await realpath(path);
+      if (!isWithin(realRoot(), real)) return { fault: "it is a link that leaves the watched folder" };
+      const { bytes, size } = await readBounded(real, maxBesideBytes, "refuse");
       if (size > maxBesideBytes) return { fault: `it has ${size} bytes, more than ${maxBesideBytes}` };
       return { text: new TextDecoder("utf-8", { fatal: true }).decode(bytes) };
     } catch (error) {

@@ -12,7 +12,7 @@ export function createGroupStore(dataDir: string): GroupStore {
   return {
     async read() {
       try {
-        const { bytes, size } = await readBounded(path, maxBytes);
+        const { bytes, size } = await readBounded(path, maxBytes, "refuse");
         if (size > maxBytes) return new Map();
         const value: unknown = JSON.parse(new TextDecoder().decode(bytes));
         const groups = Object.entries((value as { groups?: Record<string, StoredGroup> }).groups ?? {});

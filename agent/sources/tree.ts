@@ -162,7 +162,7 @@ export async function hashTree(
   let inherited: Uint8Array | null = null;
   for (const file of files) {
     if (file.path === inheritedName) {
-      inherited = readSmall(file.realPath);
+      inherited = readStart(file.realPath, file.size + 1, "refuse");
       await onBytes(file, inherited);
       continue;
     }
