@@ -14,12 +14,9 @@ import {
 } from "yaml";
 import type { Place } from "../model/problem.ts";
 import type { Fault } from "./text-file.ts";
+import { findExcess, maxAliases, maxValues, tooDeep } from "./yaml-limits.ts";
 
-const maxAliases = 100;
-/** A batch.yaml at the limits of its schema has well below this many values. */
-const maxValues = 5_000;
 const maxDepth = 20;
-const tooDeep = "lists or keys are nested too deeply to be read";
 
 export type Path = readonly (string | number)[];
 
@@ -46,9 +43,21 @@ export function readYaml(text: string): YamlFile {
 }
 
 function read(text: string): YamlFile {
+  const excess = findExcess(text);
+  if (excess !== null) {
+    const { offset, ...fault } = excess;
+    const before = text.slice(0, offset);
+    const at = { line: before.split("\n").length, column: offset - before.lastIndexOf("\n") };
+    return {
+      data: undefined,
+      faults: [{ ...fault, path: [], place: at }],
+      place: () => ({ line: 1, column: 1 }),
+      written: () => null,
+    };
+  }
   const lines = new LineCounter();
   // Keys are compared below: the parser's own comparison takes quadratic time.
-  const doc = parseDocument(text, {
+  const doc = parseQuietly(text, {
     lineCounter: lines,
     prettyErrors: false,
     uniqueKeys: false,
@@ -70,6 +79,17 @@ function read(text: string): YamlFile {
   if (faults.length > 0) return { data: undefined, faults, place, written };
   const data = toData(doc, (fault, offset) => faults.push({ ...fault, place: placeOf(offset) }));
   return { data, faults, place, written };
+}
+
+/** Each of its errors would note the whole stack, which takes longer than the parsing. */
+function parseQuietly(...args: Parameters<typeof parseDocument>): Document {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return parseDocument(...args);
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 }
 
 class Stop extends Error {}
