@@ -6,6 +6,8 @@ import { join } from "node:path";
 import { readBounded, readText, removeTree, writeFresh } from "../platform/files.ts";
 import type { TriggerBox, TriggerAnswer } from "./port.ts";
 
+/** Who asks may be another user than the agent, as root is. */
+const shared = { mode: 0o644 };
 const maxNameBytes = 200;
 const maxAnswerBytes = 64 * 1024;
 
@@ -49,7 +51,7 @@ export function createTriggerBox(
           batch,
           async answer(answer: TriggerAnswer) {
             const written = path.replace(/\.taken$/, ".writing");
-            await writeFresh(written, JSON.stringify(answer));
+            await writeFresh(written, JSON.stringify(answer), shared);
             await rename(written, path.replace(/\.taken$/, ".answer"));
             await rm(path, { force: true });
           },
@@ -68,7 +70,7 @@ export async function askForStart(dataDir: string, batch: string, waitMs: number
   const id = randomUUID();
   const path = (ending: string) => join(home, `${id}.${ending}`);
   try {
-    await writeFresh(path("writing"), `${batch}\n`);
+    await writeFresh(path("writing"), `${batch}\n`, shared);
     await rename(path("writing"), path("ask"));
   } catch {
     return null; // no agent has ever used this data folder

@@ -148,8 +148,15 @@ export function createRevisions(
     return { kind: "damaged", changed };
   }
 
-  /** Whether what lies there has the revision's digest, and nothing lies beside it that the digest passes over. */
-  async function isWhole(revision: Revision, found: Stamps): Promise<boolean> {
+  /**
+   * Whether what lies there has the revision's digest, and nothing lies beside it that the digest passes over. What cannot
+   * be read (rights taken away, a FIFO in a file's place) is not whole.
+   */
+  function isWhole(revision: Revision, found: Stamps): Promise<boolean> {
+    return isEqual(revision, found).catch(() => false);
+  }
+
+  async function isEqual(revision: Revision, found: Stamps): Promise<boolean> {
     const real = realpathSync.native(join(home, revision));
     const { files } = await walkTree(real, real, unlimited);
     const expected = new Set(files.flatMap(({ path }) => [path, ...foldersOf(path)]));

@@ -1,7 +1,7 @@
 // What git says of the work tree that a folder lies in, read from git's own files: no process, so it also works without
 // git. Never an error: what cannot be read is not known. A repository of another owner than the folder's is not believed,
 // as git itself does not (safe.directory): anybody can put one into a folder above, such as /tmp.
-import { realpath, stat } from "node:fs/promises";
+import { lstat, realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { messageOf } from "../errors.ts";
 import { errorCode, readBounded, readText } from "../platform/files.ts";
@@ -47,7 +47,7 @@ async function findGitFolder(start: string): Promise<string | null> {
     const path = join(folder, ".git");
     const info = await stat(path).catch(() => null);
     if (info !== null && info.uid !== uid && info.uid !== 0) return null;
-    if (info?.isDirectory() && (await stat(join(path, "HEAD")).catch(() => null)) !== null) return path;
+    if (info?.isDirectory() && (await lstat(join(path, "HEAD")).catch(() => null)) !== null) return path;
     if (info?.isFile()) {
       const target = /^gitdir: (.+?)\r?\n?$/.exec(await readText(path, maxLineBytes))?.[1];
       return target === undefined ? null : resolve(folder, target);
