@@ -104,7 +104,7 @@ export async function startAgent(
     return well;
   };
   try {
-    for (const name of ["batches", "revisions"])
+    for (const name of ["batches", "journal", "revisions"])
       await makeFolder(join(dataDir, name), clock.now(), (aside) =>
         log.error(`something else lay in the place of the folder ${name}; it was set aside`, { path: aside }),
       );

@@ -1,6 +1,6 @@
 // data/batches/<name>/history.json on disk: read once at start, row by row afterwards, written whole and atomically. Knows
 // files and their form; what is to be written, and when, is the checkpoints' matter.
-import { existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
+import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { Low, type Adapter } from "lowdb";
@@ -11,7 +11,7 @@ import type { Execution } from "../model/execution.ts";
 import type { BatchName, ExecutionId } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
 import { syncFolder, writeDurably } from "../platform/durable.ts";
-import { breathe, clearTree, errorCode } from "../platform/files.ts";
+import { breathe, clearTree, errorCode, readPart, readPlainBytes, setAside } from "../platform/files.ts";
 import {
   documentText,
   isDocument,
@@ -24,7 +24,6 @@ import {
   type DocumentText,
   type Head,
 } from "./document.ts";
-import { readFile, readPart } from "./read-file.ts";
 
 /** Begins the name of a folder that is on its way out; no batch has such a name. */
 const trash = ".trash-";
@@ -197,12 +196,33 @@ export class Documents {
       },
       write: async (data: DocumentText) => {
         const text = (adapter.written = documentText(data));
-        if (mkdirSync(join(this.#home, name), { recursive: true }) !== undefined) this.#placed.delete(name);
-        await Promise.all([writeDurably(path, text), this.#placed.has(name) ? null : syncFolder(this.#home)]);
+        await this.#place(name);
+        const onObstacle = () => Promise.resolve(this.#quarantine(name, "it is not a file"));
+        await Promise.all([
+          writeDurably(path, text, onObstacle),
+          this.#placed.has(name) ? null : syncFolder(this.#home),
+        ]);
         this.#placed.add(name);
       },
     };
     return adapter;
+  }
+
+  /** Makes a batch's folder, in the place of what is none: one batch must not keep the journal from being emptied. */
+  async #place(name: BatchName): Promise<void> {
+    const folder = join(this.#home, name);
+    try {
+      if (mkdirSync(folder, { recursive: true }) !== undefined) this.#placed.delete(name);
+    } catch (error) {
+      if (!["EEXIST", "ENOTDIR", "ELOOP"].includes(errorCode(error))) throw error;
+      const aside = await setAside(folder, this.#clock.now());
+      this.#log.error("something else lay in the place of a batch's folder; it was set aside", {
+        batch: name,
+        path: aside,
+      });
+      mkdirSync(folder);
+      this.#placed.delete(name);
+    }
   }
 
   #alone<T>(name: string, work: () => Promise<T>): Promise<T> {
@@ -216,7 +236,7 @@ export class Documents {
   #quarantined(name: BatchName): string[] {
     const folder = join(this.#home, name);
     try {
-      const files = readdirSync(folder).filter((file) => file.startsWith(corrupt));
+      const files = this.#list(folder).filter((file) => file.startsWith(corrupt));
       return files
         .sort()
         .slice(-maxReported)
@@ -224,6 +244,17 @@ export class Documents {
     } catch (error) {
       const hint = "all of the data folder must be the agent's user's to read and write";
       throw new StoreError("read", folder, error, hint);
+    }
+  }
+
+  /** A script may have taken its rights away. */
+  #list(folder: string): string[] {
+    try {
+      return readdirSync(folder);
+    } catch (error) {
+      if (errorCode(error) !== "EACCES") throw error;
+      chmodSync(folder, 0o700);
+      return readdirSync(folder);
     }
   }
 
@@ -260,7 +291,7 @@ export class Documents {
 /** A document; null where there is none, the reason where it cannot be read. */
 export function readDocument(path: string, name: string): FoundDocument | string | null {
   try {
-    const text = readFile(path, maxDocumentBytes).toString("utf8");
+    const text = readPlainBytes(path, maxDocumentBytes, "refuse").toString("utf8");
     const value: unknown = JSON.parse(text);
     if (!isDocument(value, name)) return "it does not hold what a history holds";
     const isOurs = splitDocument(text)?.rows.size === value.executions.length;
@@ -273,7 +304,7 @@ export function readDocument(path: string, name: string): FoundDocument | string
 /** The same without a look into its rows where they stand line by line, as they were checked when they were read first. */
 function readText(path: string, name: string): DocumentText | string | null {
   try {
-    const split = splitDocument(readFile(path, maxDocumentBytes).toString("utf8"));
+    const split = splitDocument(readPlainBytes(path, maxDocumentBytes, "refuse").toString("utf8"));
     if (split !== null && isHead(split.head, name)) return split;
   } catch (error) {
     return errorCode(error) === "ENOENT" ? null : messageOf(error);

@@ -1,12 +1,12 @@
 // data/history.index: the index and all heads as they stood when it was written, so that a start need not read every document.
 // A cache: checked against each document's size and time, and made anew when it is missing, damaged or of another form.
-import { closeSync, fstatSync, openSync, readSync, statSync } from "node:fs";
-import { open, rename } from "node:fs/promises";
+import { closeSync, readSync, statSync } from "node:fs";
+import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { InvariantError } from "../errors.ts";
 import type { BatchName } from "../model/ids.ts";
-import { breathe, readFlags } from "../platform/files.ts";
+import { breathe, errorCode, openFileSync, openFresh, removeTree } from "../platform/files.ts";
 import { isHead, type Head } from "./document.ts";
 import { RowIndex, type IndexColumns } from "./row-index.ts";
 
@@ -68,26 +68,29 @@ export async function saveIndex(
   const text = Buffer.from(JSON.stringify(header));
   const lead = Buffer.from(`${form}${text.length} ${crc32(text)}\n`);
   const temporary = `${pathOf(dataDir)}.tmp`;
-  const file = await open(temporary, "w", 0o600);
+  const file = await openFresh(temporary);
   try {
     for (const part of [lead, text, ...bytes])
       for (let at = 0; at < part.length; at += chunkBytes) await file.write(part.subarray(at, at + chunkBytes));
   } finally {
     await file.close();
   }
-  await rename(temporary, pathOf(dataDir));
+  await rename(temporary, pathOf(dataDir)).catch(async (error: unknown) => {
+    if (errorCode(error) !== "EISDIR") throw error;
+    await removeTree(pathOf(dataDir)); // a cache, and a folder is none
+    await rename(temporary, pathOf(dataDir));
+  });
 }
 
 /** Reads what is still true of the index; null where there is none that can be used. Never throws. */
 export function loadIndex(dataDir: string): LoadedIndex | null {
   let file: number;
   try {
-    file = openSync(pathOf(dataDir), readFlags);
+    file = openFileSync(pathOf(dataDir), "refuse");
   } catch {
     return null;
   }
   try {
-    if (!fstatSync(file).isFile()) return null;
     return read(file, dataDir);
   } catch {
     return null;

@@ -6,12 +6,11 @@ import { StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { BatchName } from "../model/ids.ts";
 import { writeDurably } from "../platform/durable.ts";
-import { mapLimit } from "../platform/files.ts";
+import { mapLimit, readPlainBytes } from "../platform/files.ts";
 import { encodeLine, isEvent, type Change } from "./change.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { EventRing } from "./events.ts";
 import { maxJournalBytes, maxSegments, segmentBytes, type FoundLine, type Journal } from "./journal.ts";
-import { readFile } from "./read-file.ts";
 
 /** From three quarters of its bounds on the journal's oldest segments are written to their documents, down to a half. */
 const reclaimFrom = 0.75;
@@ -178,7 +177,7 @@ export class JournalKeeper {
 
 function readEvents(path: string): EventRing | null {
   try {
-    return EventRing.parse(readFile(path, maxEventBytes).toString("utf8"));
+    return EventRing.parse(readPlainBytes(path, maxEventBytes, "refuse").toString("utf8"));
   } catch {
     return null;
   }

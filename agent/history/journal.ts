@@ -1,26 +1,16 @@
 // data/journal: the newest facts, a line a commit, synced before they are acknowledged. Knows lines and files; what the lines
 // say is change.ts' matter, and when a file may go is the checkpoints'.
-import {
-  closeSync,
-  fdatasync,
-  ftruncateSync,
-  openSync,
-  readdirSync,
-  truncateSync,
-  unlinkSync,
-  writeSync,
-} from "node:fs";
+import { closeSync, constants, fdatasync, ftruncateSync, readdirSync, writeSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Clock } from "../async/clock.ts";
-import { StoreError } from "../errors.ts";
+import { messageOf, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Problem } from "../model/problem.ts";
 import { syncFolder, writeDurably } from "../platform/durable.ts";
-import { errorCode } from "../platform/files.ts";
+import { errorCode, openFileSync, readPlainBytes, removeTree, setAside, writeFresh } from "../platform/files.ts";
 import { decodeLine, type JournalLine } from "./change.ts";
-import { readFile } from "./read-file.ts";
 
 const datasync = promisify(fdatasync);
 
@@ -31,6 +21,8 @@ export const maxJournalBytes = 16 * 1024 * 1024;
 export const maxSegments = 16;
 /** Maximum files of quarantined lines that are reported, the newest. */
 const maxReported = 10;
+/** What opening a segment says when it is none any more. */
+const noSegment = ["ENOTFILE", "ENOENT", "ELOOP", "EACCES"];
 const segmentName = /^(\d{1,15})\.jsonl$/;
 
 interface Segment {
@@ -111,12 +103,20 @@ export function quarantinedLines(folder: string): Problem[] {
     }));
 }
 
-/** Reads all segments and writes nothing. Throws on I/O errors. */
-export function readJournal(folder: string): { segment: number; bytes: Buffer; parsed: ParsedSegment }[] {
+/** Reads all segments and writes nothing; `onUnreadable` hears of those that cannot be read. */
+export function readJournal(
+  folder: string,
+  onUnreadable: (segment: number, error: unknown) => void = () => undefined,
+): { segment: number; bytes: Buffer; parsed: ParsedSegment }[] {
   const numbers = segmentsIn(folder);
-  return numbers.map((segment) => {
-    const bytes = readFile(join(folder, `${segment}.jsonl`), 4 * maxJournalBytes);
-    return { segment, bytes, parsed: parseSegment(bytes, segment === numbers.at(-1)) };
+  return numbers.flatMap((segment) => {
+    try {
+      const bytes = readPlainBytes(join(folder, `${segment}.jsonl`), 4 * maxJournalBytes, "refuse");
+      return [{ segment, bytes, parsed: parseSegment(bytes, segment === numbers.at(-1)) }];
+    } catch (error) {
+      onUnreadable(segment, error);
+      return [];
+    }
   });
 }
 
@@ -133,12 +133,26 @@ export async function openJournal(
   const segments: Segment[] = [];
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
-    for (const { segment, bytes, parsed } of readJournal(folder)) {
+    const unreadable: { segment: number; error: unknown }[] = [];
+    const found = readJournal(folder, (segment, error) => unreadable.push({ segment, error }));
+    for (const { segment, error } of unreadable) {
+      log.error("a file of the journal cannot be read; it was set aside and the others count", {
+        path: await setAside(pathOf(segment), clock.now()),
+        error: messageOf(error),
+        hint: "what it said may be missing from the history. Once looked at, delete it",
+      });
+    }
+    for (const { segment, bytes, parsed } of found) {
       lines.push(...parsed.lines.map((line) => ({ ...line, segment })));
       let size = bytes.length;
       if (parsed.torn !== null) {
         size = parsed.torn;
-        truncateSync(pathOf(segment), size);
+        const file = openFileSync(pathOf(segment), "refuse", constants.O_RDWR);
+        try {
+          ftruncateSync(file, size);
+        } finally {
+          closeSync(file);
+        }
       }
       if (parsed.corrupt.length > 0) {
         const time = new Date(clock.now()).toISOString().replaceAll(":", "-");
@@ -165,7 +179,7 @@ export async function openJournal(
     const last = segments.at(-1);
     if (last !== undefined && last.bytes < segmentBytes) return last;
     const next = { number: (last?.number ?? 0) + 1, bytes: 0 };
-    closeSync(openSync(pathOf(next.number), "w", 0o600));
+    await writeFresh(pathOf(next.number), "");
     await syncFolder(folder);
     segments.push(next);
     return next;
@@ -178,7 +192,7 @@ export async function openJournal(
     try {
       segment = await current();
       // Not kept open in between: nothing of ours keeps a disk from being made read-only.
-      file = openSync(pathOf(segment.number), "r+");
+      file = openFileSync(pathOf(segment.number), "refuse", constants.O_RDWR);
       for (let written = 0; written < bytes.length;)
         written += writeSync(file, bytes, written, bytes.length - written, segment.bytes + written);
       await datasync(file);
@@ -186,6 +200,8 @@ export async function openJournal(
       return segment.number;
     } catch (error) {
       if (file !== null && segment !== null) takeBack(file, segment);
+      // Something else lies in its place, or nothing: a new one follows.
+      else if (segment !== null && noSegment.includes(errorCode(error))) segment.bytes = segmentBytes;
       const path = segment === null ? folder : pathOf(segment.number);
       throw new StoreError("write", path, error, "is there room in the data folder, and may the agent write there?");
     } finally {
@@ -218,7 +234,7 @@ export async function openJournal(
         if (gone.length === 0) return;
         try {
           for (const { number } of gone) {
-            unlinkSync(pathOf(number));
+            await removeTree(pathOf(number));
             segments.shift();
           }
           await syncFolder(folder);

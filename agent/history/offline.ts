@@ -1,6 +1,7 @@
 // Reads the record of a data folder without an agent, running or not, and writes nothing.
 import { readdirSync } from "node:fs";
 import { join } from "node:path";
+import { messageOf } from "../errors.ts";
 import type { Execution } from "../model/execution.ts";
 import type { BatchName, ExecutionId } from "../model/ids.ts";
 import { errorCode } from "../platform/files.ts";
@@ -20,7 +21,9 @@ export function readRecord(dataDir: string): OfflineRecord {
   const record: OfflineRecord = { batches: new Map(), unreadable: [] };
   const folder = join(dataDir, "journal");
   // First the journal: a checkpoint that is made meanwhile says the same again.
-  const lines = readJournal(folder).flatMap(({ segment, parsed }) => {
+  const onUnreadable = (segment: number, error: unknown) =>
+    record.unreadable.push({ file: join(folder, `${segment}.jsonl`), reason: messageOf(error) });
+  const lines = readJournal(folder, onUnreadable).flatMap(({ segment, parsed }) => {
     if (parsed.corrupt.length > 0)
       record.unreadable.push({ file: join(folder, `${segment}.jsonl`), reason: "lines cannot be read" });
     return parsed.lines;

@@ -133,10 +133,9 @@ export async function readText(path: string, limit: number, links: Links = "foll
 
 /** Reads at once, for small files in the middle of a turn: at most the first `limit` bytes. Throws as `openFile` does. */
 export function readStart(path: string, limit: number, links: Links = "follow"): Buffer {
-  const file = openAtOnce(path, links);
+  const file = openFileSync(path, links);
   try {
     const info = fstatSync(file);
-    mustBeFile(info);
     let buffer: Buffer = Buffer.allocUnsafe(Math.min(info.size + 1, limit));
     let length = 0;
     for (let read = -1; read !== 0 && length < limit; length += read) {
@@ -149,9 +148,28 @@ export function readStart(path: string, limit: number, links: Links = "follow"):
   }
 }
 
-function openAtOnce(path: string, links: Links): number {
+/** Opens a plain file at once. Throws as `openFile` does. */
+export function openFileSync(path: string, links: Links = "follow", flags = 0): number {
   mustBeFile(links === "follow" ? statSync(path) : lstatSync(path));
-  return openSync(path, flagsFor(links));
+  const file = openSync(path, flagsFor(links) | flags);
+  try {
+    mustBeFile(fstatSync(file));
+    return file;
+  } catch (error) {
+    closeSync(file);
+    throw error;
+  }
+}
+
+/** Reads at once at most `length` bytes from `offset` on, of a file that is no link. Throws as `openFile` does. */
+export function readPart(path: string, offset: number, length: number): Buffer {
+  const file = openFileSync(path, "refuse");
+  try {
+    const bytes = Buffer.allocUnsafe(length);
+    return bytes.subarray(0, readSync(file, bytes, 0, length, offset));
+  } finally {
+    closeSync(file);
+  }
 }
 
 /** Reads at once, as a whole. Throws as `openFile` does, and an error of code EFBIG beyond `limit` bytes. */
@@ -168,19 +186,24 @@ function grown(buffer: Buffer, limit: number): Buffer {
 }
 
 /**
- * Makes a new file in the place of whatever lies at `path`, which is deleted and never opened: a FIFO would be waited for, a
+ * Opens a new file in the place of whatever lies at `path`, which is deleted and never opened: a FIFO would be waited for, a
  * link would lead to another file.
  */
+export async function openFresh(path: string, mode = 0o600): Promise<FileHandle> {
+  return open(path, freshFlags, mode).catch(async (error: unknown) => {
+    if (errorCode(error) !== "EEXIST") throw error;
+    await removeTree(path);
+    return open(path, freshFlags, mode);
+  });
+}
+
+/** Writes a new file in the place of whatever lies at `path`. */
 export async function writeFresh(
   path: string,
   bytes: string | Uint8Array,
   { mode = 0o600, flush = false } = {},
 ): Promise<void> {
-  const file = await open(path, freshFlags, mode).catch(async (error: unknown) => {
-    if (errorCode(error) !== "EEXIST") throw error;
-    await removeTree(path);
-    return open(path, freshFlags, mode);
-  });
+  const file = await openFresh(path, mode);
   try {
     await file.writeFile(bytes);
     if (flush) await file.sync();

@@ -80,6 +80,8 @@ function house() {
       for (const file of ["HEAD", "commondir", "packed-refs", "refs/heads/main"]) put(kind, join(home, ".git", file));
       for (const file of ["agent.lock", ".probe", "triggers", "groups.json", "groups.json.tmp"])
         put(kind, join(data, file));
+      for (const file of ["history.index", "history.index.tmp"]) put(kind, join(data, file));
+      for (const file of ["1.jsonl", "2.jsonl"]) put(kind, join(data, "journal", file));
       for (const file of ["history.json", "history.json.tmp"]) put(kind, join(data, "batches/record", file));
       mkdirSync(join(data, "outbox"), { recursive: true });
       for (const file of ["m.json", "m.json.tmp"]) put(kind, join(data, "outbox", file));
