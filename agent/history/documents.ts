@@ -1,6 +1,6 @@
 // data/batches/<name>/history.json on disk: read once at start, row by row afterwards, written whole and atomically. Knows
 // files and their form; what is to be written, and when, is the checkpoints' matter.
-import { chmodSync, existsSync, mkdirSync, readdirSync, renameSync } from "node:fs";
+import { chmodSync, lstatSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { Low, type Adapter } from "lowdb";
@@ -177,7 +177,10 @@ export class Documents {
 
   /** Quarantined documents, as long as they lie there. */
   problems(): Problem[] {
-    return this.#problems.filter(({ file }) => file !== null && existsSync(file));
+    // A link to itself lies there as well.
+    return this.#problems.filter(
+      ({ file }) => file !== null && lstatSync(file, { throwIfNoEntry: false }) !== undefined,
+    );
   }
 
   #pathOf(name: BatchName): string {

@@ -8,8 +8,8 @@ import type { Clock } from "../async/clock.ts";
 import { messageOf, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Problem } from "../model/problem.ts";
-import { syncFolder, writeDurably } from "../platform/durable.ts";
-import { errorCode, openFileSync, readPlainBytes, removeTree, setAside, writeFresh } from "../platform/files.ts";
+import { openNew, syncFolder, writeDurably } from "../platform/durable.ts";
+import { errorCode, openFileSync, readPlainBytes, removeTree, setAside } from "../platform/files.ts";
 import { decodeLine, type JournalLine } from "./change.ts";
 
 const datasync = promisify(fdatasync);
@@ -179,7 +179,7 @@ export async function openJournal(
     const last = segments.at(-1);
     if (last !== undefined && last.bytes < segmentBytes) return last;
     const next = { number: (last?.number ?? 0) + 1, bytes: 0 };
-    await writeFresh(pathOf(next.number), "");
+    closeSync(await openNew(pathOf(next.number)));
     await syncFolder(folder);
     segments.push(next);
     return next;

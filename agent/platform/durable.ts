@@ -115,7 +115,7 @@ export async function writeDurably(
 ): Promise<void> {
   const temporary = `${path}.tmp`;
   try {
-    const file = await openFresh(temporary);
+    const file = await openNew(temporary);
     try {
       writeFileSync(file, text);
     } finally {
@@ -137,7 +137,7 @@ export async function writeDurably(
 }
 
 /** Opens a new file at once, in the place of what a crash left behind, or somebody put there. */
-async function openFresh(path: string): Promise<number> {
+export async function openNew(path: string): Promise<number> {
   try {
     return openSync(path, freshFlags, 0o600);
   } catch (error) {

@@ -25,9 +25,9 @@ const isRoot = process.getuid?.() === 0;
 const nobody = 65534;
 
 const kinds: Record<string, (path: string) => void> = {
-  "a FIFO": (path) => void execFileSync("mkfifo", [path]),
+  "a FIFO": (path) => void execFileSync("mkfifo", [path], { stdio: "pipe" }),
   "a device": (path) => {
-    if (isRoot) execFileSync("mknod", ["-m", "666", path, "c", "1", "5"]);
+    if (isRoot) execFileSync("mknod", ["-m", "666", path, "c", "1", "5"], { stdio: "pipe" });
     else symlinkSync("/dev/zero", path);
   },
   "a link to itself": (path) => symlinkSync(path, path),
@@ -47,8 +47,15 @@ const kinds: Record<string, (path: string) => void> = {
 type Kind = [name: string, make: (path: string) => void];
 
 function put([, make]: Kind, path: string): void {
-  rmSync(path, { recursive: true, force: true });
-  make(path);
+  // The agent makes some of them anew at once.
+  for (let tries = 0; ; tries++) {
+    rmSync(path, { recursive: true, force: true });
+    try {
+      return make(path);
+    } catch (error) {
+      if (tries > 50) throw error;
+    }
+  }
 }
 
 function house() {

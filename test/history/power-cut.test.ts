@@ -23,10 +23,10 @@ vi.mock(import("node:fs"), async (original) => {
   const of = (file: number) => paths.get(file) ?? "";
   return {
     ...real,
-    openSync: ((path: string, flags: string, mode?: number) => {
+    openSync: ((path: string, flags: number, mode?: number) => {
       const file = real.openSync(path, flags, mode);
       paths.set(file, path);
-      if (flags === "w") operations.push({ kind: "make", path });
+      if ((flags & real.constants.O_EXCL) !== 0) operations.push({ kind: "make", path });
       return file;
     }) as typeof real.openSync,
     writeSync: ((file: number, bytes: Buffer, offset: number, length: number, at: number) => {
