@@ -217,8 +217,8 @@ export async function startAgent(
         deliveries.trouble(),
       );
     const gitTrouble = () => {
-      const { error = null, ambiguous = false } = follower?.health() ?? {};
-      return error === null ? null : { error, ambiguous };
+      const { error = null, ambiguous = false, unverified = false } = follower?.health() ?? {};
+      return error === null ? null : { error, ambiguous, unverified };
     };
     /** Before the first commit is there, git's trouble says it better. */
     const rootProblem = () =>
@@ -248,7 +248,11 @@ export async function startAgent(
         ...(rootProblem() === null ? [] : [rootProblem()?.message ?? ""]),
         ...(follower === null || follower.health().commit !== null
           ? []
-          : [`no commit of ${follower.health().url} could be fetched yet`]),
+          : [
+              follower.health().unverified
+                ? `no commit of ${follower.health().url} could be verified yet: ${follower.health().error}`
+                : `no commit of ${follower.health().url} could be fetched yet`,
+            ]),
         ...own().flatMap(({ code, message }) => (/^git-/.test(code) ? [] : [message])),
       ],
       details: () => ({
