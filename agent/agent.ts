@@ -13,6 +13,7 @@ import { createMetrics } from "./http/api/metrics.ts";
 import { createApp } from "./http/app.ts";
 import { isLoopback } from "./text/loopback.ts";
 import { createStreams } from "./http/protocol/streams.ts";
+import { pathOfBase } from "./http/protocol/base-path.ts";
 import { listen } from "./http/server.ts";
 import { changesOf } from "./http/views/changes.ts";
 import type { Logger } from "./logger.ts";
@@ -298,6 +299,7 @@ export async function startAgent(
     const server = await listen(app, {
       host: config.host,
       port: config.port,
+      basePath: pathOfBase(config.baseUrl),
       onError: (error) => log.error("a connection could not be taken", { error: error.message }),
     });
     undo.push(() => server.close());

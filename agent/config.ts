@@ -127,7 +127,7 @@ export function runOptions(machine: Machine): readonly Option[] {
     {
       name: "base-url",
       value: "url",
-      description: "where people reach the dashboard, for links in messages; where it listens without it",
+      description: "where people reach the dashboard, for links; below its path, if it has one, all is served",
       fallback: "",
     },
     {
