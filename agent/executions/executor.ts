@@ -133,10 +133,13 @@ class ExecutorLoop implements Executor {
     const { recorder, clock } = this.#deps;
     const open = recorder.open();
     for (const execution of open) this.#track(execution);
-    // What it was started with, whatever the batch is by now.
-    const timeoutOf = ({ batch, timeoutMs = this.#batchOf(batch)?.timeoutMs ?? null }: Execution) => timeoutMs;
+    // The timeout is what it was started with, whatever the batch is by now.
+    const termsOf = ({ batch, timeoutMs = this.#batchOf(batch)?.timeoutMs ?? null }: Execution) => ({
+      timeoutMs,
+      successCodes: this.#batchOf(batch)?.successCodes ?? [0],
+    });
     const running = open.filter(({ status }) => status === "running");
-    this.#running.adopt(running, timeoutOf, () => this.#events(() => undefined));
+    this.#running.adopt(running, termsOf, () => this.#events(() => undefined));
     for (const execution of open.filter(({ status }) => status === "queued")) {
       const { id, batch } = execution;
       const concurrency = this.#batchOf(batch)?.concurrency;
