@@ -14,6 +14,7 @@ import { createMetrics } from "./http/api/metrics.ts";
 import { createApp } from "./http/app.ts";
 import { isLoopback } from "./text/loopback.ts";
 import { createStreams } from "./http/protocol/streams.ts";
+import { pathOfBase } from "./http/protocol/base-path.ts";
 import { listen } from "./http/server.ts";
 import { changesOf } from "./http/views/changes.ts";
 import type { Logger } from "./logger.ts";
@@ -231,8 +232,8 @@ export async function startAgent(
         deliveries.trouble(),
       );
     const gitTrouble = () => {
-      const { error = null, ambiguous = false } = follower?.health() ?? {};
-      return error === null ? null : { error, ambiguous };
+      const { error = null, ambiguous = false, unverified = false } = follower?.health() ?? {};
+      return error === null ? null : { error, ambiguous, unverified };
     };
     /** Before the first commit is there, git's trouble says it better. */
     const rootProblem = () =>
@@ -262,7 +263,11 @@ export async function startAgent(
         ...(rootProblem() === null ? [] : [rootProblem()?.message ?? ""]),
         ...(follower === null || follower.health().commit !== null
           ? []
-          : [`no commit of ${follower.health().url} could be fetched yet`]),
+          : [
+              follower.health().unverified
+                ? `no commit of ${follower.health().url} could be verified yet: ${follower.health().error}`
+                : `no commit of ${follower.health().url} could be fetched yet`,
+            ]),
         ...own().flatMap(({ code, message }) => (/^git-/.test(code) ? [] : [message])),
       ],
       details: () => ({
@@ -308,6 +313,7 @@ export async function startAgent(
     const server = await listen(app, {
       host: config.host,
       port: config.port,
+      basePath: pathOfBase(config.baseUrl),
       onError: (error) => log.error("a connection could not be taken", { error: error.message }),
     });
     undo.push(() => server.close());

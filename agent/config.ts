@@ -37,7 +37,14 @@ export interface Config {
   /** Path of the file that holds the secret webhooks are signed with; null: unsigned. */
   webhookSecretFile: string | null;
   /** Remote repository to follow; null: the folder is followed as it is. */
-  git: { url: string; ref: string | null; path: string; intervalMs: number } | null;
+  git: {
+    url: string;
+    ref: string | null;
+    path: string;
+    intervalMs: number;
+    /** Path of an allowed-signers file; null: signatures do not count. */
+    verify: string | null;
+  } | null;
   logLevel: string;
 }
 
@@ -120,7 +127,7 @@ export function runOptions(machine: Machine): readonly Option[] {
     {
       name: "base-url",
       value: "url",
-      description: "where people reach the dashboard, for links in messages; where it listens without it",
+      description: "where people reach the dashboard, for links; below its path, if it has one, all is served",
       fallback: "",
     },
     {
@@ -146,6 +153,12 @@ export function runOptions(machine: Machine): readonly Option[] {
     { name: "git-ref", value: "ref", description: "branch or tag of it; its default branch without it", fallback: "" },
     { name: "git-path", value: "path", description: "folder of batches in it", fallback: "" },
     { name: "git-interval", value: "duration", description: "how often it is asked for news", fallback: "60s" },
+    {
+      name: "git-verify",
+      value: "file",
+      description: "keys that must have signed each commit, as git's allowed-signers file; none need be without it",
+      fallback: "",
+    },
     { name: "log-level", value: "level", description: "debug, info, warn or error", fallback: "info" },
   ];
 }
@@ -258,6 +271,7 @@ export function readConfig(
       trimEndOf(text("git-path").value, "/"),
       duration("git-interval", 1_000),
     ];
+    const verify = optional("git-verify");
     if (gitUrl !== null) {
       const wrongUrl = judgeGitUrl(gitUrl); // it may hold a password and is not repeated
       if (wrongUrl !== null) throw new UsageError(`${text("git-url").from}: this cannot be followed: ${wrongUrl}`);
@@ -268,9 +282,11 @@ export function readConfig(
           `${text("git-path").from}: "${path}" is not a folder within the repository`,
           "name it from its top, as in jobs/nightly",
         );
-      return { url: gitUrl, ref, path, intervalMs };
+      return { url: gitUrl, ref, path, intervalMs, verify };
     }
     if (ref !== null || path !== "") throw new UsageError("--git-ref and --git-path need --git-url");
+    if (verify !== null)
+      throw new UsageError("--git-verify needs --git-url", "a folder that somebody else checks out is taken as it is");
     return null;
   }
 

@@ -11,7 +11,7 @@ export interface OwnMeans {
   /** Why the data folder does not take writes; null when it does. */
   data: { path: string; message: string; hint: string | null } | null;
   /** Why git cannot be followed; null when it can, or is not asked to be. */
-  git: { error: string; ambiguous: boolean } | null;
+  git: { error: string; ambiguous: boolean; unverified: boolean } | null;
   /** Whether scripts find bash. */
   bash: boolean;
 }
@@ -24,10 +24,12 @@ export function ownTroubles({ data, git, bash }: OwnMeans): Problem[] {
       ? []
       : [
           trouble(
-            git.ambiguous ? "git-ambiguous" : "git-not-followed",
+            git.ambiguous ? "git-ambiguous" : git.unverified ? "git-not-verified" : "git-not-followed",
             null,
             git.error,
-            "the last good commit stays in force; the agent asks again",
+            git.unverified
+              ? "the last good commit stays in force; sign it with one of these keys, or add its key to the file"
+              : "the last good commit stays in force; the agent asks again",
           ),
         ]),
     ...(bash

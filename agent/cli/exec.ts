@@ -75,6 +75,7 @@ export async function exec(batch: string, dir: string, options: { chain: boolean
 function exitCode(batch: string, executions: readonly Execution[]): number {
   const own = executions.findLast((execution) => execution.batch === batch);
   if (own?.status !== "succeeded") return own?.exitCode || signalExitCode(own?.signal ?? null);
+  if (own.exitCode) return own.exitCode; // the script's own, though successCodes takes it for a success
   const last = new Map(executions.map((execution) => [execution.batch, execution.status]));
   return [...last.values()].every((status) => status === "succeeded") ? 0 : 1;
 }

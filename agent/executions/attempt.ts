@@ -31,6 +31,8 @@ export interface AttemptDeps {
   launch(): Promise<Running>;
   /** Called when its pid, its place or its progress is known, or another than before. */
   onSeen(execution: Execution): void;
+  /** Exit codes that are success. */
+  successCodes: readonly number[];
   /** Time it has from now on; null for all it wants. */
   timeoutMs: number | null;
 }
@@ -99,7 +101,10 @@ export function createAttempt(started: Execution, deps: AttemptDeps): Attempt {
     const early = stopAsked();
     if (early !== null) {
       const bytes = { stdoutBytes: 0, stderrBytes: 0 };
-      return transition(execution, endingEvent({ kind: "lost", finishedAt: clock.now(), ...bytes }, early.reason));
+      return transition(
+        execution,
+        endingEvent({ kind: "lost", finishedAt: clock.now(), ...bytes }, early.reason, deps.successCodes),
+      );
     }
     running = await deps.launch();
     if (running.stopReason !== null) asked = { reason: running.stopReason, patienceMs: killAfterMs }; // by an earlier agent
@@ -122,7 +127,7 @@ export function createAttempt(started: Execution, deps: AttemptDeps): Attempt {
     // Its shell leaves no word when it is killed too; but it is known who did it.
     const how =
       ending.kind === "lost" && by !== null ? ({ ...ending, kind: "signal", signal: "SIGKILL" } as const) : ending;
-    const final = transition(execution, endingEvent({ ...how, ...look?.sizes }, reason));
+    const final = transition(execution, endingEvent({ ...how, ...look?.sizes }, reason, deps.successCodes));
     if (execution.outputTruncated !== true) return final;
     const note = execution.message ?? "";
     return { ...final, message: final.message === null || final.message === note ? note : `${final.message}; ${note}` };

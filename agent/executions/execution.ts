@@ -15,7 +15,7 @@ import type { EpochMs, Revision, RunId, ExecutionId, BatchName } from "../model/
 /** What happens to an execution. */
 export type ExecutionEvent =
   | { kind: "start"; at: EpochMs; revision: Revision; commit: string | null; boot: string | null }
-  | { kind: "succeed"; at: EpochMs; bytes: LogBytes }
+  | { kind: "succeed"; at: EpochMs; exitCode: number; bytes: LogBytes }
   | {
       kind: "fail";
       at: EpochMs;
@@ -95,7 +95,13 @@ export function transition(execution: Execution, event: ExecutionEvent): Executi
         boot: event.boot,
       };
     case "succeed":
-      return { ...execution, ...ended(execution, event.at), ...event.bytes, status: "succeeded", exitCode: 0 };
+      return {
+        ...execution,
+        ...ended(execution, event.at),
+        ...event.bytes,
+        status: "succeeded",
+        exitCode: event.exitCode,
+      };
     case "fail":
       return {
         ...execution,
@@ -123,8 +129,15 @@ export function transition(execution: Execution, event: ExecutionEvent): Executi
   }
 }
 
-/** How a process's end is told. `by`: why the agent ended it, which goes before how it took that; null if it did not. */
-export function endingEvent(ending: ProcessEnding, by: FinishedBy | null): ExecutionEvent {
+/**
+ * Returns the event that a process's end is. `by`: why the agent ended it, which goes before how it took that; null if it did
+ * not. `successCodes`: exit codes that are success.
+ */
+export function endingEvent(
+  ending: ProcessEnding,
+  by: FinishedBy | null,
+  successCodes: readonly number[],
+): ExecutionEvent {
   const at = ending.finishedAt;
   const bytes = { stdoutBytes: ending.stdoutBytes, stderrBytes: ending.stderrBytes };
   const exitCode = ending.kind === "exit" ? ending.exitCode : null;
@@ -152,7 +165,7 @@ export function endingEvent(ending: ProcessEnding, by: FinishedBy | null): Execu
   }
   switch (ending.kind) {
     case "exit":
-      if (ending.exitCode === 0) return { kind: "succeed", at, bytes };
+      if (successCodes.includes(ending.exitCode)) return { kind: "succeed", at, exitCode: ending.exitCode, bytes };
       return { ...failure, reason: "exit", message: `exit code ${ending.exitCode}` };
     case "signal":
       return { ...failure, reason: "signal", message: `ended by ${ending.signal}` };
@@ -168,7 +181,8 @@ export function endingEvent(ending: ProcessEnding, by: FinishedBy | null): Execu
 }
 
 /**
- * The attempt that follows a failed one, queued until its delay is over; null when there is none.
+ * Returns the attempt that follows a failed one, queued until its delay is over; null when there is none, or its exit code is
+ * none of those that `retry.codes` names (an end without an exit code is none of them either).
  * The wait is `delay` times `factor` for each attempt before, `maxDelay` at most.
  */
 export function nextAttempt(
@@ -177,6 +191,7 @@ export function nextAttempt(
   fields: { id: ExecutionId; now: EpochMs },
 ): Execution | null {
   if (failed.status !== "failed" || retry === null || failed.attempt > retry.limit) return null;
+  if (retry.codes !== undefined && (failed.exitCode === null || !retry.codes.includes(failed.exitCode))) return null;
   const delayMs = Math.min(retry.maxDelayMs, retry.delayMs * retry.factor ** (failed.attempt - 1));
   const notBefore = iso(fields.now + delayMs);
   const attempt = failed.attempt + 1;

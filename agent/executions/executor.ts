@@ -15,7 +15,7 @@ import { admitQueued, standsIn } from "./admission.ts";
 import { transition } from "./execution.ts";
 import { permitOwnTime, standingOf, type FollowUp } from "./follow-ups.ts";
 import { OpenExecutions } from "./open.ts";
-import { newExecution, planEnd, planStart, type Definition, type Plan, type World } from "./plan-end.ts";
+import { newExecution, planDue, planEnd, planStart, type Definition, type Plan, type World } from "./plan-end.ts";
 import type { TriggerAnswer } from "./port.ts";
 import { createQueue, type Queue } from "./queue.ts";
 import { RunningExecutions, type RunningDeps, type RunningEvents } from "./running.ts";
@@ -100,21 +100,25 @@ class ExecutorLoop implements Executor {
     const waiting = decision.start === null ? null : this.#waitingFor(batch);
     if (waiting !== null && decision.start !== null)
       return this.#merge(waiting, decision.start, decision.missed?.count ?? 1, watermark);
-    const changes: Change[] = [watermark];
-    if (decision.missed !== null) changes.push({ kind: "put", execution: this.#missedRow(name, decision.missed) });
+    const row = decision.missed === null ? null : this.#missedRow(name, decision.missed);
+    // The only one of a gap that is started after all is late, not lost.
+    const isCaughtUp = decision.start !== null && decision.missed?.count === 1;
+    const missed = isCaughtUp ? null : row;
+    const before: Change[] = row === null || !isCaughtUp ? [watermark] : [watermark, { kind: "put", execution: row }];
     const dueAt = decision.start === null ? null : iso(decision.start);
     // It has been only after the clock was set back.
     if (decision.start === null || dueAt === null || recorder.hasStarted(name, dueAt)) {
-      void recorder.commit([...changes, ...this.#expired(name)]);
+      const plan = planDue(missed, null, this.#world, this.#deps, clock.now());
+      this.#carryOut(plan, before).catch(() => undefined);
       return;
     }
     const execution = this.#newExecution(name, { kind: "cron", dueAt: decision.start, by: null });
     const known = since === "" || since > dueAt ? (head?.firstSeenAt ?? "") : since;
     const { refused, previous } = this.#permission(batch, known);
-    const asked = batch.after.length === 0 ? execution : { ...execution, previous };
+    const asked = { execution: batch.after.length === 0 ? execution : { ...execution, previous }, refused };
     // The mark and its rows are in one commit: no crash comes between the two.
-    const plan = planStart(asked, refused, this.#world, this.#deps, clock.now());
-    this.#carryOut(plan, changes).catch(() => undefined); // the history itself tries again, and says so
+    const plan = planDue(missed, asked, this.#world, this.#deps, clock.now());
+    this.#carryOut(plan, before).catch(() => undefined); // the history itself tries again, and says so
   }
 
   async manual(name: string): Promise<TriggerAnswer> {
@@ -133,10 +137,13 @@ class ExecutorLoop implements Executor {
     const { recorder, clock } = this.#deps;
     const open = recorder.open();
     for (const execution of open) this.#track(execution);
-    // What it was started with, whatever the batch is by now.
-    const timeoutOf = ({ batch, timeoutMs = this.#batchOf(batch)?.timeoutMs ?? null }: Execution) => timeoutMs;
+    // The timeout is what it was started with, whatever the batch is by now.
+    const termsOf = ({ batch, timeoutMs = this.#batchOf(batch)?.timeoutMs ?? null }: Execution) => ({
+      timeoutMs,
+      successCodes: this.#batchOf(batch)?.successCodes ?? [0],
+    });
     const running = open.filter(({ status }) => status === "running");
-    this.#running.adopt(running, timeoutOf, () => this.#events(() => undefined));
+    this.#running.adopt(running, termsOf, () => this.#events(() => undefined));
     for (const execution of open.filter(({ status }) => status === "queued")) {
       const { id, batch } = execution;
       const concurrency = this.#batchOf(batch)?.concurrency;
@@ -195,12 +202,13 @@ class ExecutorLoop implements Executor {
       else this.#enqueue(execution.id);
     }
     if (!this.#stopping) plan.retries.forEach((execution) => this.#delay(execution));
-    for (const execution of plan.ended) {
-      this.#logEnd(execution);
-      // Nobody hears of an end that is not durable.
-      if (execution.notifyDue !== undefined)
+    for (const execution of plan.ended) this.#logEnd(execution);
+    // Nobody hears of what is not durable.
+    for (const change of plan.changes)
+      if (change.kind === "put" && change.execution.notifyDue !== undefined) {
+        const { execution } = change;
         void recorded.catch(() => recorder.durable()).then(() => notifier?.take(execution));
-    }
+      }
     await Promise.all([recorded, deleted]);
   }
 
@@ -288,7 +296,7 @@ class ExecutorLoop implements Executor {
     const { batch, id } = execution;
     this.#open.untrack(execution);
     this.#queue.leave(execution);
-    this.#gaps.delete(id);
+    this.#closeGap(id);
     const next = recorder.current(this.#queue.parked(batch) ?? "");
     if (next === undefined || this.#open.of(batch).length !== 1) return;
     this.#queue.leave(next);
@@ -338,7 +346,16 @@ class ExecutorLoop implements Executor {
     }
   }
 
+  /** Called once an execution waits no longer: what it missed while it waited is complete, and people may hear of it. */
+  #closeGap(id: ExecutionId): void {
+    const gap = this.#gaps.get(id);
+    if (!this.#gaps.delete(id) || gap === undefined) return;
+    const plan = planDue(gap, null, this.#world, this.#deps, this.#deps.clock.now());
+    this.#carryOut(plan).catch(() => undefined);
+  }
+
   #begin(queued: Execution): void {
+    this.#closeGap(queued.id);
     const { clock, runner, definition: definitionOf } = this.#deps;
     const now = clock.now();
     const definition = definitionOf(queued.batch);

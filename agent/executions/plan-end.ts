@@ -65,6 +65,23 @@ export function planEnd(ended: Execution, world: World, ids: Ids, now: EpochMs):
   return planner.finish();
 }
 
+/**
+ * All that a due time sets off: the row of those before it that were missed, if any, and the start that has come due, if any, as
+ * `planStart` has it.
+ */
+export function planDue(
+  missed: Execution | null,
+  start: { execution: Execution; refused: Refusal | null } | null,
+  world: World,
+  ids: Ids,
+  now: EpochMs,
+): Plan {
+  const planner = new Planner(world, ids, now);
+  if (missed !== null) planner.miss(missed);
+  if (start !== null) planner.start(start.execution, start.refused);
+  return planner.finish();
+}
+
 /** All that a new execution sets off: it is queued, or refused, and what follows it then. `refused`: null where nothing stands against it yet. */
 export function planStart(execution: Execution, refused: Refusal | null, world: World, ids: Ids, now: EpochMs): Plan {
   const planner = new Planner(world, ids, now);
@@ -110,6 +127,12 @@ class Planner {
     this.#world = world;
     this.#ids = ids;
     this.#now = now;
+  }
+
+  /** Records a row that nothing follows, with what people are to be told of it. */
+  miss(row: Execution): void {
+    const due = this.#notice(row);
+    this.#put(due === null ? row : { ...row, notifyDue: due });
   }
 
   end(ended: Execution): void {

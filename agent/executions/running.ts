@@ -79,13 +79,17 @@ export class RunningExecutions {
       });
       return runner.start(buildOrder(execution, batch, inputs, fault));
     };
-    this.#follow(execution, { written, recorded, launch, timeoutMs: batch.timeoutMs }, events);
+    const { timeoutMs, successCodes } = batch;
+    this.#follow(execution, { written, recorded, launch, timeoutMs, successCodes }, events);
   }
 
-  /** Takes over executions that an earlier agent left running, all at once. `timeoutOf`: what each was started with. */
+  /**
+   * Takes over executions that an earlier agent left running, all at once. `termsOf`: the timeout that each was started with, and
+   * the exit codes that are success now.
+   */
   adopt(
     executions: readonly Execution[],
-    timeoutOf: (execution: Execution) => number | null,
+    termsOf: (execution: Execution) => Pick<Batch, "timeoutMs" | "successCodes">,
     events: (execution: Execution) => RunningEvents,
   ): void {
     const { clock, log, runner } = this.#deps;
@@ -93,11 +97,12 @@ export class RunningExecutions {
     for (const execution of executions) {
       const { batch, id, run } = execution;
       log.info("taking over an execution", { batch, id, run });
-      const timeoutMs = timeoutOf(execution);
+      const { timeoutMs, successCodes } = termsOf(execution);
       const ranMs = Math.max(0, clock.now() - Date.parse(execution.startedAt ?? ""));
       const leftMs = timeoutMs === null ? null : timeoutMs - ranMs;
       const launch = async () => (await adopted).get(id) ?? unadopted(id);
-      this.#follow(execution, { written: null, recorded: null, launch, timeoutMs: leftMs }, events(execution));
+      const how = { written: null, recorded: null, launch, timeoutMs: leftMs, successCodes };
+      this.#follow(execution, how, events(execution));
     }
   }
 
@@ -109,6 +114,7 @@ export class RunningExecutions {
       recorded: Promise<void> | null;
       launch(): Promise<Running>;
       timeoutMs: number | null;
+      successCodes: readonly number[];
     },
     { onEnded, onUnrecorded, onFree }: RunningEvents,
   ): void {
@@ -120,6 +126,7 @@ export class RunningExecutions {
       log,
       recorded: how.recorded,
       launch: how.launch,
+      successCodes: how.successCodes,
       timeoutMs: how.timeoutMs,
       onSeen: (seen) => void recorder.commit([{ kind: "put", execution: seen }], { lazy: true }),
     });

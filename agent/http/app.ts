@@ -4,12 +4,15 @@ import { addApiRoutes } from "./api/routes.ts";
 import { addPageRoutes } from "./dashboard/list-routes.ts";
 import { trouble, wantsPage } from "./dashboard/page.ts";
 import { addAccess, hostGuard, methodGuard } from "./protocol/access.ts";
+import { addBasePath, pathOfBase } from "./protocol/base-path.ts";
 import { HttpProblem, problemResponse } from "./protocol/problem.ts";
 import type { AppDeps } from "./views/deps.ts";
 
 export function createApp(deps: AppDeps): Hono {
   const { log } = deps;
   const app = new Hono();
+  const base = pathOfBase(deps.access.baseUrl);
+  if (base !== "") app.use(addBasePath(base));
   app.use(hostGuard(deps.access));
   app.use(methodGuard(deps.access));
   const refuse = (c: Context, status: number, detail: string, headers: Record<string, string> = {}) =>

@@ -6,6 +6,7 @@ import { getRequestListener } from "@hono/node-server";
 import type { Hono } from "hono";
 import { createTurns } from "../async/turns.ts";
 import { ConfigError } from "../errors.ts";
+import { createTargetReader } from "./protocol/base-path.ts";
 import { CountedRequest, createAnswerQueue, limitConnections } from "./protocol/connections.ts";
 import { sendCopy } from "./protocol/zero-copy.ts";
 import { setStandingHeaders } from "./protocol/security-headers.ts";
@@ -30,6 +31,8 @@ export interface ListenOptions {
   host: string;
   /** 0 takes a free one. */
   port: number;
+  /** Path of --base-url that requests may begin with; "" for none. */
+  basePath?: string;
   headersTimeoutMs?: number;
   /** Time without progress after which an answer is broken off. */
   stallMs?: number;
@@ -66,8 +69,10 @@ export async function listen(app: Hono, options: ListenOptions): Promise<HttpSer
     },
   );
   const answers = createAnswerQueue();
+  const readTarget = createTargetReader(options.basePath ?? "", app);
   const server = createServer({ ...serverOptions, IncomingMessage: CountedRequest }, (incoming, outgoing) => {
     setStandingHeaders(outgoing);
+    incoming.url = readTarget(incoming.url ?? "/");
     void answers.run(incoming.socket, outgoing, () => answer(incoming, outgoing));
   });
   limitConnections(server, options);

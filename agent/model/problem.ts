@@ -58,6 +58,7 @@ export const problemCodes = [
   "data-folder", // the data folder takes no writes
   "history-corrupt", // a history could not be read and was set aside
   "git-not-followed", // what --git-url names cannot be asked, fetched or used; the last good commit stays in force
+  "git-not-verified", // the commit's signature is by none of the keys of --git-verify; the last good commit stays in force
   "git-ambiguous", // --git-ref is both a branch and a tag; the last good commit stays in force
   "reconcile-failed", // the last look over the folder broke off; the agent tries again
   "no-bash", // bash is not on the agent's PATH

@@ -20,7 +20,8 @@ const nothingTold: Told = { failures: 0, heard: true, streaks: [], last: {} };
  * - A batch that fails and recovers again and again is told of four times an hour; the recovery from a failure that
  *   was held back is held back too.
  * - Each of success and unusual is told once an hour.
- * - An attempt that another one follows is no end. An abort tells nothing and changes nothing, but for a further attempt that a
+ * - Due times that will never run (`missed`, `deadline`) are told once an hour.
+ * - An attempt that another one follows is no end. Any other abort tells nothing and changes nothing, but for a further attempt that a
  *   newer start replaced: what it was to make good failed, and with starts closer than its wait nobody would ever hear.
  *
  * @param told     undefined for a batch that has none yet
@@ -56,7 +57,13 @@ export function decideNotice(
       const base = well ?? nothingTold;
       return isDue(base, event, now) ? tell(base, event, true, now) : { told: held(base, event), due: null };
     }
-    case "aborted":
+    case "aborted": {
+      const isMissed = final.reason === "missed" || final.reason === "deadline";
+      if (!isMissed || !asks("missed")) return { told, due: null };
+      return isDue(known, "missed", now)
+        ? tell(known, "missed", true, now)
+        : { told: held(known, "missed"), due: null };
+    }
     case "queued":
     case "running":
       return { told, due: null };

@@ -34,8 +34,9 @@ export function createFollower(deps: {
   let failures = 0;
   let error: string | null = null;
   let ambiguous = false;
+  let unverified = false;
   let lastFetchedAt: string | null = null;
-  /** A commit that was looked at and cannot be followed: it is not fetched again. */
+  /** A commit that was looked at and cannot be followed: it is not fetched again, unless other keys may verify it. */
   let refused: { commit: string; message: string } | null = null;
 
   async function look(): Promise<void> {
@@ -47,6 +48,7 @@ export function createFollower(deps: {
     } catch (thrown) {
       failures += 1;
       ambiguous = thrown instanceof Error && thrown.cause instanceof AmbiguousRef;
+      unverified = false;
       tell(thrown instanceof Error ? thrown.message : String(thrown));
     }
     if (!stopped) cancel = clock.after(nextLookMs(failures, deps.intervalMs, deps.random()), () => void lookNow());
@@ -54,9 +56,12 @@ export function createFollower(deps: {
 
   async function follow(): Promise<void> {
     const asked = await remote.ask();
-    if (asked.commit === remote.commit()) refused = null;
-    else if (asked.commit !== refused?.commit) {
+    if (asked.commit === remote.commit()) {
+      refused = null;
+      unverified = false;
+    } else if (asked.commit !== refused?.commit || unverified) {
       const taken = await remote.take(asked);
+      unverified = taken.unverified === true;
       refused = taken.refused === null ? null : { commit: asked.commit, message: taken.refused };
       if (refused === null) {
         log.info("commit in force", { commit: taken.commit });
@@ -93,7 +98,7 @@ export function createFollower(deps: {
   return {
     start: () => void lookNow(),
     lookNow,
-    health: () => ({ url, ref, commit: remote.commit(), lastFetchedAt, error, ambiguous }),
+    health: () => ({ url, ref, commit: remote.commit(), lastFetchedAt, error, ambiguous, unverified }),
     async stop() {
       stopped = true;
       cancel();

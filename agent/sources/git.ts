@@ -6,7 +6,7 @@ import { readlinkSync } from "node:fs";
 import { mkdir, readdir, realpath, rename, rm, stat, statfs, symlink } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
 import { StringDecoder } from "node:string_decoder";
-import { StoreError } from "../errors.ts";
+import { ConfigError, messageOf, StoreError } from "../errors.ts";
 import { syncFile, syncFolder } from "../platform/durable.ts";
 import { readText, removeTree, writeFresh } from "../platform/files.ts";
 import {
@@ -19,7 +19,8 @@ import {
   type AnsweredRef,
   type TreeLimits,
 } from "./git-remote.ts";
-import type { Remote } from "./port.ts";
+import { isSigned, prepareKeys, readSigners } from "./git-signature.ts";
+import type { Remote, Taken } from "./port.ts";
 
 const askMs = 30_000;
 const fetchMs = 600_000;
@@ -50,10 +51,17 @@ const safety = [
   ...["gc.autoDetach=false", "gc.pruneExpire=now", "http.lowSpeedLimit=1000", "http.lowSpeedTime=60"],
 ];
 
-/** Opens what is in the data folder; what was followed with other settings is deleted. Throws StoreError. */
+/** Opens what is in the data folder; what was followed with other settings is deleted. Throws StoreError or ConfigError. */
 export async function openRemote(
   dataDir: string,
-  settings: { url: string; ref: string | null; path: string; limits: TreeLimits },
+  settings: {
+    url: string;
+    ref: string | null;
+    path: string;
+    limits: TreeLimits;
+    /** File of the keys that must have signed each commit; null: unsigned ones are taken too. */
+    verify: string | null;
+  },
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Remote> {
   const home = join(dataDir, "git");
@@ -62,12 +70,17 @@ export async function openRemote(
   const { url, user, password } = splitGitUrl(local ? resolve(settings.url) : settings.url);
   const running = new Set<ChildProcess>();
   const gitEnv = environment(env, url, user, password);
+  if (settings.verify !== null)
+    await readSigners(settings.verify).catch((error: unknown) => {
+      throw new ConfigError(`--git-verify: ${messageOf(error)}`, "name a file as git's gpg.ssh.allowedSignersFile is");
+    });
   await prepare();
 
   async function prepare(): Promise<void> {
     const path = join(home, "source");
     const source = createHash("sha256")
-      .update(JSON.stringify([url, settings.ref, settings.path]))
+      // What an agent without --git-verify put in force was not verified.
+      .update(JSON.stringify([url, settings.ref, settings.path, ...(settings.verify === null ? [] : ["verified"])]))
       .digest("hex");
     try {
       const known = await readText(path, maxSourceBytes, "refuse").catch(() => "");
@@ -177,11 +190,18 @@ export async function openRemote(
     }
   }
 
-  async function take(asked: { name: string }): Promise<{ commit: string; refused: string | null }> {
+  async function take(asked: { name: string }): Promise<Taken> {
     let id: string;
     try {
       id = await fetch(asked.name);
       if (id === commit()) return { commit: id, refused: null };
+      const unverified = await whyUnverified(id);
+      if (unverified !== null)
+        return {
+          commit: id,
+          refused: `commit ${id.slice(0, 12)} is not put in force: ${unverified}`,
+          unverified: true,
+        };
       const refused = await tooLarge(id);
       if (refused !== null) {
         await rm(repo, { recursive: true, force: true });
@@ -220,6 +240,17 @@ export async function openRemote(
       await clear().catch(() => undefined); // a half tree takes the room that executions need
       throw new StoreError("take over", url, error, "is there room in the data folder?");
     }
+  }
+
+  /** Returns why a commit's signature cannot be verified; null when it can, or need not be. */
+  async function whyUnverified(id: string): Promise<string | null> {
+    if (settings.verify === null) return null;
+    const keys = await prepareKeys(settings.verify, join(home, "keys"), gitEnv).catch(messageOf);
+    if (typeof keys === "string") return keys;
+    const own = ["--no-replace-objects", `--git-dir=${repo}`];
+    if (!isSigned(await must([...own, "cat-file", "commit", id], askMs))) return "it is not signed";
+    const { code, message } = await git([...keys.options, ...own, "verify-commit", id], askMs, keys.env);
+    return code === 0 ? null : `its signature is by none of the keys of --git-verify: ${message}`;
   }
 
   /** Returns why a commit's tree cannot be unpacked, before anything of it is; null when it can. */

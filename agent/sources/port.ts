@@ -105,6 +105,13 @@ export interface RevisionFile {
   /** SHA-256 of its bytes, in hex. */
   digest(): Promise<string>;
 }
+/** Outcome of taking a commit over; `refused`: why it was not put in force. */
+export interface Taken {
+  commit: string;
+  refused: string | null;
+  /** Whether it was refused for want of a verified signature, which other keys may mend. */
+  unverified?: boolean;
+}
 /** A repository that is followed, in the data folder. */
 export interface Remote {
   /** The folder of batches in the commit that is in force: a link that is swapped; it is not there before the first. */
@@ -116,7 +123,7 @@ export interface Remote {
   /** What the ref names now: its full name and its commit. Throws StoreError, which holds no credentials; its cause may be AmbiguousRef. */
   ask(): Promise<{ name: string; commit: string }>;
   /** Fetches a ref and puts its commit in force, whole or not at all; `refused` says why it cannot be. Throws StoreError. */
-  take(ref: { name: string }): Promise<{ commit: string; refused: string | null }>;
+  take(ref: { name: string }): Promise<Taken>;
   /** Deletes all trees but the one in force. */
   tidy(): Promise<void>;
   /** Ends what git is doing. */
@@ -131,6 +138,8 @@ export interface GitHealth {
   error: string | null;
   /** Whether `error` is that the ref names both a branch and a tag. */
   ambiguous: boolean;
+  /** Whether `error` is that the commit's signature cannot be verified (--git-verify). */
+  unverified: boolean;
 }
 export interface WatchHealth {
   mode: "inotify" | "poll";

@@ -252,6 +252,7 @@ test.each(["replaced", "shutdown"] as const)(
       launch: () => Promise.resolve(running),
       onSeen: () => undefined,
       timeoutMs: null,
+      successCodes: [0],
     });
     await clock.advance(0);
     end({ kind: "exit", exitCode: 0, finishedAt: t0, stdoutBytes: 0, stderrBytes: 0 });

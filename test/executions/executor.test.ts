@@ -500,6 +500,28 @@ describe("executor", () => {
     );
   });
 
+  describe("successCodes", () => {
+    test("decide how it ends, as they were at its start", async () => {
+      const one = batch({ successCodes: [0, 24] });
+      const { due, started, runner, status, rows, known } = await setUp({ batches: [one] });
+      due(t0, one);
+      await started(1);
+      known.set(one.name, batch());
+      runner.end(0, { kind: "exit", exitCode: 24 });
+      await status(0, "succeeded");
+      expect(rows()[0]).toMatchObject({ exitCode: 24, reason: null });
+    });
+
+    test("of what is taken over are those in force", async () => {
+      const before = [execution({ status: "running" })];
+      const { executor, clock, runner, status } = await setUp({ batches: [batch({ successCodes: [7] })], before });
+      executor.resume();
+      await clock.advance(0);
+      runner.end(0, { kind: "exit", exitCode: 7 });
+      await status(0, "succeeded");
+    });
+  });
+
   describe("a log that grows beyond its limit", () => {
     test("ends the execution as soon as it is seen, and is cut again while it ends", async () => {
       let cut = false;

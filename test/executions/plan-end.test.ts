@@ -1,7 +1,7 @@
 // One end, and all that it sets off, as a decision: rows of what is known and what is wanted.
 import { describe, expect, test } from "vitest";
 import { buildGraph } from "../../agent/definitions/chain-graph.ts";
-import { planEnd, planStart, type World } from "../../agent/executions/plan-end.ts";
+import { planDue, planEnd, planStart, type World } from "../../agent/executions/plan-end.ts";
 import { outlineOf } from "../../agent/history/port.ts";
 import type { Batch } from "../../agent/model/batch.ts";
 import { isOpen, type Execution } from "../../agent/model/execution.ts";
@@ -211,3 +211,30 @@ test("a chain of 10,000 whose root fails is refused to its end, in one line of t
   expect(ended).toHaveLength(count);
   expect(ended.filter((status) => status === "aborted")).toHaveLength(count - 1);
 }, 120_000);
+
+test("a gap and the start that is refused after it are told one after the other, from what was told before", () => {
+  const told = { failures: 0, heard: true, streaks: [], last: {} };
+  const seen: [string | null, number][] = [];
+  const asked = world([one("a", { enabled: false })], [], {
+    told: () => told,
+    notice(final, before) {
+      seen.push([final.reason, before?.failures ?? -1]);
+      return {
+        told: { ...told, failures: (before?.failures ?? 0) + 1 },
+        due: { event: "missed", count: 1, since: null },
+      };
+    },
+  });
+  const gap = row("a", { status: "aborted", reason: "missed" });
+  const refused = { reason: "deadline", message: "late" } as const;
+  const plan = planDue(gap, { execution: row("a"), refused }, asked, ids(), t0);
+  expect(recorded(plan)).toEqual(["a aborted/missed", "a aborted/deadline"]);
+  expect(seen).toEqual([
+    ["missed", 0],
+    ["deadline", 1],
+  ]);
+  expect(
+    plan.changes.map((change) => (change.kind === "put" ? change.execution.notifyDue?.event : change.kind)),
+  ).toEqual(["missed", "missed", "head"]);
+  expect(plan.ended.map(({ reason }) => reason)).toEqual(["deadline"]);
+});

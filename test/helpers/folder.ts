@@ -37,6 +37,7 @@ export const codesOfTrouble: readonly ProblemCode[] = [
   "history-corrupt",
   "git-not-followed",
   "git-ambiguous",
+  "git-not-verified",
   "reconcile-failed",
   "no-bash",
   "no-mail",

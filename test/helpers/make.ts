@@ -79,7 +79,7 @@ export function execution(fields: Partial<Execution> & { at?: number } = {}): Ex
   if (status !== "queued" && status !== "aborted")
     row = transition(row, { kind: "start", at, revision, commit: null, boot: "boot" });
   const bytes = { stdoutBytes: 0, stderrBytes: 0 };
-  if (status === "succeeded") row = transition(row, { kind: "succeed", at, bytes });
+  if (status === "succeeded") row = transition(row, { kind: "succeed", at, exitCode: 0, bytes });
   if (status === "aborted") row = transition(row, { kind: "abort", at, reason: "overlap", message: "" });
   if (status === "failed")
     row = transition(row, {

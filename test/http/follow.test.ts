@@ -38,7 +38,7 @@ async function start(options: ServeOptions & { status?: Execution["status"]; std
   /** Its script has ended. */
   async function end(): Promise<void> {
     const bytes = { stdoutBytes: readFileSync(log).length, stderrBytes: 0 };
-    await served.history.save(transition(row, { kind: "succeed", at: Date.now(), bytes }));
+    await served.history.save(transition(row, { kind: "succeed", at: Date.now(), exitCode: 0, bytes }));
   }
   return {
     ...served,

@@ -10,12 +10,14 @@ const minute = 60_000;
 const all: NotifyEvent[] = ["failure", "recovery", "success", "unusual"];
 const asking = (...on: NotifyEvent[]): Notify => ({ on, mail: ["ops@example.org"], webhook: [], ping: [] });
 
-/** An end at a minute: `f`ailed, `s`ucceeded, `u`nusual success, `a`borted, a first or a `r`epeated attempt replaced. */
-type End = [kind: "f" | "s" | "u" | "a" | "1" | "r", atMinute: number];
+/** An end at a minute: `m`issed, past its `d`eadline, `f`ailed, `s`ucceeded, `u`nusual success, `a`borted, a first or a `r`epeated attempt replaced. */
+type End = [kind: "f" | "s" | "u" | "a" | "m" | "d" | "1" | "r", atMinute: number];
 
 function endOf(kind: End[0]): Execution {
   if (kind === "1" || kind === "r")
     return execution({ status: "aborted", reason: "replaced", attempt: kind === "1" ? 1 : 2 });
+  if (kind === "m" || kind === "d")
+    return execution({ status: "aborted", reason: kind === "m" ? "missed" : "deadline" });
   const status = kind === "f" ? "failed" : kind === "a" ? "aborted" : "succeeded";
   return execution({ status, unusual: kind === "u" ? "too-fast" : null });
 }
@@ -63,6 +65,29 @@ describe("what is told", () => {
       on: ["failure"],
       ends: every("f", 0, 121),
       want: ["failure 1", ...none(59), "failure 60", ...none(59), "failure 60"],
+    },
+    {
+      name: "due times that will never run: one message an hour, whatever kept them, beside the failures",
+      on: ["failure", "recovery", "missed"],
+      ends: [
+        ["m", 0],
+        ["d", 1],
+        ["f", 2],
+        ["m", 3],
+        ["s", 4],
+        ["d", 61],
+        ["m", 122],
+      ],
+      want: ["missed 1", "-", "failure 1", "-", "recovery 1", "missed 3", "missed 1"],
+    },
+    {
+      name: "what is missed tells nothing to who does not ask for it",
+      on: ["failure"],
+      ends: [
+        ["m", 0],
+        ["d", 1],
+      ],
+      want: ["-", "-"],
     },
     {
       name: "a failure a day: each",

@@ -20,7 +20,7 @@ async function setUp(random = () => 0.5) {
   const log = quietLog();
   const real = await openRemote(
     join(home, "data"),
-    { url: repo.path, ref: "main", path: "", limits: { entries: 1_000, bytes: 2 ** 20 } },
+    { url: repo.path, ref: "main", path: "", limits: { entries: 1_000, bytes: 2 ** 20 }, verify: null },
     process.env,
   );
   let asked = 0;

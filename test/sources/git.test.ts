@@ -14,10 +14,13 @@ afterEach(() => {
   for (const server of servers.splice(0)) server.close();
 });
 
-async function follow(url: string, { ref = "main" as string | null, bytes = 2 ** 20, entries = 100 } = {}) {
+async function follow(
+  url: string,
+  { ref = "main" as string | null, bytes = 2 ** 20, entries = 100, verify = null as string | null } = {},
+) {
   const data = temporaryFolder();
   const env = { ...process.env, GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1" };
-  const remote = await openRemote(data, { url, ref, path: "", limits: { bytes, entries } }, env);
+  const remote = await openRemote(data, { url, ref, path: "", limits: { bytes, entries }, verify }, env);
   return { remote, data, trees: () => readdirSync(join(data, "git", "trees")) };
 }
 

@@ -5,6 +5,7 @@ import { deleteCookie, getCookie, setCookie } from "hono/cookie";
 import type { Clock } from "../../async/clock.ts";
 import type { TokenSource } from "../../platform/token.ts";
 import { loginPage, onwardPage } from "../dashboard/pages/login.tsx";
+import { pathOfBase } from "./base-path.ts";
 import { clientOfRequest } from "./client.ts";
 import { problemResponse } from "./problem.ts";
 import { createWrongTries, isSame, isSession, issueSession, sessionSeconds } from "./session.ts";
@@ -69,7 +70,7 @@ export function addAccess(
   if (source === null) return;
   const wrong = createWrongTries(clock);
   const cookie = {
-    path: "/",
+    path: pathOfBase(baseUrl) || "/",
     httpOnly: true,
     sameSite: "Strict",
     secure: baseUrl?.startsWith("https:") ?? false,

@@ -88,7 +88,7 @@ let known = main?.dataset["event"] ?? "";
 
 function connect(): void {
   if (events !== null || document.hidden) return;
-  const source = new EventSource(`/api/events?since=${known}`);
+  const source = new EventSource(new URL(`../../../../api/events?since=${known}`, import.meta.url));
   events = source;
   source.addEventListener("reset", (event) => {
     known = event.lastEventId;

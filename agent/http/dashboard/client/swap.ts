@@ -20,7 +20,7 @@ const given = new WeakMap<Element, string>();
 export async function fetchPage(address: string): Promise<Document | null> {
   try {
     const response = await fetch(address, { headers: { Accept: "text/html" }, cache: "no-store" });
-    if (response.redirected && new URL(response.url).pathname === "/login") location.reload();
+    if (response.redirected && new URL(response.url).pathname.endsWith("/login")) location.reload();
     if (!response.ok) return null;
     return new DOMParser().parseFromString(policy.createHTML(await response.text()), "text/html");
   } catch {
