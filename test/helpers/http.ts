@@ -13,7 +13,9 @@ import { createLogStore } from "../../agent/logs/store.ts";
 import type { BatchStatus } from "../../agent/model/batch.ts";
 import type { Execution } from "../../agent/model/execution.ts";
 import type { Problem } from "../../agent/model/problem.ts";
+import { noCommits } from "../../agent/sources/commit-info.ts";
 import { createSource } from "../../agent/sources/folder.ts";
+import type { Commits } from "../../agent/sources/port.ts";
 import { createRevisions } from "../../agent/sources/revisions.ts";
 import { createSettingsFiles } from "../../agent/sources/settings-files.ts";
 import type { Catalog } from "../../agent/status.ts";
@@ -33,6 +35,7 @@ export interface ServeOptions {
   logLimitBytes?: number;
   mostStreams?: number;
   access?: Partial<Access>;
+  commits?: Commits;
 }
 
 export async function serve(options: ServeOptions = {}) {
@@ -80,6 +83,7 @@ export async function serve(options: ServeOptions = {}) {
     logs: createLogStore(data),
     taps: createLogTaps(data, clock),
     revisions,
+    commits: options.commits ?? noCommits,
     feed,
     streams,
     logLimitBytes: options.logLimitBytes ?? 1024 ** 3,
