@@ -242,6 +242,8 @@ export async function startAgent(
       batch: reconciler.entry,
       next: (name, count) => scheduler.next(name, count).map((at) => new Date(at).toISOString()),
       nextDueAt: scheduler.first,
+      groups: reconciler.groups,
+      pool: reconciler.pool,
       problems,
       edges: () => reconciler.graph().edges,
       notReady: () => [

@@ -3,6 +3,7 @@ import type { Edge } from "./definitions/chain-graph.ts";
 import { shownAddress } from "./definitions/redact.ts";
 import type { Outline } from "./history/port.ts";
 import type { BatchStatus } from "./model/batch.ts";
+import type { Iso } from "./model/ids.ts";
 import { runState, type Execution, type ExecutionStatus } from "./model/execution.ts";
 import type { Problem } from "./model/problem.ts";
 import type { CommitInfo } from "./sources/port.ts";
@@ -89,14 +90,17 @@ export function batchView(
   const { last } = past;
   return {
     name: status.name,
+    group: groupOf(status, last),
     state: status.state,
     definition: definitionView(status),
+    inherited: status.batch?.inherited ?? {},
     revision: status.revision,
     commit: status.commit,
     commitInfo,
     next,
     blockedBy: status.blockedBy,
     lastExecution: last === undefined ? null : executionView(last, past.live),
+    failingSince: failingSince(past.outlines()),
     stats: statsView(past),
     problems: status.problems.map(problemView),
   };
@@ -107,7 +111,31 @@ export interface PastView {
   last: Execution | undefined;
   live?: Live;
   counts: Record<ExecutionStatus, number>;
-  outlines: Iterable<Pick<Outline, "durationMs">>;
+  outlines(): Iterable<Outline>;
+}
+
+/** Returns the group that a batch lies in; of one that is gone, the group of its last execution. */
+function groupOf(status: BatchStatus, last: Execution | undefined): string {
+  return status.group ?? status.batch?.group ?? last?.group ?? "";
+}
+
+/**
+ * Counts failures in a row and says when the first of them ended; null when there is none since the last success. Attempts that
+ * were tried again count as one, what did not run to an end not at all. `past`: newest first.
+ */
+export function failingSince(past: Iterable<Outline>): { at: Iso; count: number } | null {
+  const retried = new Set<number>();
+  let at: Iso | null = null;
+  let count = 0;
+  for (const { status, runKey, isRetry, finishedAt, createdAt } of past) {
+    if (status === "succeeded") break;
+    if (status === "failed" && !retried.has(runKey)) {
+      at = finishedAt ?? createdAt;
+      count += 1;
+    }
+    if (isRetry) retried.add(runKey);
+  }
+  return at === null ? null : { at, count };
 }
 
 /** Returns the last one, but for starts that were left out while it ran: they would hide how it ended. `past`: newest first. */
@@ -138,19 +166,20 @@ export function problemView(problem: Problem): Problem {
   return { batch, file, line, column, path, code, message, hint };
 }
 
-/** As written, with defaults; values of `env`, and what webhooks have after the host, are nobody's business. */
+/** As written, with defaults; values of `env`, and what webhooks and pings have after the host, are nobody's business. */
 function definitionView({ batch }: BatchStatus) {
   if (batch === null) return null;
   const { notify, ...file } = batch.file;
   const env = Object.fromEntries(Object.keys(file.env).map((name) => [name, "***"]));
-  const shown = notify === undefined ? {} : { notify: { ...notify, webhook: notify.webhook.map(shownAddress) } };
-  return { ...file, env, ...shown };
+  if (notify === undefined) return { ...file, env };
+  const { webhook, ping } = notify;
+  return { ...file, env, notify: { ...notify, webhook: webhook.map(shownAddress), ping: ping.map(shownAddress) } };
 }
 
 /** Counts over all that is kept; durations in ms over the last 50 that ran to an end, null where there is none. */
 function statsView({ counts, outlines }: PastView) {
   const durations: number[] = [];
-  for (const { durationMs } of outlines) {
+  for (const { durationMs } of outlines()) {
     if (durationMs === null) continue;
     durations.push(durationMs);
     if (durations.length === statsOver) break;

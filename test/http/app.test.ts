@@ -20,11 +20,25 @@ const problem: Problem = {
   message: "unknown key",
   hint: "did you mean",
 };
+const notify = {
+  on: ["failure"],
+  mail: [],
+  webhook: ["https://hooks.example.org/hunter2"],
+  ping: ["https://hc.example.org/hunter2"],
+};
 const report: BatchStatus = {
   name: "report",
   state: "scheduled",
   batch: batch({
-    file: { cron: "* * * * *", enabled: true, tags: ["billing"], env: { TOKEN: "hunter2" } } as unknown as BatchFile,
+    file: {
+      cron: "* * * * *",
+      enabled: true,
+      tags: ["billing"],
+      env: { TOKEN: "hunter2" },
+      notify,
+    } as unknown as BatchFile,
+    group: "ops/eu",
+    inherited: { timeout: "ops", "env.TOKEN": "ops/eu" },
   }),
   revision: "aaaaaaaaaaaa" as Revision,
   commit: null,
@@ -52,8 +66,15 @@ describe("batches", () => {
     const view = await json("/api/batches/report");
     expect(view).toMatchObject({
       name: "report",
+      group: "ops/eu",
       state: "scheduled",
-      definition: { cron: "* * * * *", env: { TOKEN: "***" } },
+      definition: {
+        cron: "* * * * *",
+        env: { TOKEN: "***" },
+        notify: { webhook: ["https://hooks.example.org/***"], ping: ["https://hc.example.org/***"] },
+      },
+      inherited: { timeout: "ops", "env.TOKEN": "ops/eu" },
+      failingSince: null,
       revision: "aaaaaaaaaaaa",
       commit: null,
       blockedBy: [],

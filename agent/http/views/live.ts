@@ -53,7 +53,12 @@ export function createReader({
     const last = await history.find(lastOf(history.outlines(status.name))?.id ?? "");
     const lastLive = last === undefined ? {} : { live: await beside(last) };
     const commitInfo = commits.known(status.commit) ?? (await commits.info(status.commit));
-    const past = { last, ...lastLive, counts: history.counts(status.name), outlines: history.outlines(status.name) };
+    const past = {
+      last,
+      ...lastLive,
+      counts: history.counts(status.name),
+      outlines: () => history.outlines(status.name),
+    };
     return batchView(status, past, catalog.next(status.name, nextShown), commitInfo);
   }
 
