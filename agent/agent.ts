@@ -38,6 +38,7 @@ import { baseEnvironment } from "./runners/environment.ts";
 import { createRunner, hasBash, readBootId } from "./runners/local/runner.ts";
 import { createScheduler } from "./schedule/scheduler.ts";
 import { createUnpacker, loadReaders } from "./sources/archive/unpack.ts";
+import { createCommits, noCommits } from "./sources/commit-info.ts";
 import { createSource } from "./sources/folder.ts";
 import { createGroupStore } from "./sources/group-store.ts";
 import { createFollower, type Follower } from "./sources/git-follower.ts";
@@ -256,6 +257,8 @@ export async function startAgent(
       batch: reconciler.entry,
       next: (name, count) => scheduler.next(name, count).map((at) => new Date(at).toISOString()),
       nextDueAt: scheduler.first,
+      groups: reconciler.groups,
+      pool: reconciler.pool,
       problems,
       edges: () => reconciler.graph().edges,
       notReady: () => [
@@ -296,6 +299,8 @@ export async function startAgent(
       taps,
       revisions,
       settings: createSettingsFiles(dir, shownAs.shownAs),
+      commits:
+        remote === null ? noCommits : createCommits(join(dataDir, "git", "repo.git"), remote.url, deps.env["PATH"]),
       feed,
       streams,
       logLimitBytes: config.logLimitBytes,

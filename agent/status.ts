@@ -1,6 +1,7 @@
 // What is wrong with the agent's own means, as problems of no batch.
 import type { Edge } from "./definitions/chain-graph.ts";
 import type { BatchStatus } from "./model/batch.ts";
+import type { Group, GroupName } from "./model/group.ts";
 import type { EpochMs } from "./model/ids.ts";
 import type { ProblemCode, Problem } from "./model/problem.ts";
 import type { WatchHealth, GitHealth } from "./sources/port.ts";
@@ -85,6 +86,10 @@ export interface Catalog {
   next(name: string, count: number): string[];
   /** The first of these, had at once; null when there is none. */
   nextDueAt(name: string): EpochMs | null;
+  /** Names of all groups there are, and the `_group.yaml` in force of those that have one. */
+  groups(): { names: readonly GroupName[]; inForce: ReadonlyMap<GroupName, Group> };
+  /** Where the pool that a batch of `group` names is declared; undefined where it is not. */
+  pool(group: GroupName, name: string): { group: GroupName; size: number } | undefined;
   problems(): readonly Problem[];
   edges(): readonly Edge[];
   /** Why the agent is not ready; empty when it is. */

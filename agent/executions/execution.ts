@@ -37,6 +37,7 @@ export function createExecution(fields: {
   id: ExecutionId;
   run?: RunId;
   batch: BatchName;
+  group?: string;
   revision: Revision | null;
   commit: string | null;
   trigger: { kind: TriggerKind; dueAt: EpochMs; by: ExecutionId | null };
@@ -47,6 +48,7 @@ export function createExecution(fields: {
     id: fields.id,
     run: fields.run ?? (fields.id as string as RunId),
     batch: fields.batch,
+    ...(fields.group === undefined ? {} : { group: fields.group }),
     revision: fields.revision,
     commit: fields.commit,
     trigger: { kind: fields.trigger.kind, dueAt: iso(fields.trigger.dueAt), by: fields.trigger.by },

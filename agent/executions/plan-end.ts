@@ -101,6 +101,7 @@ export function newExecution(
   return createExecution({
     id: ids.newId(now) as ExecutionId,
     batch: name,
+    ...(definition === null ? {} : { group: definition.batch.group }),
     revision: definition?.revision ?? null,
     commit: definition?.commit ?? null,
     trigger,

@@ -108,6 +108,8 @@ export type BatchState = "scheduled" | "chained" | "disabled" | "invalid" | "rem
 /** What the agent knows of one batch right now. */
 export interface BatchStatus {
   name: BatchName | string;
+  /** Where its entry lies now; missing where there is none. */
+  group?: string;
   state: BatchState;
   /** The definition in force; null while nothing valid was ever seen, and once removed. */
   batch: Batch | null;

@@ -23,14 +23,17 @@ export type AbortedReason =
   | "deadline"
   | "missed"
   | "shutdown"
-  | "disabled";
+  | "disabled"
+  | "cancelled";
 export type Reason = FailedReason | AbortedReason;
-export type TriggerKind = "cron" | "after" | "onFailure" | "retry" | "manual";
+export type TriggerKind = "cron" | "after" | "onFailure" | "retry" | "manual" | "rerun";
 /** One execution: the record in history.json, and (without `boot`) what the API shows. */
 export interface Execution {
   id: ExecutionId;
   run: RunId;
   batch: BatchName;
+  /** Its batch's group when it was made. Shown as "" where it is missing. */
+  group?: string;
   revision: Revision | null;
   commit: string | null;
   trigger: {
@@ -39,7 +42,12 @@ export interface Execution {
     dueAt: Iso;
     /** The execution that caused this one. */
     by: ExecutionId | null;
+    /** `user@host` of whoever asked for it. Shown as null where it is missing, as `note` is. */
+    actor?: string | null;
+    note?: string | null;
   };
+  /** Values of the batch's parameters in force. Shown as {} where they are missing. */
+  params?: Readonly<Record<string, string>>;
   attempt: number;
   status: ExecutionStatus;
   reason: Reason | null;
@@ -47,6 +55,10 @@ export interface Execution {
   exitCode: number | null;
   signal: string | null;
   pid: number | null;
+  /** Where it runs in a cluster. Shown as null where it is missing, as `waitingFor` is. */
+  place?: { node: string; pod: string } | null;
+  /** What a queued one waits for, in words. */
+  waitingFor?: string | null;
   createdAt: Iso;
   startedAt: Iso | null;
   finishedAt: Iso | null;
@@ -58,6 +70,8 @@ export interface Execution {
   /** Set where a log got shorter while it was written. Shown as false where it is missing. */
   outputTruncated?: boolean;
   unusual: "too-fast" | "too-slow" | "too-quiet" | null;
+  /** Set once its batch had not succeeded in time after its due time. Shown as false where it is missing. */
+  late?: boolean;
   /** Only on `missed` rows: first and last due time of the gap and how many there were. */
   missed?: { from: Iso; to: Iso; count: number };
   /** Executions it comes after, in the order of `after`. Not shown. */
@@ -80,6 +94,22 @@ export const statuses: readonly string[] = [
   "failed",
   "aborted",
 ] satisfies ExecutionStatus[];
+/** Every reason there is. */
+export const reasons: readonly string[] = [
+  ...(["exit", "signal", "timeout", "spawn", "lost", "log-limit"] satisfies FailedReason[]),
+  ...([
+    "previous-failed",
+    "previous-aborted",
+    "previous-not-run",
+    "overlap",
+    "replaced",
+    "deadline",
+    "missed",
+    "shutdown",
+    "disabled",
+    "cancelled",
+  ] satisfies AbortedReason[]),
+];
 /** Ids of executions and runs: ULIDs. */
 export const idPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 /** Whether it is queued or running: it still has an end to come. */

@@ -627,6 +627,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     const problems = [...entry.problems, ...chainProblems];
     return {
       name,
+      group: batch?.group ?? source.groupOf(name),
       state: stateOf(batch, chainProblems),
       batch,
       revision,

@@ -129,6 +129,22 @@ export interface Remote {
   /** Ends what git is doing. */
   close(): void;
 }
+/** What git knows of a commit. */
+export interface CommitInfo {
+  subject: string;
+  author: string;
+  /** ISO 8601, UTC. */
+  at: string;
+  /** Page of the commit, where the remote is of a kind whose pages are known. */
+  url: string | null;
+}
+/** Commits of the repository that is followed. */
+export interface Commits {
+  /** What is at hand: null for a commit that git does not know, undefined for one it was not asked for. */
+  known(commit: string | null): CommitInfo | null | undefined;
+  /** Asks git where it must; null for what it does not know. Does not reject. */
+  info(commit: string | null): Promise<CommitInfo | null>;
+}
 export interface GitHealth {
   url: string;
   ref: string | null;

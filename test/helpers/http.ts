@@ -3,6 +3,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../agent/async/clock.ts";
+import { inheritFrom } from "../../agent/definitions/inherit.ts";
 import { createFeed } from "../../agent/http/api/feed.ts";
 import { createMetrics } from "../../agent/http/api/metrics.ts";
 import { createApp } from "../../agent/http/app.ts";
@@ -12,8 +13,11 @@ import { createLogTaps } from "../../agent/logs/follow.ts";
 import { createLogStore } from "../../agent/logs/store.ts";
 import type { BatchStatus } from "../../agent/model/batch.ts";
 import type { Execution } from "../../agent/model/execution.ts";
+import type { Group } from "../../agent/model/group.ts";
 import type { Problem } from "../../agent/model/problem.ts";
+import { noCommits } from "../../agent/sources/commit-info.ts";
 import { createSource } from "../../agent/sources/folder.ts";
+import type { Commits } from "../../agent/sources/port.ts";
 import { createRevisions } from "../../agent/sources/revisions.ts";
 import { createSettingsFiles } from "../../agent/sources/settings-files.ts";
 import type { Catalog } from "../../agent/status.ts";
@@ -26,6 +30,7 @@ import { temporaryFolder } from "./tmp.ts";
 
 export interface ServeOptions {
   batches?: BatchStatus[];
+  groups?: Group[];
   problems?: Problem[];
   notReady?: string[];
   /** A fake one at t0 unless given. */
@@ -33,6 +38,7 @@ export interface ServeOptions {
   logLimitBytes?: number;
   mostStreams?: number;
   access?: Partial<Access>;
+  commits?: Commits;
 }
 
 export async function serve(options: ServeOptions = {}) {
@@ -56,6 +62,11 @@ export async function serve(options: ServeOptions = {}) {
     batch: (name) => batches.find((batch) => batch.name === name),
     next: (_name, count) => Array.from({ length: count }, (_, i) => new Date(t0 + (i + 1) * 60_000).toISOString()),
     nextDueAt: () => t0 + 60_000,
+    groups: () => ({
+      names: (options.groups ?? []).map(({ name }) => name),
+      inForce: new Map((options.groups ?? []).map((group) => [group.name, group])),
+    }),
+    pool: (group, pool) => inheritFrom(group, (name) => catalog.groups().inForce.get(name)).pools.get(pool),
     problems: () => options.problems ?? [],
     edges: () => [],
     notReady: () => options.notReady ?? [],
@@ -80,6 +91,7 @@ export async function serve(options: ServeOptions = {}) {
     logs: createLogStore(data),
     taps: createLogTaps(data, clock),
     revisions,
+    commits: options.commits ?? noCommits,
     feed,
     streams,
     logLimitBytes: options.logLimitBytes ?? 1024 ** 3,

@@ -20,11 +20,25 @@ const problem: Problem = {
   message: "unknown key",
   hint: "did you mean",
 };
+const notify = {
+  on: ["failure"],
+  mail: [],
+  webhook: ["https://hooks.example.org/hunter2"],
+  ping: ["https://hc.example.org/hunter2"],
+};
 const report: BatchStatus = {
   name: "report",
   state: "scheduled",
   batch: batch({
-    file: { cron: "* * * * *", enabled: true, tags: ["billing"], env: { TOKEN: "hunter2" } } as unknown as BatchFile,
+    file: {
+      cron: "* * * * *",
+      enabled: true,
+      tags: ["billing"],
+      env: { TOKEN: "hunter2" },
+      notify,
+    } as unknown as BatchFile,
+    group: "ops/eu",
+    inherited: { timeout: "ops", "env.TOKEN": "ops/eu" },
   }),
   revision: "aaaaaaaaaaaa" as Revision,
   commit: null,
@@ -52,8 +66,15 @@ describe("batches", () => {
     const view = await json("/api/batches/report");
     expect(view).toMatchObject({
       name: "report",
+      group: "ops/eu",
       state: "scheduled",
-      definition: { cron: "* * * * *", env: { TOKEN: "***" } },
+      definition: {
+        cron: "* * * * *",
+        env: { TOKEN: "***" },
+        notify: { webhook: ["https://hooks.example.org/***"], ping: ["https://hc.example.org/***"] },
+      },
+      inherited: { timeout: "ops", "env.TOKEN": "ops/eu" },
+      failingSince: null,
       revision: "aaaaaaaaaaaa",
       commit: null,
       blockedBy: [],
@@ -90,10 +111,42 @@ describe("executions", () => {
     const { id } = await add(execution({ status: "failed" }));
     expect(Object.keys(await json<object>(`/api/executions/${id}`))).toEqual(
       (
-        "id run batch revision commit trigger attempt status reason message exitCode signal pid createdAt startedAt finishedAt durationMs " +
-        "progress estimatedEndAt stdoutBytes stderrBytes outputTruncated unusual"
+        "id run batch group revision commit trigger params attempt status reason message exitCode signal pid place " +
+        "waitingFor createdAt startedAt finishedAt durationMs progress estimatedEndAt stdoutBytes stderrBytes " +
+        "outputTruncated unusual late commitInfo"
       ).split(" "),
     );
+  });
+
+  test("what its record does not say is empty, and what it says is shown", async () => {
+    const { json, add } = await serve();
+    const plain = await add(execution({ status: "failed" }));
+    const empty = { group: "", params: {}, place: null, waitingFor: null, late: false, commitInfo: null };
+    expect(await json(`/api/executions/${plain.id}`)).toMatchObject({
+      ...empty,
+      trigger: { kind: "cron", by: null, actor: null, note: null },
+    });
+    const said = { group: "billing/eu", params: { DAY: "1" }, late: true, waitingFor: "pool db" };
+    const trigger = { ...plain.trigger, kind: "manual" as const, actor: "ann@ops", note: "again" };
+    const { id } = await add({ ...execution({ status: "queued" }), ...said, trigger });
+    expect(await json(`/api/executions/${id}`)).toMatchObject({ ...said, trigger });
+  });
+
+  test("carries what git knows of its commit", async () => {
+    const info = { subject: "Fix it", author: "Ann", at: "2026-11-24T12:00:00.000Z", url: null };
+    const asked = new Map<string, typeof info>();
+    const commits = {
+      known: (commit: string | null) => (commit === null ? null : asked.get(commit)),
+      info: (commit: string | null) => Promise.resolve(commit === null ? null : (asked.set(commit, info), info)),
+    };
+    const commit = "a".repeat(40);
+    const { json, add } = await serve({ commits, batches: [{ ...report, commit }] });
+    const { id } = await add(execution({ status: "failed", commit }));
+    for (let turn = 0; turn < 2; turn++) {
+      expect(await json(`/api/executions/${id}`)).toMatchObject({ commit, commitInfo: info });
+      expect(await json("/api/executions")).toMatchObject({ items: [{ id, commitInfo: info }] });
+    }
+    expect(await json("/api/batches/report")).toMatchObject({ commitInfo: info, lastExecution: { commitInfo: info } });
   });
 
   test("a running one's bytes are those of its logs now", async () => {

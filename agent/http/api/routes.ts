@@ -3,9 +3,17 @@ import type { Context, Hono } from "hono";
 import type { LogStream } from "../../logs/port.ts";
 import { graphView, problemView, runView } from "../../views.ts";
 import { HttpProblem } from "../protocol/problem.ts";
-import { batchQuery, executionQuery, flag } from "../protocol/query.ts";
+import {
+  batchParameters,
+  batchQuery,
+  executionParameters,
+  executionQuery,
+  flag,
+  onlyParameters,
+} from "../protocol/query.ts";
 import { changesOf } from "../views/changes.ts";
 import type { AppDeps } from "../views/deps.ts";
+import { groupViews, isMeant } from "../views/groups.ts";
 import { createReader } from "../views/live.ts";
 import { createEvents } from "./events.ts";
 import { followResponse } from "./follow-log.ts";
@@ -40,19 +48,34 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
 
   app.get("/metrics", async (c) => c.body(await metrics.text(), 200, { "Content-Type": metrics.contentType }));
 
-  app.get("/api/batches", async (c) => {
-    const { tag, state } = batchQuery(c);
-    const items = catalog
-      .batches()
-      .filter((batch) => state === undefined || batch.state === state)
-      .filter((batch) => tag === undefined || batch.batch?.file.tags.includes(tag));
+  /** A route below /api/ and the parameters that it takes. */
+  const api = (path: string, parameters: readonly string[], handler: (c: Context) => Response | Promise<Response>) =>
+    app.get(path, (c) => {
+      onlyParameters(c, parameters);
+      return handler(c);
+    });
+
+  api("/api/batches", batchParameters, async (c) => {
+    const { state, ...where } = batchQuery(c);
+    const items = catalog.batches().filter((batch) => (state ?? batch.state) === batch.state && isMeant(batch, where));
     return json(c, { items: await Promise.all(items.map(viewOf)) });
   });
-  app.get("/api/batches/:name", async (c) => json(c, await viewOf(batchOf(c))));
-  app.get("/api/problems", (c) => json(c, { items: catalog.problems().map(problemView) }));
+  api("/api/batches/:name", [], async (c) => json(c, await viewOf(batchOf(c))));
+  api("/api/groups", [], async (c) => json(c, { items: await groupViews(deps) }));
+  api("/api/problems", [], (c) => json(c, { items: catalog.problems().map(problemView) }));
 
-  app.get("/api/executions", async (c) => {
-    const { items, more } = await history.page(executionQuery(c));
+  api("/api/executions", executionParameters, async (c) => {
+    const { group, tag } = batchQuery(c);
+    const query = executionQuery(c);
+    const where = { ...(group === undefined ? {} : { group }), ...(tag === undefined ? {} : { tag }) };
+    if (group !== undefined || tag !== undefined)
+      query.batches = new Set(
+        catalog
+          .batches()
+          .filter((batch) => isMeant(batch, where))
+          .map(({ name }) => name),
+      );
+    const { items, more } = await history.page(query);
     const texts: string[] = [];
     for (const item of items) {
       const made = reader.text(item);
@@ -61,19 +84,20 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
     const body = `{"items":[${texts.join(",")}],"nextCursor":${JSON.stringify(more ? items.at(-1)?.id : null)}}`;
     return text(c, body);
   });
-  app.get("/api/executions/:id", async (c) => text(c, await reader.text(await executionOf(c))));
-  app.get("/api/executions/:id/changes", async (c) =>
+  api("/api/executions/:id", [], async (c) => text(c, await reader.text(await executionOf(c))));
+  api("/api/executions/:id/changes", [], async (c) =>
     json(c, await changesOf(await executionOf(c), { ...deps, now: clock.now })),
   );
-  app.get("/api/executions/:id/stdout", (c) => log(c, "stdout"));
-  app.get("/api/executions/:id/stderr", (c) => log(c, "stderr"));
-  app.get("/api/executions/:id/logs", async (c) => archiveResponse(c, logs, await executionOf(c)));
+  api("/api/executions/:id/stdout", ["tail", "follow"], (c) => log(c, "stdout"));
+  api("/api/executions/:id/stderr", ["tail", "follow"], (c) => log(c, "stderr"));
+  api("/api/executions/:id/logs", [], async (c) => archiveResponse(c, logs, await executionOf(c)));
 
-  app.get("/api/runs/:run", async (c) => {
-    const executions = await history.run(c.req.param("run"));
-    if (executions.length === 0) throw new HttpProblem(404, `there is no run ${c.req.param("run")}`);
-    return json(c, { ...runView(c.req.param("run"), executions), items: await Promise.all(executions.map(live)) });
+  api("/api/runs/:run", [], async (c) => {
+    const run = c.req.param("run") ?? "";
+    const executions = await history.run(run);
+    if (executions.length === 0) throw new HttpProblem(404, `there is no run ${run}`);
+    return json(c, { ...runView(run, executions), items: await Promise.all(executions.map(live)) });
   });
-  app.get("/api/events", createEvents({ ...deps, reader }));
-  app.get("/api/graph", (c) => json(c, graphView(catalog.batches(), catalog.edges())));
+  api("/api/events", ["since"], createEvents({ ...deps, reader }));
+  api("/api/graph", [], (c) => json(c, graphView(catalog.batches(), catalog.edges())));
 }

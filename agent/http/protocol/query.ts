@@ -3,13 +3,22 @@ import type { Context } from "hono";
 import type { ExecutionQuery } from "../../history/port.ts";
 import type { LogStream } from "../../logs/port.ts";
 import type { BatchState } from "../../model/batch.ts";
-import { idPattern, statuses, type ExecutionStatus } from "../../model/execution.ts";
+import { idPattern, reasons, statuses, type ExecutionStatus, type Reason } from "../../model/execution.ts";
 import { lastFilters, sorts, type ListQuery } from "../dashboard/batch-list.ts";
 import { HttpProblem } from "./problem.ts";
 
 const states: readonly string[] = ["scheduled", "chained", "disabled", "invalid", "removed"] satisfies BatchState[];
 const batchName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const dateTime = /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(Z|[+-]\d\d:\d\d)?$/;
+
+/** Throws a 400 for a parameter that is none of `names`: a filter that was misspelt must not answer as if it were not there. */
+export function onlyParameters(c: Context, names: readonly string[]): void {
+  for (const name of Object.keys(c.req.queries())) {
+    if (names.includes(name)) continue;
+    const known = names.length === 0 ? "there is none here" : `known are ${names.join(", ")}`;
+    throw new HttpProblem(400, `there is no parameter ${name}; ${known}`);
+  }
+}
 
 /** The one value of a parameter; undefined when it is not given. */
 function single(c: Context, name: string): string | undefined {
@@ -60,23 +69,47 @@ export function executionQuery(c: Context): ExecutionQuery {
   const status = c.req.queries("status")?.flatMap((value) => value.split(","));
   if (status?.some((word) => !statuses.includes(word)))
     throw new HttpProblem(400, `status must be one of ${statuses.join(", ")}, or several with commas between`);
+  const reason = c.req.queries("reason")?.flatMap((value) => value.split(","));
+  if (reason?.some((word) => !reasons.includes(word)))
+    throw new HttpProblem(400, `reason must be one of ${reasons.join(", ")}, or several with commas between`);
   const since = instant(c, "since");
+  const until = instant(c, "until");
   return {
     limit: integer(c, "limit", 1, 500) ?? 50,
     ...(batch === undefined ? {} : { batch }),
     ...(run === undefined ? {} : { run }),
     ...(before === undefined ? {} : { before }),
     ...(status === undefined ? {} : { statuses: status as ExecutionStatus[] }),
+    ...(reason === undefined ? {} : { reasons: reason as Reason[] }),
     ...(since === undefined ? {} : { since }),
+    ...(until === undefined ? {} : { until }),
   };
 }
 
-export function batchQuery(c: Context): { tag?: string; state?: string } {
+/** Names of the parameters that `executionQuery` and `batchQuery` read. */
+export const executionParameters = [
+  ...["batch", "status", "reason", "group", "tag", "run", "since", "until", "limit", "cursor"],
+] as const;
+export const batchParameters = ["tag", "state", "group"] as const;
+
+/** Which batches are meant. `group`: it and all below. */
+export interface BatchQuery {
+  tag?: string;
+  state?: string;
+  group?: string;
+}
+
+export function batchQuery(c: Context): BatchQuery {
   const tag = single(c, "tag");
   const state = single(c, "state");
+  const group = single(c, "group");
   if (state !== undefined && !states.includes(state))
     throw new HttpProblem(400, `state must be one of ${states.join(", ")}`);
-  return { ...(tag === undefined ? {} : { tag }), ...(state === undefined ? {} : { state }) };
+  return {
+    ...(tag === undefined ? {} : { tag }),
+    ...(state === undefined ? {} : { state }),
+    ...(group === undefined ? {} : { group }),
+  };
 }
 
 /** A choice of a form: null where it is not made. */

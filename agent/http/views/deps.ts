@@ -3,7 +3,7 @@ import type { Clock } from "../../async/clock.ts";
 import type { HistoryReader } from "../../history/port.ts";
 import type { Logger } from "../../logger.ts";
 import type { LogTaps, LogStore } from "../../logs/port.ts";
-import type { SettingsFiles, Revisions } from "../../sources/port.ts";
+import type { Commits, SettingsFiles, Revisions } from "../../sources/port.ts";
 import type { Catalog } from "../../status.ts";
 import type { Feed } from "../api/feed.ts";
 import type { Metrics } from "../api/metrics.ts";
@@ -23,6 +23,7 @@ export interface AppDeps {
   /** No log grows beyond this many bytes. */
   logLimitBytes: number;
   settings: SettingsFiles;
+  commits: Commits;
   clock: Clock;
   log: Logger;
   version: string;

@@ -3,7 +3,7 @@ import type { Context } from "hono";
 import { estimatedEnd } from "../../executions/baseline.ts";
 import type { BatchStatus } from "../../model/batch.ts";
 import type { Execution } from "../../model/execution.ts";
-import { batchView, executionView, lastOf, type ExecutionView } from "../../views.ts";
+import { batchView, executionView, lastOf, type ExecutionView, type Live } from "../../views.ts";
 import { HttpProblem } from "../protocol/problem.ts";
 import type { AppDeps } from "./deps.ts";
 
@@ -13,15 +13,25 @@ const textsAtHand = 2_000;
 
 export type Reader = ReturnType<typeof createReader>;
 
-export function createReader({ catalog, history, logs }: Pick<AppDeps, "catalog" | "history" | "logs">) {
-  /** A running one's logs grow, and its end is foreseen; its record does not know. */
-  async function live(execution: Execution): Promise<ExecutionView> {
-    if (execution.status !== "running") return executionView(execution);
+export function createReader({
+  catalog,
+  history,
+  logs,
+  commits,
+}: Pick<AppDeps, "catalog" | "history" | "logs" | "commits">) {
+  /** What a record does not know: a running one's logs grow, and its end is foreseen. */
+  async function beside(execution: Execution): Promise<Live> {
+    const commitInfo = commits.known(execution.commit) ?? (await commits.info(execution.commit));
+    if (execution.status !== "running") return { commitInfo };
     const [out, err] = await Promise.all(
       (["stdout", "stderr"] as const).map((stream) => logs.stat(execution.batch, execution.id, stream)),
     );
     const estimatedEndAt = estimatedEnd(execution, history.outlines(execution.batch));
-    return executionView(execution, { estimatedEndAt, stdoutBytes: out?.size ?? 0, stderrBytes: err?.size ?? 0 });
+    return { estimatedEndAt, stdoutBytes: out?.size ?? 0, stderrBytes: err?.size ?? 0, commitInfo };
+  }
+
+  async function live(execution: Execution): Promise<ExecutionView> {
+    return executionView(execution, await beside(execution));
   }
 
   const texts = new Map<Execution, string>();
@@ -31,17 +41,25 @@ export function createReader({ catalog, history, logs }: Pick<AppDeps, "catalog"
     if (execution.status === "running") return live(execution).then((view) => JSON.stringify(view));
     const known = texts.get(execution);
     if (known !== undefined) return known;
+    const commitInfo = commits.known(execution.commit);
+    if (commitInfo === undefined) return live(execution).then((view) => JSON.stringify(view));
     if (texts.size >= textsAtHand) texts.clear();
-    const made = JSON.stringify(executionView(execution));
+    const made = JSON.stringify(executionView(execution, { commitInfo }));
     texts.set(execution, made);
     return made;
   }
 
   async function viewOf(status: BatchStatus) {
     const last = await history.find(lastOf(history.outlines(status.name))?.id ?? "");
-    const past = { last, counts: history.counts(status.name), outlines: history.outlines(status.name) };
-    const view = batchView(status, past, catalog.next(status.name, nextShown));
-    return last?.status === "running" ? { ...view, lastExecution: await live(last) } : view;
+    const lastLive = last === undefined ? {} : { live: await beside(last) };
+    const commitInfo = commits.known(status.commit) ?? (await commits.info(status.commit));
+    const past = {
+      last,
+      ...lastLive,
+      counts: history.counts(status.name),
+      outlines: () => history.outlines(status.name),
+    };
+    return batchView(status, past, catalog.next(status.name, nextShown), commitInfo);
   }
 
   return {

@@ -34,7 +34,7 @@ function view(
     {
       last: executions[0],
       counts: { queued: 0, running: 0, succeeded: 0, failed: 0, aborted: 0 },
-      outlines: executions.map(outlineOf),
+      outlines: () => executions.map(outlineOf),
     },
     more.next === undefined ? [] : [new Date(t0 + more.next * 1_000).toISOString()],
   );

@@ -214,6 +214,8 @@ function Trigger({ kind, cause }: { kind: ExecutionView["trigger"]["kind"]; caus
       return <>by the failure of {link ?? "another batch"}</>;
     case "retry":
       return <>as another attempt after {link ?? "a failed one"}</>;
+    case "rerun":
+      return <>as a rerun of {link ?? "an earlier one"}</>;
     default: {
       const never: never = kind;
       return never;
