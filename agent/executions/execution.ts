@@ -35,7 +35,7 @@ interface LogBytes {
 /** A new execution, `queued`. */
 export function createExecution(fields: {
   id: ExecutionId;
-  run?: RunId;
+  run: RunId;
   batch: BatchName;
   revision: Revision | null;
   commit: string | null;
@@ -45,7 +45,7 @@ export function createExecution(fields: {
 }): Execution {
   return {
     id: fields.id,
-    run: fields.run ?? (fields.id as string as RunId),
+    run: fields.run,
     batch: fields.batch,
     revision: fields.revision,
     commit: fields.commit,

@@ -211,3 +211,15 @@ test("a chain of 10,000 whose root fails is refused to its end, in one line of t
   expect(ended).toHaveLength(count);
   expect(ended.filter((status) => status === "aborted")).toHaveLength(count - 1);
 }, 120_000);
+
+test("a root start belongs to a run of its own, whose id is no execution's; what follows belongs to it too", async () => {
+  const { due, rows, runner, started } = await setUp({ batches: [batch(), one("next", { after: ["report"] })] });
+  due(t0);
+  await started(1);
+  runner.end(0);
+  await started(2);
+  const [root, next] = [rows()[0], rows("next")[0]];
+  expect(root?.run).toMatch(/^[0-9A-Z]{26}$/);
+  expect([root?.id, next?.id]).not.toContain(root?.run);
+  expect(next?.run).toBe(root?.run);
+});
