@@ -35,7 +35,7 @@ interface LogBytes {
 /** A new execution, `queued`. */
 export function createExecution(fields: {
   id: ExecutionId;
-  run?: RunId;
+  run: RunId;
   batch: BatchName;
   group?: string;
   revision: Revision | null;
@@ -46,7 +46,7 @@ export function createExecution(fields: {
 }): Execution {
   return {
     id: fields.id,
-    run: fields.run ?? (fields.id as string as RunId),
+    run: fields.run,
     batch: fields.batch,
     ...(fields.group === undefined ? {} : { group: fields.group }),
     revision: fields.revision,

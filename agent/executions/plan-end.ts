@@ -89,7 +89,7 @@ export function planStart(execution: Execution, refused: Refusal | null, world: 
   return planner.finish();
 }
 
-/** A new execution of a batch, queued. */
+/** A new execution of a batch, queued; without `run` it is the root of one. A run's id is never an execution's. */
 export function newExecution(
   name: BatchName,
   trigger: { kind: TriggerKind; dueAt: EpochMs; by: ExecutionId | null },
@@ -97,7 +97,8 @@ export function newExecution(
   ids: Ids,
   now: EpochMs,
 ): Execution {
-  const { definition, run } = of;
+  const { definition } = of;
+  const run = of.run ?? (ids.newId(now) as RunId);
   return createExecution({
     id: ids.newId(now) as ExecutionId,
     batch: name,
@@ -106,7 +107,7 @@ export function newExecution(
     commit: definition?.commit ?? null,
     trigger,
     now,
-    ...(run === undefined ? {} : { run }),
+    run,
   });
 }
 

@@ -238,3 +238,15 @@ test("a gap and the start that is refused after it are told one after the other,
   ).toEqual(["missed", "missed", "head"]);
   expect(plan.ended.map(({ reason }) => reason)).toEqual(["deadline"]);
 });
+
+test("a root start belongs to a run of its own, whose id is no execution's; what follows belongs to it too", async () => {
+  const { due, rows, runner, started } = await setUp({ batches: [batch(), one("next", { after: ["report"] })] });
+  due(t0);
+  await started(1);
+  runner.end(0);
+  await started(2);
+  const [root, next] = [rows()[0], rows("next")[0]];
+  expect(root?.run).toMatch(/^[0-9A-Z]{26}$/);
+  expect([root?.id, next?.id]).not.toContain(root?.run);
+  expect(next?.run).toBe(root?.run);
+});

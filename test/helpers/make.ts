@@ -2,7 +2,7 @@
 import { createExecution, transition } from "../../agent/executions/execution.ts";
 import type { Batch, BatchFile, Folder } from "../../agent/model/batch.ts";
 import type { Execution } from "../../agent/model/execution.ts";
-import type { Revision, ExecutionId, BatchName } from "../../agent/model/ids.ts";
+import type { Revision, RunId, ExecutionId, BatchName } from "../../agent/model/ids.ts";
 import { parsePattern, createSchedule } from "../../agent/schedule/schedule.ts";
 
 export const t0 = Date.parse("2026-11-24T12:00:00.000Z");
@@ -70,6 +70,7 @@ export function execution(fields: Partial<Execution> & { at?: number } = {}): Ex
   const revision = "aaaaaaaaaaaa" as Revision;
   let row = createExecution({
     id,
+    run: id as string as RunId, // as records of earlier agents have it
     batch: "report" as BatchName,
     revision,
     commit: null,
