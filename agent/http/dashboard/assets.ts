@@ -16,6 +16,9 @@ const served: Record<string, { files: readonly string[]; type: keyof typeof type
     [
       "http/dashboard/client/main.js",
       "http/dashboard/client/swap.js",
+      "http/dashboard/client/copy.js",
+      "http/dashboard/client/keys.js",
+      "http/dashboard/client/times.js",
       "http/dashboard/client/log.js",
       "http/dashboard/client/log-view.js",
       "http/dashboard/client/log-stream.js",

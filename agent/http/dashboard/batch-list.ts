@@ -1,5 +1,5 @@
 // Which batches the dashboard lists, in what order, and what is counted above the list. Pure, over snapshots.
-import type { Outline } from "../../history/port.ts";
+import type { Outline } from "./past.ts";
 import type { BatchState, BatchStatus } from "../../model/batch.ts";
 import { isOpen, type ExecutionStatus } from "../../model/execution.ts";
 
@@ -16,6 +16,8 @@ export interface Standing {
   newest: Outline | null;
   /** How long the latest one that ran to an end took. */
   durationMs: number | null;
+  /** Whether the latest one that ran to an end failed: what was aborted since says nothing of it. */
+  isFailing: boolean;
 }
 
 /**
@@ -23,13 +25,18 @@ export interface Standing {
  * @param openCount  how many of them are queued or running
  */
 export function standingOf(past: Iterable<Outline>, openCount: number): Standing {
-  const standing: Standing = { open: null, result: null, newest: null, durationMs: null };
+  const standing: Standing = { open: null, result: null, newest: null, durationMs: null, isFailing: false };
+  let isDecided = false;
   for (const outline of past) {
     standing.newest ??= outline;
     if (isOpen(outline)) standing.open ??= outline;
     else standing.result ??= outline;
     standing.durationMs ??= outline.durationMs;
-    const isWhole = standing.result !== null && standing.durationMs !== null;
+    if (!isDecided && (outline.status === "failed" || outline.status === "succeeded")) {
+      isDecided = true;
+      standing.isFailing = outline.status === "failed";
+    }
+    const isWhole = isDecided && standing.durationMs !== null;
     if (isWhole && (openCount === 0 || standing.open !== null)) break;
   }
   return standing;
@@ -78,7 +85,7 @@ export function countBatches(all: readonly Listed[]): Counts {
     if (status.state === "disabled") counts.disabled += 1;
     const { open, result } = standing;
     if (open?.status === "running" || open?.status === "queued") counts[open.status] += 1;
-    if (result?.status === "failed") counts.failed += 1;
+    if (standing.isFailing) counts.failed += 1;
     if (isUnusual(result)) counts.unusual += 1;
   }
   return counts;
@@ -117,8 +124,9 @@ export function selectBatches(
   return sorted(selected, query.sort, nextOf);
 }
 
-function lastMatches({ open, result }: Standing, wanted: NonNullable<ListQuery["last"]>): boolean {
+function lastMatches({ open, result, isFailing }: Standing, wanted: NonNullable<ListQuery["last"]>): boolean {
   if (wanted === "never") return open === null && result === null;
+  if (wanted === "failed") return isFailing;
   if (wanted === "unusual") return isUnusual(result);
   return wanted === "running" || wanted === "queued" ? open?.status === wanted : result?.status === wanted;
 }
@@ -154,10 +162,10 @@ function sortKey({ status, standing }: Listed, sort: Sort, nextOf: (name: string
 }
 
 /** How soon somebody should look: failed, then broken, aborted, unusual, at work, the rest, at rest, gone. */
-function attention({ state, problems }: BatchStatus, { open, result }: Standing): number {
+function attention({ state, problems }: BatchStatus, { open, result, isFailing }: Standing): number {
   if (state === "removed") return 9;
   if (state === "disabled") return 8;
-  if (result?.status === "failed") return 0;
+  if (isFailing) return 0;
   if (state === "invalid" || problems.length > 0) return 1;
   if (result?.status === "aborted") return 2;
   if (isUnusual(result)) return 3;

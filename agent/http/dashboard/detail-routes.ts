@@ -7,13 +7,18 @@ import { readSlice } from "../views/log-window.ts";
 import { runState, type Execution } from "../../model/execution.ts";
 import type { Problem } from "../../model/problem.ts";
 import type { SettingsFiles } from "../../sources/port.ts";
+import { plainPen, readLine } from "../../text/ansi.ts";
+import type { ExecutionView } from "../../views.ts";
 import { spanText } from "../../text/relative-time.ts";
 import { HttpProblem } from "../protocol/problem.ts";
 import { executionQuery, logQuery } from "../protocol/query.ts";
-import { changesOf } from "../views/changes.ts";
+import { changesOf, type Changes } from "../views/changes.ts";
 import type { AppDeps } from "../views/deps.ts";
 import { createReader } from "../views/live.ts";
-import { standingOf, type Standing } from "./batch-list.ts";
+import { standingOf } from "./batch-list.ts";
+import { failuresInRow, failuresUpTo } from "./failures.ts";
+import { createPast, neighboursOf, newest, openCount } from "./past.ts";
+import type { Answer } from "./pages/answer.tsx";
 import { neighbourhood } from "./drawing/chain-layout.ts";
 import { plotDurations } from "./drawing/duration-chart.ts";
 import { toneOf } from "./drawing/sparkline.ts";
@@ -26,24 +31,27 @@ import type { ShownProblem } from "./pages/problems.tsx";
 import { runPage, type RunPicture } from "./pages/run.tsx";
 
 /** Boxes on one picture of a chain. */
-const mostNodes = 60;
+const maxNodes = 60;
 const historyLength = 50;
-const mostExecutions = 500;
-const lastWordLines = 30;
+const maxExecutions = 500;
+const lastLineCount = 12;
+/** Letters of a log's last line that stand beside a reason. */
+const maxLastWord = 300;
 
 export function addDetailRoutes(app: Hono, deps: AppDeps): void {
   const { catalog, history, logs, settings, clock, revisions } = deps;
+  const past = createPast(history);
   const { live, viewOf, executionOf, batchOf } = createReader(deps);
 
   app.get("/batches/:name", async (c) => {
     const status = batchOf(c);
     const query = executionQuery(c);
-    const { items, more } = await history.page({
+    const { items, more } = await past.page({
       batch: status.name,
       limit: historyLength,
       ...(query.before === undefined ? {} : { before: query.before }),
     });
-    const { names, hidden } = neighbourhood([status.name], catalog.edges(), mostNodes);
+    const { names, hidden } = neighbourhood([status.name], catalog.edges(), maxNodes);
     const edges = catalog.edges().filter(({ from, to }) => names.includes(from) && names.includes(to));
     const nodes = names.map((name): ChainNode => ({ ...batchNode(name), here: name === status.name }));
     return html(
@@ -53,7 +61,9 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         batch: await viewOf(status),
         problems: await withExcerpts(status.problems.slice(0, 50), settings),
         chain: { nodes, edges, hidden },
-        plot: plotDurations(newest(history.outlines(status.name), Infinity)),
+        plot: plotDurations(newest(past.outlines(status.name), Infinity)),
+        streak: failuresInRow(past.outlines(status.name)),
+        lastWord: await lastWordOf(items.find((item) => item.status === "failed")),
         history: {
           items: await Promise.all(items.map(live)),
           nextCursor: more ? (items.at(-1)?.id ?? null) : null,
@@ -65,7 +75,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
 
   /** A batch as it stands: what of it is under way, or how it last ended. */
   function batchNode(name: string): ChainNode {
-    const { open, result } = standing(history, name);
+    const { open, result } = standingOf(past.outlines(name), openCount(past, name));
     const shown = open ?? result;
     const state = catalog.batch(name)?.state;
     const href = batchPath(name);
@@ -81,14 +91,9 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
       live(execution),
       execution.status === "failed" ? changesOf(execution, { history, revisions, now: clock.now }) : null,
     ]);
-    const stream: LogStream =
-      log ?? (execution.status === "failed" && view.stderrBytes > 0 && view.stdoutBytes === 0 ? "stderr" : "stdout");
+    const stream: LogStream = log ?? (execution.status === "failed" && view.stderrBytes > 0 ? "stderr" : "stdout");
     const slice = await readSlice(logs, execution, stream, before);
-    const words =
-      execution.status === "failed" && stream === "stdout" && view.stderrBytes > 0
-        ? (await readSlice(logs, execution, "stderr", null)).lines
-        : [];
-    const run = await history.run(execution.run);
+    const run = await past.run(execution.run);
     const attempts = run.filter(({ batch }) => batch === execution.batch);
     return html(
       c,
@@ -100,17 +105,40 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         atEnd: before === null || slice.end === slice.size,
         picture: picture(run),
         attempts: attempts.length > 1 && execution.attempt + attempts.length > 2 ? attempts.slice(-20) : [],
-        cause: (await history.find(execution.trigger.by ?? "")) ?? null,
-        neighbours: neighboursOf(execution, history),
+        cause: (await past.find(execution.trigger.by ?? "")) ?? null,
+        neighbours: neighboursOf(execution.id, past.outlines(execution.batch)),
         changes,
-        lastWords: words.slice(-lastWordLines),
+        answer: await answerOf(execution, view, changes),
       }),
     );
   });
 
+  async function lastWordOf(execution: Execution | undefined): Promise<string | null> {
+    return execution === undefined ? null : lastWritten((await readSlice(logs, execution, "stderr", null)).lines);
+  }
+
+  /** Of what failed or was aborted; null for everything else. */
+  async function answerOf(execution: Execution, view: ExecutionView, changes: Changes | null): Promise<Answer | null> {
+    if (execution.status !== "failed" && execution.status !== "aborted") return null;
+    const lastLinesOf = view.stderrBytes > 0 ? "stderr" : "stdout";
+    const { lines } = await readSlice(logs, execution, lastLinesOf, null);
+    const state = catalog.batch(execution.batch)?.state ?? "removed";
+    return {
+      execution: view,
+      ...(execution.status === "failed"
+        ? failuresUpTo(past.outlines(execution.batch), execution.id)
+        : { streak: null, recovery: null }),
+      lastLines: lines.slice(-lastLineCount),
+      lastLinesOf,
+      lastWord: execution.status === "failed" ? lastWritten(lines) : null,
+      changes,
+      notAgain: state === "scheduled" || state === "chained" ? null : `its batch is ${state}`,
+    };
+  }
+
   app.get("/runs/:run", async (c) => {
     const run = c.req.param("run");
-    const executions = await history.run(run);
+    const executions = await past.run(run);
     if (executions.length === 0) throw new HttpProblem(404, `there is no run ${run}`);
     return html(
       c,
@@ -118,7 +146,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         agent: agentState(deps),
         run,
         picture: picture(executions),
-        executions: await Promise.all(executions.slice(0, mostExecutions).map(live)),
+        executions: await Promise.all(executions.slice(0, maxExecutions).map(live)),
       }),
     );
   });
@@ -130,7 +158,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
     const names = new Set<string>(latest.keys());
     const state = runState(run);
     for (const name of names) {
-      if (names.size >= mostNodes) break;
+      if (names.size >= maxNodes) break;
       for (const { from, to } of edges) if (from === name && comes(to)) names.add(to);
     }
     /** One with a schedule of its own comes in runs of its own. */
@@ -138,7 +166,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
       const batch = catalog.batch(name)?.batch;
       return batch?.enabled === true && batch.schedule === null;
     }
-    const nodes = [...names].slice(0, mostNodes).map((name): ChainNode => {
+    const nodes = [...names].slice(0, maxNodes).map((name): ChainNode => {
       const execution = latest.get(name);
       if (execution === undefined)
         return { name, href: batchPath(name), tone: "none", word: state === "running" ? "not yet" : "did not run" };
@@ -150,37 +178,27 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
       state,
       nodes,
       edges: edges.filter(({ from, to }) => drawn.has(from) && drawn.has(to)),
-      hidden: Math.max(0, latest.size - mostNodes),
+      hidden: Math.max(0, latest.size - maxNodes),
     };
   }
 }
 
-/** The newest of a batch's executions, oldest first. */
-export function newest(past: Iterable<Outline>, limit: number): Outline[] {
-  const found: Outline[] = [];
-  for (const outline of past) {
-    if (found.length >= limit) break;
-    found.push(outline);
-  }
-  return found.reverse();
+/** Returns the last line in which something is written, shortened. */
+function lastWritten(lines: readonly string[]): string | null {
+  return (
+    lines
+      .map(plainText)
+      .findLast((line) => line.trim() !== "")
+      ?.trim()
+      .slice(0, maxLastWord) ?? null
+  );
 }
 
-export function standing(history: HistoryReader, name: string): Standing {
-  const { queued, running } = history.counts(name);
-  return standingOf(history.outlines(name), queued + running);
-}
-
-/** The executions of the batch before and after this one. */
-function neighboursOf(
-  { id, batch }: Execution,
-  history: HistoryReader,
-): { earlier: string | null; later: string | null } {
-  let later: string | null = null;
-  for (const outline of history.outlines(batch)) {
-    if (outline.id < id) return { earlier: outline.id, later };
-    if (outline.id > id) later = outline.id;
-  }
-  return { earlier: null, later };
+/** A line as it reads without colours. */
+function plainText(line: string): string {
+  return readLine(line, plainPen)
+    .pieces.map(({ text }) => text)
+    .join("");
 }
 
 /** Problems with the line that each names, as it is now. */

@@ -5,9 +5,10 @@ import { overviewQuery, timelineQuery } from "../protocol/query.ts";
 import type { AppDeps } from "../views/deps.ts";
 import { createReader } from "../views/live.ts";
 import { addAssetRoutes } from "./assets.ts";
-import { countBatches, selectBatches, tagsOf, type Listed } from "./batch-list.ts";
-import { addDetailRoutes, newest, standing, withExcerpts } from "./detail-routes.ts";
+import { countBatches, selectBatches, standingOf, tagsOf, type Listed } from "./batch-list.ts";
+import { createPast, newest, openCount, type Outline } from "./past.ts";
 import { stripLength } from "./drawing/sparkline.ts";
+import { addDetailRoutes, withExcerpts } from "./detail-routes.ts";
 import {
   busiestFirst,
   foresee,
@@ -36,10 +37,14 @@ const mostProblems = 200;
 export function addPageRoutes(app: Hono, deps: AppDeps): void {
   const { catalog, history, settings } = deps;
   const { live } = createReader(deps);
+  const past = createPast(history);
   addAssetRoutes(app);
   addDetailRoutes(app, deps);
   const listed = (): Listed[] =>
-    catalog.batches().map((status) => ({ status, standing: standing(history, status.name) }));
+    catalog.batches().map((status) => ({
+      status,
+      standing: standingOf(past.outlines(status.name), openCount(past, status.name)),
+    }));
 
   app.get("/", async (c) => {
     const { only, page, ...query } = overviewQuery(c);
@@ -56,15 +61,14 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
     const rows = await Promise.all(
       shown.map(async (one) => {
         const { name } = one.status;
-        const [open, result] = await Promise.all(
-          [one.standing.open, one.standing.result].map((outline) => history.find(outline?.id ?? "")),
-        );
+        const { open, result } = one.standing;
+        const running = open === null ? undefined : await past.find(open.id);
         return {
-          status: one.status,
-          recent: newest(history.outlines(name), stripLength),
-          result: result ?? null,
+          ...one,
+          recent: newest(past.outlines(name), stripLength),
+          result: result === null ? null : ((await past.find(result.id)) ?? null),
           next: nextOf(name),
-          live: open === undefined ? null : await live(open),
+          live: running === undefined ? null : await live(running),
         };
       }),
     );
@@ -83,29 +87,24 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
   });
 
   app.get("/timeline", (c) => {
+    const recent = byBatch(past.outlinesSince(deps.clock.now() - dayMs));
     const query = timelineQuery(c);
     const agent = agentState(deps);
     const { now } = agent;
     const all = listed();
-    const atWork = new Map<string, Foreseen[]>();
-    const load: Foreseen[] = [];
-    const selected = selectBatches(all, { ...query, state: null, last: null, sort: "name" }, () => null);
-    for (const { status } of selected) atWork.set(status.name, []);
-    for (const { batch, from, to, isStarted } of history.spansSince(now - dayMs)) {
-      const ofBatch = atWork.get(batch);
-      if (ofBatch === undefined) continue;
-      const span = { from, to: Math.max(from, to ?? now) };
-      ofBatch.push(span);
-      if (isStarted) load.push(span);
-    }
-    const order = busiestFirst(
-      selected
-        .map(({ status }) => ({ name: status.name as string, status, spans: atWork.get(status.name) ?? [] }))
-        .filter(
-          ({ spans, status }) =>
-            spans.length > 0 || ((status.state === "scheduled" || status.state === "chained") && status.batch !== null),
-        ),
-    );
+    const chosen = selectBatches(all, { ...query, state: null, last: null, sort: "name" }, () => null)
+      .map(({ status }) => ({
+        name: status.name as string,
+        status,
+        executions: lastDay(recent.get(status.name) ?? [], now),
+      }))
+      .filter(
+        ({ executions, status }) =>
+          executions.length > 0 ||
+          ((status.state === "scheduled" || status.state === "chained") && status.batch !== null),
+      );
+    const byName = new Map(chosen.map((one) => [one.name, one]));
+    const order = busiestFirst(chosen, now);
     const names = order.slice(0, mostLanes);
     const foreseen = foresee(outlooks(names, now), now);
     const lanes = names.map((name) =>
@@ -144,7 +143,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
       if (found.size >= 4 * mostLanes) break;
       const after = catalog.batch(name)?.batch?.after ?? [];
       const starts = goOn(nextDay(name, now), mostComing, now);
-      found.set(name, { starts, after, usualMs: usualMs(newest(history.outlines(name), Infinity)) });
+      found.set(name, { starts, after, usualMs: usualMs(newest(past.outlines(name), Infinity)) });
       if (starts.length === 0) after.forEach((before) => wanted.add(before));
     }
     return found;
@@ -170,6 +169,16 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
       }),
     );
   });
+}
+
+function byBatch(outlines: readonly Outline[]): Map<string, Outline[]> {
+  const found = new Map<string, Outline[]>();
+  for (const outline of outlines) {
+    const ofBatch = found.get(outline.batch);
+    if (ofBatch === undefined) found.set(outline.batch, [outline]);
+    else ofBatch.push(outline);
+  }
+  return found;
 }
 
 const isoOrNull = (at: number | null) => (at === null ? null : new Date(at).toISOString());

@@ -41,7 +41,14 @@ export function lastDay(executions: readonly Drawn[], now: EpochMs): Drawn[] {
 }
 
 /** Names with the most time at work in the last day first; those that only have a coming start after them. */
-export function busiestFirst(batches: readonly { name: string; spans: readonly Foreseen[] }[]): string[] {
+export function busiestFirst(
+  batches: readonly { name: string; executions: readonly Drawn[] }[],
+  now: EpochMs,
+): string[] {
+  const atWork = (execution: Drawn) => {
+    const { from, to } = spanOf(execution, now);
+    return 1 + to - from;
+  };
   const work = new Map(
     batches.map(({ name, spans }) => [name, spans.reduce((sum, { from, to }) => sum + 1 + to - from, 0)]),
   );

@@ -1,7 +1,8 @@
 // The page at /: all batches with their last results, strips and next starts, to search, filter and sort.
-import { lastFilters, sorts, type Counts, type ListQuery } from "../batch-list.ts";
-import type { BatchState, BatchStatus } from "../../../model/batch.ts";
+import { lastFilters, sorts, type Counts, type Listed, type ListQuery } from "../batch-list.ts";
+import type { BatchState } from "../../../model/batch.ts";
 import type { Execution } from "../../../model/execution.ts";
+import type { Mark } from "../drawing/sparkline.ts";
 import type { ExecutionView } from "../../../views.ts";
 import type { Mark } from "../drawing/sparkline.ts";
 import { Absolute, BatchLink, executionPath, Progress, Relative, Status, Strip, ToneMark, Took } from "./parts.tsx";
@@ -15,15 +16,14 @@ export interface Overview {
   /** Page of the list, from 1, of how many. */
   page: { at: number; of: number };
   found: number;
-  rows: readonly {
-    status: BatchStatus;
+  rows: readonly (Listed & {
     /** Its latest executions, oldest first. */
     recent: readonly Mark[];
     /** How its latest finished one ended. */
     result: Execution | null;
     next: string | null;
     live: ExecutionView | null;
-  }[];
+  })[];
 }
 
 const stateNames: readonly BatchState[] = ["scheduled", "chained", "disabled", "invalid", "removed"];

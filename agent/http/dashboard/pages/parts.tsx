@@ -122,6 +122,18 @@ export function BatchLink({ name }: { name: string }) {
   return <a href={batchPath(name)}>{name}</a>;
 }
 
+/** A command to run on the agent's machine, with a button that copies it. */
+export function Command({ text }: { text: string }) {
+  return (
+    <p class="command">
+      <code tabindex={0}>{text}</code>
+      <button type="button" class="needs-scripts" data-copy>
+        Copy
+      </button>
+    </p>
+  );
+}
+
 /** The short end of an id, enough to tell it from its neighbours; the whole is in the link and the title. */
 export function shortId(id: string): string {
   return `…${id.slice(-6)}`;
