@@ -92,8 +92,8 @@ export function countBatches(all: readonly Listed[]): Counts {
 }
 
 /** Tags in use, by name, at most `limit`. */
-export function tagsOf(all: readonly Listed[], limit = 200): string[] {
-  return [...new Set(all.flatMap(({ status }) => status.batch?.file.tags ?? []))].sort().slice(0, limit);
+export function tagsOf(all: readonly Pick<BatchStatus, "batch">[], limit = 200): string[] {
+  return [...new Set(all.flatMap(({ batch }) => batch?.file.tags ?? []))].sort().slice(0, limit);
 }
 
 /**

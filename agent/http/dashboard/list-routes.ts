@@ -1,10 +1,12 @@
 // The routes of the pages that show all batches: the list, the timeline, the problems. What is on them is decided in core, how it looks in pages/.
 import type { Hono } from "hono";
 import type { Problem } from "../../model/problem.ts";
-import { overviewQuery, timelineQuery } from "../protocol/query.ts";
+import { executionListQuery, overviewQuery, timelineQuery } from "../protocol/query.ts";
 import type { AppDeps } from "../views/deps.ts";
 import { createReader } from "../views/live.ts";
 import { addAssetRoutes } from "./assets.ts";
+import { groupsOf, toPastQuery } from "./execution-list.ts";
+import { allExecutionsPage } from "./pages/all-executions.tsx";
 import { countBatches, selectBatches, standingOf, tagsOf, type Listed } from "./batch-list.ts";
 import { createPast, newest, openCount, type Outline } from "./past.ts";
 import { stripLength } from "./drawing/sparkline.ts";
@@ -33,6 +35,7 @@ const mostComing = 100;
 const fewComing = 10;
 const dayMs = 86_400_000;
 const mostProblems = 200;
+const executionsOnPage = 50;
 
 export function addPageRoutes(app: Hono, deps: AppDeps): void {
   const { catalog, history, settings } = deps;
@@ -77,7 +80,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
       overviewPage({
         agent,
         counts: countBatches(all),
-        tags: tagsOf(all),
+        tags: tagsOf(catalog.batches()),
         query,
         page: { at, of },
         found: found.length,
@@ -116,7 +119,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
       timelinePage({
         agent,
         query,
-        tags: tagsOf(all),
+        tags: tagsOf(catalog.batches()),
         lanes,
         hidden: order.length - names.length,
         load: loadOf(load, loadHeight, now),
@@ -148,6 +151,24 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
     }
     return found;
   }
+
+  app.get("/executions", async (c) => {
+    const query = executionListQuery(c);
+    const agent = agentState(deps);
+    const all = catalog.batches();
+    const { items, more } = await past.page(toPastQuery(query, all, executionsOnPage));
+    return html(
+      c,
+      allExecutionsPage({
+        agent,
+        query,
+        groups: groupsOf(all),
+        tags: tagsOf(all),
+        items: await Promise.all(items.map(live)),
+        nextCursor: more ? (items.at(-1)?.id ?? null) : null,
+      }),
+    );
+  });
 
   app.get("/problems", async (c) => {
     const all = catalog.problems();

@@ -1,5 +1,4 @@
 // What the pages read of the history. The one place that knows how it is kept.
-import type { ExecutionQuery as HistoryQuery } from "../../history/ledger.ts";
 import type { History } from "../../history/port.ts";
 import type { Execution, ExecutionStatus } from "../../model/execution.ts";
 import type { EpochMs } from "../../model/ids.ts";
@@ -9,6 +8,8 @@ export type Outline = Pick<
   Execution,
   "id" | "batch" | "status" | "reason" | "unusual" | "createdAt" | "startedAt" | "finishedAt" | "durationMs"
 >;
+
+type HistoryQuery = Parameters<History["page"]>[0];
 
 export interface PastQuery extends HistoryQuery {
   /** Several batches, such as those of a group. */

@@ -9,6 +9,7 @@ import { HttpProblem } from "./problem.ts";
 
 const states: readonly string[] = ["scheduled", "chained", "disabled", "invalid", "removed"] satisfies BatchState[];
 const batchName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const groupName = /^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9-]*){0,7}$/;
 const dateTime = /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(Z|[+-]\d\d:\d\d)?$/;
 
 /** The one value of a parameter; undefined when it is not given. */
@@ -68,6 +69,48 @@ export function executionQuery(c: Context): ExecutionQuery {
     ...(before === undefined ? {} : { before }),
     ...(status === undefined ? {} : { statuses: status as ExecutionStatus[] }),
     ...(since === undefined ? {} : { since }),
+  };
+}
+
+/** Filters of the list of executions, by the API's names; null where a choice is left open. */
+export interface ExecutionListQuery {
+  statuses: readonly ExecutionStatus[];
+  reason: string | null;
+  batch: string | null;
+  group: string | null;
+  tag: string | null;
+  run: string | null;
+  /** ISO, as they stand in the address. */
+  since: string | null;
+  until: string | null;
+  cursor: string | null;
+  sinceMs: number | null;
+  untilMs: number | null;
+}
+
+/** What a form leaves open comes as an empty value and means the same as none. */
+export function executionListQuery(c: Context): ExecutionListQuery {
+  const given = (name: string) => (single(c, name) ?? "") !== "";
+  const one = (name: string, pattern: RegExp, what: string) =>
+    given(name) ? (matching(c, name, pattern, what) ?? null) : null;
+  const time = (name: string) => (given(name) ? (instant(c, name) ?? null) : null);
+  const statusWords = (c.req.queries("status") ?? [])
+    .flatMap((value) => value.split(","))
+    .filter((word) => word !== "");
+  if (statusWords.some((word) => !statuses.includes(word)))
+    throw new HttpProblem(400, `status must be one of ${statuses.join(", ")}, or several with commas between`);
+  return {
+    statuses: statusWords as ExecutionStatus[],
+    reason: one("reason", /^[a-z-]{1,40}$/, "a reason such as exit"),
+    batch: one("batch", batchName, "the name of a batch"),
+    group: one("group", groupName, "the path of a group such as billing/eu"),
+    tag: given("tag") ? (single(c, "tag") ?? null) : null,
+    run: one("run", idPattern, "the id of a run"),
+    since: given("since") ? (single(c, "since") ?? null) : null,
+    until: given("until") ? (single(c, "until") ?? null) : null,
+    cursor: one("cursor", idPattern, "a nextCursor that was given"),
+    sinceMs: time("since"),
+    untilMs: time("until"),
   };
 }
 

@@ -261,7 +261,7 @@ function Filters({ query, tags }: { query: ListQuery; tags: readonly string[] })
   );
 }
 
-function Choice({
+export function Choice({
   label,
   name,
   chosen,

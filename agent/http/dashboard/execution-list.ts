@@ -1,0 +1,68 @@
+// Filters of the list of executions: from the address to a query of the history, and back. Pure.
+import type { BatchStatus } from "../../model/batch.ts";
+import type { ExecutionListQuery } from "../protocol/query.ts";
+import type { PastQuery } from "./past.ts";
+
+/** Groups in use with all that lie above them, by name; without the top. */
+export function groupsOf(all: readonly Pick<BatchStatus, "batch">[]): string[] {
+  const groups = new Set<string>();
+  for (const { batch } of all) {
+    for (let group = batch?.group ?? ""; group !== ""; group = group.slice(0, Math.max(0, group.lastIndexOf("/"))))
+      groups.add(group);
+  }
+  return [...groups].sort();
+}
+
+/** Whether a batch's group is `wanted` or lies below it. */
+export function isInGroup(group: string, wanted: string): boolean {
+  return wanted === "" || group === wanted || group.startsWith(`${wanted}/`);
+}
+
+/** Groups and tags are those of the definitions in force. A name that no batch has means all that contain it. */
+export function toPastQuery(query: ExecutionListQuery, all: readonly BatchStatus[], limit: number): PastQuery {
+  const { statuses, reason, batch, group, tag, run, cursor, sinceMs, untilMs } = query;
+  const isName = batch !== null && all.some(({ name }) => name === batch);
+  const part = isName ? null : batch;
+  const chosen = all.filter(
+    (one) =>
+      (part === null || one.name.includes(part)) &&
+      (group === null || (one.batch !== null && isInGroup(one.batch.group, group))) &&
+      (tag === null || one.batch?.file.tags.includes(tag) === true),
+  );
+  return {
+    limit,
+    ...(group === null && tag === null && part === null
+      ? {}
+      : { batches: new Set<string>(chosen.map(({ name }) => name)) }),
+    ...(isName ? { batch } : {}),
+    ...(run === null ? {} : { run }),
+    ...(cursor === null ? {} : { before: cursor }),
+    ...(statuses.length === 0 ? {} : { statuses }),
+    ...(reason === null ? {} : { reasons: [reason] }),
+    ...(sinceMs === null ? {} : { since: sinceMs }),
+    ...(untilMs === null ? {} : { until: untilMs }),
+  };
+}
+
+/** The address of the list with `changes`; another filter begins at the newest again. */
+export function linkToExecutions(
+  query: Partial<ExecutionListQuery>,
+  changes: Partial<ExecutionListQuery> = {},
+): string {
+  const { statuses, reason, batch, group, tag, run, since, until, cursor } = { ...query, cursor: null, ...changes };
+  const pairs: [string, string | null | undefined][] = [
+    ["status", statuses?.join(",")],
+    ["reason", reason],
+    ["batch", batch],
+    ["group", group],
+    ["tag", tag],
+    ["run", run],
+    ["since", since],
+    ["until", until],
+    ["cursor", cursor],
+  ];
+  const search = new URLSearchParams(
+    pairs.flatMap(([name, value]): [string, string][] => (value == null || value === "" ? [] : [[name, value]])),
+  );
+  return search.size === 0 ? "/executions" : `/executions?${search.toString()}`;
+}
