@@ -1,9 +1,10 @@
 // The routes of single things: a batch, an execution, a run. Gathers what their pages show, within bounds.
 import type { Hono } from "hono";
 import { excerptOf } from "../../definitions/excerpt.ts";
-import type { HistoryReader, Outline } from "../../history/port.ts";
-import type { LogStream } from "../../logs/port.ts";
-import { readSlice } from "../views/log-window.ts";
+import { createLineIndex } from "../views/line-index.ts";
+import { readNumbered, readSlice } from "../views/log-window.ts";
+import { errorLine } from "./error-line.ts";
+import { defaultView } from "./log-views.ts";
 import { runState, type Execution } from "../../model/execution.ts";
 import type { Problem } from "../../model/problem.ts";
 import type { SettingsFiles } from "../../sources/port.ts";
@@ -41,6 +42,7 @@ const maxLastWord = 300;
 export function addDetailRoutes(app: Hono, deps: AppDeps): void {
   const { catalog, history, logs, settings, clock, revisions } = deps;
   const past = createPast(history);
+  const lineIndex = createLineIndex(logs);
   const { live, viewOf, executionOf, batchOf } = createReader(deps);
 
   app.get("/batches/:name", async (c) => {
@@ -86,13 +88,14 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
 
   app.get("/executions/:id", async (c) => {
     const execution = await executionOf(c);
-    const { log, before } = logQuery(c);
+    const { log, before, line } = logQuery(c);
     const [view, changes] = await Promise.all([
       live(execution),
       execution.status === "failed" ? changesOf(execution, { history, revisions, now: clock.now }) : null,
     ]);
-    const stream: LogStream = log ?? (execution.status === "failed" && view.stderrBytes > 0 ? "stderr" : "stdout");
-    const slice = await readSlice(logs, execution, stream, before);
+    const stream = log ?? defaultView(view);
+    const slice = await readNumbered(logs, lineIndex, execution, stream, { before, line });
+    const atEnd = slice.end === slice.size || (before === null && line === null);
     const run = await past.run(execution.run);
     const attempts = run.filter(({ batch }) => batch === execution.batch);
     return html(
@@ -102,7 +105,9 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         execution: view,
         stream,
         slice,
-        atEnd: before === null || slice.end === slice.size,
+        atEnd,
+        errorLine: execution.status === "failed" && atEnd ? errorLine(slice.lines.map(plainText)) : null,
+        canSearch: app.routes.some(({ path }) => path === "/api/executions/:id/search"),
         picture: picture(run),
         attempts: attempts.length > 1 && execution.attempt + attempts.length > 2 ? attempts.slice(-20) : [],
         cause: (await past.find(execution.trigger.by ?? "")) ?? null,

@@ -4,6 +4,7 @@ import type { ExecutionQuery } from "../../history/port.ts";
 import type { LogStream } from "../../logs/port.ts";
 import type { BatchState } from "../../model/batch.ts";
 import { idPattern, statuses, type ExecutionStatus } from "../../model/execution.ts";
+import { logViews } from "../dashboard/log-views.ts";
 import { lastFilters, sorts, type ListQuery } from "../dashboard/batch-list.ts";
 import { HttpProblem } from "./problem.ts";
 
@@ -151,8 +152,12 @@ export function timelineQuery(c: Context): { text: string; tag: string | null } 
   return { text: (single(c, "q") ?? "").slice(0, 200), tag: tag === "" ? null : tag };
 }
 
-/** Which log of an execution a page shows, and where it ends: at its end, or before a byte. */
-export function logQuery(c: Context): { log: LogStream | null; before: number | null } {
+/** Which log of an execution a page shows, and where: at its end, before a byte, or around a line. */
+export function logQuery(c: Context): { log: LogStream | null; before: number | null; line: number | null } {
   const before = matching(c, "before", /^\d{1,15}$/, "a number of bytes");
-  return { log: choice(c, "log", ["stdout", "stderr"] as const), before: before === undefined ? null : Number(before) };
+  return {
+    log: choice(c, "log", logViews),
+    before: before === undefined ? null : Number(before),
+    line: integer(c, "line", 1, 999_999_999) ?? null,
+  };
 }

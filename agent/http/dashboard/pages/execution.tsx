@@ -1,6 +1,6 @@
 // The page of one execution. Its first screen answers: how it stands, and of a failure why, since when and what changed.
 import type { LogStream } from "../../../logs/port.ts";
-import type { LogSlice } from "../../views/log-window.ts";
+import type { NumberedSlice } from "../../views/log-window.ts";
 import { bytesText } from "../../../text/relative-time.ts";
 import type { ExecutionView } from "../../../views.ts";
 import type { Changes } from "../../views/changes.ts";
@@ -16,8 +16,12 @@ export interface ExecutionPage {
   agent: AgentState;
   execution: ExecutionView;
   stream: LogStream;
-  slice: LogSlice;
+  slice: NumberedSlice;
   atEnd: boolean;
+  /** Index of the line of the slice that tells of the error. */
+  errorLine: number | null;
+  /** Whether the agent searches whole logs. */
+  canSearch: boolean;
   picture: RunPicture;
   /** Every attempt of its batch in this run, in order. */
   attempts: readonly Pick<ExecutionView, "id" | "attempt" | "status" | "unusual">[];
@@ -33,6 +37,7 @@ export interface ExecutionPage {
 export function executionPage(view: ExecutionPage) {
   const { agent, execution, stream, slice, atEnd, picture } = view;
   const open = execution.status === "running" || execution.status === "queued";
+  const log = <Log {...{ execution, stream, slice, atEnd, errorLine: view.errorLine, canSearch: view.canSearch }} />;
   return (
     <Shell
       title={`${execution.batch} ${execution.status}`}
@@ -79,6 +84,7 @@ export function executionPage(view: ExecutionPage) {
           <ChainLegend edges={picture.edges} />
         </section>
       </div>
+      {open && log}
       <div id="more" data-live>
         {(view.answer !== null || open) && (
           <div class="columns">
@@ -87,7 +93,7 @@ export function executionPage(view: ExecutionPage) {
           </div>
         )}
       </div>
-      <Log execution={execution} stream={stream} slice={slice} atEnd={atEnd} />
+      {!open && log}
     </Shell>
   );
 }
