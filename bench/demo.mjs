@@ -100,6 +100,15 @@ function batches() {
   return all;
 }
 
+/** Finance has a group, with one for the weekly figures in it. @param {string} home @param {string} name */
+const folderOf = (home, name) =>
+  join(
+    home,
+    "batches.d",
+    name.startsWith("night") ? "finance" : name.startsWith("week-") ? "finance/weekly" : "",
+    name,
+  );
+
 const iso = (/** @type {number} */ at) => new Date(at).toISOString();
 
 /** Writes the folder and its past. @param {string} home */
@@ -174,10 +183,15 @@ export function writeDemo(home) {
   for (let i = 30; i > 0; i--) add("reindex-search", now - i * dayMs, 50 * minuteMs * wobble(i));
   mkdirSync(join(home, "batches.d"), { recursive: true });
   for (const [name, [settings, script]] of Object.entries(batches())) {
-    mkdirSync(join(home, "batches.d", name), { recursive: true });
-    writeFileSync(join(home, "batches.d", name, "batch.yaml"), settings);
-    writeFileSync(join(home, "batches.d", name, "script.sh"), script);
+    const folder = folderOf(home, name);
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "batch.yaml"), settings);
+    writeFileSync(join(folder, "script.sh"), script);
   }
+  writeFileSync(
+    join(home, "batches.d/finance/_group.yaml"),
+    "description: Everything the accountants wait for\ndefaults:\n  timeout: 2h\n  timeZone: Europe/Berlin\n  env: {LEDGER: ledger.internal}\n",
+  );
   for (const [name, rows] of past) {
     const head = {
       name,
@@ -226,7 +240,7 @@ export async function startDemo(home) {
   };
   await chain();
   const { revision } = await get("/api/batches/night-aggregate");
-  writeFileSync(join(home, "batches.d/night-aggregate/script.sh"), aggregateAfter);
+  writeFileSync(join(folderOf(home, "night-aggregate"), "script.sh"), aggregateAfter);
   await until(async () => (await get("/api/batches/night-aggregate")).revision !== revision);
   for (let i = 0; i < 3; i++) await chain();
   trigger("crm-sync");

@@ -1,4 +1,7 @@
 // Which batches the dashboard lists, in what order, and what is counted above the list. Pure, over snapshots.
+import type { Edge } from "../../definitions/chain-graph.ts";
+import { chainOrder } from "./chain-order.ts";
+import { isInGroup } from "./groups.ts";
 import type { Outline } from "./past.ts";
 import type { BatchState, BatchStatus } from "../../model/batch.ts";
 import { isOpen, type ExecutionStatus } from "../../model/execution.ts";
@@ -42,13 +45,15 @@ export function standingOf(past: Iterable<Outline>, openCount: number): Standing
   return standing;
 }
 
-export type Sort = "attention" | "name" | "last" | "next" | "duration";
-export const sorts: readonly Sort[] = ["attention", "name", "last", "next", "duration"];
+export type Sort = "attention" | "name" | "chain" | "last" | "next" | "duration";
+export const sorts: readonly Sort[] = ["attention", "name", "chain", "last", "next", "duration"];
 
 export interface ListQuery {
   /** Words that must all occur in name, description or tags; case does not matter. */
   text: string;
   tag: string | null;
+  /** A group and all below it. */
+  group: string | null;
   state: BatchState | null;
   /** What it does now, or how it last ended; `unusual` is a success that stands out, `never`: there was none. */
   last: ExecutionStatus | "unusual" | "never" | null;
@@ -98,12 +103,13 @@ export function tagsOf(all: readonly Pick<BatchStatus, "batch">[], limit = 200):
 
 /**
  * The batches that `query` asks for, in its order. Removed ones only when asked for by state, or by a text.
- * `nextOf` gives the next start in ms, null for none; asked only when sorting by it.
+ * `nextOf` gives the next start in ms, null for none; asked only when sorting by it. `edges`: for the order by chains.
  */
 export function selectBatches(
   all: readonly Listed[],
   query: ListQuery,
   nextOf: (name: string) => number | null,
+  edges: readonly Edge[] = [],
 ): Listed[] {
   const words = query.text
     .toLowerCase()
@@ -114,14 +120,25 @@ export function selectBatches(
     if (query.state !== null && status.state !== query.state) return false;
     if (status.state === "removed" && query.state === null && words.length === 0) return false;
     if (query.tag !== null && status.batch?.file.tags.includes(query.tag) !== true) return false;
+    if (query.group !== null && (status.batch === null || !isInGroup(status.batch.group, query.group))) return false;
     if (query.last !== null && !lastMatches(standing, query.last)) return false;
     if (words.length === 0) return true;
-    const text = [status.name, status.batch?.file.description ?? "", ...(status.batch?.file.tags ?? [])]
+    const text = [
+      status.name,
+      status.batch?.group ?? "",
+      status.batch?.file.description ?? "",
+      ...(status.batch?.file.tags ?? []),
+    ]
       .join(" ")
       .toLowerCase();
     return words.every((word) => text.includes(word));
   });
-  return sorted(selected, query.sort, nextOf);
+  if (query.sort !== "chain") return sorted(selected, query.sort, nextOf);
+  const order = chainOrder(
+    selected.map(({ status }) => status.name),
+    edges,
+  );
+  return selected.sort((a, b) => (order.get(a.status.name) ?? 0) - (order.get(b.status.name) ?? 0));
 }
 
 function lastMatches({ open, result, isFailing }: Standing, wanted: NonNullable<ListQuery["last"]>): boolean {
@@ -145,6 +162,7 @@ function sorted(items: readonly Listed[], sort: Sort, nextOf: (name: string) => 
 function sortKey({ status, standing }: Listed, sort: Sort, nextOf: (name: string) => number | null): number {
   switch (sort) {
     case "name":
+    case "chain":
       return 0;
     case "attention":
       return attention(status, standing);

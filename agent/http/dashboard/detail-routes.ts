@@ -87,7 +87,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
   }
 
   app.get("/executions/:id", async (c) => {
-    const execution = await executionOf(c);
+    const execution = executionOf(c);
     const { log, before, line } = logQuery(c);
     const [view, changes] = await Promise.all([
       live(execution),

@@ -1,22 +1,8 @@
 // Filters of the list of executions: from the address to a query of the history, and back. Pure.
 import type { BatchStatus } from "../../model/batch.ts";
 import type { ExecutionListQuery } from "../protocol/query.ts";
+import { isInGroup } from "./groups.ts";
 import type { PastQuery } from "./past.ts";
-
-/** Groups in use with all that lie above them, by name; without the top. */
-export function groupsOf(all: readonly Pick<BatchStatus, "batch">[]): string[] {
-  const groups = new Set<string>();
-  for (const { batch } of all) {
-    for (let group = batch?.group ?? ""; group !== ""; group = group.slice(0, Math.max(0, group.lastIndexOf("/"))))
-      groups.add(group);
-  }
-  return [...groups].sort();
-}
-
-/** Whether a batch's group is `wanted` or lies below it. */
-export function isInGroup(group: string, wanted: string): boolean {
-  return wanted === "" || group === wanted || group.startsWith(`${wanted}/`);
-}
 
 /** Groups and tags are those of the definitions in force. A name that no batch has means all that contain it. */
 export function toPastQuery(query: ExecutionListQuery, all: readonly BatchStatus[], limit: number): PastQuery {

@@ -5,7 +5,8 @@ import { executionListQuery, overviewQuery, timelineQuery } from "../protocol/qu
 import type { AppDeps } from "../views/deps.ts";
 import { createReader } from "../views/live.ts";
 import { addAssetRoutes } from "./assets.ts";
-import { groupsOf, toPastQuery } from "./execution-list.ts";
+import { toPastQuery } from "./execution-list.ts";
+import { groupsOf } from "./groups.ts";
 import { allExecutionsPage } from "./pages/all-executions.tsx";
 import { countBatches, selectBatches, standingOf, tagsOf, type Listed } from "./batch-list.ts";
 import { createPast, newest, openCount, type Outline } from "./past.ts";
@@ -54,7 +55,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
     const agent = agentState(deps);
     const all = listed();
     const nextOf = (name: string) => isoOrNull(catalog.nextDueAt(name));
-    const found = selectBatches(all, query, catalog.nextDueAt);
+    const found = selectBatches(all, query, catalog.nextDueAt, catalog.edges());
     const of = Math.max(1, Math.ceil(found.length / pageLength));
     const at = Math.min(page, of);
     const shown =
@@ -81,6 +82,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
         agent,
         counts: countBatches(all),
         tags: tagsOf(catalog.batches()),
+        groups: groupsOf(catalog.batches()),
         query,
         page: { at, of },
         found: found.length,

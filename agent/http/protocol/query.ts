@@ -4,6 +4,7 @@ import type { ExecutionQuery } from "../../history/port.ts";
 import type { LogStream } from "../../logs/port.ts";
 import type { BatchState } from "../../model/batch.ts";
 import { idPattern, statuses, type ExecutionStatus } from "../../model/execution.ts";
+import { zooms, type Zoom } from "../dashboard/drawing/window.ts";
 import { logViews } from "../dashboard/log-views.ts";
 import { lastFilters, sorts, type ListQuery } from "../dashboard/batch-list.ts";
 import { HttpProblem } from "./problem.ts";
@@ -104,7 +105,7 @@ export function executionListQuery(c: Context): ExecutionListQuery {
     statuses: statusWords as ExecutionStatus[],
     reason: one("reason", /^[a-z-]{1,40}$/, "a reason such as exit"),
     batch: one("batch", batchName, "the name of a batch"),
-    group: one("group", groupName, "the path of a group such as billing/eu"),
+    group: groupChoice(c),
     tag: given("tag") ? (single(c, "tag") ?? null) : null,
     run: one("run", idPattern, "the id of a run"),
     since: given("since") ? (single(c, "since") ?? null) : null,
@@ -138,6 +139,7 @@ export function overviewQuery(c: Context): ListQuery & { page: number; only: rea
   return {
     text: (single(c, "q") ?? "").slice(0, 200),
     tag: tag === "" ? null : tag,
+    group: groupChoice(c),
     state: choice(c, "state", states as readonly BatchState[]),
     last: choice(c, "last", lastFilters),
     sort: choice(c, "sort", sorts) ?? "attention",
@@ -146,10 +148,32 @@ export function overviewQuery(c: Context): ListQuery & { page: number; only: rea
   };
 }
 
-/** Which batches the timeline shows. */
-export function timelineQuery(c: Context): { text: string; tag: string | null } {
+export interface TimelineQuery {
+  text: string;
+  tag: string | null;
+  group: string | null;
+  zoom: Zoom;
+  /** Beginning of what is shown, epoch ms; null for around now. */
+  from: number | null;
+}
+
+/** Which batches the timeline shows, and which time. */
+export function timelineQuery(c: Context): TimelineQuery {
   const tag = single(c, "tag") ?? "";
-  return { text: (single(c, "q") ?? "").slice(0, 200), tag: tag === "" ? null : tag };
+  const day = single(c, "day") ?? "";
+  const at = single(c, "at") ?? "";
+  return {
+    text: (single(c, "q") ?? "").slice(0, 200),
+    tag: tag === "" ? null : tag,
+    group: groupChoice(c),
+    zoom: choice(c, "zoom", zooms) ?? "day",
+    from: at !== "" ? (instant(c, "at") ?? null) : day !== "" ? (instant(c, "day") ?? null) : null,
+  };
+}
+
+function groupChoice(c: Context): string | null {
+  if ((single(c, "group") ?? "") === "") return null;
+  return matching(c, "group", groupName, "the path of a group such as billing/eu") ?? null;
 }
 
 /** Which log of an execution a page shows, and where: at its end, before a byte, or around a line. */

@@ -56,7 +56,7 @@ const all: Listed[] = [
   listed("gone", [bad()], { state: "removed" }),
 ];
 const names = (query: Partial<ListQuery>) =>
-  selectBatches(all, { text: "", tag: null, state: null, last: null, sort: "name", ...query }, (name) =>
+  selectBatches(all, { text: "", tag: null, group: null, state: null, last: null, sort: "name", ...query }, (name) =>
     name === "new" ? 5 : name === "busy" ? 3 : null,
   ).map(({ status }) => status.name);
 

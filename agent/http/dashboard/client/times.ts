@@ -16,6 +16,13 @@ export function writeTimes(): void {
     time.title = time.dateTime;
     time.textContent = localText(time.dateTime) + ownText(time);
   }
+  const today = localText(new Date(now).toISOString()).slice(0, 10);
+  for (const time of document.querySelectorAll<HTMLTimeElement>("time[data-clock]")) {
+    const local = localText(time.dateTime);
+    const text = local.slice(0, 10) === today ? local.slice(11, 16) : local.slice(5, 16);
+    if (time.textContent !== text) time.textContent = text;
+    time.title = local;
+  }
   for (const time of document.querySelectorAll<HTMLTimeElement>("time[data-tick]")) {
     if (time.dataset["written"] === time.dateTime) continue;
     time.dataset["written"] = time.dateTime;
@@ -26,6 +33,8 @@ export function writeTimes(): void {
   for (const span of document.querySelectorAll<HTMLElement>("[data-zone-name]")) {
     if (span.textContent !== zoneName) span.textContent = zoneName;
   }
+  for (const span of document.querySelectorAll<HTMLElement>("[data-unless-zone]"))
+    span.hidden = span.dataset["unlessZone"] === zoneName;
   for (const span of document.querySelectorAll<HTMLElement>("[data-since]")) {
     span.textContent = spanText(now - Date.parse(span.dataset["since"] ?? ""));
   }

@@ -5,7 +5,7 @@ import type { ExecutionListQuery } from "../../protocol/query.ts";
 import { linkToExecutions } from "../execution-list.ts";
 import { reasonNames, reasonText } from "../words.ts";
 import { ExecutionTable } from "./executions.tsx";
-import { Choice } from "./overview.tsx";
+import { Choice, MoreFilters } from "./overview.tsx";
 import { Shell, type AgentState } from "./shell.tsx";
 
 export interface AllExecutions {
@@ -72,6 +72,7 @@ export function allExecutionsPage({ agent, query, groups, tags, items, nextCurso
           <input type="datetime-local" name="until" value={inputTime(query.untilMs)} />
         </label>
         {query.run !== null && <input type="hidden" name="run" value={query.run} />}
+        <MoreFilters />
         <button type="submit">Apply</button>
       </form>
       <div id="executions" data-live aria-live="off">

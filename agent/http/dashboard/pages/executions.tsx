@@ -26,7 +26,7 @@ export function ExecutionTable({
   withBatch?: boolean;
 }) {
   return (
-    <table class="executions">
+    <table class={withBatch ? "executions with-batch" : "executions"}>
       <caption>{caption}</caption>
       <thead>
         <tr>
