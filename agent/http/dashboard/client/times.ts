@@ -23,12 +23,17 @@ export function writeTimes(): void {
     if (time.textContent !== text) time.textContent = text;
     time.title = local;
   }
-  for (const time of document.querySelectorAll<HTMLTimeElement>("time[data-tick]")) {
-    if (time.dataset["written"] === time.dateTime) continue;
-    time.dataset["written"] = time.dateTime;
-    const local = localText(time.dateTime);
-    time.title = local;
-    time.textContent = time.dataset["tick"] === "day" ? local.slice(5, 10) : local.slice(11, 16);
+  for (const tick of document.querySelectorAll<SVGTextElement>("text[data-tick]")) {
+    const local = localText(tick.dataset["at"] ?? "");
+    const text = tick.dataset["tick"] === "day" ? local.slice(5, 10) : local.slice(11, 16);
+    if (tick.textContent !== text) tick.textContent = text;
+  }
+  for (const title of document.querySelectorAll<SVGTitleElement>("title[data-title]")) {
+    const text = title.textContent ?? "";
+    const written = text.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC/g, (_, day, time) =>
+      localText(`${day}T${time}Z`),
+    );
+    if (written !== text) title.textContent = written;
   }
   for (const span of document.querySelectorAll<HTMLElement>("[data-zone-name]")) {
     if (span.textContent !== zoneName) span.textContent = zoneName;
