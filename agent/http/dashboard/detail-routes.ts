@@ -22,6 +22,7 @@ import { createPast, neighboursOf, newest, openCount } from "./past.ts";
 import type { Answer } from "./pages/answer.tsx";
 import { neighbourhood } from "./drawing/chain-layout.ts";
 import { plotDurations } from "./drawing/duration-chart.ts";
+import { ganttOf } from "./drawing/gantt.ts";
 import { toneOf } from "./drawing/sparkline.ts";
 import { agentState, html } from "./page.ts";
 import { batchPage } from "./pages/batch.tsx";
@@ -151,6 +152,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         agent: agentState(deps),
         run,
         picture: picture(executions),
+        gantt: ganttOf(executions.slice(0, maxExecutions), clock.now()),
         executions: await Promise.all(executions.slice(0, maxExecutions).map(live)),
       }),
     );

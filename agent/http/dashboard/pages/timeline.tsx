@@ -62,6 +62,7 @@ export function timelinePage({ agent, query, window, tags, groups, lanes, hidden
           <Absolute at={new Date(window.from).toISOString()} /> to <Absolute at={new Date(window.to).toISOString()} />,
           times in <b data-zone-name>UTC</b>; failures first, then the busiest
         </p>
+        <Legend />
         {lanes.length === 0 ? (
           <div class="empty">
             <p>Nothing ran in this time, and nothing is due in it.</p>
@@ -117,7 +118,6 @@ export function timelinePage({ agent, query, window, tags, groups, lanes, hidden
             a tag to see them.
           </p>
         )}
-        <Legend />
       </div>
     </Shell>
   );
