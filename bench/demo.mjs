@@ -212,10 +212,14 @@ export function writeDemo(home) {
 /** Starts an agent on the folder, and what a night brings: a chain that fails three times after an edit, and something that runs. @param {string} home */
 export async function startDemo(home) {
   const data = join(home, "data");
-  const agent = spawn(process.execPath, [program, "run", join(home, "batches.d"), "--data", data, "--port", "0"], {
-    cwd: home,
-    stdio: ["ignore", "pipe", "inherit"],
-  });
+  const agent = spawn(
+    process.execPath,
+    [program, "run", join(home, "batches.d"), "--data", data, "--port", "0", "--grace", "1s"],
+    {
+      cwd: home,
+      stdio: ["ignore", "pipe", "inherit"],
+    },
+  );
   const url = await new Promise((found, failed) => {
     let said = "";
     agent.stdout.on("data", (chunk) => {
