@@ -2,7 +2,7 @@
 import type { Edge } from "../../definitions/chain-graph.ts";
 import { chainOrder } from "./chain-order.ts";
 import { isInGroup } from "./groups.ts";
-import type { Outline } from "./past.ts";
+import type { Outline } from "../../history/port.ts";
 import type { BatchState, BatchStatus } from "../../model/batch.ts";
 import { isOpen, type ExecutionStatus } from "../../model/execution.ts";
 

@@ -16,9 +16,8 @@ import { executionQuery, logQuery } from "../protocol/query.ts";
 import { changesOf, type Changes } from "../views/changes.ts";
 import type { AppDeps } from "../views/deps.ts";
 import { createReader } from "../views/live.ts";
-import { standingOf } from "./batch-list.ts";
 import { failuresInRow, failuresUpTo } from "./failures.ts";
-import { createPast, neighboursOf, newest, openCount } from "./past.ts";
+import { neighboursOf, newest, standing } from "./past.ts";
 import type { Answer } from "./pages/answer.tsx";
 import { neighbourhood } from "./drawing/chain-layout.ts";
 import { plotDurations } from "./drawing/duration-chart.ts";
@@ -42,14 +41,13 @@ const maxLastWord = 300;
 
 export function addDetailRoutes(app: Hono, deps: AppDeps): void {
   const { catalog, history, logs, settings, clock, revisions } = deps;
-  const past = createPast(history);
   const lineIndex = createLineIndex(logs);
   const { live, viewOf, executionOf, batchOf } = createReader(deps);
 
   app.get("/batches/:name", async (c) => {
     const status = batchOf(c);
     const query = executionQuery(c);
-    const { items, more } = await past.page({
+    const { items, more } = await history.page({
       batch: status.name,
       limit: historyLength,
       ...(query.before === undefined ? {} : { before: query.before }),
@@ -64,8 +62,8 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         batch: await viewOf(status),
         problems: await withExcerpts(status.problems.slice(0, 50), settings),
         chain: { nodes, edges, hidden },
-        plot: plotDurations(newest(past.outlines(status.name), Infinity)),
-        streak: failuresInRow(past.outlines(status.name)),
+        plot: plotDurations(newest(history.outlines(status.name), Infinity)),
+        streak: failuresInRow(history.outlines(status.name)),
         lastWord: await lastWordOf(items.find((item) => item.status === "failed")),
         history: {
           items: await Promise.all(items.map(live)),
@@ -78,7 +76,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
 
   /** A batch as it stands: what of it is under way, or how it last ended. */
   function batchNode(name: string): ChainNode {
-    const { open, result } = standingOf(past.outlines(name), openCount(past, name));
+    const { open, result } = standing(history, name);
     const shown = open ?? result;
     const state = catalog.batch(name)?.state;
     const href = batchPath(name);
@@ -88,7 +86,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
   }
 
   app.get("/executions/:id", async (c) => {
-    const execution = executionOf(c);
+    const execution = await executionOf(c);
     const { log, before, line } = logQuery(c);
     const [view, changes] = await Promise.all([
       live(execution),
@@ -97,7 +95,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
     const stream = log ?? defaultView(view);
     const slice = await readNumbered(logs, lineIndex, execution, stream, { before, line });
     const atEnd = slice.end === slice.size || (before === null && line === null);
-    const run = await past.run(execution.run);
+    const run = await history.run(execution.run);
     const attempts = run.filter(({ batch }) => batch === execution.batch);
     return html(
       c,
@@ -111,8 +109,8 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         canSearch: app.routes.some(({ path }) => path === "/api/executions/:id/search"),
         picture: picture(run),
         attempts: attempts.length > 1 && execution.attempt + attempts.length > 2 ? attempts.slice(-20) : [],
-        cause: (await past.find(execution.trigger.by ?? "")) ?? null,
-        neighbours: neighboursOf(execution.id, past.outlines(execution.batch)),
+        cause: (await history.find(execution.trigger.by ?? "")) ?? null,
+        neighbours: neighboursOf(execution.id, history.outlines(execution.batch)),
         changes,
         answer: await answerOf(execution, view, changes),
       }),
@@ -132,7 +130,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
     return {
       execution: view,
       ...(execution.status === "failed"
-        ? failuresUpTo(past.outlines(execution.batch), execution.id)
+        ? failuresUpTo(history.outlines(execution.batch), execution.id)
         : { streak: null, recovery: null }),
       lastLines: lines.slice(-lastLineCount),
       lastLinesOf,
@@ -144,7 +142,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
 
   app.get("/runs/:run", async (c) => {
     const run = c.req.param("run");
-    const executions = await past.run(run);
+    const executions = await history.run(run);
     if (executions.length === 0) throw new HttpProblem(404, `there is no run ${run}`);
     return html(
       c,

@@ -1,11 +1,12 @@
 // Filters of the list of executions: from the address to a query of the history, and back. Pure.
+import type { ExecutionQuery as HistoryQuery } from "../../history/port.ts";
+import type { Reason } from "../../model/execution.ts";
 import type { BatchStatus } from "../../model/batch.ts";
 import type { ExecutionListQuery } from "../protocol/query.ts";
 import { isInGroup } from "./groups.ts";
-import type { PastQuery } from "./past.ts";
 
 /** Groups and tags are those of the definitions in force. A name that no batch has means all that contain it. */
-export function toPastQuery(query: ExecutionListQuery, all: readonly BatchStatus[], limit: number): PastQuery {
+export function toHistoryQuery(query: ExecutionListQuery, all: readonly BatchStatus[], limit: number): HistoryQuery {
   const { statuses, reason, batch, group, tag, run, cursor, sinceMs, untilMs } = query;
   const isName = batch !== null && all.some(({ name }) => name === batch);
   const part = isName ? null : batch;
@@ -24,7 +25,7 @@ export function toPastQuery(query: ExecutionListQuery, all: readonly BatchStatus
     ...(run === null ? {} : { run }),
     ...(cursor === null ? {} : { before: cursor }),
     ...(statuses.length === 0 ? {} : { statuses }),
-    ...(reason === null ? {} : { reasons: [reason] }),
+    ...(reason === null ? {} : { reasons: [reason as Reason] }),
     ...(sinceMs === null ? {} : { since: sinceMs }),
     ...(untilMs === null ? {} : { until: untilMs }),
   };

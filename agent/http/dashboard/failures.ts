@@ -1,5 +1,5 @@
 // How long a batch has been failing, and where one failure lies among the others. Pure, over executions newest first.
-import type { Outline } from "./past.ts";
+import type { Outline } from "../../history/port.ts";
 
 export interface Streak {
   /** When the first failure in a row ended, ISO. */

@@ -5,11 +5,11 @@ import { executionListQuery, overviewQuery } from "../protocol/query.ts";
 import type { AppDeps } from "../views/deps.ts";
 import { createReader } from "../views/live.ts";
 import { addAssetRoutes } from "./assets.ts";
-import { toPastQuery } from "./execution-list.ts";
+import { toHistoryQuery } from "./execution-list.ts";
 import { groupsOf } from "./groups.ts";
 import { allExecutionsPage } from "./pages/all-executions.tsx";
-import { countBatches, selectBatches, standingOf, tagsOf, type Listed } from "./batch-list.ts";
-import { createPast, newest, openCount } from "./past.ts";
+import { countBatches, selectBatches, tagsOf, type Listed } from "./batch-list.ts";
+import { newest, standing } from "./past.ts";
 import { stripLength } from "./drawing/sparkline.ts";
 import { addDetailRoutes, withExcerpts } from "./detail-routes.ts";
 import { agentState, html } from "./page.ts";
@@ -25,14 +25,13 @@ const executionsOnPage = 50;
 export function addPageRoutes(app: Hono, deps: AppDeps): void {
   const { catalog, history, settings } = deps;
   const { live } = createReader(deps);
-  const past = createPast(history);
   addAssetRoutes(app);
   addDetailRoutes(app, deps);
   addTimelineRoute(app, deps);
   const listed = (): Listed[] =>
     catalog.batches().map((status) => ({
       status,
-      standing: standingOf(past.outlines(status.name), openCount(past, status.name)),
+      standing: standing(history, status.name),
     }));
 
   app.get("/", async (c) => {
@@ -51,11 +50,11 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
       shown.map(async (one) => {
         const { name } = one.status;
         const { open, result } = one.standing;
-        const running = open === null ? undefined : await past.find(open.id);
+        const running = open === null ? undefined : await history.find(open.id);
         return {
           ...one,
-          recent: newest(past.outlines(name), stripLength),
-          result: result === null ? null : ((await past.find(result.id)) ?? null),
+          recent: newest(history.outlines(name), stripLength),
+          result: result === null ? null : ((await history.find(result.id)) ?? null),
           next: nextOf(name),
           live: running === undefined ? null : await live(running),
         };
@@ -80,7 +79,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
     const query = executionListQuery(c);
     const agent = agentState(deps);
     const all = catalog.batches();
-    const { items, more } = await past.page(toPastQuery(query, all, executionsOnPage));
+    const { items, more } = await history.page(toHistoryQuery(query, all, executionsOnPage));
     return html(
       c,
       allExecutionsPage({

@@ -3,7 +3,6 @@ import type { Context } from "hono";
 import type { JSX } from "hono/jsx/jsx-runtime";
 import type { AppDeps } from "../views/deps.ts";
 import { standingOf } from "./batch-list.ts";
-import { createPast, type Past } from "./past.ts";
 import type { AgentState } from "./pages/shell.tsx";
 import { troublePage } from "./pages/trouble.tsx";
 
@@ -21,16 +20,16 @@ export function agentState({
     now: clock.now(),
     event: feed.newest(),
     guarded: access.token !== null,
-    failing: countFailing(catalog, createPast(history)),
+    failing: countFailing(catalog, history),
     notReady: catalog.notReady(),
     details: catalog.details(),
   };
 }
 
-function countFailing(catalog: AppDeps["catalog"], past: Past): number {
+function countFailing(catalog: AppDeps["catalog"], history: AppDeps["history"]): number {
   return catalog
     .batches()
-    .filter(({ name, state }) => state !== "removed" && standingOf(past.outlines(name), 0).isFailing).length;
+    .filter(({ name, state }) => state !== "removed" && standingOf(history.outlines(name), 0).isFailing).length;
 }
 
 /** Answers with a page. Pages tell how things are now: nobody keeps them. */

@@ -9,58 +9,69 @@ import {
   goOn,
   laneOf,
   loadOf,
-  spanOf,
   usualMs,
   withinWindow,
+  type Foreseen,
   type Outlook,
 } from "./drawing/timeline.ts";
 import { windowAt } from "./drawing/window.ts";
 import { groupsOf } from "./groups.ts";
 import { agentState, html } from "./page.ts";
 import { loadHeight, timelinePage } from "./pages/timeline.tsx";
-import { createPast, newest, type Outline } from "./past.ts";
+import { newest } from "./past.ts";
 
 const maxLanes = 40;
+/** Failures in a window that are looked for, so that their lanes come first. */
+const maxFailures = 500;
 /** Coming starts of a batch that are looked up. */
 const maxComing = 100;
 const fewComing = 10;
 
 export function addTimelineRoute(app: Hono, deps: AppDeps): void {
   const { catalog, history } = deps;
-  const past = createPast(history);
 
-  app.get("/timeline", (c) => {
+  app.get("/timeline", async (c) => {
     const query = timelineQuery(c);
     const agent = agentState(deps);
     const { now } = agent;
     const window = windowAt(query.from, query.zoom, now);
-    const recent = byBatch(past.outlinesSince(window.from));
     const all = catalog.batches();
     const listed = all.map((status) => ({ status, standing: standingOf([], 0) }));
-    const chosen = selectBatches(listed, { ...query, state: null, last: null, sort: "name" }, () => null)
-      .map(({ status }) => ({
-        name: status.name as string,
-        status,
-        executions: withinWindow(recent.get(status.name) ?? [], window, now),
-      }))
-      .filter(
-        ({ executions, status }) =>
-          executions.length > 0 ||
-          (window.to > now && (status.state === "scheduled" || status.state === "chained") && status.batch !== null),
-      );
-    const byName = new Map(chosen.map((one) => [one.name, one]));
-    const order = busiestFirst(chosen, now);
+    const selected = selectBatches(listed, { ...query, state: null, last: null, sort: "name" }, () => null);
+    const atWork = new Map<string, Foreseen[]>(selected.map(({ status }) => [status.name, []]));
+    const load: Foreseen[] = [];
+    for (const { batch, from, to, isStarted } of history.spansSince(window.from)) {
+      const span = { from, to: Math.max(from, to ?? now) };
+      const ofBatch = atWork.get(batch);
+      if (ofBatch === undefined || span.from >= window.to || span.to < window.from) continue;
+      ofBatch.push(span);
+      if (isStarted) load.push(span);
+    }
+    const failures = await history.page({
+      statuses: ["failed"],
+      since: window.from,
+      until: window.to,
+      limit: maxFailures,
+    });
+    const order = busiestFirst(
+      selected
+        .map(({ status }) => ({ name: status.name as string, status, spans: atWork.get(status.name) ?? [] }))
+        .filter(
+          ({ spans, status }) =>
+            spans.length > 0 ||
+            (window.to > now && (status.state === "scheduled" || status.state === "chained") && status.batch !== null),
+        ),
+      new Set<string>(failures.items.map(({ batch }) => batch)),
+    );
     const names = order.slice(0, maxLanes);
     const expected = window.to > now ? foresee(outlooks(names, now, window.to), window.to) : new Map<string, never[]>();
     const lanes = names
-      .map((name) => laneOf(name, byName.get(name)?.executions ?? [], expected.get(name) ?? [], window, now))
+      .map((name) => {
+        const executions = withinWindow(newest(history.outlines(name), Infinity), window, now);
+        return laneOf(name, executions, expected.get(name) ?? [], window, now);
+      })
       .filter(({ counts }) => counts.ran + counts.coming > 0);
-    const spans = [
-      ...chosen.flatMap(({ executions }) =>
-        executions.filter(({ startedAt }) => startedAt !== null).map((execution) => spanOf(execution, now)),
-      ),
-      ...[...expected.values()].flat(),
-    ];
+    for (const spans of expected.values()) load.push(...spans);
     return html(
       c,
       timelinePage({
@@ -71,7 +82,7 @@ export function addTimelineRoute(app: Hono, deps: AppDeps): void {
         groups: groupsOf(all),
         lanes,
         hidden: order.length - names.length,
-        load: loadOf(spans, loadHeight, window),
+        load: loadOf(load, loadHeight, window),
       }),
     );
   });
@@ -94,21 +105,9 @@ export function addTimelineRoute(app: Hono, deps: AppDeps): void {
       if (found.size >= 4 * maxLanes) break;
       const after = catalog.batch(name)?.batch?.after ?? [];
       const starts = goOn(startsUntil(name, until), maxComing, until).filter((at) => at >= now);
-      found.set(name, { starts, after, usualMs: usualMs(newest(past.outlines(name), 200)) });
+      found.set(name, { starts, after, usualMs: usualMs(newest(history.outlines(name), 200)) });
       if (starts.length === 0) after.forEach((before) => wanted.add(before));
     }
     return found;
   }
-}
-
-/** Oldest first for each batch. */
-function byBatch(outlines: readonly Outline[]): Map<string, Outline[]> {
-  const found = new Map<string, Outline[]>();
-  for (const outline of outlines) {
-    const ofBatch = found.get(outline.batch);
-    if (ofBatch === undefined) found.set(outline.batch, [outline]);
-    else ofBatch.push(outline);
-  }
-  for (const ofBatch of found.values()) ofBatch.sort((a, b) => (a.id < b.id ? -1 : 1));
-  return found;
 }

@@ -14,7 +14,7 @@ import { isOpen, type Execution } from "../../../agent/model/execution.ts";
 import { batch, execution } from "../../helpers/make.ts";
 
 const standing = (executions: readonly Execution[]) =>
-  standingOf(executions.toReversed(), executions.filter(isOpen).length);
+  standingOf(executions.map(outlineOf).reverse(), executions.filter(isOpen).length);
 
 function listed(
   name: string,

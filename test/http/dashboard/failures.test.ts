@@ -1,13 +1,14 @@
 import { expect, test } from "vitest";
 import { failuresInRow, failuresUpTo } from "../../../agent/http/dashboard/failures.ts";
-import type { Execution } from "../../../agent/model/execution.ts";
+import { outlineOf, type Outline } from "../../../agent/history/port.ts";
 import { execution, t0 } from "../../helpers/make.ts";
 
 /** Executions of a batch from oldest to newest, a minute apart, as letters: succeeded, failed, aborted, running. */
-function past(letters: string): Execution[] {
+function past(letters: string): Outline[] {
   const statuses = { s: "succeeded", f: "failed", a: "aborted", r: "running" } as const;
   return [...letters]
     .map((letter, i) => execution({ status: statuses[letter as keyof typeof statuses], at: t0 + i * 60_000 }))
+    .map(outlineOf)
     .reverse();
 }
 const at = (minute: number) => new Date(t0 + minute * 60_000).toISOString();

@@ -40,12 +40,12 @@ test("a window holds what has been at work since before it, whatever came and we
 
 test("what failed first, then the busiest", () => {
   const batches = [
-    { name: "idle", executions: [] },
-    { name: "short", executions: [ran(-hour, -hour + 1_000)] },
-    { name: "long", executions: [ran(-hour, -minute)] },
-    { name: "failed", executions: [ran(-hour, -hour + 1, "failed")] },
+    { name: "idle", spans: [] },
+    { name: "short", spans: [{ from: 0, to: 1_000 }] },
+    { name: "long", spans: [{ from: 0, to: hour }] },
+    { name: "failed", spans: [{ from: 0, to: 1 }] },
   ];
-  expect(busiestFirst(batches, t0)).toEqual(["failed", "long", "short", "idle"]);
+  expect(busiestFirst(batches, new Set(["failed"]))).toEqual(["failed", "long", "short", "idle"]);
 });
 
 test("a bar lies where its time lies: a minute of a day is a unit", () => {

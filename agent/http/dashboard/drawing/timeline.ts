@@ -47,21 +47,16 @@ export function withinWindow(executions: readonly Drawn[], { from, to }: TimeWin
 
 /** Names with failures first, then by the time they were at work; those that only have a coming start come last. */
 export function busiestFirst(
-  batches: readonly { name: string; executions: readonly Drawn[] }[],
-  now: EpochMs,
+  batches: readonly { name: string; spans: readonly Foreseen[] }[],
+  failed: ReadonlySet<string>,
 ): string[] {
-  const atWork = (execution: Drawn) => {
-    const { from, to } = spanOf(execution, now);
-    return 1 + to - from;
-  };
   const work = new Map(
-    batches.map(({ name, executions }) => [
-      name,
-      executions.reduce((sum, execution) => sum + atWork(execution), 0) +
-        (executions.some(({ status }) => status === "failed") ? Number.MAX_SAFE_INTEGER / 2 : 0),
-    ]),
+    batches.map(({ name, spans }) => [name, spans.reduce((sum, { from, to }) => sum + 1 + to - from, 0)]),
   );
-  return batches.map(({ name }) => name).sort((a, b) => (work.get(b) ?? 0) - (work.get(a) ?? 0) || (a < b ? -1 : 1));
+  const rank = (name: string) => (failed.has(name) ? 0 : 1);
+  return batches
+    .map(({ name }) => name)
+    .sort((a, b) => rank(a) - rank(b) || (work.get(b) ?? 0) - (work.get(a) ?? 0) || (a < b ? -1 : 1));
 }
 
 /** The median of the last 50 successes, in ms; a minute where there is none. `executions` oldest first. */
