@@ -1,26 +1,11 @@
 // The dashboard in a real Chromium against the built agent with real batches.
-import { execFileSync } from "node:child_process";
 import { writeFileSync } from "node:fs";
 import { describe, expect, test, vi } from "vitest";
-import type { Execution } from "../../agent/model/execution.ts";
-import { startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
+import { startAgent, workplace } from "../helpers/agent.ts";
 import { forgive, openPage, seriousFindings } from "../helpers/browser.ts";
-import { eventually as within } from "../helpers/tmp.ts";
+import { eventually, rarely, trigger } from "../helpers/dashboard.ts";
 
 vi.setConfig({ testTimeout: 240_000 }); // a browser on a loaded machine
-
-const eventually = <T>(look: Parameters<typeof within<T>>[0]) => within(look, 60_000);
-/** Never due while a test runs. */
-const rarely = "0 0 1 1 *";
-
-/** Starts a batch as the command does, and gives its execution once it is there. */
-async function trigger(agent: RunningAgent, place: { home: string; data: string }, name: string): Promise<Execution> {
-  const before = new Set((await agent.executions(`?batch=${name}`)).map(({ id }) => id));
-  execFileSync(process.execPath, ["dist/main.js", "trigger", name, "--data", place.data], {
-    cwd: `${import.meta.dirname}/../..`,
-  });
-  return eventually(async () => (await agent.executions(`?batch=${name}`)).find(({ id }) => !before.has(id)));
-}
 
 async function world() {
   const place = workplace();
@@ -64,10 +49,12 @@ test("open, filter, follow a chain; a failure is read with its stderr and what c
 
   await page.locator("#b-failing .status.failed").click();
   await page.waitForURL(/\/executions\//);
-  expect(await page.locator("#failure").textContent()).toContain("no such customer");
-  expect(await page.locator("#failure .fg1").textContent()).toBe("no such customer");
-  expect(await page.locator("#failure").textContent()).toContain("never succeeded before");
-  expect(await page.locator("#log").textContent()).toContain("<script>alert(1)</script>");
+  expect(await page.locator("#answer .last-word").textContent()).toBe("no such customer");
+  expect(await page.locator("#answer .fg1").textContent()).toBe("no such customer");
+  expect(await page.locator("#answer").textContent()).toContain("has not succeeded before");
+  expect(await page.locator("#log").textContent()).toContain("no such customer");
+  await page.locator(".tabs a", { hasText: "stdout" }).click();
+  await eventually(async () => (await page.locator("#log").textContent())?.includes("<script>alert(1)</script>"));
 
   await page.goto(`${agent.url}/batches/second`);
   await page.locator(".chain a", { hasText: "first" }).click();

@@ -125,9 +125,9 @@ describe("the page of an execution", () => {
     });
     const { response, text } = await page(app, `/executions/${row.id}`);
     expect(response.status).toBe(200);
-    expect(text).toContain('<div><span class="fg1">&lt;img src=x onerror=alert(2)&gt;</span></div>');
-    expect(text).toContain("<div>&lt;script&gt;alert(1)&lt;/script&gt;</div>");
-    expect(text).toContain("<div>\ufffdgnp.exe</div>");
+    expect(text).toContain('</a><span class="fg1">&lt;img src=x onerror=alert(2)&gt;</span></div>');
+    expect(text).toContain("</a>&lt;script&gt;alert(1)&lt;/script&gt;</div>");
+    expect(text).toContain("</a>\ufffdgnp.exe</div>");
     expect(text).not.toMatch(/<img|<script>|\u0000|\u202e/);
   });
 
@@ -140,7 +140,9 @@ describe("the page of an execution", () => {
     for (let i = 0; i < 100 && path !== undefined; i++) {
       const { text } = await page(app, path);
       expect(text.length).toBeLessThan(200_000);
-      seen.unshift(...[...text.matchAll(/<div>(line \d+)<\/div>/g)].map((match) => match[1] as string));
+      const rows = [...text.matchAll(/<div id="L(\d+)"[^>]*><a[^>]*><\/a>(line (\d+))<\/div>/g)];
+      for (const [, number, , line] of rows) expect(number).toBe(String(Number(line) + 1));
+      seen.unshift(...rows.map((match) => match[2] as string));
       path = /class="earlier" href="([^"]+)#log"(?! hidden)/.exec(text)?.[1]?.replaceAll("&amp;", "&");
     }
     expect(seen).toEqual(lines);

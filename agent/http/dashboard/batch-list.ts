@@ -1,4 +1,7 @@
 // Which batches the dashboard lists, in what order, and what is counted above the list. Pure, over snapshots.
+import type { Edge } from "../../definitions/chain-graph.ts";
+import { chainOrder } from "./chain-order.ts";
+import { isInGroup } from "./groups.ts";
 import type { Outline } from "../../history/port.ts";
 import type { BatchState, BatchStatus } from "../../model/batch.ts";
 import { isOpen, type ExecutionStatus } from "../../model/execution.ts";
@@ -16,6 +19,8 @@ export interface Standing {
   newest: Outline | null;
   /** How long the latest one that ran to an end took. */
   durationMs: number | null;
+  /** Whether the latest one that ran to an end failed: what was aborted since says nothing of it. */
+  isFailing: boolean;
 }
 
 /**
@@ -23,25 +28,32 @@ export interface Standing {
  * @param openCount  how many of them are queued or running
  */
 export function standingOf(past: Iterable<Outline>, openCount: number): Standing {
-  const standing: Standing = { open: null, result: null, newest: null, durationMs: null };
+  const standing: Standing = { open: null, result: null, newest: null, durationMs: null, isFailing: false };
+  let isDecided = false;
   for (const outline of past) {
     standing.newest ??= outline;
     if (isOpen(outline)) standing.open ??= outline;
     else standing.result ??= outline;
     standing.durationMs ??= outline.durationMs;
-    const isWhole = standing.result !== null && standing.durationMs !== null;
+    if (!isDecided && (outline.status === "failed" || outline.status === "succeeded")) {
+      isDecided = true;
+      standing.isFailing = outline.status === "failed";
+    }
+    const isWhole = isDecided && standing.durationMs !== null;
     if (isWhole && (openCount === 0 || standing.open !== null)) break;
   }
   return standing;
 }
 
-export type Sort = "attention" | "name" | "last" | "next" | "duration";
-export const sorts: readonly Sort[] = ["attention", "name", "last", "next", "duration"];
+export type Sort = "attention" | "name" | "chain" | "last" | "next" | "duration";
+export const sorts: readonly Sort[] = ["attention", "name", "chain", "last", "next", "duration"];
 
 export interface ListQuery {
   /** Words that must all occur in name, description or tags; case does not matter. */
   text: string;
   tag: string | null;
+  /** A group and all below it. */
+  group: string | null;
   state: BatchState | null;
   /** What it does now, or how it last ended; `unusual` is a success that stands out, `never`: there was none. */
   last: ExecutionStatus | "unusual" | "never" | null;
@@ -78,25 +90,26 @@ export function countBatches(all: readonly Listed[]): Counts {
     if (status.state === "disabled") counts.disabled += 1;
     const { open, result } = standing;
     if (open?.status === "running" || open?.status === "queued") counts[open.status] += 1;
-    if (result?.status === "failed") counts.failed += 1;
+    if (standing.isFailing) counts.failed += 1;
     if (isUnusual(result)) counts.unusual += 1;
   }
   return counts;
 }
 
 /** Tags in use, by name, at most `limit`. */
-export function tagsOf(all: readonly Listed[], limit = 200): string[] {
-  return [...new Set(all.flatMap(({ status }) => status.batch?.file.tags ?? []))].sort().slice(0, limit);
+export function tagsOf(all: readonly Pick<BatchStatus, "batch">[], limit = 200): string[] {
+  return [...new Set(all.flatMap(({ batch }) => batch?.file.tags ?? []))].sort().slice(0, limit);
 }
 
 /**
  * The batches that `query` asks for, in its order. Removed ones only when asked for by state, or by a text.
- * `nextOf` gives the next start in ms, null for none; asked only when sorting by it.
+ * `nextOf` gives the next start in ms, null for none; asked only when sorting by it. `edges`: for the order by chains.
  */
 export function selectBatches(
   all: readonly Listed[],
   query: ListQuery,
   nextOf: (name: string) => number | null,
+  edges: readonly Edge[] = [],
 ): Listed[] {
   const words = query.text
     .toLowerCase()
@@ -107,18 +120,30 @@ export function selectBatches(
     if (query.state !== null && status.state !== query.state) return false;
     if (status.state === "removed" && query.state === null && words.length === 0) return false;
     if (query.tag !== null && status.batch?.file.tags.includes(query.tag) !== true) return false;
+    if (query.group !== null && (status.batch === null || !isInGroup(status.batch.group, query.group))) return false;
     if (query.last !== null && !lastMatches(standing, query.last)) return false;
     if (words.length === 0) return true;
-    const text = [status.name, status.batch?.file.description ?? "", ...(status.batch?.file.tags ?? [])]
+    const text = [
+      status.name,
+      status.batch?.group ?? "",
+      status.batch?.file.description ?? "",
+      ...(status.batch?.file.tags ?? []),
+    ]
       .join(" ")
       .toLowerCase();
     return words.every((word) => text.includes(word));
   });
-  return sorted(selected, query.sort, nextOf);
+  if (query.sort !== "chain") return sorted(selected, query.sort, nextOf);
+  const order = chainOrder(
+    selected.map(({ status }) => status.name),
+    edges,
+  );
+  return selected.sort((a, b) => (order.get(a.status.name) ?? 0) - (order.get(b.status.name) ?? 0));
 }
 
-function lastMatches({ open, result }: Standing, wanted: NonNullable<ListQuery["last"]>): boolean {
+function lastMatches({ open, result, isFailing }: Standing, wanted: NonNullable<ListQuery["last"]>): boolean {
   if (wanted === "never") return open === null && result === null;
+  if (wanted === "failed") return isFailing;
   if (wanted === "unusual") return isUnusual(result);
   return wanted === "running" || wanted === "queued" ? open?.status === wanted : result?.status === wanted;
 }
@@ -137,6 +162,7 @@ function sorted(items: readonly Listed[], sort: Sort, nextOf: (name: string) => 
 function sortKey({ status, standing }: Listed, sort: Sort, nextOf: (name: string) => number | null): number {
   switch (sort) {
     case "name":
+    case "chain":
       return 0;
     case "attention":
       return attention(status, standing);
@@ -154,10 +180,10 @@ function sortKey({ status, standing }: Listed, sort: Sort, nextOf: (name: string
 }
 
 /** How soon somebody should look: failed, then broken, aborted, unusual, at work, the rest, at rest, gone. */
-function attention({ state, problems }: BatchStatus, { open, result }: Standing): number {
+function attention({ state, problems }: BatchStatus, { open, result, isFailing }: Standing): number {
   if (state === "removed") return 9;
   if (state === "disabled") return 8;
-  if (result?.status === "failed") return 0;
+  if (isFailing) return 0;
   if (state === "invalid" || problems.length > 0) return 1;
   if (result?.status === "aborted") return 2;
   if (isUnusual(result)) return 3;

@@ -1,21 +1,27 @@
 // The routes of single things: a batch, an execution, a run. Gathers what their pages show, within bounds.
 import type { Hono } from "hono";
 import { excerptOf } from "../../definitions/excerpt.ts";
-import type { HistoryReader, Outline } from "../../history/port.ts";
-import type { LogStream } from "../../logs/port.ts";
-import { readSlice } from "../views/log-window.ts";
+import { createLineIndex } from "../views/line-index.ts";
+import { readNumbered, readSlice } from "../views/log-window.ts";
+import { errorLine } from "./error-line.ts";
+import { defaultView } from "./log-views.ts";
 import { runState, type Execution } from "../../model/execution.ts";
 import type { Problem } from "../../model/problem.ts";
 import type { SettingsFiles } from "../../sources/port.ts";
+import { plainPen, readLine } from "../../text/ansi.ts";
+import type { ExecutionView } from "../../views.ts";
 import { spanText } from "../../text/relative-time.ts";
 import { HttpProblem } from "../protocol/problem.ts";
 import { executionQuery, logQuery } from "../protocol/query.ts";
-import { changesOf } from "../views/changes.ts";
+import { changesOf, type Changes } from "../views/changes.ts";
 import type { AppDeps } from "../views/deps.ts";
 import { createReader } from "../views/live.ts";
-import { standingOf, type Standing } from "./batch-list.ts";
+import { failuresInRow, failuresUpTo } from "./failures.ts";
+import { neighboursOf, newest, standing } from "./past.ts";
+import type { Answer } from "./pages/answer.tsx";
 import { neighbourhood } from "./drawing/chain-layout.ts";
 import { plotDurations } from "./drawing/duration-chart.ts";
+import { ganttOf } from "./drawing/gantt.ts";
 import { toneOf } from "./drawing/sparkline.ts";
 import { agentState, html } from "./page.ts";
 import { batchPage } from "./pages/batch.tsx";
@@ -26,13 +32,16 @@ import type { ShownProblem } from "./pages/problems.tsx";
 import { runPage, type RunPicture } from "./pages/run.tsx";
 
 /** Boxes on one picture of a chain. */
-const mostNodes = 60;
+const maxNodes = 60;
 const historyLength = 50;
-const mostExecutions = 500;
-const lastWordLines = 30;
+const maxExecutions = 500;
+const lastLineCount = 12;
+/** Letters of a log's last line that stand beside a reason. */
+const maxLastWord = 300;
 
 export function addDetailRoutes(app: Hono, deps: AppDeps): void {
   const { catalog, history, logs, settings, clock, revisions } = deps;
+  const lineIndex = createLineIndex(logs);
   const { live, viewOf, executionOf, batchOf } = createReader(deps);
 
   app.get("/batches/:name", async (c) => {
@@ -43,7 +52,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
       limit: historyLength,
       ...(query.before === undefined ? {} : { before: query.before }),
     });
-    const { names, hidden } = neighbourhood([status.name], catalog.edges(), mostNodes);
+    const { names, hidden } = neighbourhood([status.name], catalog.edges(), maxNodes);
     const edges = catalog.edges().filter(({ from, to }) => names.includes(from) && names.includes(to));
     const nodes = names.map((name): ChainNode => ({ ...batchNode(name), here: name === status.name }));
     return html(
@@ -54,6 +63,8 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         problems: await withExcerpts(status.problems.slice(0, 50), settings),
         chain: { nodes, edges, hidden },
         plot: plotDurations(newest(history.outlines(status.name), Infinity)),
+        streak: failuresInRow(history.outlines(status.name)),
+        lastWord: await lastWordOf(items.find((item) => item.status === "failed")),
         history: {
           items: await Promise.all(items.map(live)),
           nextCursor: more ? (items.at(-1)?.id ?? null) : null,
@@ -76,18 +87,14 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
 
   app.get("/executions/:id", async (c) => {
     const execution = await executionOf(c);
-    const { log, before } = logQuery(c);
+    const { log, before, line } = logQuery(c);
     const [view, changes] = await Promise.all([
       live(execution),
       execution.status === "failed" ? changesOf(execution, { history, revisions, now: clock.now }) : null,
     ]);
-    const stream: LogStream =
-      log ?? (execution.status === "failed" && view.stderrBytes > 0 && view.stdoutBytes === 0 ? "stderr" : "stdout");
-    const slice = await readSlice(logs, execution, stream, before);
-    const words =
-      execution.status === "failed" && stream === "stdout" && view.stderrBytes > 0
-        ? (await readSlice(logs, execution, "stderr", null)).lines
-        : [];
+    const stream = log ?? defaultView(view);
+    const slice = await readNumbered(logs, lineIndex, execution, stream, { before, line });
+    const atEnd = slice.end === slice.size || (before === null && line === null);
     const run = await history.run(execution.run);
     const attempts = run.filter(({ batch }) => batch === execution.batch);
     return html(
@@ -97,16 +104,41 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         execution: view,
         stream,
         slice,
-        atEnd: before === null || slice.end === slice.size,
+        atEnd,
+        errorLine: execution.status === "failed" && atEnd ? errorLine(slice.lines.map(plainText)) : null,
+        canSearch: app.routes.some(({ path }) => path === "/api/executions/:id/search"),
         picture: picture(run),
         attempts: attempts.length > 1 && execution.attempt + attempts.length > 2 ? attempts.slice(-20) : [],
         cause: (await history.find(execution.trigger.by ?? "")) ?? null,
-        neighbours: neighboursOf(execution, history),
+        neighbours: neighboursOf(execution.id, history.outlines(execution.batch)),
         changes,
-        lastWords: words.slice(-lastWordLines),
+        answer: await answerOf(execution, view, changes),
       }),
     );
   });
+
+  async function lastWordOf(execution: Execution | undefined): Promise<string | null> {
+    return execution === undefined ? null : lastWritten((await readSlice(logs, execution, "stderr", null)).lines);
+  }
+
+  /** Of what failed or was aborted; null for everything else. */
+  async function answerOf(execution: Execution, view: ExecutionView, changes: Changes | null): Promise<Answer | null> {
+    if (execution.status !== "failed" && execution.status !== "aborted") return null;
+    const lastLinesOf = view.stderrBytes > 0 ? "stderr" : "stdout";
+    const { lines } = await readSlice(logs, execution, lastLinesOf, null);
+    const state = catalog.batch(execution.batch)?.state ?? "removed";
+    return {
+      execution: view,
+      ...(execution.status === "failed"
+        ? failuresUpTo(history.outlines(execution.batch), execution.id)
+        : { streak: null, recovery: null }),
+      lastLines: lines.slice(-lastLineCount),
+      lastLinesOf,
+      lastWord: execution.status === "failed" ? lastWritten(lines) : null,
+      changes,
+      notAgain: state === "scheduled" || state === "chained" ? null : `its batch is ${state}`,
+    };
+  }
 
   app.get("/runs/:run", async (c) => {
     const run = c.req.param("run");
@@ -118,7 +150,8 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         agent: agentState(deps),
         run,
         picture: picture(executions),
-        executions: await Promise.all(executions.slice(0, mostExecutions).map(live)),
+        gantt: ganttOf(executions.slice(0, maxExecutions), clock.now()),
+        executions: await Promise.all(executions.slice(0, maxExecutions).map(live)),
       }),
     );
   });
@@ -130,7 +163,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
     const names = new Set<string>(latest.keys());
     const state = runState(run);
     for (const name of names) {
-      if (names.size >= mostNodes) break;
+      if (names.size >= maxNodes) break;
       for (const { from, to } of edges) if (from === name && comes(to)) names.add(to);
     }
     /** One with a schedule of its own comes in runs of its own. */
@@ -138,7 +171,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
       const batch = catalog.batch(name)?.batch;
       return batch?.enabled === true && batch.schedule === null;
     }
-    const nodes = [...names].slice(0, mostNodes).map((name): ChainNode => {
+    const nodes = [...names].slice(0, maxNodes).map((name): ChainNode => {
       const execution = latest.get(name);
       if (execution === undefined)
         return { name, href: batchPath(name), tone: "none", word: state === "running" ? "not yet" : "did not run" };
@@ -150,37 +183,27 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
       state,
       nodes,
       edges: edges.filter(({ from, to }) => drawn.has(from) && drawn.has(to)),
-      hidden: Math.max(0, latest.size - mostNodes),
+      hidden: Math.max(0, latest.size - maxNodes),
     };
   }
 }
 
-/** The newest of a batch's executions, oldest first. */
-export function newest(past: Iterable<Outline>, limit: number): Outline[] {
-  const found: Outline[] = [];
-  for (const outline of past) {
-    if (found.length >= limit) break;
-    found.push(outline);
-  }
-  return found.reverse();
+/** Returns the last line in which something is written, shortened. */
+function lastWritten(lines: readonly string[]): string | null {
+  return (
+    lines
+      .map(plainText)
+      .findLast((line) => line.trim() !== "")
+      ?.trim()
+      .slice(0, maxLastWord) ?? null
+  );
 }
 
-export function standing(history: HistoryReader, name: string): Standing {
-  const { queued, running } = history.counts(name);
-  return standingOf(history.outlines(name), queued + running);
-}
-
-/** The executions of the batch before and after this one. */
-function neighboursOf(
-  { id, batch }: Execution,
-  history: HistoryReader,
-): { earlier: string | null; later: string | null } {
-  let later: string | null = null;
-  for (const outline of history.outlines(batch)) {
-    if (outline.id < id) return { earlier: outline.id, later };
-    if (outline.id > id) later = outline.id;
-  }
-  return { earlier: null, later };
+/** A line as it reads without colours. */
+function plainText(line: string): string {
+  return readLine(line, plainPen)
+    .pieces.map(({ text }) => text)
+    .join("");
 }
 
 /** Problems with the line that each names, as it is now. */

@@ -1,52 +1,45 @@
-// The routes of the pages that show all batches: the list, the timeline, the problems. What is on them is decided in core, how it looks in pages/.
+// The routes of the pages that list things: batches, executions, problems. What is on them is decided beside, how it looks in pages/.
 import type { Hono } from "hono";
 import type { Problem } from "../../model/problem.ts";
-import { overviewQuery, timelineQuery } from "../protocol/query.ts";
+import { executionListQuery, overviewQuery } from "../protocol/query.ts";
 import type { AppDeps } from "../views/deps.ts";
 import { createReader } from "../views/live.ts";
 import { addAssetRoutes } from "./assets.ts";
+import { toHistoryQuery } from "./execution-list.ts";
+import { groupsOf } from "./groups.ts";
+import { allExecutionsPage } from "./pages/all-executions.tsx";
 import { countBatches, selectBatches, tagsOf, type Listed } from "./batch-list.ts";
-import { addDetailRoutes, newest, standing, withExcerpts } from "./detail-routes.ts";
+import { newest, standing } from "./past.ts";
 import { stripLength } from "./drawing/sparkline.ts";
-import {
-  busiestFirst,
-  foresee,
-  goOn,
-  lastDay,
-  laneOf,
-  loadOf,
-  usualMs,
-  type Foreseen,
-  type Outlook,
-} from "./drawing/timeline.ts";
+import { addDetailRoutes, withExcerpts } from "./detail-routes.ts";
 import { agentState, html } from "./page.ts";
 import { overviewPage } from "./pages/overview.tsx";
 import { problemsPage } from "./pages/problems.tsx";
-import { loadHeight, timelinePage } from "./pages/timeline.tsx";
+import { addTimelineRoute } from "./timeline-route.ts";
 
 /** Lines of the list on one page. */
 const pageLength = 100;
-const mostLanes = 40;
-/** Coming starts of a batch that are looked up. */
-const mostComing = 100;
-const fewComing = 10;
-const dayMs = 86_400_000;
 const mostProblems = 200;
+const executionsOnPage = 50;
 
 export function addPageRoutes(app: Hono, deps: AppDeps): void {
   const { catalog, history, settings } = deps;
   const { live } = createReader(deps);
   addAssetRoutes(app);
   addDetailRoutes(app, deps);
+  addTimelineRoute(app, deps);
   const listed = (): Listed[] =>
-    catalog.batches().map((status) => ({ status, standing: standing(history, status.name) }));
+    catalog.batches().map((status) => ({
+      status,
+      standing: standing(history, status.name),
+    }));
 
   app.get("/", async (c) => {
     const { only, page, ...query } = overviewQuery(c);
     const agent = agentState(deps);
     const all = listed();
     const nextOf = (name: string) => isoOrNull(catalog.nextDueAt(name));
-    const found = selectBatches(all, query, catalog.nextDueAt);
+    const found = selectBatches(all, query, catalog.nextDueAt, catalog.edges());
     const of = Math.max(1, Math.ceil(found.length / pageLength));
     const at = Math.min(page, of);
     const shown =
@@ -56,15 +49,14 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
     const rows = await Promise.all(
       shown.map(async (one) => {
         const { name } = one.status;
-        const [open, result] = await Promise.all(
-          [one.standing.open, one.standing.result].map((outline) => history.find(outline?.id ?? "")),
-        );
+        const { open, result } = one.standing;
+        const running = open === null ? undefined : await history.find(open.id);
         return {
-          status: one.status,
+          ...one,
           recent: newest(history.outlines(name), stripLength),
-          result: result ?? null,
+          result: result === null ? null : ((await history.find(result.id)) ?? null),
           next: nextOf(name),
-          live: open === undefined ? null : await live(open),
+          live: running === undefined ? null : await live(running),
         };
       }),
     );
@@ -73,7 +65,8 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
       overviewPage({
         agent,
         counts: countBatches(all),
-        tags: tagsOf(all),
+        tags: tagsOf(catalog.batches()),
+        groups: groupsOf(catalog.batches()),
         query,
         page: { at, of },
         found: found.length,
@@ -82,73 +75,23 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
     );
   });
 
-  app.get("/timeline", (c) => {
-    const query = timelineQuery(c);
+  app.get("/executions", async (c) => {
+    const query = executionListQuery(c);
     const agent = agentState(deps);
-    const { now } = agent;
-    const all = listed();
-    const atWork = new Map<string, Foreseen[]>();
-    const load: Foreseen[] = [];
-    const selected = selectBatches(all, { ...query, state: null, last: null, sort: "name" }, () => null);
-    for (const { status } of selected) atWork.set(status.name, []);
-    for (const { batch, from, to, isStarted } of history.spansSince(now - dayMs)) {
-      const ofBatch = atWork.get(batch);
-      if (ofBatch === undefined) continue;
-      const span = { from, to: Math.max(from, to ?? now) };
-      ofBatch.push(span);
-      if (isStarted) load.push(span);
-    }
-    const order = busiestFirst(
-      selected
-        .map(({ status }) => ({ name: status.name as string, status, spans: atWork.get(status.name) ?? [] }))
-        .filter(
-          ({ spans, status }) =>
-            spans.length > 0 || ((status.state === "scheduled" || status.state === "chained") && status.batch !== null),
-        ),
-    );
-    const names = order.slice(0, mostLanes);
-    const foreseen = foresee(outlooks(names, now), now);
-    const lanes = names.map((name) =>
-      laneOf(name, lastDay(newest(history.outlines(name), Infinity), now), foreseen.get(name) ?? [], now),
-    );
-    for (const spans of foreseen.values()) load.push(...spans);
+    const all = catalog.batches();
+    const { items, more } = await history.page(toHistoryQuery(query, all, executionsOnPage));
     return html(
       c,
-      timelinePage({
+      allExecutionsPage({
         agent,
         query,
+        groups: groupsOf(all),
         tags: tagsOf(all),
-        lanes,
-        hidden: order.length - names.length,
-        load: loadOf(load, loadHeight, now),
+        items: await Promise.all(items.map(live)),
+        nextCursor: more ? (items.at(-1)?.id ?? null) : null,
       }),
     );
   });
-
-  /** Its coming starts until one is more than a day off. Few are asked for at first: a hundred starts of a yearly one are a century of calendar. */
-  function nextDay(name: string, now: number): number[] {
-    const upTo = (count: number) => catalog.next(name, count).map((at) => Date.parse(at));
-    const enough = (starts: readonly number[], count: number) =>
-      starts.length < count || (starts.at(-1) ?? 0) >= now + dayMs;
-    const first = upTo(1);
-    if (enough(first, 1)) return first;
-    const few = upTo(fewComing);
-    return enough(few, fewComing) ? few : upTo(mostComing);
-  }
-
-  /** Of these and of all that come before them in their chains, as far as they are looked for. */
-  function outlooks(names: readonly string[], now: number): Map<string, Outlook> {
-    const wanted = new Set(names);
-    const found = new Map<string, Outlook>();
-    for (const name of wanted) {
-      if (found.size >= 4 * mostLanes) break;
-      const after = catalog.batch(name)?.batch?.after ?? [];
-      const starts = goOn(nextDay(name, now), mostComing, now);
-      found.set(name, { starts, after, usualMs: usualMs(newest(history.outlines(name), Infinity)) });
-      if (starts.length === 0) after.forEach((before) => wanted.add(before));
-    }
-    return found;
-  }
 
   app.get("/problems", async (c) => {
     const all = catalog.problems();

@@ -2,25 +2,34 @@
 import type { Context } from "hono";
 import type { JSX } from "hono/jsx/jsx-runtime";
 import type { AppDeps } from "../views/deps.ts";
+import { standingOf } from "./batch-list.ts";
 import type { AgentState } from "./pages/shell.tsx";
 import { troublePage } from "./pages/trouble.tsx";
 
-/** Asked for before anything else of a page is looked up: whatever changes from here on, the events after `event` tell. */
+/** Call it before anything else of a page is looked up: changes from here on are among the events after `event`. */
 export function agentState({
   access,
   catalog,
   clock,
   feed,
+  history,
   version,
-}: Pick<AppDeps, "access" | "catalog" | "clock" | "feed" | "version">): AgentState {
+}: Pick<AppDeps, "access" | "catalog" | "clock" | "feed" | "history" | "version">): AgentState {
   return {
     version,
     now: clock.now(),
     event: feed.newest(),
     guarded: access.token !== null,
+    failing: countFailing(catalog, history),
     notReady: catalog.notReady(),
     details: catalog.details(),
   };
+}
+
+function countFailing(catalog: AppDeps["catalog"], history: AppDeps["history"]): number {
+  return catalog
+    .batches()
+    .filter(({ name, state }) => state !== "removed" && standingOf(history.outlines(name), 0).isFailing).length;
 }
 
 /** Answers with a page. Pages tell how things are now: nobody keeps them. */

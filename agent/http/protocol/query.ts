@@ -4,11 +4,14 @@ import type { ExecutionQuery } from "../../history/port.ts";
 import type { LogStream } from "../../logs/port.ts";
 import type { BatchState } from "../../model/batch.ts";
 import { idPattern, reasons, statuses, type ExecutionStatus, type Reason } from "../../model/execution.ts";
+import { zooms, type Zoom } from "../dashboard/drawing/window.ts";
+import { logViews } from "../dashboard/log-views.ts";
 import { lastFilters, sorts, type ListQuery } from "../dashboard/batch-list.ts";
 import { HttpProblem } from "./problem.ts";
 
 const states: readonly string[] = ["scheduled", "chained", "disabled", "invalid", "removed"] satisfies BatchState[];
 const batchName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
+const groupName = /^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9-]*){0,7}$/;
 const dateTime = /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(Z|[+-]\d\d:\d\d)?$/;
 
 /** Throws a 400 for a parameter that is none of `names`: a filter that was misspelt must not answer as if it were not there. */
@@ -86,6 +89,48 @@ export function executionQuery(c: Context): ExecutionQuery {
   };
 }
 
+/** Filters of the list of executions, by the API's names; null where a choice is left open. */
+export interface ExecutionListQuery {
+  statuses: readonly ExecutionStatus[];
+  reason: string | null;
+  batch: string | null;
+  group: string | null;
+  tag: string | null;
+  run: string | null;
+  /** ISO, as they stand in the address. */
+  since: string | null;
+  until: string | null;
+  cursor: string | null;
+  sinceMs: number | null;
+  untilMs: number | null;
+}
+
+/** What a form leaves open comes as an empty value and means the same as none. */
+export function executionListQuery(c: Context): ExecutionListQuery {
+  const given = (name: string) => (single(c, name) ?? "") !== "";
+  const one = (name: string, pattern: RegExp, what: string) =>
+    given(name) ? (matching(c, name, pattern, what) ?? null) : null;
+  const time = (name: string) => (given(name) ? (instant(c, name) ?? null) : null);
+  const statusWords = (c.req.queries("status") ?? [])
+    .flatMap((value) => value.split(","))
+    .filter((word) => word !== "");
+  if (statusWords.some((word) => !statuses.includes(word)))
+    throw new HttpProblem(400, `status must be one of ${statuses.join(", ")}, or several with commas between`);
+  return {
+    statuses: statusWords as ExecutionStatus[],
+    reason: one("reason", /^[a-z-]{1,40}$/, "a reason such as exit"),
+    batch: one("batch", batchName, "the name of a batch"),
+    group: groupChoice(c),
+    tag: given("tag") ? (single(c, "tag") ?? null) : null,
+    run: one("run", idPattern, "the id of a run"),
+    since: given("since") ? (single(c, "since") ?? null) : null,
+    until: given("until") ? (single(c, "until") ?? null) : null,
+    cursor: one("cursor", idPattern, "a nextCursor that was given"),
+    sinceMs: time("since"),
+    untilMs: time("until"),
+  };
+}
+
 /** Names of the parameters that `executionQuery` and `batchQuery` read. */
 export const executionParameters = [
   ...["batch", "status", "reason", "group", "tag", "run", "since", "until", "limit", "cursor"],
@@ -127,6 +172,7 @@ export function overviewQuery(c: Context): ListQuery & { page: number; only: rea
   return {
     text: (single(c, "q") ?? "").slice(0, 200),
     tag: tag === "" ? null : tag,
+    group: groupChoice(c),
     state: choice(c, "state", states as readonly BatchState[]),
     last: choice(c, "last", lastFilters),
     sort: choice(c, "sort", sorts) ?? "attention",
@@ -135,14 +181,40 @@ export function overviewQuery(c: Context): ListQuery & { page: number; only: rea
   };
 }
 
-/** Which batches the timeline shows. */
-export function timelineQuery(c: Context): { text: string; tag: string | null } {
-  const tag = single(c, "tag") ?? "";
-  return { text: (single(c, "q") ?? "").slice(0, 200), tag: tag === "" ? null : tag };
+export interface TimelineQuery {
+  text: string;
+  tag: string | null;
+  group: string | null;
+  zoom: Zoom;
+  /** Beginning of what is shown, epoch ms; null for around now. */
+  from: number | null;
 }
 
-/** Which log of an execution a page shows, and where it ends: at its end, or before a byte. */
-export function logQuery(c: Context): { log: LogStream | null; before: number | null } {
+/** Which batches the timeline shows, and which time. */
+export function timelineQuery(c: Context): TimelineQuery {
+  const tag = single(c, "tag") ?? "";
+  const day = single(c, "day") ?? "";
+  const at = single(c, "at") ?? "";
+  return {
+    text: (single(c, "q") ?? "").slice(0, 200),
+    tag: tag === "" ? null : tag,
+    group: groupChoice(c),
+    zoom: choice(c, "zoom", zooms) ?? "day",
+    from: at !== "" ? (instant(c, "at") ?? null) : day !== "" ? (instant(c, "day") ?? null) : null,
+  };
+}
+
+function groupChoice(c: Context): string | null {
+  if ((single(c, "group") ?? "") === "") return null;
+  return matching(c, "group", groupName, "the path of a group such as billing/eu") ?? null;
+}
+
+/** Which log of an execution a page shows, and where: at its end, before a byte, or around a line. */
+export function logQuery(c: Context): { log: LogStream | null; before: number | null; line: number | null } {
   const before = matching(c, "before", /^\d{1,15}$/, "a number of bytes");
-  return { log: choice(c, "log", ["stdout", "stderr"] as const), before: before === undefined ? null : Number(before) };
+  return {
+    log: choice(c, "log", logViews),
+    before: before === undefined ? null : Number(before),
+    line: integer(c, "line", 1, 999_999_999) ?? null,
+  };
 }

@@ -1,5 +1,6 @@
 // A bounded piece of a log as text for a page: its tail, or what comes before an offset. Begins with a whole line where it can.
 import type { Execution } from "../../model/execution.ts";
+import type { LineIndex } from "./line-index.ts";
 import type { LogStore, LogStream } from "../../logs/port.ts";
 
 /** A page holds no more of a log than this. */
@@ -15,6 +16,35 @@ export interface LogSlice {
   end: number;
   /** Bytes of the whole log. */
   size: number;
+}
+
+/** A slice whose lines have numbers. */
+export interface NumberedSlice extends LogSlice {
+  /** Number of its first line, from 1. */
+  firstLine: number;
+}
+
+/** Lines that follow a line that was asked for. */
+const linesAfter = 200;
+
+/** A slice that ends before the byte `before` or holds the line `line`; else the last lines. */
+export async function readNumbered(
+  logs: LogStore,
+  index: LineIndex,
+  execution: Execution,
+  stream: LogStream,
+  { before, line }: { before: number | null; line: number | null },
+): Promise<NumberedSlice> {
+  let end = before;
+  if (line !== null) {
+    const from = await index.offsetOf(execution, stream, line);
+    const size = (await logs.stat(execution.batch, execution.id, stream))?.size ?? 0;
+    const until = await index.offsetOf(execution, stream, line + linesAfter);
+    // A part of long lines only: the line itself must not fall out.
+    end = until >= size ? null : Math.min(until, from + sliceBytes / 2);
+  }
+  const slice = await readSlice(logs, execution, stream, end);
+  return { ...slice, firstLine: await index.lineAt(execution, stream, slice.start) };
 }
 
 /**

@@ -9,6 +9,8 @@ interface Chunk {
   lines: number;
   start: number;
   end: number;
+  /** Number of its first line. */
+  first: number;
 }
 
 export interface LogView {
@@ -23,21 +25,35 @@ export interface LogView {
   search(text: string, step: -1 | 0 | 1): string;
 }
 
-/** `box` scrolls; `first` holds the lines that came with the page, from byte `start` to `end`. */
-export function createLogView(box: HTMLElement, first: HTMLElement, start: number, end: number): LogView {
-  let chunks: Chunk[] = [{ element: first, lines: first.childElementCount, start, end }];
+/** `box` scrolls; `given` holds the lines that came with the page, from byte `start` to `end`, the first of them numbered `first`. */
+export function createLogView(
+  box: HTMLElement,
+  given: HTMLElement,
+  start: number,
+  end: number,
+  first: number,
+): LogView {
+  let chunks: Chunk[] = [{ element: given, lines: given.childElementCount, start, end, first }];
   let pen: Pen = plainPen;
   let current: Element | null = null;
   let wanted = "";
 
-  function build(text: string, from: Pen): { element: HTMLElement; lines: number; pen: Pen } {
+  /** `numberOf`: the number of the first of so many lines. */
+  function build(
+    text: string,
+    from: Pen,
+    numberOf: (lines: number) => number,
+  ): { element: HTMLElement; lines: number; pen: Pen; first: number } {
     const element = document.createElement("div");
     element.className = "chunk";
     let at = from;
     const all = text.split("\n");
     const lines = all.slice(-mostLines);
-    for (const line of lines) {
+    const first = numberOf(all.length) + all.length - lines.length;
+    for (const [index, line] of lines.entries()) {
       const row = document.createElement("div");
+      row.id = `L${first + index}`;
+      row.append(numberLink(first + index));
       const read = readLine(line.replaceAll("\u240d", "\r"), at);
       at = read.pen;
       for (const piece of read.pieces) {
@@ -52,7 +68,7 @@ export function createLogView(box: HTMLElement, first: HTMLElement, start: numbe
       if (wanted !== "" && holds(row)) row.classList.add("hit");
       element.append(row);
     }
-    return { element, lines: lines.length, pen: at };
+    return { element, lines: lines.length, pen: at, first };
   }
 
   const holds = (row: Element) => (row.textContent ?? "").toLowerCase().includes(wanted);
@@ -60,11 +76,12 @@ export function createLogView(box: HTMLElement, first: HTMLElement, start: numbe
 
   return {
     append(text, to) {
-      const built = build(text, pen);
+      const last = chunks.at(-1);
+      const built = build(text, pen, () => (last === undefined ? 1 : last.first + last.lines));
       pen = built.pen;
-      const from = chunks.at(-1)?.end ?? to;
+      const from = last?.end ?? to;
       box.append(built.element);
-      chunks.push({ element: built.element, lines: built.lines, start: from, end: to });
+      chunks.push({ element: built.element, lines: built.lines, start: from, end: to, first: built.first });
       while (chunks.length > 1 && count() > mostLines) {
         const gone = chunks.shift();
         gone?.element.remove();
@@ -72,12 +89,15 @@ export function createLogView(box: HTMLElement, first: HTMLElement, start: numbe
     },
     prepend(text, from) {
       const before = chunks[0];
-      const built = build(text, plainPen);
       if (before === undefined) return false;
+      const built = build(text, plainPen, (lines) => before.first - lines);
       const height = box.scrollHeight;
       before.element.before(built.element);
       box.scrollTop += box.scrollHeight - height;
-      chunks = [{ element: built.element, lines: built.lines, start: from, end: before.start }, ...chunks];
+      chunks = [
+        { element: built.element, lines: built.lines, start: from, end: before.start, first: built.first },
+        ...chunks,
+      ];
       let went = false;
       while (chunks.length > 1 && count() > mostLines) {
         chunks.pop()?.element.remove();
@@ -97,7 +117,7 @@ export function createLogView(box: HTMLElement, first: HTMLElement, start: numbe
         return "";
       }
       const hits = rows.filter((row) => row.classList.contains("hit"));
-      if (hits.length === 0) return "no line holds it";
+      if (hits.length === 0) return "no match in these lines";
       const at = current === null ? -1 : hits.indexOf(current);
       const next = at === -1 ? hits.length - 1 : (at + step + hits.length) % hits.length;
       current = hits[next] ?? null;
@@ -106,4 +126,15 @@ export function createLogView(box: HTMLElement, first: HTMLElement, start: numbe
       return `${next + 1} of ${hits.length} lines`;
     },
   };
+}
+
+/** Its text is drawn by the style sheet, so that numbers are not copied with the lines. */
+function numberLink(line: number): HTMLAnchorElement {
+  const link = document.createElement("a");
+  link.className = "n";
+  link.href = `#L${line}`;
+  link.dataset["n"] = String(line);
+  link.setAttribute("aria-label", `Line ${line}`);
+  link.tabIndex = -1;
+  return link;
 }

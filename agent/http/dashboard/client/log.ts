@@ -1,5 +1,7 @@
 // The log on an execution's page: follow and pause, load what came earlier, search in what is loaded.
 import { bytesText } from "../../../text/relative-time.ts";
+import { addLineLinks, addWrapping } from "./log-lines.ts";
+import { createWholeSearch } from "./log-search.ts";
 import { follow, readRange } from "./log-stream.ts";
 import { createLogView } from "./log-view.ts";
 
@@ -11,7 +13,11 @@ if (box != null && first != null && tools !== null) start(box, first, tools);
 
 function start(box: HTMLElement, first: HTMLElement, tools: HTMLElement): void {
   const address = box.dataset["source"] ?? "";
-  const view = createLogView(box, first, Number(box.dataset["start"]), Number(box.dataset["end"]));
+  const view = createLogView(
+    box,
+    first,
+    ...((["start", "end", "first"] as const).map((name) => Number(box.dataset[name])) as [number, number, number]),
+  );
   const toggle = tools.querySelector<HTMLButtonElement>("[data-follow]");
   const note = document.getElementById("log-note");
   const earlier = box.querySelector<HTMLAnchorElement>(".earlier");
@@ -25,9 +31,12 @@ function start(box: HTMLElement, first: HTMLElement, tools: HTMLElement): void {
   let waiting: { text: string; end: number }[] = [];
   let frame = 0;
 
-  tools.hidden = false;
+  addWrapping(box, tools);
   toEnd();
-  if (growing) setFollowing(true);
+  box.querySelector(".error-line")?.scrollIntoView({ block: "center" });
+  scrollTo(0, 0); // the box is scrolled, not the page
+  const isAtLine = addLineLinks(box);
+  if (growing && !isAtLine) setFollowing(true);
 
   function say(text: string): void {
     if (note !== null) note.textContent = text;
@@ -46,6 +55,7 @@ function start(box: HTMLElement, first: HTMLElement, tools: HTMLElement): void {
     say("");
     stop = new AbortController();
     toEnd();
+    if (scrollY > 0) box.scrollIntoView({ block: "nearest" });
     void follow(
       address,
       view.end(),
@@ -121,11 +131,19 @@ function start(box: HTMLElement, first: HTMLElement, tools: HTMLElement): void {
     if (event.key === "End" && growing && !following) setFollowing(true);
   });
 
+  const whole = createWholeSearch(box);
   const search = (step: -1 | 0 | 1) => {
     if (following && input?.value !== "") setFollowing(false);
-    if (found !== null && input !== null) found.textContent = view.search(input.value, step);
+    if (found === null || input === null) return;
+    found.textContent = view.search(input.value, step);
+    if (whole === null || input.value === "") return;
+    whole(input.value, step)
+      .then((said) => (found.textContent = said ?? found.textContent))
+      .catch(() => (found.textContent = "the log cannot be searched just now"));
   };
   input?.addEventListener("input", () => search(0));
+  for (const button of tools.querySelectorAll<HTMLElement>("[data-step]"))
+    button.addEventListener("click", () => search(button.dataset["step"] === "1" ? 1 : -1));
   input?.addEventListener("keydown", (event) => {
     if (event.key !== "Enter") return;
     event.preventDefault();

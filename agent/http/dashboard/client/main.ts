@@ -1,6 +1,8 @@
 // What makes every page live: times that go on, parts that are looked at anew when the agent tells of a change, filters that act as one types.
-import { relativeText, spanText } from "../../../text/relative-time.ts";
+import { addCopying } from "./copy.ts";
+import { addKeys } from "./keys.ts";
 import { fetchPage, swap } from "./swap.ts";
+import { writeTimes } from "./times.ts";
 
 const main = document.querySelector<HTMLElement>("main");
 const refresh = main?.dataset["refresh"] ?? "";
@@ -11,36 +13,6 @@ const restMs = refresh === "all" ? 5_000 : 1_000;
 const mostRows = 100;
 /** Between two tries to be told of changes again. */
 const againMs = 5_000;
-
-function writeTimes(): void {
-  const now = Date.now();
-  for (const time of document.querySelectorAll<HTMLTimeElement>("time[data-relative]")) {
-    const text = relativeText(Date.parse(time.dateTime), now);
-    if (time.textContent !== text) time.textContent = text;
-    if (time.title.endsWith("UTC")) time.title = localText(time.dateTime);
-  }
-  for (const time of document.querySelectorAll<HTMLTimeElement>("time[data-absolute], time[data-hour]")) {
-    if (time.title !== "") continue;
-    time.title = time.dateTime;
-    time.textContent = time.hasAttribute("data-hour")
-      ? localText(time.dateTime).slice(11, 16)
-      : localText(time.dateTime);
-  }
-  for (const span of document.querySelectorAll<HTMLElement>("[data-since]")) {
-    span.textContent = spanText(now - Date.parse(span.dataset["since"] ?? ""));
-  }
-}
-
-/** One for all times: to make one takes longer than to write a hundred times with it. */
-const zoneFormat = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" });
-
-/** `2026-11-24 03:00:00 GMT+1`, in the zone of the one who looks. */
-function localText(iso: string): string {
-  const at = new Date(iso);
-  const two = (part: number) => String(part).padStart(2, "0");
-  const zone = zoneFormat.formatToParts(at).find(({ type }) => type === "timeZoneName")?.value ?? "";
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())} ${zone}`;
-}
 
 /** Names of batches that changed since the last look; null: look at all. */
 let changed: Set<string> | null = new Set();
@@ -64,9 +36,11 @@ async function lookNow(): Promise<void> {
   lastLook = Date.now();
   timer = null;
   if (page !== null) {
+    document.title = page.title;
     if (rows) swap(page, "[data-live]:not(#list), .batches tbody tr");
     else swap(page);
     writeTimes();
+    showNodes();
   }
   if (changed === null || changed.size > 0) look(changed === null ? null : ([...changed][0] ?? null));
 }
@@ -151,6 +125,27 @@ function liveFilters(form: HTMLFormElement): void {
   form.classList.add("live");
 }
 
+/** Graphs that have not been scrolled yet: later it is up to the reader. */
+const shownGraphs = new Set<string>();
+
+/** Scrolls each graph to the node that the page is about, or to the first that failed. */
+function showNodes(): void {
+  for (const graph of document.querySelectorAll<HTMLElement>(".chain")) {
+    const label = graph.getAttribute("aria-label") ?? "";
+    const node =
+      graph.querySelector<SVGAElement>("a[aria-current]") ??
+      graph.querySelector(".node.failed, .node.running")?.closest("a") ??
+      null;
+    if (node === null || shownGraphs.has(label)) continue;
+    shownGraphs.add(label);
+    graph.scrollLeft = Number(node.dataset["left"]) - graph.clientWidth / 2;
+  }
+}
+
+document.documentElement.classList.add("scripted");
+addCopying();
+addKeys();
+showNodes();
 const form = document.querySelector<HTMLFormElement>("form[data-filters]");
 if (form !== null) liveFilters(form);
 writeTimes();

@@ -1,18 +1,22 @@
-// The last 24 hours and the coming 24 of many batches, as lanes of bars: what ran, what is foreseen, how much at once. Pure.
+// A stretch of time of many batches, as lanes of bars: what ran, what is expected, how much at once. Pure.
 import type { Execution } from "../../../model/execution.ts";
 import type { EpochMs } from "../../../model/ids.ts";
+import type { TimeWindow } from "./window.ts";
 import { toneOf, type Drawn, type Tone } from "./sparkline.ts";
 
-const dayMs = 86_400_000;
 const minuteMs = 60_000;
-/** Units across both days: one is a minute. Now lies in the middle. */
-export const timelineWidth = 2 * 1_440;
+/** Units across a window, however long it is. */
+export const timelineWidth = 1_440;
 export const laneHeight = 20;
 /** Narrower ones could not be seen; bars that would touch at this width are drawn as one. */
 const leastWidth = 3;
 const mostTracks = 3;
 const mostLinks = 24;
-const slotMinutes = 10;
+/** Steps of the load and of densities, over the whole width. */
+const slotCount = 144;
+const slotWidth = timelineWidth / slotCount;
+/** With more executions than this a lane is drawn as how many there were, not each by itself. */
+const maxSingle = 150;
 
 export interface Lane {
   name: string;
@@ -20,7 +24,9 @@ export interface Lane {
   bars: { tone: Tone; path: string }[];
   /** What failed or runs, each by itself, the latest of them. */
   links: { execution: Drawn; x: number; y: number; width: number; height: number }[];
-  /** Path data of foreseen executions; empty for none. */
+  /** Where there are too many for bars of their own: how many ended well in each step, as path data; else empty. */
+  density: string;
+  /** Path data of expected executions; empty for none. */
   coming: string;
   counts: { ran: number; failed: number; coming: number };
 }
@@ -30,22 +36,27 @@ export interface Foreseen {
   to: EpochMs;
 }
 
-/** Executions that lie within the 24 hours before `now`, at least in part; `executions` oldest first. */
-export function lastDay(executions: readonly Drawn[], now: EpochMs): Drawn[] {
-  const since = new Date(now - dayMs).toISOString();
-  // All are looked at: what began before may still run.
-  return executions.filter(({ startedAt, finishedAt, createdAt, status }) => {
-    const isOver = (finishedAt ?? "9") < since && createdAt < since;
-    return !isOver && (startedAt !== null || status === "aborted");
+/** Executions that lie within a window, at least in part. */
+export function withinWindow(executions: readonly Drawn[], { from, to }: TimeWindow, now: EpochMs): Drawn[] {
+  return executions.filter((execution) => {
+    if (execution.startedAt === null && execution.status !== "aborted") return false;
+    const span = spanOf(execution, now);
+    return span.to >= from && span.from < to;
   });
 }
 
-/** Names with the most time at work in the last day first; those that only have a coming start after them. */
-export function busiestFirst(batches: readonly { name: string; spans: readonly Foreseen[] }[]): string[] {
+/** Names with failures first, then by the time they were at work; those that only have a coming start come last. */
+export function busiestFirst(
+  batches: readonly { name: string; spans: readonly Foreseen[] }[],
+  failed: ReadonlySet<string>,
+): string[] {
   const work = new Map(
     batches.map(({ name, spans }) => [name, spans.reduce((sum, { from, to }) => sum + 1 + to - from, 0)]),
   );
-  return batches.map(({ name }) => name).sort((a, b) => (work.get(b) ?? 0) - (work.get(a) ?? 0) || (a < b ? -1 : 1));
+  const rank = (name: string) => (failed.has(name) ? 0 : 1);
+  return batches
+    .map(({ name }) => name)
+    .sort((a, b) => rank(a) - rank(b) || (work.get(b) ?? 0) - (work.get(a) ?? 0) || (a < b ? -1 : 1));
 }
 
 /** The median of the last 50 successes, in ms; a minute where there is none. `executions` oldest first. */
@@ -68,20 +79,20 @@ export interface Outlook {
 }
 
 /**
- * Coming starts up to 24 hours from `now`, of which only the first are known: where they come so often that those do not reach
+ * Coming starts up to `until`, of which only the first are known: where they come so often that those do not reach
  * that far, the rest is told from their distance, no closer than a minute.
  */
-export function goOn(starts: readonly EpochMs[], most: number, now: EpochMs): EpochMs[] {
+export function goOn(starts: readonly EpochMs[], most: number, until: EpochMs): EpochMs[] {
   const [first, last] = [starts[0], starts.at(-1)];
-  if (first === undefined || last === undefined || starts.length < most || last >= now + dayMs) return [...starts];
+  if (first === undefined || last === undefined || starts.length < most || last >= until) return [...starts];
   const step = Math.max(minuteMs, (last - first) / (starts.length - 1));
   const all = [...starts];
-  for (let at = last + step; at < now + dayMs; at += step) all.push(Math.round(at));
+  for (let at = last + step; at < until; at += step) all.push(Math.round(at));
   return all;
 }
 
-/** When each batch will run in the coming 24 hours, chains included: a follower begins when the last of those before it has ended. */
-export function foresee(outlooks: ReadonlyMap<string, Outlook>, now: EpochMs): Map<string, Foreseen[]> {
+/** When each batch will run up to `until`, chains included: a follower begins when the last of those before it has ended. */
+export function foresee(outlooks: ReadonlyMap<string, Outlook>, until: EpochMs): Map<string, Foreseen[]> {
   const known = new Map<string, Foreseen[]>();
   function of(name: string): Foreseen[] {
     const found = known.get(name);
@@ -96,7 +107,7 @@ export function foresee(outlooks: ReadonlyMap<string, Outlook>, now: EpochMs): M
       before.length === 0
         ? outlook.starts
         : Array.from({ length: runs }, (_, run) => Math.max(...before.map((list) => list[run]?.to ?? 0)));
-    const all = starts.filter((from) => from < now + dayMs).map((from) => ({ from, to: from + usualMs }));
+    const all = starts.filter((from) => from < until).map((from) => ({ from, to: from + usualMs }));
     known.set(name, all);
     return all;
   }
@@ -104,15 +115,24 @@ export function foresee(outlooks: ReadonlyMap<string, Outlook>, now: EpochMs): M
   return known;
 }
 
-/** One lane. `executions`: of the last day, oldest first. */
-export function laneOf(name: string, executions: readonly Drawn[], coming: readonly Foreseen[], now: EpochMs): Lane {
-  const spans = executions.map((execution) => ({ execution, ...spanOf(execution, now) }));
-  const tracks = tracksOf(spans);
+/** One lane. `executions`: those within the window, oldest first. */
+export function laneOf(
+  name: string,
+  executions: readonly Drawn[],
+  coming: readonly Foreseen[],
+  window: TimeWindow,
+  now: EpochMs,
+): Lane {
+  const unit = unitsIn(window);
+  const isDense = executions.length > maxSingle;
+  const [single, many] = split(executions, isDense);
+  const spans = single.map((execution) => ({ execution, ...spanOf(execution, now) }));
+  const tracks = isDense ? spans.map(() => 0) : tracksOf(spans);
   const used = Math.max(1, ...tracks.map((track) => track + 1));
   const height = Math.floor(laneHeight / used);
   const place = (from: EpochMs, to: EpochMs) => {
-    const x = clamp(minutes(from, now), 0, timelineWidth - leastWidth);
-    return { x, width: round(Math.max(leastWidth, clamp(minutes(to, now), 0, timelineWidth) - x)) };
+    const x = clamp(unit(from), 0, timelineWidth - leastWidth);
+    return { x, width: round(Math.max(leastWidth, clamp(unit(to), 0, timelineWidth) - x)) };
   };
   const marks = spans.map((span, index) => ({
     ...place(span.from, span.to),
@@ -121,7 +141,6 @@ export function laneOf(name: string, executions: readonly Drawn[], coming: reado
     execution: span.execution,
   }));
   const tones = [...new Set(marks.map(({ tone }) => tone))].sort((a, b) => weight[a] - weight[b]);
-  const failed = executions.filter(({ status }) => status === "failed").length;
   return {
     name,
     bars: tones.map((tone) => ({
@@ -135,31 +154,61 @@ export function laneOf(name: string, executions: readonly Drawn[], coming: reado
       .filter(({ tone }) => tone === "failed" || tone === "running")
       .slice(-mostLinks)
       .map(({ execution, x, y, width }) => ({ execution, x, y, width, height: height - 1 })),
+    density: densityPath(many, unit),
     coming: pathOf(
-      coming.map(({ from, to }) => ({ ...place(from, to), y: 4 })),
+      coming
+        .filter(({ from, to }) => to > window.from && from < window.to && to > now)
+        .map(({ from, to }) => ({ ...place(from, to), y: 4 })),
       laneHeight - 8,
     ),
-    counts: { ran: executions.length, failed, coming: coming.length },
+    counts: {
+      ran: executions.length,
+      failed: executions.filter(({ status }) => status === "failed").length,
+      coming: coming.filter(({ from }) => from >= window.from && from < window.to).length,
+    },
   };
 }
 
-/** How many run at once, the most in each ten minutes, as path data of the given height; and the most of all. */
-export function loadOf(spans: readonly Foreseen[], height: number, now: EpochMs): { path: string; most: number } {
-  const slots = timelineWidth / slotMinutes;
+/** In a dense lane, only what failed or runs keeps a bar of its own: it is seen at any density. */
+function split(executions: readonly Drawn[], isDense: boolean): [Drawn[], Drawn[]] {
+  const isSingle = ({ status }: Drawn) => !isDense || status === "failed" || status === "running";
+  return [executions.filter(isSingle), executions.filter((execution) => !isSingle(execution))];
+}
+
+/** Steps as high as the square root of how many executions began in each, so that few beside many are seen. */
+function densityPath(executions: readonly Drawn[], unit: (at: EpochMs) => number): string {
+  const counts = new Array<number>(slotCount).fill(0);
+  for (const { startedAt, createdAt } of executions) {
+    const slot = Math.floor(clamp(unit(Date.parse(startedAt ?? createdAt)), 0, timelineWidth - 1) / slotWidth);
+    counts[slot] = (counts[slot] ?? 0) + 1;
+  }
+  const most = Math.max(1, ...counts);
+  return counts
+    .map((count, slot) => {
+      if (count === 0) return "";
+      const height = Math.round(4 + Math.sqrt(count / most) * (laneHeight - 5));
+      return `M${slot * slotWidth} ${laneHeight - 1}v-${height}h${slotWidth}v${height}z`;
+    })
+    .join("");
+}
+
+/** How many run at once, the most in each step of the window, as path data of the given height; and the most of all. */
+export function loadOf(spans: readonly Foreseen[], height: number, window: TimeWindow): { path: string; most: number } {
+  const unit = unitsIn(window);
   const changes: { at: number; by: number }[] = [];
   for (const { from, to } of spans) {
-    const [start, end] = [minutes(from, now), Math.max(minutes(to, now), minutes(from, now) + 0.01)];
+    const [start, end] = [unit(from), Math.max(unit(to), unit(from) + 0.01)];
     if (end <= 0 || start >= timelineWidth) continue;
     changes.push({ at: start, by: 1 }, { at: end, by: -1 });
   }
   changes.sort((a, b) => a.at - b.at || a.by - b.by);
-  const most = new Array<number>(slots).fill(0);
+  const most = new Array<number>(slotCount).fill(0);
   let [level, next] = [0, 0];
-  for (let slot = 0; slot < slots; slot++) {
+  for (let slot = 0; slot < slotCount; slot++) {
     let peak = level;
     for (
       let change = changes[next];
-      change !== undefined && change.at < (slot + 1) * slotMinutes;
+      change !== undefined && change.at < (slot + 1) * slotWidth;
       change = changes[++next]
     ) {
       level += change.by;
@@ -171,9 +220,7 @@ export function loadOf(spans: readonly Foreseen[], height: number, now: EpochMs)
   const y = (value: number) => round(height - (value / Math.max(1, top)) * height);
   const steps = most
     .map((value, slot) =>
-      value === most[slot - 1]
-        ? ""
-        : `L${slot * slotMinutes} ${y(most[slot - 1] ?? 0)}L${slot * slotMinutes} ${y(value)}`,
+      value === most[slot - 1] ? "" : `L${slot * slotWidth} ${y(most[slot - 1] ?? 0)}L${slot * slotWidth} ${y(value)}`,
     )
     .join("");
   return {
@@ -219,6 +266,10 @@ function pathOf(marks: readonly { x: number; y: number; width: number }[], heigh
     .join("");
 }
 
-const minutes = (at: EpochMs, now: EpochMs) => (at - now + dayMs) / minuteMs;
+/** Where a time lies in a window, in units; outside of it below 0 or above the width. */
+export const unitsIn =
+  ({ from, to }: TimeWindow) =>
+  (at: EpochMs) =>
+    ((at - from) / (to - from)) * timelineWidth;
 const clamp = (value: number, low: number, high: number) => Math.min(high, Math.max(low, value));
 const round = (value: number) => Math.round(value * 10) / 10;

@@ -3,9 +3,11 @@ import { plotSize, type Plot } from "../drawing/duration-chart.ts";
 import { absoluteText, spanText } from "../../../text/relative-time.ts";
 import type { BatchView, ExecutionView } from "../../../views.ts";
 import type { Edge } from "../../../definitions/chain-graph.ts";
+import type { Streak } from "../failures.ts";
+import { whyText } from "../words.ts";
 import { Chain, ChainLegend, type ChainNode } from "./chain.tsx";
 import { ExecutionTable } from "./executions.tsx";
-import { Absolute, BatchLink, batchPath, executionPath, Relative } from "./parts.tsx";
+import { Absolute, BatchLink, batchPath, executionPath, Relative, ToneMark } from "./parts.tsx";
 import { ProblemList, type ShownProblem } from "./problems.tsx";
 import { Shell, type AgentState } from "./shell.tsx";
 
@@ -15,6 +17,10 @@ export interface BatchPage {
   problems: readonly ShownProblem[];
   chain: { nodes: readonly ChainNode[]; edges: readonly Edge[]; hidden: number };
   plot: Plot | null;
+  /** The failures in a row that it stands in; null when it is well. */
+  streak: Streak | null;
+  /** The last line of the latest failure's stderr. */
+  lastWord: string | null;
   history: { items: readonly ExecutionView[]; nextCursor: string | null; first: boolean };
 }
 
@@ -37,6 +43,7 @@ export function batchPage(view: BatchPage) {
           ))}
           {batch.definition?.description !== undefined && <p class="crumbs">{batch.definition.description}</p>}
         </div>
+        {view.streak !== null && <Failing view={view} streak={view.streak} />}
         {problems.length > 0 && (
           <section class="box trouble" aria-labelledby="problems-title">
             <h2 id="problems-title">Problems</h2>
@@ -87,6 +94,36 @@ export function batchPage(view: BatchPage) {
         </section>
       </div>
     </Shell>
+  );
+}
+
+/** Says at the top that it fails, since when, and leads to the latest failure. */
+function Failing({ view, streak }: { view: BatchPage; streak: Streak }) {
+  const { now } = view.agent;
+  const latest = view.history.first ? view.history.items.find(({ status }) => status === "failed") : undefined;
+  return (
+    <section class="box answer failed" aria-label="Failing">
+      <p class="what">
+        <ToneMark tone="failed" word="Failing" /> since <Relative at={streak.since} now={now} /> (
+        <Absolute at={streak.since} />){streak.count > 1 && `, ${streak.count} times in a row`}
+      </p>
+      {latest !== undefined && (
+        <p>
+          <a href={executionPath(latest.id)}>The latest failure</a>: {whyText(latest)}
+          {view.lastWord !== null && <span class="last-word mono">{view.lastWord}</span>}
+        </p>
+      )}
+      <p>
+        {streak.lastSuccess === null ? (
+          "It has not succeeded before, as far as the history goes."
+        ) : (
+          <>
+            <a href={executionPath(streak.lastSuccess.id)}>The last success</a> was{" "}
+            <Relative at={streak.lastSuccess.finishedAt ?? streak.lastSuccess.createdAt} now={now} />.
+          </>
+        )}
+      </p>
+    </section>
   );
 }
 

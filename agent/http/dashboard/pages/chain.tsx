@@ -33,7 +33,12 @@ export function Chain({ label, nodes, edges }: { label: string; nodes: readonly 
         {layout.nodes.map((placed) => {
           const node = byName.get(placed.name) as ChainNode;
           return (
-            <a href={node.href} {...(node.here === true ? { "aria-current": "true" as const } : {})}>
+            <a
+              href={node.href}
+              {...(node.here === true ? { "aria-current": "true" as const } : {})}
+              data-left={String(placed.x + placed.width / 2)}
+            >
+              <title>{`${node.name}: ${node.word}`}</title>
               <rect
                 class={`node ${node.tone}`}
                 x={String(placed.x)}

@@ -7,7 +7,7 @@ const mostLines = 400;
 
 export function ChangesBox({ changes: { from, to, files } }: { changes: Changes }) {
   return (
-    <section class="box" aria-labelledby="changes-title">
+    <section class="box" id="changes" aria-labelledby="changes-title">
       <h2 id="changes-title">Changed since the last success</h2>
       {from === null ? (
         <p class="dim">It has never succeeded before, as far as its history goes.</p>

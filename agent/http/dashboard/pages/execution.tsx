@@ -1,12 +1,13 @@
-// The page of one execution: how it stands, its log, what triggered it, its run, and after a failure what had changed.
+// The page of one execution. Its first screen answers: how it stands, and of a failure why, since when and what changed.
 import type { LogStream } from "../../../logs/port.ts";
-import type { LogSlice } from "../../views/log-window.ts";
+import type { NumberedSlice } from "../../views/log-window.ts";
 import { bytesText } from "../../../text/relative-time.ts";
 import type { ExecutionView } from "../../../views.ts";
 import type { Changes } from "../../views/changes.ts";
 import { Chain, ChainLegend } from "./chain.tsx";
+import { AnswerBox, OpenBox, type Answer } from "./answer.tsx";
 import { ChangesBox } from "./changes.tsx";
-import { Log, LogLines } from "./log.tsx";
+import { Log } from "./log.tsx";
 import { Absolute, BatchLink, executionPath, Progress, Relative, runPath, shortId, Status, Took } from "./parts.tsx";
 import type { RunPicture } from "./run.tsx";
 import { Shell, type AgentState } from "./shell.tsx";
@@ -15,8 +16,12 @@ export interface ExecutionPage {
   agent: AgentState;
   execution: ExecutionView;
   stream: LogStream;
-  slice: LogSlice;
+  slice: NumberedSlice;
   atEnd: boolean;
+  /** Index of the line of the slice that tells of the error. */
+  errorLine: number | null;
+  /** Whether the agent searches whole logs. */
+  canSearch: boolean;
   picture: RunPicture;
   /** Every attempt of its batch in this run, in order. */
   attempts: readonly Pick<ExecutionView, "id" | "attempt" | "status" | "unusual">[];
@@ -25,13 +30,14 @@ export interface ExecutionPage {
   neighbours: { earlier: string | null; later: string | null };
   /** Only of a failed one. */
   changes: Changes | null;
-  /** The end of stderr, where the log shown is stdout. */
-  lastWords: readonly string[];
+  /** Only of what failed or was aborted. */
+  answer: Answer | null;
 }
 
 export function executionPage(view: ExecutionPage) {
   const { agent, execution, stream, slice, atEnd, picture } = view;
   const open = execution.status === "running" || execution.status === "queued";
+  const log = <Log {...{ execution, stream, slice, atEnd, errorLine: view.errorLine, canSearch: view.canSearch }} />;
   return (
     <Shell
       title={`${execution.batch} ${execution.status}`}
@@ -56,12 +62,19 @@ export function executionPage(view: ExecutionPage) {
         </nav>
       </div>
       <div class="columns">
-        <section class="box" id="facts" data-live aria-label="Facts">
-          <Facts view={view} now={agent.now} />
-        </section>
+        <div id="answer" data-live>
+          {view.answer !== null && <AnswerBox answer={view.answer} now={agent.now} />}
+          {open && (
+            <>
+              <Progress execution={execution} now={agent.now} />
+              <OpenBox execution={execution} />
+            </>
+          )}
+          {view.answer === null && !open && <FactsBox view={view} now={agent.now} />}
+        </div>
         <section class="box" aria-labelledby="run-title" id="run-box" data-live>
           <h2 id="run-title">
-            Its run, <a href={runPath(execution.run)}>{picture.state}</a>
+            Run: <a href={runPath(execution.run)}>{picture.state}</a>
           </h2>
           <Chain
             label="The run of this execution"
@@ -71,23 +84,25 @@ export function executionPage(view: ExecutionPage) {
           <ChainLegend edges={picture.edges} />
         </section>
       </div>
-      <div id="failure" data-live>
-        {(view.changes !== null || view.lastWords.length > 0) && (
+      {open && log}
+      <div id="more" data-live>
+        {(view.answer !== null || open) && (
           <div class="columns">
-            {view.lastWords.length > 0 && (
-              <section class="box" aria-labelledby="words-title">
-                <h2 id="words-title">The end of its stderr</h2>
-                <div class="log short" tabindex={0} role="group" aria-label={`End of stderr of ${execution.batch}`}>
-                  <LogLines lines={view.lastWords} />
-                </div>
-              </section>
-            )}
             {view.changes !== null && <ChangesBox changes={view.changes} />}
+            <FactsBox view={view} now={agent.now} />
           </div>
         )}
       </div>
-      <Log execution={execution} stream={stream} slice={slice} atEnd={atEnd} />
+      {!open && log}
     </Shell>
+  );
+}
+
+function FactsBox({ view, now }: { view: ExecutionPage; now: number }) {
+  return (
+    <section class="box" id="facts" aria-label="Facts">
+      <Facts view={view} now={now} />
+    </section>
   );
 }
 
@@ -95,11 +110,10 @@ function Facts({ view: { execution, attempts, cause }, now }: { view: ExecutionP
   const { startedAt, finishedAt, trigger } = execution;
   return (
     <>
-      <Progress execution={execution} now={now} />
       <dl>
         {execution.message !== null && (
           <>
-            <dt>{execution.reason ?? "Note"}</dt>
+            <dt>{execution.reason === null ? "Note" : "Reason"}</dt>
             <dd class={execution.status === "failed" ? "reason failed" : "reason"}>{execution.message}</dd>
           </>
         )}

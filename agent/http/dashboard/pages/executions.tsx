@@ -1,7 +1,18 @@
 // Executions as a table, for a batch's history and for a run.
 import { bytesText } from "../../../text/relative-time.ts";
 import type { ExecutionView } from "../../../views.ts";
+import { whyText } from "../words.ts";
+import { waitText } from "./answer.tsx";
 import { Absolute, BatchLink, executionPath, Progress, Relative, Status, Took } from "./parts.tsx";
+
+const triggerWords: Readonly<Record<string, string>> = {
+  cron: "schedule",
+  after: "after another batch",
+  onFailure: "another batch failed",
+  retry: "retry",
+  manual: "by hand",
+  rerun: "rerun",
+};
 
 export function ExecutionTable({
   caption,
@@ -15,7 +26,7 @@ export function ExecutionTable({
   withBatch?: boolean;
 }) {
   return (
-    <table>
+    <table class={withBatch ? "executions with-batch" : "executions"}>
       <caption>{caption}</caption>
       <thead>
         <tr>
@@ -45,10 +56,10 @@ export function ExecutionTable({
               </td>
             )}
             <td>
-              <a class="line" href={executionPath(execution.id)}>
+              <a class="line" data-row-link href={executionPath(execution.id)}>
                 <Status of={execution} />{" "}
                 {execution.attempt > 1 && <span class="badge">attempt {execution.attempt}</span>}
-                {execution.status !== "succeeded" && <span class="why">{execution.message}</span>}
+                <span class="why">{execution.status === "queued" ? waitText(execution) : whyText(execution)}</span>
               </a>
               <Progress execution={execution} now={now} />
             </td>
@@ -61,7 +72,7 @@ export function ExecutionTable({
             <td class="number">
               <Took execution={execution} now={now} />
             </td>
-            <td class="wide">{execution.trigger.kind}</td>
+            <td class="wide">{triggerWords[execution.trigger.kind] ?? execution.trigger.kind}</td>
             <td class="wide mono">{execution.revision ?? ""}</td>
             <td class="wide number">{bytesText(execution.stdoutBytes + execution.stderrBytes)}</td>
           </tr>

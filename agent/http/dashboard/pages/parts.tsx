@@ -56,6 +56,16 @@ export function Absolute({ at }: { at: string }) {
   );
 }
 
+/** The time of day, with the date where it is another day; in UTC here, the browser writes it in its own zone. */
+export function Clock({ at, now }: { at: string; now: number }) {
+  const isToday = at.slice(0, 10) === new Date(now).toISOString().slice(0, 10);
+  return (
+    <time datetime={at} title={absoluteText(at)} data-clock>
+      {`${isToday ? "" : `${at.slice(5, 10)} `}${at.slice(11, 16)} UTC`}
+    </time>
+  );
+}
+
 /** How long an execution took, or has taken so far. */
 export function Took({
   execution,
@@ -120,6 +130,18 @@ export const runPath = (run: string) => `/runs/${encodeURIComponent(run)}`;
 
 export function BatchLink({ name }: { name: string }) {
   return <a href={batchPath(name)}>{name}</a>;
+}
+
+/** A command to run on the agent's machine, with a button that copies it. */
+export function Command({ text }: { text: string }) {
+  return (
+    <p class="command">
+      <code tabindex={0}>{text}</code>
+      <button type="button" class="needs-scripts" data-copy>
+        Copy
+      </button>
+    </p>
+  );
 }
 
 /** The short end of an id, enough to tell it from its neighbours; the whole is in the link and the title. */

@@ -2,8 +2,10 @@
 import type { Edge } from "../../../definitions/chain-graph.ts";
 import type { ExecutionView } from "../../../views.ts";
 import { Chain, ChainLegend, type ChainNode } from "./chain.tsx";
+import type { Gantt } from "../drawing/gantt.ts";
+import { GanttBox } from "./gantt.tsx";
 import { ExecutionTable } from "./executions.tsx";
-import { Absolute, Relative, shortId, ToneMark } from "./parts.tsx";
+import { Absolute, Command, Relative, shortId, ToneMark } from "./parts.tsx";
 import { Shell, type AgentState } from "./shell.tsx";
 
 export interface RunPicture {
@@ -17,10 +19,11 @@ export interface RunPage {
   agent: AgentState;
   run: string;
   picture: RunPicture;
+  gantt: Gantt;
   executions: readonly ExecutionView[];
 }
 
-export function runPage({ agent, run, picture, executions }: RunPage) {
+export function runPage({ agent, run, picture, gantt, executions }: RunPage) {
   const first = executions[0] as ExecutionView;
   return (
     <Shell
@@ -48,6 +51,9 @@ export function runPage({ agent, run, picture, executions }: RunPage) {
           {picture.hidden > 0 && <p class="dim">{picture.hidden} more batches are not drawn.</p>}
           <ChainLegend edges={picture.edges} />
         </section>
+        <GanttBox gantt={gantt} />
+        {picture.state === "failed" && <Command text={`batch-agent rerun ${run}`} />}
+        {picture.state === "running" && <Command text={`batch-agent cancel ${run}`} />}
         <section class="box" aria-label="Executions">
           <ExecutionTable caption="Executions" executions={executions} now={agent.now} withBatch />
         </section>

@@ -1,12 +1,19 @@
-// The timeline: a lane for each batch, the last 24 hours and the coming 24, and above all how much ran and will run at once.
-import { laneHeight, timelineWidth, type Lane } from "../drawing/timeline.ts";
-import { batchPath, BatchLink, executionPath } from "./parts.tsx";
+// The timeline: a lane for each batch over an hour up to a week, and above all how much ran and will run at once.
+import { absoluteText, spanText } from "../../../text/relative-time.ts";
+import type { TimelineQuery } from "../../protocol/query.ts";
+import { laneHeight, timelineWidth, unitsIn, type Lane } from "../drawing/timeline.ts";
+import { ticksOf, zooms, type TimeWindow, type Zoom } from "../drawing/window.ts";
+import { reasonText } from "../words.ts";
+import { Choice, MoreFilters } from "./overview.tsx";
+import { Absolute, batchPath, BatchLink, executionPath } from "./parts.tsx";
 import { Shell, type AgentState } from "./shell.tsx";
 
 export interface TimelinePage {
   agent: AgentState;
-  query: { text: string; tag: string | null };
+  query: TimelineQuery;
+  window: TimeWindow;
   tags: readonly string[];
+  groups: readonly string[];
   lanes: readonly Lane[];
   /** Batches that would have a lane, were there room. */
   hidden: number;
@@ -14,15 +21,16 @@ export interface TimelinePage {
 }
 
 export const loadHeight = 40;
-const hours = [-24, -18, -12, -6, 0, 6, 12, 18];
+const dayMs = 86_400_000;
+const zoomNames: Record<Zoom, string> = { hour: "Hour", "6h": "6 hours", day: "Day", week: "Week" };
 
-export function timelinePage({ agent, query, tags, lanes, hidden, load }: TimelinePage) {
+export function timelinePage({ agent, query, window, tags, groups, lanes, hidden, load }: TimelinePage) {
   const { now } = agent;
   return (
-    <Shell title="Timeline" agent={agent} place="timeline" refresh="all">
+    <Shell title="Timeline" agent={agent} place="timeline" {...(window.isLive ? { refresh: "all" } : {})}>
       <div class="head">
         <h1>Timeline</h1>
-        <span class="dim">the last 24 hours and the coming 24, busiest first</span>
+        <Steps query={query} window={window} />
       </div>
       <form class="filters" method="get" action="/timeline" role="search" data-filters>
         <label class="grow">
@@ -30,48 +38,46 @@ export function timelinePage({ agent, query, tags, lanes, hidden, load }: Timeli
           <input type="search" name="q" value={query.text} placeholder="name, description or tag" autocomplete="off" />
         </label>
         <label>
-          <span>Tag</span>
-          <select name="tag">
-            <option value="">any</option>
-            {tags.map((tag) => (
-              <option value={tag} selected={tag === query.tag}>
-                {tag}
-              </option>
-            ))}
-          </select>
+          <span>Day (UTC)</span>
+          <input type="date" name="day" value={window.isLive ? "" : new Date(window.from).toISOString().slice(0, 10)} />
         </label>
+        <Choice
+          label="Zoom"
+          name="zoom"
+          chosen={query.zoom}
+          all={zooms.map((zoom) => [zoom, zoomNames[zoom]])}
+          none={null}
+        />
+        {groups.length > 0 && (
+          <Choice label="Group" name="group" chosen={query.group} all={groups.map((one) => [one, one])} none="any" />
+        )}
+        {tags.length > 0 && (
+          <Choice label="Tag" name="tag" chosen={query.tag} all={tags.map((one) => [one, one])} none="any" />
+        )}
+        <MoreFilters />
         <button type="submit">Apply</button>
       </form>
       <div id="lanes" data-live>
+        <p class="found">
+          <Absolute at={new Date(window.from).toISOString()} /> to <Absolute at={new Date(window.to).toISOString()} />,
+          times in <b data-zone-name>UTC</b>; failures first, then the busiest
+        </p>
+        <Legend />
         {lanes.length === 0 ? (
           <div class="empty">
-            <p>Nothing ran in the last 24 hours, and nothing is due in the coming 24.</p>
+            <p>Nothing ran in this time, and nothing is due in it.</p>
             <p>
-              <a href="/">All batches</a>
+              <a href={linkTo(query, { from: null })}>Back to now</a> · <a href="/executions">All executions</a>
             </p>
           </div>
         ) : (
           <table class="timeline">
-            <caption class="hidden">
-              Executions of the last 24 hours and foreseen ones of the coming 24, by batch
-            </caption>
+            <caption class="hidden">Executions and expected ones in this time, by batch</caption>
             <thead>
               <tr>
                 <th scope="col">Batch</th>
                 <th scope="col">
-                  <span class="hours">
-                    {hours.map((hour) => (
-                      <span>
-                        {hour === 0 ? (
-                          <b>now</b>
-                        ) : (
-                          <time datetime={new Date(now + hour * 3_600_000).toISOString()} data-hour>
-                            {new Date(now + hour * 3_600_000).toISOString().slice(11, 16)}
-                          </time>
-                        )}
-                      </span>
-                    ))}
-                  </span>
+                  <Ticks window={window} />
                 </th>
               </tr>
             </thead>
@@ -87,19 +93,19 @@ export function timelinePage({ agent, query, tags, lanes, hidden, load }: Timeli
                     role="img"
                     aria-label={`At most ${load.most} at once`}
                   >
-                    <Grid height={loadHeight} />
+                    <Grid window={window} height={loadHeight} />
                     <path class="load" d={load.path} />
-                    <Now height={loadHeight} />
+                    <Now window={window} now={now} height={loadHeight} />
                   </svg>
                 </td>
               </tr>
               {lanes.map((lane) => (
                 <tr>
-                  <th scope="row">
+                  <th scope="row" title={lane.name}>
                     <BatchLink name={lane.name} />
                   </th>
                   <td>
-                    <LaneSvg lane={lane} />
+                    <LaneSvg lane={lane} window={window} now={now} />
                   </td>
                 </tr>
               ))}
@@ -108,66 +114,165 @@ export function timelinePage({ agent, query, tags, lanes, hidden, load }: Timeli
         )}
         {hidden > 0 && (
           <p class="dim">
-            {hidden} more {hidden === 1 ? "batch is" : "batches are"} left out: those that work least. Search or choose
+            {hidden} more {hidden === 1 ? "batch is" : "batches are"} not shown: those that did least. Search or choose
             a tag to see them.
           </p>
         )}
-        <p class="legend">
-          {(["succeeded", "unusual", "failed", "running", "aborted"] as const).map((tone) => (
-            <span>
-              <svg viewBox="0 0 10 10" aria-hidden="true">
-                <rect class={tone} width="10" height="10" rx="2" />
-              </svg>
-              {tone}
-            </span>
-          ))}
-          <span>
-            <svg viewBox="0 0 10 10" aria-hidden="true">
-              <rect class="coming" width="10" height="10" rx="2" />
-            </svg>
-            foreseen, as long as its median
-          </span>
-        </p>
       </div>
     </Shell>
   );
 }
 
-function LaneSvg({ lane }: { lane: Lane }) {
-  const { ran, failed, coming } = lane.counts;
+/** The time before and after, now, and how much of it is shown. */
+function Steps({ query, window }: { query: TimelineQuery; window: TimeWindow }) {
+  const length = window.to - window.from;
+  const step = (ms: number) => linkTo(query, { from: window.from + ms });
   return (
-    <svg
-      viewBox={`0 0 ${timelineWidth} ${laneHeight}`}
-      preserveAspectRatio="none"
-      role="group"
-      aria-label={`${lane.name}: ${ran} in the last day, ${failed} failed, ${coming} foreseen`}
-    >
-      <Grid height={laneHeight} />
-      {lane.coming !== "" && <path class="coming" d={lane.coming} />}
-      <a href={batchPath(lane.name)} tabindex={-1} aria-hidden="true">
-        {lane.bars.map(({ tone, path }) => (
-          <path class={tone} d={path} />
-        ))}
+    <nav class="steps" aria-label="Time" id="steps" data-live>
+      <a class="tile quiet" href={step(-dayMs)}>
+        ← Day before
       </a>
-      {lane.links.map(({ execution, x, y, width, height }) => (
+      {length < dayMs && (
+        <>
+          <a class="tile quiet" href={step(-length)}>
+            ← Earlier
+          </a>
+          <a class="tile quiet" href={step(length)}>
+            Later →
+          </a>
+        </>
+      )}
+      <a class="tile quiet" href={step(dayMs)}>
+        Day after →
+      </a>
+      <a
+        class="tile quiet"
+        href={linkTo(query, { from: null })}
+        {...(window.isLive ? { "aria-current": "true" as const } : {})}
+      >
+        Now
+      </a>
+      <span class="dim">Zoom</span>
+      {zooms.map((zoom) => (
         <a
-          href={executionPath(execution.id)}
-          aria-label={`${execution.status}, ${execution.startedAt ?? execution.createdAt}`}
+          class="tile quiet"
+          href={linkTo(query, { zoom, from: window.isLive ? null : window.from })}
+          {...(zoom === query.zoom ? { "aria-current": "true" as const } : {})}
         >
-          <rect class={execution.status} x={String(x)} y={String(y)} width={String(width)} height={String(height)}>
-            <title>{`${execution.status} ${execution.reason ?? ""} ${execution.startedAt ?? execution.createdAt}`}</title>
-          </rect>
+          {zoomNames[zoom]}
         </a>
       ))}
-      <Now height={laneHeight} />
+    </nav>
+  );
+}
+
+function linkTo(query: TimelineQuery, changes: Partial<TimelineQuery>): string {
+  const { text, tag, group, zoom, from } = { ...query, ...changes };
+  const pairs: [string, string | null][] = [
+    ["q", text],
+    ["tag", tag],
+    ["group", group],
+    ["zoom", zoom === "day" ? null : zoom],
+    ["at", from === null ? null : new Date(from).toISOString().replace(/:00\.000Z$/, "Z")],
+  ];
+  const search = new URLSearchParams(
+    pairs.flatMap(([name, value]): [string, string][] => (value === null || value === "" ? [] : [[name, value]])),
+  );
+  return search.size === 0 ? "/timeline" : `/timeline?${search.toString()}`;
+}
+
+/** Labels in the page's own units, so that they are not stretched with the lanes. */
+function Ticks({ window }: { window: TimeWindow }) {
+  const unit = unitsIn(window);
+  return (
+    <svg class="ticks" role="img" aria-label="Hours">
+      {ticksOf(window).map((at) => {
+        const iso = new Date(at).toISOString();
+        const isDay = window.zoom === "week";
+        return (
+          <text x={`${(unit(at) / timelineWidth) * 100}%`} y="13" data-tick={isDay ? "day" : "hour"} data-at={iso}>
+            {isDay ? iso.slice(5, 10) : iso.slice(11, 16)}
+          </text>
+        );
+      })}
     </svg>
   );
 }
 
-function Grid({ height }: { height: number }) {
-  return <path class="grid" d={hours.map((hour) => `M${(hour + 24) * 60} 0v${height}`).join("")} />;
+function LaneSvg({ lane, window, now }: { lane: Lane; window: TimeWindow; now: number }) {
+  const { ran, failed, coming } = lane.counts;
+  const words = `${lane.name}: ${ran} ${ran === 1 ? "execution" : "executions"}, ${failed} failed${coming > 0 ? `, ${coming} expected` : ""}`;
+  return (
+    <svg viewBox={`0 0 ${timelineWidth} ${laneHeight}`} preserveAspectRatio="none" role="group" aria-label={words}>
+      <title>{words}</title>
+      <Grid window={window} height={laneHeight} />
+      {lane.coming !== "" && <path class="coming" d={lane.coming} />}
+      <a href={batchPath(lane.name)} tabindex={-1} aria-hidden="true">
+        {lane.density !== "" && <path class="density" d={lane.density} />}
+        {lane.bars.map(({ tone, path }) => (
+          <path class={tone} d={path} />
+        ))}
+      </a>
+      {lane.links.map(({ execution, x, y, width, height }) => {
+        const told = tell(lane.name, execution);
+        return (
+          <a href={executionPath(execution.id)} aria-label={told}>
+            <rect class={execution.status} x={String(x)} y={String(y)} width={String(width)} height={String(height)}>
+              <title data-title>{told}</title>
+            </rect>
+          </a>
+        );
+      })}
+      <Now window={window} now={now} height={laneHeight} />
+    </svg>
+  );
 }
 
-function Now({ height }: { height: number }) {
-  return <path class="now" d={`M${timelineWidth / 2} 0v${height}`} />;
+/** `night-load failed: exit code, 2026-11-24 02:00:00 UTC, took 3 s` */
+function tell(name: string, { status, reason, startedAt, createdAt, durationMs }: Lane["links"][number]["execution"]) {
+  const why = reason === null ? "" : `: ${reasonText(reason)}`;
+  const took = durationMs === null ? "" : `, took ${spanText(durationMs)}`;
+  return `${name} ${status}${why}, ${absoluteText(startedAt ?? createdAt)}${took}`;
+}
+
+const legend = [
+  ["failed", "failed"],
+  ["succeeded", "succeeded"],
+  ["unusual", "succeeded, but unusual"],
+  ["running", "running"],
+  ["aborted", "aborted"],
+  ["density", "many executions, the more the higher"],
+  ["coming", "expected, as long as usual"],
+] as const;
+
+function Legend() {
+  return (
+    <p class="legend" role="group" aria-label="Legend">
+      {legend.map(([tone, words]) => (
+        <span>
+          <svg class="swatch" viewBox="0 0 10 10" aria-hidden="true">
+            <rect class={tone} width="10" height="10" rx="2" />
+          </svg>
+          {words}
+        </span>
+      ))}
+    </p>
+  );
+}
+
+function Grid({ window, height }: { window: TimeWindow; height: number }) {
+  const unit = unitsIn(window);
+  return (
+    <path
+      class="grid"
+      d={ticksOf(window)
+        .map((at) => `M${Math.round(unit(at) * 10) / 10} 0v${height}`)
+        .join("")}
+    />
+  );
+}
+
+function Now({ window, now, height }: { window: TimeWindow; now: number; height: number }) {
+  const x = Math.round(unitsIn(window)(now));
+  return x < 0 || x > timelineWidth ? null : <path class="now" d={`M${x} 0v${height}`} />;
 }

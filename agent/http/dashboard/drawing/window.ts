@@ -1,0 +1,36 @@
+// Which stretch of time a timeline shows, what lies beside it, and where its ticks are. Pure.
+import type { EpochMs } from "../../../model/ids.ts";
+
+const minuteMs = 60_000;
+const hourMs = 60 * minuteMs;
+const dayMs = 24 * hourMs;
+
+export type Zoom = "hour" | "6h" | "day" | "week";
+export const zooms: readonly Zoom[] = ["hour", "6h", "day", "week"];
+
+const lengths: Record<Zoom, number> = { hour: hourMs, "6h": 6 * hourMs, day: dayMs, week: 7 * dayMs };
+const tickSteps: Record<Zoom, number> = { hour: 10 * minuteMs, "6h": hourMs, day: 3 * hourMs, week: dayMs };
+
+export interface TimeWindow {
+  from: EpochMs;
+  to: EpochMs;
+  zoom: Zoom;
+  /** Whether it is the one around now, which moves on. */
+  isLive: boolean;
+}
+
+/** A window that begins at `from`, on a full hour or minute; around now without it, a quarter of it still to come. */
+export function windowAt(from: EpochMs | null, zoom: Zoom, now: EpochMs): TimeWindow {
+  const length = lengths[zoom];
+  const unit = zoom === "hour" ? 10 * minuteMs : hourMs;
+  const start = Math.floor((from ?? now - length * 0.75) / unit) * unit + (from === null ? unit : 0);
+  return { from: start, to: start + length, zoom, isLive: from === null };
+}
+
+/** Full hours, tens of minutes or midnights (UTC) within a window. */
+export function ticksOf({ from, to, zoom }: TimeWindow): EpochMs[] {
+  const step = tickSteps[zoom];
+  const ticks: EpochMs[] = [];
+  for (let at = Math.ceil(from / step) * step; at < to; at += step) ticks.push(at);
+  return ticks;
+}
