@@ -1,5 +1,6 @@
 // What git knows of the commits of the repository that is followed: asked for by id, at hand from then on. Never throws:
 // a commit that git does not know any more is null.
+import { trimEndOf } from "../text/trim.ts";
 import { execFile } from "node:child_process";
 import type { CommitInfo, Commits } from "./port.ts";
 
@@ -72,7 +73,7 @@ export function commitUrl(remote: string, commit: string): string | null {
   const parsed = scp === null ? new URL(remote) : new URL(`ssh://${scp[1]}/${(scp[2] ?? "").replace(/^\/+/, "")}`);
   if (!web && parsed.protocol !== "ssh:" && parsed.protocol !== "git:") return null;
   const origin = web ? parsed.origin : `https://${parsed.hostname}`; // SSH has a port of its own
-  const path = parsed.pathname.replace(/\/+$/, "").replace(/\.git$/, "");
+  const path = trimEndOf(parsed.pathname, "/").replace(/\.git$/, "");
   if (path.split("/").length < 3) return null;
   const labels = parsed.hostname.toLowerCase().split(".");
   const is = (name: string) => labels.some((label) => label === name || label.startsWith(`${name}-`));

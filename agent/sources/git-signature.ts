@@ -1,9 +1,9 @@
 // Keys that may sign commits, as git needs them to verify a signature: the user's own keyring and settings do not count.
 import { spawn } from "node:child_process";
-import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "../errors.ts";
-import { readBounded } from "../platform/files.ts";
+import { readBounded, writeFresh } from "../platform/files.ts";
 
 const maxFileBytes = 1024 * 1024;
 const importMs = 30_000;
@@ -38,9 +38,9 @@ export async function prepareKeys(
   await rm(home, { recursive: true, force: true });
   await mkdir(keyring, { recursive: true, mode: 0o700 });
   await chmod(keyring, 0o700); // gpg refuses one that others may read
-  await writeFile(signers, ssh, { mode: 0o600 });
+  await writeFresh(signers, ssh);
   // Every key in this keyring is trusted, none is fetched, and no daemon is left behind.
-  await writeFile(join(keyring, "gpg.conf"), "trust-model always\nno-autostart\nno-auto-key-retrieve\n");
+  await writeFresh(join(keyring, "gpg.conf"), "trust-model always\nno-autostart\nno-auto-key-retrieve\n");
   if (gpg !== "") await importKeys(gpg, { ...env, GNUPGHOME: keyring });
   const settings = {
     "gpg.program": "gpg",
@@ -63,7 +63,7 @@ export async function readSigners(file: string): Promise<string> {
   });
   if (bytes.length > maxFileBytes) throw new Error(`${file} is larger than ${maxFileBytes} bytes`);
   const text = Buffer.from(bytes).toString("utf8");
-  if (text.replace(/^\s*#.*$/gm, "").trim() === "") throw new Error(`${file} holds no keys`);
+  if (text.split("\n").every((line) => /^[ \t\r]*(?:#|$)/.test(line))) throw new Error(`${file} holds no keys`);
   return text;
 }
 

@@ -86,8 +86,10 @@ describe("trigger", () => {
     expect(code).toBe(0);
     const id = stdout.trim();
     const row = await eventually(async () => (await agent.executions("?batch=middle&status=succeeded"))[0]);
-    expect(row).toMatchObject({ id, run: id, trigger: { kind: "manual", by: null } });
-    await eventually(async () => (await agent.json<{ state: string }>(`/api/runs/${id}`)).state === "succeeded");
+    expect(row).toMatchObject({ id, trigger: { kind: "manual", by: null } });
+    await eventually(
+      async () => (await agent.json<{ state: string }>(`/api/runs/${row?.run ?? ""}`)).state === "succeeded",
+    );
     expect((await agent.executions()).map(({ batch }) => batch).sort()).toEqual(["last", "middle"]);
 
     expect(await type(place.home, "trigger", "nobody")).toMatchObject({
@@ -239,7 +241,7 @@ describe("wrong use", () => {
     mkdirSync(join(folder.home, ".env"));
     expect(await type(folder.home, "validate")).toMatchObject({
       code: 1,
-      stderr: expect.stringMatching(/^batch-agent: cannot read \.env: EISDIR/) as string,
+      stderr: expect.stringMatching(/^batch-agent: cannot read \.env: it is not a file/) as string,
     });
   });
 

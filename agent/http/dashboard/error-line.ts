@@ -2,7 +2,7 @@
 
 /** Words that tools write where they give up, as whole words; `0 errors` and `--error-limit` are none of them. */
 const telling =
-  /(?<![\w-])(?:error|errno|fatal|panic|exception|traceback|failed|failure|cannot|can't|denied|refused|not found|no such|unable to|undefined|segmentation fault|timed? ?out)(?![\w-])|\w+(?:Error|Exception)\b/i;
+  /(?<![\w-])(?:error|errno|fatal|panic|exception|traceback|failed|failure|cannot|can't|denied|refused|not found|no such|unable to|undefined|segmentation fault|timed? ?out)(?![\w-])|(?<=[a-z])(?:Error|Exception)\b/i;
 const harmless = /\b(?:0|no|without) (?:errors?|failures?|failed)\b/gi;
 
 /** Index of the last line that tells of an error; null where none does. */
