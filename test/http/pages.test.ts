@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { BatchFile, BatchStatus } from "../../agent/model/batch.ts";
 import type { BatchName } from "../../agent/model/ids.ts";
 import { serve } from "../helpers/http.ts";
-import { batch, execution } from "../helpers/make.ts";
+import { batch, execution, schedule } from "../helpers/make.ts";
 
 const hostile = `"><script>alert(1)</script><img src=x onerror=alert(2)>`;
 const status = (fields: Partial<BatchStatus> = {}): BatchStatus => ({
@@ -200,4 +200,20 @@ test("every other page is there, in HTML", async () => {
     ]);
     expect(text).not.toMatch(/<img|<script>|\sstyle=/);
   }
+});
+
+test("the page of a batch tells where settings come from, and times of its own zone beside those in UTC", async () => {
+  const zoned = batch({
+    schedule: schedule("0 7 * * *", "Asia/Tokyo"),
+    file: { tags: [], env: { A: "secret", B: "secret" }, timeout: "2h" } as unknown as BatchFile,
+    inherited: { timeout: "finance", "env.B": "" },
+  });
+  const { app, add } = await serve({ batches: [status({ batch: zoned })] });
+  const { text } = await page(app, "/batches/report");
+  expect(text).toContain("(from finance/_group.yaml)");
+  expect(text).toContain("(B from the top&#39;s _group.yaml)");
+  expect(text).not.toContain("secret");
+  expect(text).toMatch(/2026-11-24 12:01:00 UTC \(21:01 Asia\/Tokyo\)/);
+  const { id } = await add(execution({ status: "succeeded" }));
+  expect((await page(app, `/executions/${id}`)).text).toContain("2026-11-24 12:00:00 UTC (21:00 Asia/Tokyo)");
 });

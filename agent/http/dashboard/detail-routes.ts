@@ -1,11 +1,13 @@
 // The routes of single things: a batch, an execution, a run. Gathers what their pages show, within bounds.
 import type { Hono } from "hono";
 import { excerptOf } from "../../definitions/excerpt.ts";
+import { isText } from "../views/unified-diff.ts";
 import { createLineIndex } from "../views/line-index.ts";
 import { readNumbered, readSlice } from "../views/log-window.ts";
 import { errorLine } from "./error-line.ts";
 import { defaultView } from "./log-views.ts";
 import { runState, type Execution } from "../../model/execution.ts";
+import type { Revision } from "../../model/ids.ts";
 import type { Problem } from "../../model/problem.ts";
 import type { SettingsFiles } from "../../sources/port.ts";
 import { plainPen, readLine } from "../../text/ansi.ts";
@@ -36,6 +38,8 @@ const maxNodes = 60;
 const historyLength = 50;
 const maxExecutions = 500;
 const lastLineCount = 12;
+/** Bytes of a script that a page shows. */
+const maxScriptBytes = 64 * 1024;
 /** Letters of a log's last line that stand beside a reason. */
 const maxLastWord = 300;
 
@@ -64,6 +68,9 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         chain: { nodes, edges, hidden },
         plot: plotDurations(newest(history.outlines(status.name), Infinity)),
         streak: failuresInRow(history.outlines(status.name)),
+        timeZone: status.batch?.schedule?.timeZone ?? null,
+        inherited: status.batch?.inherited ?? {},
+        script: await scriptOf(status.revision),
         lastWord: await lastWordOf(items.find((item) => item.status === "failed")),
         history: {
           items: await Promise.all(items.map(live)),
@@ -112,10 +119,23 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         cause: (await history.find(execution.trigger.by ?? "")) ?? null,
         neighbours: neighboursOf(execution.id, history.outlines(execution.batch)),
         changes,
+        timeZone: catalog.batch(execution.batch)?.batch?.schedule?.timeZone ?? null,
         answer: await answerOf(execution, view, changes),
       }),
     );
   });
+
+  async function scriptOf(revision: Revision | null): Promise<{ text: string; isCut: boolean } | null> {
+    const files = revision === null ? null : await revisions.files(revision);
+    const file = files?.find(({ path }) => path === "script.sh");
+    if (file === undefined || file.size > maxScriptBytes * 4) return null;
+    const bytes = await file.read();
+    if (!isText(bytes)) return null;
+    return {
+      text: new TextDecoder().decode(bytes.subarray(0, maxScriptBytes)),
+      isCut: bytes.length > maxScriptBytes,
+    };
+  }
 
   async function lastWordOf(execution: Execution | undefined): Promise<string | null> {
     return execution === undefined ? null : lastWritten((await readSlice(logs, execution, "stderr", null)).lines);

@@ -1,6 +1,7 @@
 // Keys for those who do not reach for the mouse, and the help that lists them.
 
-const pages: Readonly<Record<string, string>> = { b: "/", e: "/executions", t: "/timeline", p: "/problems" };
+/** Below the path of --base-url, which is where this script comes from too. */
+const pages: Readonly<Record<string, string>> = { b: "", e: "executions", t: "timeline", p: "problems" };
 /** How long a `g` waits for the letter that says where to go. */
 const patienceMs = 1_500;
 
@@ -22,7 +23,7 @@ export function addKeys(): void {
     const page = pages[key];
     if (event.timeStamp - goingSince < patienceMs && page !== undefined) {
       event.preventDefault();
-      location.assign(page);
+      location.assign(new URL(`../../../../${page}`, import.meta.url));
     } else if (key === "/") {
       event.preventDefault();
       document.querySelector<HTMLInputElement>('main input[type="search"]')?.focus();

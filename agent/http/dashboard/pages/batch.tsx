@@ -19,6 +19,12 @@ export interface BatchPage {
   plot: Plot | null;
   /** The failures in a row that it stands in; null when it is well. */
   streak: Streak | null;
+  /** Zone of its schedule; null without one. */
+  timeZone: string | null;
+  /** The group that each inherited setting comes from. */
+  inherited: Readonly<Record<string, string>>;
+  /** Its script as it is in force, shortened; null where it cannot be shown. */
+  script: { text: string; isCut: boolean } | null;
   /** The last line of the latest failure's stderr. */
   lastWord: string | null;
   history: { items: readonly ExecutionView[]; nextCursor: string | null; first: boolean };
@@ -56,11 +62,11 @@ export function batchPage(view: BatchPage) {
         <div class="columns">
           <section class="box" aria-labelledby="next-title">
             <h2 id="next-title">Next starts</h2>
-            <Next batch={batch} now={now} />
+            <Next batch={batch} zone={view.timeZone} now={now} />
             <h2 class="later">Figures</h2>
             <Figures batch={batch} />
           </section>
-          <Settings batch={batch} />
+          <Settings batch={batch} inherited={view.inherited} />
         </div>
         {chain.nodes.length > 1 && (
           <section class="box" aria-labelledby="chain-title">
@@ -72,6 +78,7 @@ export function batchPage(view: BatchPage) {
             <ChainLegend edges={chain.edges} />
           </section>
         )}
+        {view.script !== null && <Script script={view.script} />}
         {plot !== null && <Durations plot={plot} />}
         <section class="box" aria-label="History">
           {history.items.length === 0 ? (
@@ -127,7 +134,7 @@ function Failing({ view, streak }: { view: BatchPage; streak: Streak }) {
   );
 }
 
-function Next({ batch, now }: { batch: BatchView; now: number }) {
+function Next({ batch, zone, now }: { batch: BatchView; zone: string | null; now: number }) {
   if (batch.blockedBy.length > 0) {
     return (
       <p>
@@ -152,7 +159,7 @@ function Next({ batch, now }: { batch: BatchView; now: number }) {
         <li>
           <Relative at={at} now={now} />{" "}
           <span class="dim">
-            <Absolute at={at} />
+            <Absolute at={at} zone={zone} />
           </span>
         </li>
       ))}
@@ -191,7 +198,7 @@ function Figures({ batch }: { batch: BatchView }) {
   );
 }
 
-function Settings({ batch }: { batch: BatchView }) {
+function Settings({ batch, inherited }: { batch: BatchView; inherited: BatchPage["inherited"] }) {
   return (
     <section class="box" aria-labelledby="settings-title">
       <h2 id="settings-title">Settings</h2>
@@ -208,11 +215,48 @@ function Settings({ batch }: { batch: BatchView }) {
             .map(([key, value]) => (
               <>
                 <dt class="mono">{key}</dt>
-                <dd class="mono">{textOf(value)}</dd>
+                <dd class="mono">
+                  {textOf(value)}
+                  <Origins name={key} inherited={inherited} />
+                </dd>
               </>
             ))}
         </dl>
       )}
+    </section>
+  );
+}
+
+/** From which groups a setting comes, and which of its keys, where it is merged of several. */
+function Origins({ name, inherited }: { name: string; inherited: BatchPage["inherited"] }) {
+  const origins = Object.entries(inherited).filter(([key]) => key === name || key.startsWith(`${name}.`));
+  if (origins.length === 0) return null;
+  const words = origins.map(([key, group]) => {
+    const part = key === name ? "" : `${key.slice(name.length + 1)} `;
+    return `${part}from ${group === "" ? "the top" : group}/_group.yaml`.replace("the top/", "the top's ");
+  });
+  return <span class="dim"> ({words.join(", ")})</span>;
+}
+
+function Script({ script: { text, isCut } }: { script: NonNullable<BatchPage["script"]> }) {
+  const lines = text.replace(/\n$/, "").split("\n");
+  return (
+    <section class="box" aria-labelledby="script-title">
+      <details id="script">
+        <summary>
+          <h2 id="script-title">script.sh</h2>
+        </summary>
+        <pre class="source" tabindex={0} role="group" aria-label="script.sh">
+          {lines.map((line, index) => (
+            <>
+              <span class="line-number">{index + 1}</span>
+              <span class={/^\s*#/.test(line) ? "dim" : ""}>{line}</span>
+              {"\n"}
+            </>
+          ))}
+        </pre>
+        {isCut && <p class="dim">It goes on; only its beginning is shown.</p>}
+      </details>
     </section>
   );
 }

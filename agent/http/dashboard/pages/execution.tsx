@@ -30,6 +30,8 @@ export interface ExecutionPage {
   neighbours: { earlier: string | null; later: string | null };
   /** Only of a failed one. */
   changes: Changes | null;
+  /** Zone of its batch's schedule; null without one. */
+  timeZone: string | null;
   /** Only of what failed or was aborted. */
   answer: Answer | null;
 }
@@ -106,7 +108,7 @@ function FactsBox({ view, now }: { view: ExecutionPage; now: number }) {
   );
 }
 
-function Facts({ view: { execution, attempts, cause }, now }: { view: ExecutionPage; now: number }) {
+function Facts({ view: { execution, attempts, cause, timeZone }, now }: { view: ExecutionPage; now: number }) {
   const { startedAt, finishedAt, trigger } = execution;
   return (
     <>
@@ -129,13 +131,13 @@ function Facts({ view: { execution, attempts, cause }, now }: { view: ExecutionP
         </dd>
         <dt>Due</dt>
         <dd>
-          <Relative at={trigger.dueAt} now={now} /> <Absolute at={trigger.dueAt} />
+          <Relative at={trigger.dueAt} now={now} /> <Absolute at={trigger.dueAt} zone={timeZone} />
         </dd>
         {startedAt !== null && (
           <>
             <dt>Started</dt>
             <dd>
-              <Relative at={startedAt} now={now} /> <Absolute at={startedAt} />
+              <Relative at={startedAt} now={now} /> <Absolute at={startedAt} zone={timeZone} />
             </dd>
           </>
         )}
@@ -143,7 +145,7 @@ function Facts({ view: { execution, attempts, cause }, now }: { view: ExecutionP
           <>
             <dt>Finished</dt>
             <dd>
-              <Relative at={finishedAt} now={now} /> <Absolute at={finishedAt} />
+              <Relative at={finishedAt} now={now} /> <Absolute at={finishedAt} zone={timeZone} />
             </dd>
           </>
         )}

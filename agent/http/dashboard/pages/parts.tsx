@@ -47,13 +47,32 @@ export function Relative({ at, now }: { at: string; now: number }) {
   );
 }
 
-/** The absolute time, in UTC here; the browser writes it in its own zone. */
-export function Absolute({ at }: { at: string }) {
+/**
+ * The absolute time, in UTC here; the browser writes it in its own zone. With `zone`, a batch's own, the time there stands
+ * beside it where the clocks differ.
+ */
+export function Absolute({ at, zone }: { at: string; zone?: string | null }) {
+  const own = zone == null ? null : zoneClock(at, zone);
   return (
-    <time datetime={at} data-absolute>
+    <time datetime={at} data-absolute {...(own === null ? {} : { "data-own": own })}>
       {absoluteText(at)}
+      {own !== null && own.slice(0, 5) !== at.slice(11, 16) && ` (${own})`}
     </time>
   );
+}
+
+const clocks = new Map<string, Intl.DateTimeFormat>();
+const maxClocks = 100;
+
+/** `07:00 Asia/Tokyo` */
+function zoneClock(at: string, timeZone: string): string {
+  let clock = clocks.get(timeZone);
+  if (clock === undefined) {
+    if (clocks.size >= maxClocks) clocks.clear();
+    clock = new Intl.DateTimeFormat("en-GB", { timeZone, hour: "2-digit", minute: "2-digit" });
+    clocks.set(timeZone, clock);
+  }
+  return `${clock.format(Date.parse(at))} ${timeZone}`;
 }
 
 /** The time of day, with the date where it is another day; in UTC here, the browser writes it in its own zone. */
