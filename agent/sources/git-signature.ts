@@ -1,9 +1,9 @@
 // Keys that may sign commits, as git needs them to verify a signature: the user's own keyring and settings do not count.
 import { spawn } from "node:child_process";
-import { chmod, mkdir, rm, writeFile } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "../errors.ts";
-import { readBounded } from "../platform/files.ts";
+import { readBounded, removeTree, writeFresh } from "../platform/files.ts";
 
 const maxFileBytes = 1024 * 1024;
 const importMs = 30_000;
@@ -35,12 +35,12 @@ export async function prepareKeys(
 ): Promise<SigningKeys> {
   const { ssh, gpg } = splitAllowedSigners(await readSigners(file));
   const [signers, keyring] = [join(home, "allowed-signers"), join(home, "gnupg")];
-  await rm(home, { recursive: true, force: true });
+  await removeTree(home);
   await mkdir(keyring, { recursive: true, mode: 0o700 });
   await chmod(keyring, 0o700); // gpg refuses one that others may read
-  await writeFile(signers, ssh, { mode: 0o600 });
+  await writeFresh(signers, ssh);
   // Every key in this keyring is trusted, none is fetched, and no daemon is left behind.
-  await writeFile(join(keyring, "gpg.conf"), "trust-model always\nno-autostart\nno-auto-key-retrieve\n");
+  await writeFresh(join(keyring, "gpg.conf"), "trust-model always\nno-autostart\nno-auto-key-retrieve\n");
   if (gpg !== "") await importKeys(gpg, { ...env, GNUPGHOME: keyring });
   const settings = {
     "gpg.program": "gpg",
