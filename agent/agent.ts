@@ -27,6 +27,7 @@ import { createDeliveries } from "./notify/deliveries.ts";
 import { createNotifier } from "./notify/notifier.ts";
 import { createOutbox } from "./notify/outbox.ts";
 import { readSmtpUrl } from "./notify/mail-url.ts";
+import { createPinger } from "./notify/ping.ts";
 import { openWebhookCaller } from "./notify/webhook.ts";
 import { createIds, systemClock } from "./platform/clock.ts";
 import { makeFolder } from "./platform/files.ts";
@@ -147,13 +148,16 @@ export async function startAgent(
             from: config.mailFrom,
             hostname: hostname(),
           });
-    const webhooks = await openWebhookCaller({
-      clock,
-      secretFile: config.webhookSecretFile,
-      userAgent: `batch-agent/${version}`,
-    });
+    const userAgent = `batch-agent/${version}`;
+    const webhooks = await openWebhookCaller({ clock, secretFile: config.webhookSecretFile, userAgent });
+    const pings = createPinger({ clock, userAgent });
     const outbox = createOutbox(dataDir, { clock, log });
-    const deliveries = createDeliveries({ clock, log, outbox, couriers: { mail: mailer, webhook: webhooks } });
+    const deliveries = createDeliveries({
+      clock,
+      log,
+      outbox,
+      couriers: { mail: mailer, webhook: webhooks, ping: pings },
+    });
     const notifier = createNotifier({
       clock,
       log,

@@ -1,4 +1,4 @@
-// A batch.yaml to show: values of `env`, and what the addresses of webhooks have after the host, are nobody's business, not even that of a diff.
+// A batch.yaml to show: values of `env`, and what the addresses of webhooks and heartbeats have after the host, are nobody's business, not even that of a diff.
 import { CST, isAlias, isMap, isScalar, isSeq, Lexer, parseDocument, visit, type Pair } from "yaml";
 
 /** What is hidden of one text: values by a name of theirs, and how the text reads without them. */
@@ -33,11 +33,11 @@ function parse(written: string, had: ReadonlySet<string> | null): Hidden | null 
   if (document.errors.length > 0 || !isMap(document.contents)) return null;
   const env = pairOf(document.contents.items, "env");
   const notify = pairOf(document.contents.items, "notify")?.value;
-  const webhook = isMap(notify) ? pairOf(notify.items, "webhook") : undefined;
+  const addresses = ["webhook", "ping"].flatMap((key) => (isMap(notify) ? (pairOf(notify.items, key) ?? []) : []));
   if (env === undefined && notify === undefined) return { values: new Map(), text: () => text };
   const found = [
     ...(env === undefined ? [] : [hideEnv(env, text)]),
-    ...(webhook === undefined ? [] : [hideWebhooks(webhook, text)]),
+    ...addresses.map((pair) => hideAddresses(pair, text)),
   ];
   const parts = found.filter((part) => part !== null);
   // Whatever has another shape may hold an address or a value anywhere.
@@ -85,13 +85,13 @@ function hideEnv({ key, value }: Pair, text: string): Part | null {
   return { from: key.range[1], to, values, written };
 }
 
-function hideWebhooks({ key, value }: Pair, text: string): Part | null {
+function hideAddresses({ key, value }: Pair, text: string): Part | null {
   if (!isScalar(key) || !key.range || !isSeq(value) || !value.range || !value.items.every((item) => isScalar(item)))
     return null;
   const addresses = value.items.map((item) => String(isScalar(item) ? item.value : ""));
-  const values = new Map(addresses.map((address, i) => [`webhook ${i}`, address]));
+  const values = new Map(addresses.map((address, i) => [`${String(key.value)} ${i}`, address]));
   const written: Part["written"] = (show) =>
-    `: [${addresses.map((address, i) => (shownAddress(address) === address ? address : `${shownAddress(address).slice(0, -3)}${show(`webhook ${i}`, address)}`)).join(", ")}]`;
+    `: [${addresses.map((address, i) => (shownAddress(address) === address ? address : `${shownAddress(address).slice(0, -3)}${show(`${String(key.value)} ${i}`, address)}`)).join(", ")}]`;
   return { from: key.range[1], to: endOf(value.range, text), values, written };
 }
 
@@ -113,7 +113,7 @@ function hasAlias(document: ReturnType<typeof parseDocument>): boolean {
   });
   return found;
 }
-/** A webhook's address as anybody may see it: what follows the host may hold a secret. */
+/** Returns the address of a webhook or a heartbeat as anybody may see it: what follows the host may hold a secret. */
 export function shownAddress(url: string): string {
   const origin = URL.canParse(url) ? new URL(url).origin : "";
   return url === origin || url === `${origin}/` ? url : `${origin}/***`;

@@ -143,7 +143,7 @@ class ExecutorLoop implements Executor {
       successCodes: this.#batchOf(batch)?.successCodes ?? [0],
     });
     const running = open.filter(({ status }) => status === "running");
-    this.#running.adopt(running, termsOf, () => this.#events(() => undefined));
+    this.#running.adopt(running, termsOf, (execution) => this.#events(execution, () => undefined));
     for (const execution of open.filter(({ status }) => status === "queued")) {
       const { id, batch } = execution;
       const concurrency = this.#batchOf(batch)?.concurrency;
@@ -204,10 +204,13 @@ class ExecutorLoop implements Executor {
     if (!this.#stopping) plan.retries.forEach((execution) => this.#delay(execution));
     for (const execution of plan.ended) this.#logEnd(execution);
     // Nobody hears of what is not durable.
+    const durable = () => recorded.catch(() => recorder.durable());
+    for (const execution of plan.ended)
+      if (execution.startedAt !== null) void durable().then(() => notifier?.ping("stop", execution));
     for (const change of plan.changes)
       if (change.kind === "put" && change.execution.notifyDue !== undefined) {
         const { execution } = change;
-        void recorded.catch(() => recorder.durable()).then(() => notifier?.take(execution));
+        void durable().then(() => notifier?.take(execution));
       }
     await Promise.all([recorded, deleted]);
   }
@@ -370,7 +373,7 @@ class ExecutorLoop implements Executor {
     this.#running.start(
       { ...started, timeoutMs: batch.timeoutMs },
       batch,
-      this.#events(() => this.#backOff(queued)),
+      this.#events(started, () => this.#backOff(queued)),
     );
   }
 
@@ -378,8 +381,9 @@ class ExecutorLoop implements Executor {
     void this.#finish(transition(queued, { kind: "abort", at: this.#deps.clock.now(), reason, message }));
   }
 
-  #events(onUnrecorded: () => void): RunningEvents {
-    return { onEnded: (ended) => this.#finish(ended), onUnrecorded, onFree: () => this.#pump() };
+  #events(execution: Execution, onUnrecorded: () => void): RunningEvents {
+    const onLaunch = () => this.#deps.notifier?.ping("start", execution);
+    return { onLaunch, onEnded: (ended) => this.#finish(ended), onUnrecorded, onFree: () => this.#pump() };
   }
 
   /** It could not be recorded, so it must not run: it waits until the history can be written. */

@@ -22,6 +22,8 @@ export interface RunningDeps {
 
 /** What the executor does about the end of one. */
 export interface RunningEvents {
+  /** Called when its start is on record and it is launched; not for one that is taken over. */
+  onLaunch(): void;
   /** Called with its final status; resolves when that is on record. */
   onEnded(ended: Execution): Promise<void>;
   /** Called when its start could not be recorded, so that it has none. */
@@ -77,6 +79,7 @@ export class RunningExecutions {
         trigger: execution.trigger.kind,
         attempt: execution.attempt,
       });
+      events.onLaunch();
       return runner.start(buildOrder(execution, batch, inputs, fault));
     };
     const { timeoutMs, successCodes } = batch;

@@ -7,9 +7,9 @@ import { addressOf, giveUpDays, isTooOld, mayGo, mostWaiting, placeOf, retryWait
 import type { Courier, Delivery, Outbox, Message } from "./port.ts";
 
 /** Deliveries under way at once of each kind; each address has one at a time. */
-const maxParallel = { mail: 4, webhook: 64 };
+const maxParallel = { mail: 4, webhook: 64, ping: 64 };
 /** Those of them to addresses that did not answer the last time: the rest is kept for the others. */
-const maxRetries = { mail: 1, webhook: 16 };
+const maxRetries = { mail: 1, webhook: 16, ping: 16 };
 const storeRetryMs = 1_000;
 /** At the end, how long those under way may take. */
 const lastWaitMs = 1_500;
@@ -44,7 +44,7 @@ interface Place {
   address: string;
   /** What may be shown of it. */
   name: string;
-  courier: "mail" | "webhook";
+  courier: Message["content"]["kind"];
   /** Oldest first. */
   waiting: Waiting[];
   /** Ids of those under way. */
@@ -61,14 +61,14 @@ export function createDeliveries(deps: {
   clock: Clock;
   log: Logger;
   outbox: Outbox;
-  couriers: { mail: Courier | null; webhook: Courier };
+  couriers: { mail: Courier | null; webhook: Courier; ping: Courier };
 }): Deliveries {
   const { clock, log, outbox, couriers } = deps;
   const places = new Map<string, Place>();
   const underWay = new Set<Promise<void>>();
   const tally = { delivered: 0, refused: 0, givenUp: 0 };
-  const sending = { mail: 0, webhook: 0 };
-  const retrying = { mail: 0, webhook: 0 };
+  const sending = { mail: 0, webhook: 0, ping: 0 };
+  const retrying = { mail: 0, webhook: 0, ping: 0 };
   let going = false;
 
   function add(message: Message): void {
@@ -250,13 +250,11 @@ export function createDeliveries(deps: {
     async stop() {
       going = false;
       for (const place of places.values()) place.cancel();
-      const late = clock.after(lastWaitMs, () =>
-        [couriers.mail, couriers.webhook].forEach((courier) => courier?.close()),
-      );
+      const close = () => [couriers.mail, couriers.webhook, couriers.ping].forEach((courier) => courier?.close());
+      const late = clock.after(lastWaitMs, close);
       while (underWay.size > 0) await Promise.all(underWay);
       late();
-      couriers.mail?.close();
-      couriers.webhook.close();
+      close();
     },
     trouble() {
       const found = new Map<string, { place: string; why: string; waiting: number }>();

@@ -26,14 +26,14 @@ export function isTooOld(createdAt: Iso, now: EpochMs): boolean {
   return now - Date.parse(createdAt) > giveUpDays * dayMs;
 }
 
-type Addressed = { to: string; content: { kind: "mail" | "webhook" } };
+type Addressed = { to: string; content: { kind: "mail" | "webhook" | "ping" } };
 
 /** Returns what messages share that wait for one another: the address alone, as its neighbours may answer all the same. */
 export function addressOf({ to, content }: Addressed): string {
   return `${content.kind} ${to}`;
 }
 
-/** Returns what may be shown of an address: `mail`, or scheme, host and port of a webhook. Throws on what is no URL. */
+/** Returns what may be shown of an address: `mail`, or scheme, host and port of a URL. Throws on what is no URL. */
 export function placeOf({ to, content }: Addressed): string {
   return content.kind === "mail" ? "mail" : new URL(to).origin;
 }

@@ -11,7 +11,8 @@ import { plainTail } from "../text/untrusted.ts";
 import { decideNotice } from "./decide.ts";
 import type { Deliveries } from "./deliveries.ts";
 import { mailHtml, mailSubject, mailText, tailLines, webhookBody, type Notice } from "./message.ts";
-import type { Outbox, Message, Notifier } from "./port.ts";
+import { endSuffix, pingBytes, pingUrl } from "./ping.ts";
+import type { Outbox, Message, Notifier, PingEvent } from "./port.ts";
 
 /** As much of each log's end is looked at. */
 const tailBytes = 16 * 1024;
@@ -72,6 +73,44 @@ export function createNotifier(deps: {
     work();
   }
 
+  /** One after the other: a start is in the outbox before its end. */
+  let pinging: Promise<void> = Promise.resolve();
+
+  function ping(event: PingEvent, execution: Execution): void {
+    const urls = deps.batchOf(execution.batch)?.notify?.ping ?? [];
+    const suffix = event === "start" ? "/start" : endSuffix(execution);
+    if (urls.length === 0 || suffix === null) return;
+    pinging = pinging
+      .then(async () => {
+        const body = event === "start" ? "" : (await outputEnd(execution)).toString("base64");
+        for (const to of urls) {
+          const content = { kind: "ping", url: pingUrl(to, suffix), body } as const;
+          const { batch, id } = execution;
+          deliveries.add(await outbox.put({ batch, execution: id, event, createdAt: nowIso(), to, content }));
+        }
+      })
+      .catch((error: unknown) =>
+        log.error("cannot write heartbeat", {
+          batch: execution.batch,
+          id: execution.id,
+          event,
+          error: errorText(error),
+        }),
+      );
+  }
+
+  /** Returns the last bytes of stdout and stderr, one after the other. */
+  async function outputEnd(execution: Execution): Promise<Buffer> {
+    const parts: Uint8Array[] = [];
+    for (const stream of ["stdout", "stderr"] as const)
+      parts.push((await logEnd(execution, stream, pingBytes).catch(() => null))?.bytes ?? new Uint8Array());
+    return Buffer.concat(parts).subarray(-pingBytes);
+  }
+
+  function nowIso(): string {
+    return new Date(clock.now()).toISOString();
+  }
+
   function work(): void {
     if (!started || stopped || troubled) return;
     working ??= workOff().finally(() => {
@@ -126,7 +165,7 @@ export function createNotifier(deps: {
       batch: execution.batch,
       execution: execution.id,
       event: notifyDue.event,
-      createdAt: new Date(clock.now()).toISOString(),
+      createdAt: nowIso(),
     };
     const mail = {
       kind: "mail",
@@ -144,13 +183,16 @@ export function createNotifier(deps: {
     return messages;
   }
 
-  async function tail({ batch, id }: Execution, stream: LogStream): Promise<string[]> {
+  async function logEnd({ batch, id }: Execution, stream: LogStream, maxBytes: number) {
+    const size = (await deps.logs.stat(batch, id, stream))?.size ?? 0;
+    const body = deps.logs.read(batch, id, stream, Math.max(0, size - maxBytes), size);
+    return { size, bytes: new Uint8Array(await new Response(body).arrayBuffer()) };
+  }
+
+  async function tail(execution: Execution, stream: LogStream): Promise<string[]> {
     try {
-      const size = (await deps.logs.stat(batch, id, stream))?.size ?? 0;
-      const bytes = await new Response(
-        deps.logs.read(batch, id, stream, Math.max(0, size - tailBytes), size),
-      ).arrayBuffer();
-      return plainTail(new Uint8Array(bytes), size, tailLines);
+      const { bytes, size } = await logEnd(execution, stream, tailBytes);
+      return plainTail(bytes, size, tailLines);
     } catch (error) {
       return [`(it cannot be read: ${errorText(error)})`];
     }
@@ -165,7 +207,7 @@ export function createNotifier(deps: {
     const again = new Set(left.map(({ id }) => id));
     // Messages of ends that are still marked were not complete, and none of them has gone out: they are made anew.
     for (const message of await outbox.open()) {
-      if (again.has(message.execution)) await outbox.remove(message.id);
+      if (again.has(message.execution) && message.content.kind !== "ping") await outbox.remove(message.id);
       else deliveries.add(message);
     }
     left.sort((a, b) => ((a.finishedAt ?? "") < (b.finishedAt ?? "") ? -1 : 1));
@@ -177,6 +219,7 @@ export function createNotifier(deps: {
 
   return {
     decide,
+    ping,
     take,
     start,
     async stop() {
@@ -186,6 +229,7 @@ export function createNotifier(deps: {
         work(); // once more
       }
       while (working !== null && !troubled) await (working as Promise<void>);
+      await pinging;
       stopped = true;
       cancel();
       await deliveries.stop();

@@ -111,7 +111,12 @@ function isMessage(value: unknown): value is Message {
   if (content.kind === "mail")
     return [content.subject, content.text, content.html].every((text) => typeof text === "string");
   try {
-    return content.kind === "webhook" && typeof content.body === "string" && placeOf(value as Message) !== "null";
+    if (content.kind === "ping" && !URL.canParse(content.url)) return false;
+    return (
+      ["webhook", "ping"].includes(content.kind) &&
+      typeof content.body === "string" &&
+      placeOf(value as Message) !== "null"
+    );
   } catch {
     return false;
   }

@@ -10,20 +10,28 @@ export interface Notifier {
    * after it, in the same commit as its end.
    */
   decide(final: Execution, told: Told | undefined): { told: Told | undefined; due: NotifyDue | null };
+  /** Sends a heartbeat for a start that is on record, or for the end of one, to whoever asked for it. Returns at once. */
+  ping(event: PingEvent, execution: Execution): void;
   /** Sees to what a recorded end carries. Returns at once. */
   take(final: Execution): void;
 }
+/** In the order of time, also where they are sorted by name. */
+export type PingEvent = "start" | "stop";
 /** What one receiver is told of one end, rendered. */
 export interface Message {
   /** The same for the same end and receiver, whenever it is made; `[0-9A-Za-z-]`. */
   id: string;
   batch: BatchName;
   execution: ExecutionId;
-  event: NotifyEvent;
+  event: NotifyEvent | PingEvent;
   createdAt: Iso;
-  /** A mail address, or a webhook's URL, which may hold a secret. */
+  /** A mail address, or the URL of a webhook or a heartbeat, which may hold a secret. */
   to: string;
-  content: { kind: "mail"; subject: string; text: string; html: string } | { kind: "webhook"; body: string };
+  content:
+    | { kind: "mail"; subject: string; text: string; html: string }
+    | { kind: "webhook"; body: string }
+    /** `url`: the address with what the event puts behind it; `body`: bytes in base64. */
+    | { kind: "ping"; url: string; body: string };
 }
 /** Messages that wait to be delivered, on disk. */
 export interface Outbox {

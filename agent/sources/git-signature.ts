@@ -1,9 +1,9 @@
 // Keys that may sign commits, as git needs them to verify a signature: the user's own keyring and settings do not count.
 import { spawn } from "node:child_process";
-import { chmod, mkdir, rm } from "node:fs/promises";
+import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf } from "../errors.ts";
-import { readBounded, writeFresh } from "../platform/files.ts";
+import { readBounded, removeTree, writeFresh } from "../platform/files.ts";
 
 const maxFileBytes = 1024 * 1024;
 const importMs = 30_000;
@@ -35,7 +35,7 @@ export async function prepareKeys(
 ): Promise<SigningKeys> {
   const { ssh, gpg } = splitAllowedSigners(await readSigners(file));
   const [signers, keyring] = [join(home, "allowed-signers"), join(home, "gnupg")];
-  await rm(home, { recursive: true, force: true });
+  await removeTree(home);
   await mkdir(keyring, { recursive: true, mode: 0o700 });
   await chmod(keyring, 0o700); // gpg refuses one that others may read
   await writeFresh(signers, ssh);

@@ -98,6 +98,16 @@ describe("redacted batch.yaml", () => {
     expect(after).toContain("env:\n  A: ***\n");
   });
 
+  test("of heartbeats too, beside webhooks", () => {
+    const yaml = (key: string) =>
+      `notify:\n  ping: [https://h.example/${key}]\n  webhook: ["https://w.example/${key}"]\ncron: x\n`;
+    expect(redactPair(yaml("old"), yaml("topsecret"))).toEqual({
+      before: "notify:\n  ping: [https://h.example/***]\n  webhook: [https://w.example/***]\ncron: x\n",
+      after:
+        "notify:\n  ping: [https://h.example/*** (changed)]\n  webhook: [https://w.example/*** (changed)]\ncron: x\n",
+    });
+  });
+
   test("that a webhook is another one is said, and no more", () => {
     const yaml = (key: string) =>
       `notify:\n  webhook:\n    - https://h.example/same\n    - https://h.example/${key}\ncron: x\n`;

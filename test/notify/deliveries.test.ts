@@ -35,7 +35,12 @@ async function setUp(answer: (to: string) => Delivery | null) {
     },
     close: release,
   };
-  const deliveries = createDeliveries({ clock, log, outbox, couriers: { mail: courier, webhook: courier } });
+  const deliveries = createDeliveries({
+    clock,
+    log,
+    outbox,
+    couriers: { mail: courier, webhook: courier, ping: courier },
+  });
   deliveries.start();
   let counter = 0;
   const put = async (to: string, createdAt = t0): Promise<Message> => {

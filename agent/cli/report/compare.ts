@@ -172,7 +172,7 @@ export function settingChanges(
       const same = a === b || (a !== undefined && b !== undefined && (a === masked || b === masked));
       return same ? [] : [{ key, from: hidden(a), to: hidden(b) }];
     }
-    if (key === "notify.webhook") {
+    if (key === "notify.webhook" || key === "notify.ping") {
       // What an agent tells of them is masked.
       const [shownA, shownB] = [a, b].map((value) =>
         Array.isArray(value) ? value.map((one) => shownAddress(String(one))) : (value ?? null),

@@ -193,6 +193,18 @@ test.each([
     to: { notify: { webhook: ["https://g.example/secret"] } },
     want: [{ key: "notify.webhook", from: ["https://h.example/***"], to: ["https://g.example/***"] }],
   },
+  {
+    name: "of a heartbeat neither",
+    from: { notify: { ping: ["https://h.example/***"] } },
+    to: { notify: { ping: ["https://h.example/secret", "https://g.example/secret"] } },
+    want: [
+      {
+        key: "notify.ping",
+        from: ["https://h.example/***"],
+        to: ["https://h.example/***", "https://g.example/***"],
+      },
+    ],
+  },
 ])("settings: $name", ({ from, to, want }) => expect(settingChanges(from, to)).toEqual(want));
 
 function report(inForce: Known[], folder: Known[], fields: Partial<PlanReport> = {}): PlanReport {
