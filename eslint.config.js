@@ -20,7 +20,7 @@ const mayOpen = [
   "agent/sources/archive/extractor.ts", // files that it makes, and nothing else ("wx")
   "agent/sources/archive/unpack.ts", // without waiting, and it tells itself what is not a file
   "agent/sources/revision-copy.ts", // by the door's flags: files that it has just made
-  "agent/cli/exec.ts", // logs of a run on a folder of its own
+  "agent/cli/log-copy.ts", // logs of a run on a folder of its own
   "agent/runners/local/*.ts", // the folder of an execution, by the flags of the door
   "agent/logs/*.ts", // logs, by the flags of the door
 ];

@@ -3,10 +3,9 @@ import { realpathSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve, join } from "node:path";
 import type { Config } from "./config.ts";
-import { messageOf } from "./errors.ts";
 import { createExecutor } from "./executions/executor.ts";
-import { createTriggerBox } from "./executions/trigger-box.ts";
-import { createTriggerLoop } from "./executions/trigger-loop.ts";
+import { createCommandBox } from "./executions/command-box.ts";
+import { createCommandLoop } from "./executions/command-loop.ts";
 import { openHistory } from "./history/open.ts";
 import { createHousekeeper } from "./housekeeper.ts";
 import { createFeed } from "./http/api/feed.ts";
@@ -335,9 +334,7 @@ export async function startAgent(
     await reconciler.resync();
     undo.push(() => notifier.stop());
     await notifier.start();
-    const box = createTriggerBox(dataDir, (file, error) =>
-      log.warn("an asked start cannot be read; it was deleted", { file, error: messageOf(error) }),
-    );
+    const box = createCommandBox(dataDir, clock.now);
     await box.open();
     executor.resume();
     let ended: Promise<void> | null = null;
@@ -350,9 +347,10 @@ export async function startAgent(
     };
     scheduler.start();
     undo.push(() => Promise.resolve(scheduler.stop()));
-    const triggers = createTriggerLoop({ clock, log, box, manual: executor.manual });
-    triggers.start();
-    undo.push(() => triggers.stop());
+    const batchOf = (name: string) => definitionOf(reconciler.entry(name))?.batch ?? null;
+    const commands = createCommandLoop({ clock, log, box, executor, recorder, reader, batchOf });
+    commands.start();
+    undo.push(() => commands.stop());
     ready = config.git === null || reconciler.rootProblem() === null; // else once a first commit has been looked over
 
     const housekeeper = createHousekeeper({

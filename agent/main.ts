@@ -5,7 +5,9 @@ import { readFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { Command, InvalidArgumentError, Option } from "commander";
 import { readDotEnv } from "./cli/dot-env.ts";
-import { thisMachine } from "./cli/machine.ts";
+import { thisMachine, thisUser } from "./cli/machine.ts";
+import type * as Operate from "./cli/operate.ts";
+import type { OperateDeps } from "./cli/operate.ts";
 import { createPrinter } from "./cli/output.ts";
 import type { OwnLog } from "./platform/log.ts";
 import { environmentName, readConfig, runOptions } from "./config.ts";
@@ -47,6 +49,7 @@ A batch is a folder with script.sh and batch.yaml:
   batch-agent run               run it; edits are followed without a restart
   batch-agent status            how it is doing
   batch-agent logs -f hello     what its latest execution writes
+  batch-agent rerun <run>       do what failed of a run again
 
 Exit codes: 0 done; 1 problems found, or it could not be done; 2 wrong use; exec and logs -f give the script's.`,
     );
@@ -55,7 +58,7 @@ Exit codes: 0 done; 1 problems found, or it could not be done; 2 wrong use; exec
   addNext(program);
   addPlan(program);
   addExec(program);
-  addTrigger(program);
+  addOperating(program);
   addStatus(program);
   addLogs(program);
   addImport(program);
@@ -215,47 +218,131 @@ function addExec(program: Command): void {
     .argument("<batch>", "name of the batch")
     .argument("[dir]", "folder of batches", "batches.d")
     .option("--chain", "run what follows it too; exit code 1 if only a follower failed")
+    .option("--param <name=value>", "set a parameter that the batch declares; may be given often", parameter, {})
     .option("--time-zone <name>", "zone of batches that name none (default: this machine's)")
     .addHelpText(
       "after",
       "\nNeeds no agent and leaves no history; $BATCH_STATE_DIR is empty and thrown away. Without --chain there is one attempt only.",
     )
-    .action(async (batch: string, dir: string, options: { chain?: boolean; timeZone?: string }) => {
-      const { exec } = await import("./cli/exec.ts");
-      process.exitCode = await exec(
-        batch,
-        dir,
-        { chain: options.chain ?? false },
-        {
-          env: process.env,
-          timeZone: zone(options.timeZone),
-          archives: archiveLimits(),
-          stdout: out.bytes,
-          stderr: err.bytes,
-          onStart(stop) {
-            for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop(signal));
-            for (const stream of [process.stdout, process.stderr]) stream.on("error", () => stop("SIGPIPE"));
+    .action(
+      async (
+        batch: string,
+        dir: string,
+        options: { chain?: boolean; param: Record<string, string>; timeZone?: string },
+      ) => {
+        const { exec } = await import("./cli/exec.ts");
+        process.exitCode = await exec(
+          batch,
+          dir,
+          { chain: options.chain ?? false, params: options.param },
+          {
+            env: process.env,
+            timeZone: zone(options.timeZone),
+            archives: archiveLimits(),
+            stdout: out.bytes,
+            stderr: err.bytes,
+            onStart(stop) {
+              for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => stop(signal));
+              for (const stream of [process.stdout, process.stderr]) stream.on("error", () => stop("SIGPIPE"));
+            },
           },
-        },
-      );
-      for (const printer of [out, err]) printer.end();
-    });
+        );
+        for (const printer of [out, err]) printer.end();
+      },
+    );
 }
 
-function addTrigger(program: Command): void {
-  program
-    .command("trigger")
-    .description("ask the agent on this machine to start a batch; prints the execution's id")
-    .argument("<batch>", "name of the batch")
-    .option("--data <folder>", "the agent's data folder (default: data, or $BATCH_AGENT_DATA)")
-    .action(async (batch: string, options: { data?: string }) => {
-      const { trigger } = await import("./cli/trigger.ts");
-      const data = options.data ?? (process.env["BATCH_AGENT_DATA"] || "data");
-      process.exitCode = await trigger(batch, data, {
-        write: out.text,
-        complain: err.text,
-      });
-    });
+/** Commands that act on the agent of this machine, through its data folder. */
+function addOperating(program: Command): void {
+  const operating = (command: Command) =>
+    command.option("--data <folder>", "the agent's data folder (default: data, or $BATCH_AGENT_DATA)");
+  const act = async (
+    data: string | undefined,
+    work: (operate: typeof Operate, deps: OperateDeps) => Promise<number>,
+  ) => {
+    const operate = await import("./cli/operate.ts");
+    const dataDir = data ?? (process.env["BATCH_AGENT_DATA"] || "data");
+    const deps = {
+      dataDir,
+      actor: thisUser(),
+      write: out.text,
+      complain: err.text,
+      stdout: out.bytes,
+      stderr: err.bytes,
+    };
+    process.exitCode = await work(operate, deps);
+  };
+  interface Asked {
+    data?: string;
+    note?: string;
+    follow?: boolean;
+  }
+  operating(
+    program
+      .command("trigger")
+      .description("ask the agent on this machine to start a batch; prints the execution's id")
+      .argument("<batch>", "name of the batch")
+      .option("--param <name=value>", "set a parameter that the batch declares; may be given often", parameter, {})
+      .option("--due-at <time>", "the run's logical date, ISO 8601 (default: now)", dateTime)
+      .option("--note <text>", "why, for the record")
+      .option("--follow", "print its output until it ends; the exit code is then the script's"),
+  ).action(
+    (
+      batch: string,
+      { data, param, dueAt = null, note, follow }: Asked & { param: Record<string, string>; dueAt?: number | null },
+    ) =>
+      act(data, (operate, deps) =>
+        operate.trigger(batch, { params: param, dueAt, note: note ?? null, follow: follow === true }, deps),
+      ),
+  );
+  operating(
+    program
+      .command("cancel")
+      .description("end an execution, a run, or all open executions of a batch; prints their ids")
+      .argument("<target>", "id of an execution or a run, or name of a batch")
+      .option("--note <text>", "why, for the record"),
+  ).action((target: string, { data, note }: Asked) =>
+    act(data, (operate, deps) => operate.cancel(target, { note: note ?? null }, deps)),
+  );
+  operating(
+    program
+      .command("rerun")
+      .description("do an execution, or what failed of a run, again; what follows goes on from there")
+      .argument("<target>", "id of an execution or a run")
+      .option("--note <text>", "why, for the record")
+      .option("--follow", "print its output until it ends; the exit code is then the script's"),
+  ).action((target: string, { data, note, follow }: Asked) =>
+    act(data, (operate, deps) => operate.rerun(target, { note: note ?? null, follow: follow === true }, deps)),
+  );
+  operating(
+    program
+      .command("backfill")
+      .description("start a batch for each due time of a range, one run after the other")
+      .argument("<batch>", "name of the batch")
+      .requiredOption("--from <time>", "first due time, ISO 8601, inclusive", dateTime)
+      .requiredOption("--to <time>", "end of the range, exclusive", dateTime)
+      .option("--note <text>", "why, for the record")
+      .option("--dry-run", "only print the due times")
+      .option("--again", "also those that have a run that succeeded"),
+  ).action((batch: string, options: Asked & { from: number; to: number; dryRun?: boolean; again?: boolean }) =>
+    act(options.data, (operate, deps) => {
+      const { from, to, note, dryRun = false, again = false } = options;
+      return operate.backfill(batch, { from, to, note: note ?? null, dryRun, again }, deps);
+    }),
+  );
+}
+
+/** Collects `--param NAME=VALUE`. */
+function parameter(text: string, before: Record<string, string>): Record<string, string> {
+  const at = text.indexOf("=");
+  if (at < 1) throw new InvalidArgumentError("it must be NAME=VALUE");
+  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+}
+
+function dateTime(text: string): number {
+  const at = /^\d{4}-\d\d-\d\d(T|$)/.test(text) ? Date.parse(text) : NaN;
+  if (Number.isNaN(at)) throw new InvalidArgumentError("it must be an ISO 8601 time such as 2026-11-24T02:00:00Z");
+  return at;
 }
 
 function addStatus(program: Command): void {

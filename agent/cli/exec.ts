@@ -1,12 +1,10 @@
 // `batch-agent exec`: one batch here and now, in the foreground, its output live. Needs no agent and leaves no history.
-import { closeSync, constants, fstatSync, openSync, readSync } from "node:fs";
-import { join } from "node:path";
 import type { Execution } from "../model/execution.ts";
 import type { ArchiveLimits } from "../sources/archive/inventory.ts";
-import { readFlags } from "../platform/files.ts";
 import { harmless } from "../text/glyphs.ts";
 import { signalExitCode } from "./exit-code.ts";
-import { runInForeground, type ForegroundRun } from "./foreground.ts";
+import { runInForeground } from "./foreground.ts";
+import { createLogCopy } from "./log-copy.ts";
 
 const copyMs = 100;
 /** At most so much of a log is passed on before anything else has its turn: signals, timeouts, the other log. */
@@ -14,6 +12,11 @@ const copyBytes = 1024 * 1024;
 
 /** What ends the run: a signal to the command, or (SIGPIPE) that nobody reads what it says any more. */
 type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGPIPE";
+
+export interface ExecOptions {
+  chain: boolean;
+  params: Readonly<Record<string, string>>;
+}
 
 export interface ExecDeps {
   env: Readonly<Record<string, string | undefined>>;
@@ -26,7 +29,7 @@ export interface ExecDeps {
 }
 
 /** The exit code: the script's; with `chain` 1 if only a follower failed; 128 and the signal's number if one ended it or the command itself. Throws ConfigError. */
-export async function exec(batch: string, dir: string, options: { chain: boolean }, deps: ExecDeps): Promise<number> {
+export async function exec(batch: string, dir: string, options: ExecOptions, deps: ExecDeps): Promise<number> {
   const run = await runInForeground(batch, dir, options, deps);
   const copies = new Map<string, (most: number) => boolean>();
   /** Whether there is more to pass on. */
@@ -36,7 +39,7 @@ export async function exec(batch: string, dir: string, options: { chain: boolean
       if (execution.startedAt === null) continue;
       if (!copies.has(execution.id)) {
         if (options.chain) deps.stderr(Buffer.from(`--- ${execution.batch}\n`));
-        copies.set(execution.id, copyOf(run, execution, deps));
+        copies.set(execution.id, createLogCopy(run.folder(execution), deps));
       }
       if (copies.get(execution.id)?.(most) !== true) continue;
       if (execution.finishedAt !== null) return true; // all of it comes before anything of what follows
@@ -78,36 +81,4 @@ function exitCode(batch: string, executions: readonly Execution[]): number {
   if (own.exitCode) return own.exitCode; // the script's own, though successCodes takes it for a success
   const last = new Map(executions.map((execution) => [execution.batch, execution.status]));
   return [...last.values()].every((status) => status === "succeeded") ? 0 : 1;
-}
-
-/** Passes on what has been added to both logs since it was last called, and at most so many bytes of each; whether there is more. */
-function copyOf(run: ForegroundRun, execution: Execution, deps: ExecDeps): (most: number) => boolean {
-  const streams = [
-    { name: "stdout.log", write: deps.stdout, at: 0 },
-    { name: "stderr.log", write: deps.stderr, at: 0 },
-  ];
-  const buffer = new Uint8Array(64 * 1024);
-  return (most) => {
-    let more = false;
-    for (const stream of streams) {
-      let file: number;
-      try {
-        file = openSync(join(run.folder(execution), stream.name), readFlags | constants.O_NOFOLLOW);
-      } catch {
-        continue; // not there yet
-      }
-      const info = fstatSync(file);
-      const size = info.isFile() ? info.size : 0; // anything may lie there, and what comes meanwhile is for the next call: a script may be quicker than who reads it
-      const end = Math.min(size, stream.at + most);
-      while (stream.at < end) {
-        const count = readSync(file, buffer, 0, Math.min(buffer.length, end - stream.at), stream.at);
-        if (count === 0) break;
-        stream.at += count;
-        stream.write(buffer.slice(0, count));
-      }
-      closeSync(file);
-      if (stream.at < size) more = true;
-    }
-    return more;
-  };
 }

@@ -41,7 +41,7 @@ const quiet: Logger = { debug: () => undefined, info: () => undefined, warn: () 
 export async function runInForeground(
   name: string,
   dir: string,
-  options: { chain: boolean },
+  options: { chain: boolean; params: Readonly<Record<string, string>> },
   deps: { env: Readonly<Record<string, string | undefined>>; timeZone: string; archives: ArchiveLimits },
 ): Promise<ForegroundRun> {
   const clock = systemClock;
@@ -94,7 +94,7 @@ export async function runInForeground(
         log: quiet,
       }).check,
     });
-    const answer = await executor.manual(name);
+    const answer = await executor.manual(name, options);
     if ("error" in answer) throw new ConfigError(answer.error);
     const run = (await history.reader.find(answer.id))?.run ?? "";
     let executions = await history.reader.run(run);

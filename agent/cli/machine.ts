@@ -1,6 +1,6 @@
 // What the machine brings to the defaults: its cores, and the zone of its clocks.
 import { readlinkSync, realpathSync } from "node:fs";
-import { availableParallelism } from "node:os";
+import { availableParallelism, hostname, userInfo } from "node:os";
 import { dirname, resolve } from "node:path";
 import type { Machine } from "../config.ts";
 import { readPlainBytes } from "../platform/files.ts";
@@ -48,4 +48,15 @@ function follow(path: string): string | null {
       return null;
     }
   }
+}
+
+/** `user@host` of whoever runs a command: for people, not proof. */
+export function thisUser(): string {
+  let user = "";
+  try {
+    user = userInfo().username;
+  } catch {
+    // a container may run as a user that has no name
+  }
+  return `${user || `uid-${process.getuid?.() ?? "unknown"}`}@${hostname()}`;
 }

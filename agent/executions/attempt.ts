@@ -2,7 +2,7 @@
 import type { Clock } from "../async/clock.ts";
 import { countdown } from "../async/countdown.ts";
 import type { Logger } from "../logger.ts";
-import type { Execution, FinishedBy } from "../model/execution.ts";
+import type { Cancelled, Execution, FinishedBy } from "../model/execution.ts";
 import type { Look, Running } from "../runners/port.ts";
 import { endingEvent, transition } from "./execution.ts";
 import { parseProgress, saysTheSame } from "./progress.ts";
@@ -19,6 +19,10 @@ export interface Attempt {
   execution(): Execution;
   /** SIGTERM to everything it started now, SIGKILL after `patienceMs`. The first reason and the shorter patience count. */
   stop(reason: FinishedBy, patienceMs?: number): void;
+  /** Ends it because somebody asked for that. One that has ended by itself keeps its end; what follows it may still be cancelled. */
+  cancel(cancelled: Cancelled): void;
+  /** Whether it has ended, though that may not be recorded yet. */
+  isOver(): boolean;
   /** Resolves with the final execution; rejects, with nothing started, when the start could not be recorded. */
   ended: Promise<Execution>;
 }
@@ -93,18 +97,17 @@ export function createAttempt(started: Execution, deps: AttemptDeps): Attempt {
   }
 
   async function follow(): Promise<Execution> {
-    // One that a newer start has taken the place of needs no record to have been: it ends as it would have.
+    // One that was replaced or cancelled needs no record to have been: it ends as it would have.
     if (deps.recorded !== null)
       await deps.recorded.catch((error: unknown) => {
-        if (stopAsked()?.reason !== "replaced") throw error;
+        if (stopAsked()?.reason !== "replaced" && stopAsked()?.reason !== "cancelled") throw error;
       });
     const early = stopAsked();
     if (early !== null) {
       const bytes = { stdoutBytes: 0, stderrBytes: 0 };
-      return transition(
-        execution,
-        endingEvent({ kind: "lost", finishedAt: clock.now(), ...bytes }, early.reason, deps.successCodes),
-      );
+      const lost = { kind: "lost", finishedAt: clock.now(), ...bytes } as const;
+      isOver = true;
+      return transition(execution, endingEvent(lost, early.reason, deps.successCodes, execution.cancelled?.message));
     }
     running = await deps.launch();
     if (running.stopReason !== null) asked = { reason: running.stopReason, patienceMs: killAfterMs }; // by an earlier agent
@@ -127,13 +130,19 @@ export function createAttempt(started: Execution, deps: AttemptDeps): Attempt {
     // Its shell leaves no word when it is killed too; but it is known who did it.
     const how =
       ending.kind === "lost" && by !== null ? ({ ...ending, kind: "signal", signal: "SIGKILL" } as const) : ending;
-    const final = transition(execution, endingEvent({ ...how, ...look?.sizes }, reason, deps.successCodes));
+    const end = { ...how, ...look?.sizes };
+    const final = transition(execution, endingEvent(end, reason, deps.successCodes, execution.cancelled?.message));
     if (execution.outputTruncated !== true) return final;
     const note = execution.message ?? "";
     return { ...final, message: final.message === null || final.message === note ? note : `${final.message}; ${note}` };
   }
 
-  return { execution: () => execution, stop, ended: follow() };
+  function cancel(cancelled: Cancelled): void {
+    execution = { ...execution, cancelled };
+    stop("cancelled");
+  }
+
+  return { execution: () => execution, stop, cancel, isOver: () => isOver, ended: follow() };
 }
 
 function truncatedMessage(streams: readonly string[]): string {

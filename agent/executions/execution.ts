@@ -85,10 +85,11 @@ export function transition(execution: Execution, event: ExecutionEvent): Executi
   const allowed =
     event.kind === "start" ? from === "queued" : event.kind === "succeed" ? from === "running" : isOpen(execution);
   if (!allowed) throw new InvariantError(`execution ${execution.id} is ${from}: it cannot ${event.kind}`);
+  const { waitingFor: _over, ...left } = execution;
   switch (event.kind) {
     case "start":
       return {
-        ...execution,
+        ...left,
         status: "running",
         message: null,
         startedAt: iso(event.at),
@@ -97,16 +98,10 @@ export function transition(execution: Execution, event: ExecutionEvent): Executi
         boot: event.boot,
       };
     case "succeed":
-      return {
-        ...execution,
-        ...ended(execution, event.at),
-        ...event.bytes,
-        status: "succeeded",
-        exitCode: event.exitCode,
-      };
+      return { ...left, ...ended(execution, event.at), ...event.bytes, status: "succeeded", exitCode: event.exitCode };
     case "fail":
       return {
-        ...execution,
+        ...left,
         ...ended(execution, event.at),
         ...event.bytes,
         status: "failed",
@@ -117,7 +112,7 @@ export function transition(execution: Execution, event: ExecutionEvent): Executi
       };
     case "abort":
       return {
-        ...execution,
+        ...left,
         ...ended(execution, event.at),
         ...(event.bytes ?? {}),
         status: "aborted",
@@ -133,12 +128,13 @@ export function transition(execution: Execution, event: ExecutionEvent): Executi
 
 /**
  * Returns the event that a process's end is. `by`: why the agent ended it, which goes before how it took that; null if it did
- * not. `successCodes`: exit codes that are success.
+ * not. `successCodes`: exit codes that are success. `cancelled`: the words for an end that was asked for.
  */
 export function endingEvent(
   ending: ProcessEnding,
   by: FinishedBy | null,
   successCodes: readonly number[],
+  cancelled = "cancelled",
 ): ExecutionEvent {
   const at = ending.finishedAt;
   const bytes = { stdoutBytes: ending.stdoutBytes, stderrBytes: ending.stderrBytes };
@@ -158,6 +154,8 @@ export function endingEvent(
       return { kind: "abort", at, bytes, reason: "replaced", message: "a newer start took its place" };
     case "shutdown":
       return { kind: "abort", at, bytes, reason: "shutdown", message: "stopped because the agent was told to stop" };
+    case "cancelled":
+      return { kind: "abort", at, bytes, reason: "cancelled", message: cancelled };
     case null:
       break;
     default: {
@@ -183,21 +181,21 @@ export function endingEvent(
 }
 
 /**
- * Returns the attempt that follows a failed one, queued until its delay is over; null when there is none, or its exit code is
- * none of those that `retry.codes` names (an end without an exit code is none of them either).
- * The wait is `delay` times `factor` for each attempt before, `maxDelay` at most.
+ * Returns the attempt that follows a failed one, queued until its delay is over; null when there is none, when the failed one
+ * was cancelled, or when its exit code is none of those that `retry.codes` names (an end without an exit code is none of them
+ * either). The wait is `delay` times `factor` for each attempt before, `maxDelay` at most. A rerun counts anew.
  */
 export function nextAttempt(
   failed: Execution,
   retry: Retry | null,
   fields: { id: ExecutionId; now: EpochMs },
 ): Execution | null {
-  if (failed.status !== "failed" || retry === null || failed.attempt > retry.limit) return null;
+  const { run, batch, revision, commit, trigger, attemptsBefore = 0 } = failed;
+  const done = failed.attempt - attemptsBefore;
+  if (failed.status !== "failed" || failed.cancelled !== undefined || retry === null || done > retry.limit) return null;
   if (retry.codes !== undefined && (failed.exitCode === null || !retry.codes.includes(failed.exitCode))) return null;
-  const delayMs = Math.min(retry.maxDelayMs, retry.delayMs * retry.factor ** (failed.attempt - 1));
+  const delayMs = Math.min(retry.maxDelayMs, retry.delayMs * retry.factor ** (done - 1));
   const notBefore = iso(fields.now + delayMs);
-  const attempt = failed.attempt + 1;
-  const { run, batch, revision, commit, trigger } = failed;
   const next = createExecution({
     ...fields,
     run,
@@ -205,15 +203,21 @@ export function nextAttempt(
     revision,
     commit,
     trigger: { kind: "retry", dueAt: Date.parse(trigger.dueAt), by: failed.id },
-    attempt,
+    attempt: failed.attempt + 1,
   });
-  const { previous } = failed;
   return {
     ...next,
-    ...(previous === undefined ? {} : { previous }),
+    ...inherited(failed),
     notBefore,
-    message: `attempt ${attempt} of ${retry.limit + 1}, due at ${notBefore}`,
+    waitingFor: `its retry at ${notBefore}`,
+    message: `attempt ${done + 1} of ${retry.limit + 1}, due at ${notBefore}`,
   };
+}
+
+/** What a further attempt has of the one before it. */
+function inherited({ previous, given, params, pass, attemptsBefore }: Execution): Partial<Execution> {
+  const fields = { previous, given, params, pass, attemptsBefore };
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 
 function ended(execution: Execution, at: EpochMs): Pick<Execution, "finishedAt" | "durationMs"> {

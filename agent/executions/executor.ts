@@ -5,18 +5,31 @@
 // in one file, longer than others.
 import type { NewId } from "../async/clock.ts";
 import type { Graph } from "../definitions/chain-graph.ts";
-import { maxKeep, selectExpired, type Change } from "../history/port.ts";
+import { closest } from "../definitions/suggest.ts";
+import { maxKeep, runKey, selectExpired, type Change } from "../history/port.ts";
 import type { Batch } from "../model/batch.ts";
-import type { AbortedReason, Execution, TriggerKind } from "../model/execution.ts";
-import type { BatchName, EpochMs, ExecutionId, Revision } from "../model/ids.ts";
+import { idPattern, isOpen, type AbortedReason, type Execution, type TriggerKind } from "../model/execution.ts";
+import type { BatchName, EpochMs, ExecutionId, Revision, RunId } from "../model/ids.ts";
 import type { Notifier } from "../notify/port.ts";
 import type { DueDecision } from "../schedule/catchup.ts";
 import { admitQueued, standsIn } from "./admission.ts";
 import { transition } from "./execution.ts";
 import { permitOwnTime, standingOf, type FollowUp } from "./follow-ups.ts";
 import { OpenExecutions } from "./open.ts";
-import { newExecution, planDue, planEnd, planStart, type Definition, type Plan, type World } from "./plan-end.ts";
-import type { TriggerAnswer } from "./port.ts";
+import { paramsFault, valuesInForce } from "./params.ts";
+import {
+  newExecution,
+  planCancel,
+  planDue,
+  planEnd,
+  planStart,
+  planStarts,
+  type Definition,
+  type Plan,
+  type World,
+} from "./plan-end.ts";
+import { planRerun, type RerunOf } from "./plan-rerun.ts";
+import type { AskedBy, TriggerAnswer } from "./port.ts";
 import { createQueue, type Queue } from "./queue.ts";
 import { RunningExecutions, type RunningDeps, type RunningEvents } from "./running.ts";
 
@@ -38,7 +51,11 @@ export interface Executor {
   /** Records what the scheduler decided and sees to the start. */
   due(batch: Batch, decision: DueDecision): void;
   /** Starts a batch because someone asks for it, as the root of a run of its own; the execution's id once it is recorded. */
-  manual(name: string): Promise<TriggerAnswer>;
+  manual(name: string, asked?: AskedStart, by?: AskedBy): Promise<TriggerAnswer>;
+  /** Ends an execution, all of a run with what is still to follow in it, or all open executions of a batch. */
+  cancel(target: string, by: AskedBy): Promise<ActedOn>;
+  /** Does an execution, or what failed of a run, again in the same run. */
+  rerun(target: string, by: AskedBy): Promise<ActedOn>;
   /** Takes over what an earlier agent left queued or running. Call once, before the scheduler starts. */
   resume(): void;
   counts(): { running: number; queued: number };
@@ -50,11 +67,27 @@ export interface Executor {
   stop(graceMs: number): Promise<void>;
 }
 
+interface AskedStart {
+  params: Readonly<Record<string, string>>;
+  /** The run's due time; null or missing for now. */
+  dueAt?: EpochMs | null;
+}
+
+/** Executions that a command has acted on, as recorded, or why there are none. */
+export type ActedOn = { executions: readonly Execution[] } | { error: string };
+
+/** Commands that a batch's record remembers: no more can lie unanswered when an agent dies. */
+const rememberedCommands = 8;
+/** Ids that are remembered of one command. */
+const rememberedIds = 1_000;
+
 export function createExecutor(deps: ExecutorDeps): Executor {
   const loop = new ExecutorLoop(deps);
   return {
     due: (batch, decision) => loop.due(batch, decision),
-    manual: (name) => loop.manual(name),
+    manual: (name, asked, by) => loop.manual(name, asked, by),
+    cancel: (target, by) => loop.cancel(target, by),
+    rerun: (target, by) => loop.rerun(target, by),
     resume: () => loop.resume(),
     counts: () => loop.counts(),
     isRunRead: (runKey) => loop.isRunRead(runKey),
@@ -121,16 +154,126 @@ class ExecutorLoop implements Executor {
     this.#carryOut(plan, before).catch(() => undefined); // the history itself tries again, and says so
   }
 
-  async manual(name: string): Promise<TriggerAnswer> {
+  async manual(name: string, asked?: AskedStart, by?: AskedBy): Promise<TriggerAnswer> {
     const { clock, definition } = this.#deps;
     const found = definition(name as BatchName);
     if (this.#stopping) return { error: "the agent is being stopped" };
-    if (found === null) return { error: `there is no batch ${name}, or it has problems` };
+    if (found === null) return { error: this.#noDefinition(name) };
     if (!found.batch.enabled) return { error: `${name} is disabled` };
-    const execution = this.#newExecution(found.batch.name, { kind: "manual", dueAt: clock.now(), by: null });
-    await this.#carryOut(planStart(execution, null, this.#world, this.#deps, clock.now())).catch(() => undefined);
+    const fault = paramsFault(found.batch, asked?.params ?? {});
+    if (fault !== null) return { error: fault };
+    const now = clock.now();
+    const given = Object.keys(asked?.params ?? {}).length === 0 ? undefined : asked?.params;
+    const trigger = { kind: "manual", dueAt: asked?.dueAt ?? now, by: null } as const;
+    const of = { definition: found, ...(given === undefined ? {} : { given }) };
+    const execution = asBy(newExecution(found.batch.name, trigger, of, this.#deps, now), by);
+    const plan = planStart(execution, null, this.#world, this.#deps, now);
+    await this.#actOn(plan, by, found.batch.name, [execution]);
     const note = aloneNote(found.batch);
     return { id: execution.id, ...(note === null ? {} : { note }) };
+  }
+
+  async cancel(target: string, by: AskedBy): Promise<ActedOn> {
+    const { recorder, reader, clock } = this.#deps;
+    if (this.#stopping) return { error: "the agent is being stopped" };
+    const one = recorder.current(target);
+    const run = [...recorder.openRun(target as RunId).values()].filter(isOpen);
+    const isRun = (one === undefined || !isOpen(one)) && run.length > 0;
+    const isBatch = recorder.head(target) !== undefined || this.#deps.definition(target as BatchName) !== null;
+    const found = isRun ? run : isBatch ? this.#openOf(target as BatchName) : one === undefined ? [] : [one];
+    // One whose process is gone has ended, though that may not be recorded yet; what follows it can still be cancelled.
+    const open = found.filter((each) => isOpen(each) && (isRun || this.#running.get(each.id)?.isOver() !== true));
+    if (open.length === 0) {
+      if (isBatch) return { error: `nothing of ${target} is queued or running` };
+      const known = idPattern.test(target) ? await reader.find(target) : undefined;
+      if (known !== undefined) return { error: `${target} (${known.batch}) has ended already: ${known.status}` };
+      const ended = idPattern.test(target) ? await reader.run(target) : [];
+      return { error: ended.length > 0 ? `run ${target} has ended already` : this.#unknown(target) };
+    }
+    const message = `cancelled by ${by.actor}${by.note === null ? "" : `: ${by.note}`}`;
+    const plan = planCancel(open, { message, isRun }, this.#world, this.#deps, clock.now());
+    await this.#actOn(plan, by, (open[0] as Execution).batch, open);
+    return { executions: open };
+  }
+
+  async rerun(target: string, by: AskedBy): Promise<ActedOn> {
+    const { recorder, reader, clock, definition } = this.#deps;
+    if (!idPattern.test(target)) return { error: `${target} is neither an execution nor a run: a rerun needs its id` };
+    const asked = await reader.find(target);
+    const run = asked?.run ?? (target as RunId);
+    const key = runKey(run);
+    this.#open.pin(key); // nothing of it is deleted while it is read
+    try {
+      const read = await reader.run(run);
+      if (this.#stopping) return { error: "the agent is being stopped" };
+      // From here to the commit nothing is awaited: what was read is what stands, but for what memory knows better.
+      const rows = new Map(read.map((row) => [row.id, recorder.current(row.id) ?? row]));
+      for (const row of recorder.openRun(run).values()) rows.set(row.id, row);
+      if (rows.size === 0) return { error: this.#unknown(target) };
+      const all = [...rows.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+      const scope = {
+        graph: this.#world.graph(),
+        inForce: this.#world.inForce,
+        isKept: (id: ExecutionId) => recorder.runKeyOf(id) !== undefined,
+        openOf: (name: string) => this.#openOf(name as BatchName),
+      };
+      const decided = planRerun(asked?.id ?? null, all, scope);
+      if ("refused" in decided) return { error: decided.refused };
+      const now = clock.now();
+      const executions = decided.reruns.map((again) => asBy(this.#again(again, definition(again.execution.batch)), by));
+      recorder.reopen(all);
+      const plan = planStarts(executions, this.#world, this.#deps, now);
+      await this.#actOn(plan, by, (executions[0] as Execution).batch, executions);
+      return { executions };
+    } finally {
+      this.#open.unpin(key);
+    }
+  }
+
+  /** Carries out what a command asked for; in the same commit the record learns that it was taken. Resolves when that is durable. */
+  async #actOn(plan: Plan, by: AskedBy | undefined, batch: BatchName, on: readonly Execution[]): Promise<void> {
+    const { recorder } = this.#deps;
+    const before: Change[] = [];
+    if (by !== undefined) {
+      const earlier = recorder.head(batch)?.commands ?? [];
+      const ids = on.slice(0, rememberedIds).map(({ id }) => id);
+      const commands = [...earlier, { id: by.command, ids }].slice(-rememberedCommands);
+      before.push({ kind: "head", batch, fields: { commands } });
+    }
+    await this.#carryOut(plan, before).catch(() => (by === undefined ? undefined : recorder.durable()));
+  }
+
+  /** The same again: its input, its due time, its values; in the revision in force now. */
+  #again({ execution, attemptsBefore, pass }: RerunOf, definition: Definition | null): Execution {
+    const { batch, run, trigger, previous, given, params } = execution;
+    const of = { definition, run, ...(given === undefined ? {} : { given }) };
+    const dueAt = Date.parse(trigger.dueAt);
+    const again = newExecution(
+      batch,
+      { kind: "rerun", dueAt, by: execution.id },
+      of,
+      this.#deps,
+      this.#deps.clock.now(),
+    );
+    const values = valuesInForce(definition?.batch ?? null, params ?? {}, given);
+    return {
+      ...again,
+      attempt: attemptsBefore + 1,
+      attemptsBefore,
+      pass,
+      ...(previous === undefined ? {} : { previous }),
+      ...(values === undefined ? {} : { params: values }),
+    };
+  }
+
+  #noDefinition(name: string): string {
+    return this.#deps.recorder.head(name) === undefined ? this.#unknown(name) : `${name} is gone, or has problems`;
+  }
+
+  #unknown(target: string): string {
+    if (idPattern.test(target)) return `there is no execution or run ${target}`;
+    const near = closest(target, this.#deps.recorder.names());
+    return `there is no batch ${target}${near === null ? "" : `: did you mean ${near}?`}`;
   }
 
   resume(): void {
@@ -144,6 +287,7 @@ class ExecutorLoop implements Executor {
     });
     const running = open.filter(({ status }) => status === "running");
     this.#running.adopt(running, termsOf, (execution) => this.#events(execution, () => undefined));
+    for (const { id, cancelled } of running) if (cancelled !== undefined) this.#running.get(id)?.cancel(cancelled);
     for (const execution of open.filter(({ status }) => status === "queued")) {
       const { id, batch } = execution;
       const concurrency = this.#batchOf(batch)?.concurrency;
@@ -196,6 +340,8 @@ class ExecutorLoop implements Executor {
     const expired = [...batches].flatMap((name) => this.#expired(name));
     const deleted = recorder.commit(expired);
     for (const { id } of plan.replaced) this.#running.get(id)?.stop("replaced");
+    for (const { id, cancelled } of plan.cancelled)
+      if (cancelled !== undefined) this.#running.get(id)?.cancel(cancelled);
     for (const { execution, parked } of plan.starts) {
       if (recorder.current(execution.id)?.status !== "queued") continue;
       if (parked && this.#open.of(execution.batch).length > 1) this.#queue.park(execution);
@@ -310,7 +456,9 @@ class ExecutorLoop implements Executor {
 
   /** Called with a final execution; resolves when it is durable with all that it sets off. */
   async #finish(ended: Execution): Promise<void> {
-    const plan = planEnd(ended, this.#world, this.#deps, this.#deps.clock.now());
+    const cancelled = ended.cancelled ?? this.#deps.recorder.current(ended.id)?.cancelled;
+    const final = cancelled === undefined ? ended : { ...ended, cancelled };
+    const plan = planEnd(final, this.#world, this.#deps, this.#deps.clock.now());
     // The history itself tries again and says so when it cannot write.
     await this.#carryOut(plan).catch(() => undefined);
   }
@@ -370,8 +518,11 @@ class ExecutorLoop implements Executor {
     if (definition === null) return this.#refuse(queued, "disabled", "");
     const { revision, commit, batch } = definition;
     const started = transition(queued, { kind: "start", at: now, revision, commit, boot: runner.boot });
+    // A definition may have changed while it waited; what is done again has the values of then.
+    const kept = queued.trigger.kind === "rerun" || queued.trigger.kind === "retry" ? (queued.params ?? {}) : {};
+    const params = valuesInForce(batch, kept, queued.given);
     this.#running.start(
-      { ...started, timeoutMs: batch.timeoutMs },
+      { ...started, timeoutMs: batch.timeoutMs, ...(params === undefined ? {} : { params }) },
       batch,
       this.#events(started, () => this.#backOff(queued)),
     );
@@ -416,4 +567,11 @@ function aloneNote({ name, after, schedule, input }: Batch): string | null {
   const missing =
     input === "previous" ? "its stdin is empty and no BATCH_PREVIOUS_* is set" : "no BATCH_PREVIOUS_* is set";
   return `${name} runs after ${after.join(", ")}: started by itself, ${missing}`;
+}
+
+/** The same execution with who asked for it. */
+function asBy(execution: Execution, by: AskedBy | undefined): Execution {
+  if (by === undefined) return execution;
+  const { actor, note } = by;
+  return { ...execution, trigger: { ...execution.trigger, actor, ...(note === null ? {} : { note }) } };
 }

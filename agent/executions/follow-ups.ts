@@ -2,7 +2,7 @@
 import type { Graph } from "../definitions/chain-graph.ts";
 import type { Outline } from "../history/port.ts";
 import type { Batch } from "../model/batch.ts";
-import { isOpen, type Execution, type AbortedReason } from "../model/execution.ts";
+import { isOpen, type AbortedReason, type Cancelled, type Execution } from "../model/execution.ts";
 import type { Iso, ExecutionId, BatchName } from "../model/ids.ts";
 
 export interface FollowUp {
@@ -12,37 +12,99 @@ export interface FollowUp {
   refused: { reason: AbortedReason; message: string } | null;
   /** Executions it comes after, in the order of `after`; of a failed one for `onFailure`. */
   previous: ExecutionId[];
+  /** The rerun of its run that it belongs to; 0 for none. */
+  pass: number;
+  /** Set where what it follows was cancelled together with its run. */
+  cancelled: Cancelled | null;
+}
+
+/** The latest executions of a run. */
+export interface RunRows {
+  latest(name: string): Execution | undefined;
+  /** All of them. */
+  all(): Iterable<Execution>;
 }
 
 /**
- * Decides what starts, or is refused, now that `finished` is final (its last attempt).
- * @param latest   the latest execution of a batch in the run, `finished` among them
+ * Decides what starts, or is refused, now that `finished` is final (its last attempt). A batch is started once a run, and again
+ * once a rerun.
+ * @param rows     the run, `finished` among its rows
  * @param batchOf  the definition in force; null for a batch that is disabled, invalid or gone: it leaves no row
  */
 export function planFollowUps(
   finished: Execution,
-  latest: (name: string) => Execution | undefined,
+  rows: RunRows,
   graph: Pick<Graph, "followers">,
   batchOf: (name: string) => Batch | null,
 ): FollowUp[] {
+  const { latest } = rows;
   const plans: FollowUp[] = [];
+  const isNew = (name: string, pass: number) => passOf(latest(name)) < pass;
+  const { cancelled } = finished;
   const answer = finished.status === "failed" ? (batchOf(finished.batch)?.onFailure ?? null) : null;
-  if (answer !== null && latest(answer) === undefined && batchOf(answer) !== null) {
-    plans.push({ batch: answer as BatchName, kind: "onFailure", refused: null, previous: [finished.id] });
+  if (answer !== null && cancelled === undefined && isNew(answer, passOf(finished)) && batchOf(answer) !== null) {
+    const previous = [finished.id];
+    const pass = passOf(finished);
+    plans.push({ batch: answer as BatchName, kind: "onFailure", refused: null, previous, pass, cancelled: null });
   }
   for (const name of graph.followers.get(finished.batch) ?? []) {
     const batch = batchOf(name);
-    if (batch === null || latest(name) !== undefined || plans.some((plan) => plan.batch === name)) continue; // once a run, also what answers a failure of what it comes after
+    if (batch === null || plans.some((plan) => plan.batch === name)) continue; // also what answers a failure of what it comes after
     const previous = batch.after.flatMap((before) => latest(before) ?? []);
+    const pass = Math.max(passOf(finished), ...previous.map(passOf));
+    if (!isNew(name, pass)) continue;
     if (previous.length < batch.after.length || previous.some(isOpen)) continue; // the last of them to finish decides
+    if (pass > 0 && isAwaited(previous, finished, name, pass, rows, graph, batchOf)) continue;
+    // Only what was cancelled in this very pass: of an earlier one somebody has thought better.
+    const cancelledRun = [finished, ...previous].find(
+      (row) => row.cancelled?.isRun === true && (row.id === finished.id || passOf(row) === pass),
+    )?.cancelled;
+    const judged = batch.independent ? null : refusal(previous);
     plans.push({
       batch: name,
       kind: "after",
-      refused: batch.independent ? null : refusal(previous),
+      refused: cancelledRun === undefined ? judged : { reason: "cancelled", message: cancelledRun.message },
       previous: previous.map(({ id }) => id),
+      pass,
+      cancelled: cancelledRun ?? null,
     });
   }
   return plans;
+}
+
+/** The rerun that an execution belongs to: 0 for none, −1 for one that is not there. */
+function passOf(execution: Execution | undefined): number {
+  return execution === undefined ? -1 : (execution.pass ?? 0);
+}
+
+/**
+ * Whether a rerun has still to bring a new execution of one of `previous`, whose latest is of an earlier pass: it follows, over
+ * any number of batches, what is open in the run or has just finished.
+ */
+function isAwaited(
+  previous: readonly Execution[],
+  finished: Execution,
+  join: string,
+  pass: number,
+  rows: RunRows,
+  graph: Pick<Graph, "followers">,
+  batchOf: (name: string) => Batch | null,
+): boolean {
+  const old = new Set<string>(previous.filter((row) => passOf(row) < pass).map(({ batch }) => batch));
+  if (old.size === 0) return false;
+  const sources = [finished, ...[...rows.all()].filter((row) => isOpen(row))];
+  const seen = new Set<string>([join]);
+  const ahead = sources.map((row) => ({ batch: row.batch as string, pass: passOf(row) }));
+  for (let next = ahead.pop(); next !== undefined; next = ahead.pop()) {
+    const from = next.pass;
+    for (const name of graph.followers.get(next.batch) ?? []) {
+      if (seen.has(name) || batchOf(name) === null || passOf(rows.latest(name)) >= from) continue;
+      if (old.has(name)) return true;
+      seen.add(name);
+      ahead.push({ batch: name, pass: from });
+    }
+  }
+  return false;
 }
 
 function refusal(previous: readonly Pick<Execution, "batch" | "status" | "reason">[]): FollowUp["refused"] {

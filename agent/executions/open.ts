@@ -16,18 +16,25 @@ export class OpenExecutions {
     this.#ofBatch.set(batch, (this.#ofBatch.get(batch) ?? new Set()).add(id));
     const keys = [runKey(run), ...previousRuns];
     this.#reads.set(id, keys);
-    for (const key of keys) this.#readers.set(key, (this.#readers.get(key) ?? 0) + 1);
+    for (const key of keys) this.pin(key);
+  }
+
+  /** Counts a run as read until it is unpinned as often. */
+  pin(key: number): void {
+    this.#readers.set(key, (this.#readers.get(key) ?? 0) + 1);
+  }
+
+  unpin(key: number): void {
+    const others = (this.#readers.get(key) ?? 1) - 1;
+    if (others > 0) this.#readers.set(key, others);
+    else this.#readers.delete(key);
   }
 
   untrack({ batch, id }: Execution): void {
     const ofBatch = this.#ofBatch.get(batch);
     ofBatch?.delete(id);
     if (ofBatch?.size === 0) this.#ofBatch.delete(batch);
-    for (const key of this.#reads.get(id) ?? []) {
-      const others = (this.#readers.get(key) ?? 1) - 1;
-      if (others > 0) this.#readers.set(key, others);
-      else this.#readers.delete(key);
-    }
+    for (const key of this.#reads.get(id) ?? []) this.unpin(key);
     this.#reads.delete(id);
   }
 

@@ -4,12 +4,20 @@
 import type { Graph } from "../definitions/chain-graph.ts";
 import type { Change, Outline, Told } from "../history/port.ts";
 import type { Batch } from "../model/batch.ts";
-import { isOpen, type AbortedReason, type Execution, type NotifyDue, type TriggerKind } from "../model/execution.ts";
+import {
+  isOpen,
+  type AbortedReason,
+  type Cancelled,
+  type Execution,
+  type NotifyDue,
+  type TriggerKind,
+} from "../model/execution.ts";
 import type { BatchName, EpochMs, ExecutionId, Revision, RunId } from "../model/ids.ts";
 import { admit } from "./admission.ts";
 import { judgeUnusual } from "./baseline.ts";
 import { createExecution, nextAttempt, transition } from "./execution.ts";
-import { planFollowUps } from "./follow-ups.ts";
+import { planFollowUps, type FollowUp } from "./follow-ups.ts";
+import { valuesInForce } from "./params.ts";
 
 /** What is in force for a batch when one of its executions starts. */
 export interface Definition {
@@ -47,6 +55,8 @@ export interface Plan {
   starts: { execution: Execution; parked: boolean }[];
   /** Running executions that make room for a newer one. */
   replaced: Execution[];
+  /** Running executions that are to be ended because somebody asked for it, marked so. */
+  cancelled: Execution[];
 }
 
 interface Refusal {
@@ -89,17 +99,38 @@ export function planStart(execution: Execution, refused: Refusal | null, world: 
   return planner.finish();
 }
 
+/** All that new executions set off that are asked for together. */
+export function planStarts(executions: readonly Execution[], world: World, ids: Ids, now: EpochMs): Plan {
+  const planner = new Planner(world, ids, now);
+  planner.startAll(executions.map((execution) => ({ execution, refused: null })));
+  return planner.finish();
+}
+
+/** Cancels open executions: what is queued ends now, what runs is marked and to be ended. */
+export function planCancel(
+  executions: readonly Execution[],
+  cancelled: Cancelled,
+  world: World,
+  ids: Ids,
+  now: EpochMs,
+): Plan {
+  const planner = new Planner(world, ids, now);
+  for (const execution of executions) planner.cancel({ ...execution, cancelled });
+  return planner.finish();
+}
+
 /** A new execution of a batch, queued; without `run` it is the root of one. A run's id is never an execution's. */
 export function newExecution(
   name: BatchName,
   trigger: { kind: TriggerKind; dueAt: EpochMs; by: ExecutionId | null },
-  of: { definition: Definition | null; run?: RunId },
+  of: { definition: Definition | null; run?: RunId; given?: Execution["given"] },
   ids: Ids,
   now: EpochMs,
 ): Execution {
-  const { definition } = of;
+  const { definition, given } = of;
   const run = of.run ?? (ids.newId(now) as RunId);
-  return createExecution({
+  const params = valuesInForce(definition?.batch ?? null, {}, given);
+  const execution = createExecution({
     id: ids.newId(now) as ExecutionId,
     batch: name,
     ...(definition === null ? {} : { group: definition.batch.group }),
@@ -109,13 +140,19 @@ export function newExecution(
     now,
     run,
   });
+  return {
+    ...execution,
+    ...(definition === null || definition.batch.group === "" ? {} : { group: definition.batch.group }),
+    ...(given === undefined ? {} : { given }),
+    ...(params === undefined ? {} : { params }),
+  };
 }
 
 class Planner {
   readonly #world: World;
   readonly #ids: Ids;
   readonly #now: EpochMs;
-  readonly #plan: Plan = { changes: [], ended: [], retries: [], starts: [], replaced: [] };
+  readonly #plan: Plan = { changes: [], ended: [], retries: [], starts: [], replaced: [], cancelled: [] };
   /** Ends that are still to be followed. */
   readonly #ends: Execution[] = [];
   /** What this plan changes of the world, over it. */
@@ -159,8 +196,22 @@ class Planner {
     }
     const parked = verdict.kind !== "start" && this.#openOf(batch).length > 0;
     if (parked) this.#parked.add(batch);
-    this.#open(execution);
-    this.#plan.starts.push({ execution, parked });
+    const queued = parked ? { ...execution, waitingFor: "an earlier execution" } : execution;
+    this.#open(queued);
+    this.#plan.starts.push({ execution: queued, parked });
+  }
+
+  /** All are seen before the first moves on: a chain that joins again must not take a branch for missing. */
+  startAll(starts: readonly { execution: Execution; refused: Refusal | null }[]): void {
+    for (const { execution } of starts) this.#see(execution);
+    for (const { execution, refused } of starts) this.start(execution, refused);
+  }
+
+  /** `marked`: open, with who cancelled it. */
+  cancel(marked: Execution): void {
+    if (marked.status === "queued") return this.#abort(marked, "cancelled", marked.cancelled?.message ?? "");
+    this.#put(marked);
+    this.#plan.cancelled.push(marked);
   }
 
   /** Follows every end to its end. */
@@ -194,18 +245,20 @@ class Planner {
       const batch = this.#world.inForce(name)?.batch;
       return batch?.enabled === true ? batch : null;
     };
-    const latest = (name: string) => this.#latestOf(final.run, name);
-    const dueAt = Date.parse(final.trigger.dueAt);
-    const rows = planFollowUps(final, latest, this.#world.graph(), enabled).map(
-      ({ batch, kind, refused, previous }) => {
-        const of = { definition: this.#world.inForce(batch), run: final.run };
-        const execution = newExecution(batch, { kind, dueAt, by: final.id }, of, this.#ids, this.#now);
-        return { execution: { ...execution, previous }, refused };
-      },
+    const { run, given } = final;
+    const rows = {
+      latest: (name: string) => this.#latestOf(run, name),
+      all: () => new Map([...this.#world.openRun(run), ...(this.#latest.get(run) ?? [])]).values(),
+    };
+    const plans = planFollowUps(final, rows, this.#world.graph(), enabled);
+    this.startAll(
+      plans.map((plan) => {
+        const of = { definition: this.#world.inForce(plan.batch), run, ...(given === undefined ? {} : { given }) };
+        const trigger = { kind: plan.kind, dueAt: Date.parse(final.trigger.dueAt), by: final.id };
+        const execution = newExecution(plan.batch, trigger, of, this.#ids, this.#now);
+        return { execution: { ...execution, ...followed(plan, rows.latest(plan.batch)) }, refused: plan.refused };
+      }),
     );
-    // All are seen before the first moves on: a chain that joins again must not take a branch for missing.
-    for (const { execution } of rows) this.#see(execution);
-    for (const { execution, refused } of rows) this.start(execution, refused);
   }
 
   #notice(final: Execution): NotifyDue | null {
@@ -246,4 +299,14 @@ class Planner {
     const open = [...this.#world.openOf(name), ...(this.#opened.get(name) ?? [])];
     return open.filter((execution) => isOpen(execution) && !this.#closed.has(execution.id));
   }
+}
+
+/** What one that follows has of what it follows. `before`: its batch's execution in an earlier pass of the run. */
+function followed({ previous, pass, cancelled }: FollowUp, before: Execution | undefined): Partial<Execution> {
+  return {
+    previous,
+    ...(pass === 0 ? {} : { pass }),
+    ...(cancelled === null ? {} : { cancelled }),
+    ...(before === undefined ? {} : { attempt: before.attempt + 1, attemptsBefore: before.attempt }),
+  };
 }

@@ -14,7 +14,7 @@ export interface RunningDeps {
   clock: Clock;
   log: Logger;
   recorder: Recorder;
-  reader: Pick<HistoryReader, "find">;
+  reader: Pick<HistoryReader, "find" | "run">;
   runner: Runner;
   /** Checks before a start that a revision is what it was, and puts it right; why it cannot be run, or null. Never rejects. */
   checkRevision?(name: BatchName, revision: Revision): Promise<string | null>;

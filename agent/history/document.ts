@@ -17,6 +17,8 @@ export interface BatchDocument {
   lastDueAt?: Iso;
   /** Missing while nothing was ever to be told. */
   told?: Told;
+  /** Commands that changed something here, the newest last: one that is found again after a crash has been carried out. */
+  commands?: readonly { id: string; ids: readonly ExecutionId[] }[];
   executions: Execution[];
 }
 
@@ -107,7 +109,8 @@ export function isHead(head: Partial<Head>, name: string): boolean {
     isTime(head.firstSeenAt) &&
     (head.schedule === null || isTime(head.schedule?.coveredUntil)) &&
     (head.lastDueAt === undefined || isTime(head.lastDueAt)) &&
-    (head.told === undefined || isTold(head.told))
+    (head.told === undefined || isTold(head.told)) &&
+    (head.commands === undefined || Array.isArray(head.commands))
   );
 }
 

@@ -27,6 +27,11 @@ export interface Recorder {
   runKeyOf(id: string): number | undefined;
   /** The latest execution of each batch in a run, while something of it is open; empty afterwards. */
   openRun(run: RunId): ReadonlyMap<string, Execution>;
+  /**
+   * Takes a run that has ended into memory again, as `openRun` gives it, for the next commit is to open an execution of it.
+   * `rows`: all of it, as they were read.
+   */
+  reopen(rows: readonly Execution[]): void;
   /** Executions of a batch as they were last decided, newest first. */
   recent(name: string): Iterable<Outline>;
   /** Executions on record of a batch. */

@@ -128,6 +128,11 @@ export class Store implements Recorder {
     return this.#state.openRun(run);
   }
 
+  reopen(rows: readonly Execution[]): void {
+    for (const row of rows)
+      if (this.runKeyOf(row.id) !== undefined) this.#state.hold(this.#state.held.get(row.id) ?? row);
+  }
+
   *recent(name: string): Generator<Outline> {
     const fresh = this.#durable.idsOf(name).flatMap((id) => this.#state.held.get(id) ?? []);
     for (const slot of this.#index.ofBatch(name)) {

@@ -11,7 +11,7 @@ export type ProcessEnding = { finishedAt: EpochMs; stdoutBytes: number; stderrBy
   | { kind: "lost" }
 );
 /** Why the agent itself ends an execution. */
-export type FinishedBy = "timeout" | "log-limit" | "replaced" | "shutdown";
+export type FinishedBy = "timeout" | "log-limit" | "replaced" | "shutdown" | "cancelled";
 export type ExecutionStatus = "queued" | "running" | "succeeded" | "failed" | "aborted";
 export type FailedReason = "exit" | "signal" | "timeout" | "spawn" | "lost" | "log-limit";
 export type AbortedReason =
@@ -76,6 +76,14 @@ export interface Execution {
   missed?: { from: Iso; to: Iso; count: number };
   /** Executions it comes after, in the order of `after`. Not shown. */
   previous?: readonly ExecutionId[];
+  /** Parameters that were set when its run was asked for, for all of the run. Not shown. */
+  given?: Readonly<Record<string, string>>;
+  /** Reruns of its run up to the one that it belongs to; missing for none. Not shown. */
+  pass?: number;
+  /** Attempts of earlier reruns: its retries are counted from there. Not shown. */
+  attemptsBefore?: number;
+  /** Set once somebody has cancelled it, and with `isRun` what follows it too. Not shown. */
+  cancelled?: Cancelled;
   /** Set while what people are to be told of it does not wait in the outbox yet. Not shown. */
   notifyDue?: NotifyDue;
   /** When a retry's delay is over, or the wait for an earlier execution was. Not shown. */
@@ -84,6 +92,11 @@ export interface Execution {
   timeoutMs?: number | null;
   /** Boot id of the machine that started it; a pid means nothing after a reboot. Not shown. */
   boot?: string | null;
+}
+/** `message`: `cancelled by user@host: note`. */
+export interface Cancelled {
+  message: string;
+  isRun: boolean;
 }
 export type NotifyEvent = "failure" | "recovery" | "success" | "unusual" | "late" | "missed" | "problem";
 /** Every status there is. */

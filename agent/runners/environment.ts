@@ -29,6 +29,7 @@ export function batchEnvironment(order: StartOrder, paths: ScriptPaths): Record<
   const { execution } = order;
   return {
     ...order.settings.env,
+    ...execution.params,
     BATCH_NAME: execution.batch,
     BATCH_EXECUTION_ID: execution.id,
     BATCH_RUN_ID: execution.run,

@@ -1,7 +1,7 @@
 // exec and trigger, as typed.
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, writeFileSync, utimesSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { isAlive, startAgent, workplace } from "../helpers/agent.ts";
@@ -100,7 +100,7 @@ describe("trigger", () => {
       code: 1,
       stderr: expect.stringContaining("disabled") as string,
     });
-    expect(readdirSync(join(place.data, "triggers"))).toEqual([]);
+    expect(readdirSync(join(place.data, "commands"))).toEqual([]);
   });
 
   test("without an agent it says so after five seconds, and nothing is started later", async () => {
@@ -110,8 +110,14 @@ describe("trigger", () => {
     await agent.exit("SIGKILL");
     const { code, stderr } = await type(place.home, "trigger", "a");
     expect([code, stderr.split("\n")[0]]).toEqual([1, "batch-agent: no agent took it within 5 s"]);
-    expect(readdirSync(join(place.data, "triggers"))).toEqual([]);
-    writeFileSync(join(place.data, "triggers/stale.ask"), "a\n");
+    expect(readdirSync(join(place.data, "commands"))).toEqual([]);
+    const stale = join(place.data, "commands/stale.json");
+    writeFileSync(
+      stale,
+      JSON.stringify({ actor: "a@b", note: null, request: { kind: "trigger", batch: "a", params: {}, dueAt: null } }),
+    );
+    const past = Date.now() / 1000 - 60; // whoever asked has been killed
+    utimesSync(stale, past, past);
     agent = await startAgent(place);
     await new Promise((done) => setTimeout(done, 700));
     expect(await agent.executions()).toEqual([]);

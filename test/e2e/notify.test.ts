@@ -3,13 +3,19 @@ import { createHmac } from "node:crypto";
 import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { askForStart } from "../../agent/executions/trigger-box.ts";
+import { askAgent } from "../../agent/executions/command-box.ts";
 import type { Execution } from "../../agent/model/execution.ts";
 import { startAgent, workplace } from "../helpers/agent.ts";
 import { recordedRows } from "../helpers/ledger.ts";
 import { mailServer, partsOf, webhookServer } from "../helpers/receivers.ts";
 import { eventually } from "../helpers/tmp.ts";
 
+const askToStart = (data: string, batch: string) =>
+  askAgent(
+    data,
+    { actor: "test@here", note: null, request: { kind: "trigger", batch, params: {}, dueAt: null } },
+    { waitMs: 5_000 },
+  );
 const subjects = (mails: { headers: Record<string, string> }[]) => mails.map(({ headers }) => headers.subject);
 const waiting = (data: string) => readdirSync(join(data, "outbox"));
 
@@ -122,7 +128,7 @@ test("a batch whose chain breaks while it runs is told of all the same; what is 
   );
   const agent = await startAgent(place);
   expect(waiting(place.data)).toEqual([expect.stringMatching(/^odd\.json\.corrupt-/)]);
-  await askForStart(place.data, "transform", 5_000);
+  await askToStart(place.data, "transform");
   await eventually(async () => (await agent.executions("?batch=publish&status=running"))[0]);
   place.drop("transform");
   await eventually(async () => (await agent.batch("publish")).state === "invalid");
@@ -178,7 +184,7 @@ test("only the last attempt's failure is told", async () => {
     "exit 1\n",
   );
   const agent = await startAgent(place);
-  await askForStart(place.data, "flaky", 5_000);
+  await askToStart(place.data, "flaky");
   const call = await eventually(() => hook.calls[0]);
   expect(JSON.parse(call.body)).toMatchObject({ event: "failure", execution: { attempt: 2 } });
   expect(await agent.executions()).toHaveLength(2);
@@ -224,7 +230,7 @@ test("the mark of an end that was not told when the agent died is carried out by
   const smtp = await mailServer();
   place.put("once", `cron: "@yearly"\nnotify: { mail: [ops@example.org] }\n`, "exit 1\n");
   let agent = await startAgent(place);
-  await askForStart(place.data, "once", 5_000);
+  await askToStart(place.data, "once");
   await eventually(async () => (await agent.executions("?status=failed")).length === 1);
   expect((await agent.json<{ items: object[] }>("/api/problems")).items).toMatchObject([
     { code: "no-mail", message: expect.stringContaining("for once") as string },
@@ -271,19 +277,19 @@ test("a success that is far too quick is marked, and who asked for what is unusu
     `if [ -e ${quick} ]; then exit 0; fi\nfor i in $(seq 40); do echo "row $i"; done\nsleep 2\n`,
   );
   const agent = await startAgent(place, ["--max-parallel", "4"]);
-  for (let i = 0; i < 11; i++) await askForStart(place.data, "load", 5_000);
+  for (let i = 0; i < 11; i++) await askToStart(place.data, "load");
   await eventually(async () => (await agent.executions("?status=succeeded")).length === 11, 60_000);
   expect((await agent.executions()).map(({ unusual }) => unusual)).toEqual(Array(11).fill(null));
   expect(hook.calls).toEqual([]);
 
   writeFileSync(quick, "");
-  const answer = (await askForStart(place.data, "load", 5_000)) as { id: string };
+  const answer = (await askToStart(place.data, "load")) as unknown as { ids: string[] };
   const call = await eventually(() => hook.calls[0]);
   const told = JSON.parse(call.body) as { event: string; text: string; execution: Execution };
   const [shown] = await agent.executions("?limit=1");
-  expect(shown).toMatchObject({ id: answer.id, status: "succeeded", unusual: "too-fast", stdoutBytes: 0 });
+  expect(shown).toMatchObject({ id: answer.ids[0], status: "succeeded", unusual: "too-fast", stdoutBytes: 0 });
   expect(told).toEqual({ event: "unusual", text: expect.stringMatching(/^load /) as string, execution: shown });
-  expect(await agent.json(`/api/executions/${answer.id}`)).toMatchObject({ unusual: "too-fast" });
+  expect(await agent.json(`/api/executions/${answer.ids[0]}`)).toMatchObject({ unusual: "too-fast" });
   expect((await agent.batch("load")).lastExecution).toMatchObject({ unusual: "too-fast" });
   await eventually(() => waiting(place.data).length === 0);
   expect(hook.calls).toHaveLength(1);
@@ -295,7 +301,7 @@ test("the mail of a failure names the files that an edit changed since the last 
   place.put("report", `cron: "@yearly"\nnotify: { mail: [ops@example.org] }\n`, "echo fine\n");
   writeFileSync(join(place.batches, "report/steady.csv"), "1\n");
   const agent = await startAgent(place, ["--smtp-url", `smtp://127.0.0.1:${smtp.port}`]);
-  await askForStart(place.data, "report", 5_000);
+  await askToStart(place.data, "report");
   const [fine] = await eventually(async () =>
     ((rows) => rows.length > 0 && rows)(await agent.executions("?status=succeeded")),
   );
@@ -303,7 +309,7 @@ test("the mail of a failure names the files that an edit changed since the last 
   await eventually(async () =>
     ((revision) => revision !== null && revision !== fine?.revision)((await agent.batch("report")).revision),
   );
-  await askForStart(place.data, "report", 5_000);
+  await askToStart(place.data, "report");
   const mail = await eventually(() => smtp.mails[0]);
   const { plain, html } = partsOf(mail);
   for (const text of [plain, html]) {

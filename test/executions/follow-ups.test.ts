@@ -45,7 +45,8 @@ const latestOf = (rows: readonly Execution[]) => (name: string) => rows.findLast
 function plans(batches: Batch[], finished: Execution, all: Execution[]) {
   const known = new Map<string, Batch>(batches.map((one) => [one.name, one]));
   const graph = buildGraph(batches, new Set(known.keys()));
-  return planFollowUps(finished, latestOf(all), graph, (name) =>
+  const rows = { latest: latestOf(all), all: () => new Map(all.map((each) => [each.batch, each])).values() };
+  return planFollowUps(finished, rows, graph, (name) =>
     ((one) => (one?.enabled === true ? one : null))(known.get(name)),
   );
 }
@@ -198,7 +199,7 @@ test("random graphs and endings: a run ends, one row a batch, nothing runs witho
         const finish = (one: Execution, status: ExecutionStatus) => {
           const final = { ...one, status };
           rows[rows.indexOf(one)] = final;
-          for (const plan of planFollowUps(final, latestOf(rows), graph, batchOf)) {
+          for (const plan of planFollowUps(final, { latest: latestOf(rows), all: () => rows }, graph, batchOf)) {
             const follower = execution({ batch: plan.batch, run, status: "queued" });
             rows.push(follower);
             const previous = plan.previous.map((id) => rows.find((other) => other.id === id) as Execution);

@@ -15,7 +15,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { askForStart } from "../../agent/executions/trigger-box.ts";
+import { askAgent } from "../../agent/executions/command-box.ts";
 import { startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
 import { repository } from "../helpers/git.ts";
 import { eventually } from "../helpers/tmp.ts";
@@ -85,7 +85,7 @@ function house() {
       put(kind, join(batches, "evil-file/lib.txt"));
       put(kind, secret);
       for (const file of ["HEAD", "commondir", "packed-refs", "refs/heads/main"]) put(kind, join(home, ".git", file));
-      for (const file of ["agent.lock", ".probe", "triggers", "groups.json", "groups.json.tmp"])
+      for (const file of ["agent.lock", ".probe", "commands", "groups.json", "groups.json.tmp"])
         put(kind, join(data, file));
       for (const file of ["history.index", "history.index.tmp"]) put(kind, join(data, file));
       for (const file of ["1.jsonl", "2.jsonl"]) put(kind, join(data, "journal", file));
@@ -123,7 +123,9 @@ async function goesOn(agent: RunningAgent, at: ReturnType<typeof house>): Promis
   await eventually(() => agent.log().includes("git's files cannot be read"), 20_000);
   await eventually(() => agent.log().includes("agent.lock; it was set aside"), 20_000);
   await eventually(async () => (await agent.get("/readyz")).status === 200, 20_000);
-  expect(await askForStart(at.data, "other", 5_000)).not.toBeNull();
+  const request = { kind: "trigger", batch: "other", params: {}, dueAt: null } as const;
+  const asked = askAgent(at.data, { actor: "test@here", note: null, request }, { waitMs: 5_000 });
+  expect(await asked).toHaveProperty("ids");
 }
 
 async function ends(agent: RunningAgent, { data }: { data: string }): Promise<void> {

@@ -22,7 +22,7 @@ const maxBytes = 1024;
 /** `times` grows no further: about eight hours of an execution that writes every second. */
 const maxTimesBytes = 1024 * 1024;
 
-const stopReasons: readonly FinishedBy[] = ["timeout", "log-limit", "replaced", "shutdown"];
+const stopReasons: readonly FinishedBy[] = ["timeout", "log-limit", "replaced", "shutdown", "cancelled"];
 /** Where a number has two names, the first: SIGABRT, not SIGIOT. */
 const signalNames = new Map(
   Object.entries(osConstants.signals)

@@ -1,0 +1,204 @@
+// Looks for requests of commands on this machine at short intervals, carries them out and answers them.
+import type { Clock } from "../async/clock.ts";
+import { closest } from "../definitions/suggest.ts";
+import { messageOf } from "../errors.ts";
+import type { HistoryReader, Recorder } from "../history/port.ts";
+import type { Logger } from "../logger.ts";
+import type { Batch } from "../model/batch.ts";
+import { isOpen, runState, type Execution } from "../model/execution.ts";
+import type { EpochMs } from "../model/ids.ts";
+import { breathe } from "../platform/files.ts";
+import { nextDue } from "../schedule/schedule.ts";
+import type { CommandBox, TakenCommand } from "./command-box.ts";
+import type { ActedOn, Executor } from "./executor.ts";
+import type { Answer, Command, Ended } from "./port.ts";
+
+const pollMs = 200;
+/** Due times of one backfill. */
+const maxDueTimes = 10_000;
+
+export interface CommandLoopDeps {
+  clock: Clock;
+  log: Logger;
+  box: CommandBox;
+  executor: Pick<Executor, "manual" | "cancel" | "rerun">;
+  recorder: Recorder;
+  reader: HistoryReader;
+  /** The definition in force. */
+  batchOf(name: string): Batch | null;
+}
+
+export interface CommandLoop {
+  start(): void;
+  /** Resolves once what was carried out is answered; who waits for an end is answered by the next agent. */
+  stop(): Promise<void>;
+}
+
+export function createCommandLoop(deps: CommandLoopDeps): CommandLoop {
+  const { clock, log, box, executor, recorder, reader, batchOf } = deps;
+  let cancel: () => void = () => undefined;
+  let current: Promise<void> = Promise.resolve();
+  let stopped = false;
+  const working = new Set<Promise<void>>();
+  /** Answers once an execution or a run has ended, by its id. */
+  const waiting = new Map<string, Set<TakenCommand>>();
+  let heard = new Set<string>();
+
+  recorder.subscribe((_seq, change) => {
+    if (change.kind !== "put" || isOpen(change.execution) || waiting.size === 0) return;
+    const { id, run } = change.execution;
+    if (heard.size === 0) setImmediate(checkHeard); // once all of the line is known
+    heard.add(id).add(run);
+  });
+
+  function checkHeard(): void {
+    const ids = heard;
+    heard = new Set();
+    for (const id of ids) if (waiting.has(id)) work(answerEnded(id));
+  }
+
+  async function answerEnded(id: string): Promise<void> {
+    const ended = await endOf(id);
+    const taken = ended === null || stopped ? undefined : waiting.get(id);
+    if (ended === null || taken === undefined) return;
+    waiting.delete(id);
+    for (const one of taken) await one.answer({ ended });
+  }
+
+  /** null while it goes on; undefined ids are no end either. */
+  async function endOf(id: string): Promise<Ended | null> {
+    const execution = await reader.find(id);
+    if (execution !== undefined) {
+      const { batch, status, message, exitCode, signal } = execution;
+      return isOpen(execution) ? null : { batch, status, message, exitCode, signal };
+    }
+    const rows = await reader.run(id);
+    const status = runState(rows);
+    return status === "running" ? null : { batch: "", status, message: null, exitCode: null, signal: null };
+  }
+
+  async function carryOut(taken: TakenCommand): Promise<void> {
+    const { command } = taken;
+    if (command === null) {
+      log.warn("a file in commands/ is no request of a command", {});
+      return taken.answer({ error: "the request cannot be read" });
+    }
+    const { request } = command;
+    if (request.kind === "wait") {
+      waiting.set(request.id, (waiting.get(request.id) ?? new Set()).add(taken));
+      return answerEnded(request.id);
+    }
+    if (request.kind === "due-times") return taken.answer(await dueTimes(request));
+    const done = taken.isFound ? await carriedOut(command.command) : null;
+    const answer = done ?? (await act(command));
+    logCommand(command, answer);
+    await taken.answer(answer);
+  }
+
+  /** What the record says of a command that an earlier agent took; null where that did not come to it. */
+  async function carriedOut(id: string): Promise<Answer | null> {
+    for (const name of recorder.names()) {
+      const known = recorder.head(name)?.commands?.find((one) => one.id === id);
+      if (known === undefined) continue;
+      await recorder.durable();
+      const rows = await Promise.all(known.ids.map((one) => reader.find(one)));
+      return answerOf({ executions: rows.flatMap((row) => row ?? []) });
+    }
+    return null;
+  }
+
+  async function act(command: Command): Promise<Answer> {
+    const { request } = command;
+    switch (request.kind) {
+      case "trigger": {
+        const { batch, params, dueAt } = request;
+        const answer = await executor.manual(batch, { params, dueAt }, command);
+        if ("error" in answer) return answer;
+        const execution = recorder.current(answer.id) ?? (await reader.find(answer.id));
+        const acted = answerOf({ executions: execution === undefined ? [] : [execution] });
+        return answer.note === undefined ? acted : { ...acted, note: answer.note };
+      }
+      case "cancel":
+        return answerOf(await executor.cancel(request.target, command));
+      case "rerun":
+        return answerOf(await executor.rerun(request.target, command));
+      case "due-times":
+      case "wait":
+        return { error: "the request changes nothing" };
+      default: {
+        const never: never = request;
+        return never;
+      }
+    }
+  }
+
+  async function dueTimes(asked: { batch: string; from: EpochMs; to: EpochMs }): Promise<Answer> {
+    const batch = batchOf(asked.batch);
+    if (batch === null) {
+      const near = closest(asked.batch, recorder.names());
+      const hint = near === null || near === asked.batch ? ", or it has problems" : `: did you mean ${near}?`;
+      return { error: `there is no batch ${asked.batch}${hint}` };
+    }
+    if (batch.schedule === null) return { error: `${batch.name} has no cron, and so no due times` };
+    const found: EpochMs[] = [];
+    for (let at = nextDue(batch.schedule, asked.from - 1); at !== null && at < asked.to;) {
+      if (found.length >= maxDueTimes) return { error: `there are more than ${maxDueTimes} due times: ask for less` };
+      found.push(at);
+      await breathe();
+      at = nextDue(batch.schedule, at);
+    }
+    const wanted = new Set(found.map((at) => new Date(at).toISOString()));
+    const succeeded = new Set<string>();
+    for (const row of await reader.document(batch.name)) {
+      const { dueAt } = row.trigger;
+      if (!wanted.has(dueAt) || row.status !== "succeeded" || succeeded.has(dueAt)) continue;
+      if (runState(await reader.run(row.run)) === "succeeded") succeeded.add(dueAt);
+    }
+    return { dueTimes: [...wanted].map((dueAt) => ({ dueAt, succeeded: succeeded.has(dueAt) })) };
+  }
+
+  function logCommand({ command, actor, note, request }: Command, answer: Answer): void {
+    const on =
+      request.kind === "trigger" ? { batch: request.batch } : "target" in request ? { target: request.target } : {};
+    const fields = { command, actor, ...(note === null ? {} : { note }), ...on };
+    if ("ids" in answer) log.info(`command ${request.kind}`, { ...fields, ids: answer.ids.slice(0, 20).join(" ") });
+    else if ("error" in answer) log.warn(`command ${request.kind} refused`, { ...fields, why: answer.error });
+  }
+
+  function work(promise: Promise<void>): void {
+    const done = promise
+      .catch((error: unknown) => log.warn("a command could not be answered", { error: messageOf(error) }))
+      .finally(() => working.delete(done));
+    working.add(done);
+  }
+
+  async function look(): Promise<void> {
+    try {
+      for (const taken of await box.take()) work(carryOut(taken));
+    } catch (error) {
+      log.warn("cannot look for commands", { error: messageOf(error) });
+      await box.open().catch(() => undefined);
+    }
+    if (!stopped) schedule();
+  }
+
+  function schedule(): void {
+    cancel = clock.after(pollMs, () => void (current = look()));
+  }
+
+  return {
+    start: schedule,
+    async stop() {
+      stopped = true;
+      cancel();
+      await current;
+      await Promise.all(working);
+    },
+  };
+}
+
+function answerOf(acted: ActedOn): Answer & ({ ids: Execution["id"][] } | { error: string }) {
+  if ("error" in acted) return acted;
+  const executions = acted.executions.map(({ id, batch, run }) => ({ id, batch, run }));
+  return { ids: executions.map(({ id }) => id), executions };
+}

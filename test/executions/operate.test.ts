@@ -1,0 +1,237 @@
+// Cancel, rerun and parameters on a real history, with a clock and a runner that the test moves.
+import { describe, expect, test } from "vitest";
+import type { Batch } from "../../agent/model/batch.ts";
+import type { Execution } from "../../agent/model/execution.ts";
+import type { BatchName } from "../../agent/model/ids.ts";
+import { iso, setUp } from "../helpers/executor.ts";
+import { batch, execution, t0 } from "../helpers/make.ts";
+import { eventually } from "../helpers/tmp.ts";
+
+const chained = (name: string, fields: Partial<Batch> = {}) =>
+  batch({ name: name as BatchName, schedule: null, ...fields });
+const retry = { limit: 1, delayMs: 1_000, factor: 1, maxDelayMs: 1_000 };
+let commands = 0;
+const by = (note: string | null = null) => ({ command: `command-${commands++}`, actor: "kim@host", note });
+const shown = ({ status, reason, attempt }: Execution) => `${attempt} ${status}${reason === null ? "" : `/${reason}`}`;
+const idsOf = (acted: { executions: readonly Execution[] } | { error: string }) =>
+  "error" in acted ? acted.error : acted.executions.map(({ id }) => id);
+
+describe("cancel", () => {
+  test("a running one: SIGTERM, 10 s later SIGKILL, no retry, no onFailure, followers judged", async () => {
+    const batches = [
+      batch({ retry, onFailure: "alert" }),
+      chained("alert"),
+      chained("next", { after: ["report"] }),
+      chained("always", { after: ["report"], independent: true }),
+    ];
+    const { clock, executor, runner, due, rows, started, status } = await setUp({ batches });
+    due(t0, batches[0]);
+    await started(1);
+    const id = rows()[0]?.id ?? "";
+    expect(idsOf(await executor.cancel(id, by("wrong data")))).toEqual([id]);
+    await eventually(() => runner.signals.includes("SIGTERM"));
+    await clock.advance(9_900);
+    expect(runner.signals).toEqual(["SIGTERM"]);
+    await clock.advance(200);
+    expect(runner.signals).toEqual(["SIGTERM", "SIGKILL"]);
+    runner.end(0, { kind: "signal", signal: "SIGKILL" });
+    await status(0, "aborted");
+    expect(rows()).toMatchObject([{ reason: "cancelled", message: "cancelled by kim@host: wrong data" }]);
+    expect([rows("alert"), rows("next").map(shown)]).toEqual([[], ["1 aborted/previous-aborted"]]);
+    await started(2);
+    expect(idsOf(await executor.cancel(id, by()))).toContain("has ended already: aborted");
+  });
+
+  test("a pending retry ends at once, and what it was to free goes on", async () => {
+    const one = batch({ retry, concurrency: "queue" });
+    const { executor, runner, due, rows, started, status } = await setUp({ batches: [one] });
+    due(t0, one);
+    await started(1);
+    runner.end(0, { kind: "exit", exitCode: 1 });
+    await status(1, "queued");
+    expect(rows()[1]?.waitingFor).toMatch(/^its retry at /);
+    due(t0 + 60_000, one);
+    expect(rows()[2]?.waitingFor).toBe("an earlier execution");
+    await executor.cancel(rows()[1]?.id ?? "", by());
+    expect(rows()[1]).toMatchObject({ status: "aborted", reason: "cancelled", message: "cancelled by kim@host" });
+    await started(2);
+    expect(rows()[2]?.status).toBe("running");
+  });
+
+  test("a run: what is open ends, and the rest is cancelled too, whatever it may do else", async () => {
+    const batches = [
+      batch(),
+      chained("left", { after: ["report"] }),
+      chained("right", { after: ["report"] }),
+      chained("join", { after: ["left", "right"], independent: true }),
+      chained("last", { after: ["join"], independent: true }),
+    ];
+    const { executor, runner, due, rows, started } = await setUp({ batches, maxParallel: 2 });
+    due(t0, batches[0]);
+    await started(1);
+    runner.end(0);
+    await started(3);
+    runner.end(1); // left is done before
+    await eventually(() => rows("left")[0]?.status === "succeeded");
+    const run = rows()[0]?.run ?? "";
+    expect(idsOf(await executor.cancel(run, by()))).toEqual([rows("right")[0]?.id]);
+    runner.end(2, { kind: "signal", signal: "SIGTERM" });
+    await eventually(() => rows("last")[0]?.status === "aborted");
+    expect(["right", "join", "last"].map((name) => rows(name).map(shown))).toEqual(
+      Array(3).fill(["1 aborted/cancelled"]),
+    );
+    expect(idsOf(await executor.cancel(run, by()))).toContain("has ended already");
+    // Somebody thinks better of it: all of it runs, and nothing is cancelled again.
+    const again = await executor.rerun(run, by());
+    expect(idsOf(again)).toEqual([rows("right")[1]?.id]);
+    for (let i = 3; i < 6; i++) {
+      await started(i + 1);
+      runner.end(i);
+    }
+    await eventually(() => rows("last")[1]?.status === "succeeded");
+    expect(rows("join").map(shown)).toEqual(["1 aborted/cancelled", "2 succeeded"]);
+  });
+
+  test("a batch: all of its open executions; nothing open is said", async () => {
+    const one = batch({ concurrency: "allow" });
+    const { executor, due, rows, started, runner } = await setUp({ batches: [one] });
+    due(t0, one);
+    due(t0 + 1, one);
+    await started(2);
+    expect(idsOf(await executor.cancel("report", by()))).toEqual(rows().map(({ id }) => id));
+    runner.end(0, { kind: "signal", signal: "SIGTERM" });
+    runner.end(1, { kind: "exit", exitCode: 0 });
+    await eventually(() => rows().every(({ reason }) => reason === "cancelled"));
+    expect(idsOf(await executor.cancel("report", by()))).toBe("nothing of report is queued or running");
+    expect(idsOf(await executor.cancel("reprot", by()))).toContain("did you mean report?");
+  });
+
+  test("of one that is being adopted, and one that an earlier agent was cancelling", async () => {
+    const one = batch({ concurrency: "allow" });
+    const cancelled = { message: "cancelled by kim@host", isRun: false };
+    const before = [execution({ status: "running" }), execution({ status: "running", cancelled })];
+    const { executor, runner, rows } = await setUp({ batches: [one], before });
+    executor.resume();
+    await executor.cancel(before[0]?.id ?? "", by());
+    await eventually(() => runner.signals.length === 2);
+    runner.end(0, { kind: "lost" });
+    runner.end(1, { kind: "lost" });
+    await eventually(() => rows().every(({ reason }) => reason === "cancelled"));
+  });
+});
+
+describe("rerun", () => {
+  const diamond = [
+    batch({ retry }),
+    chained("short", { after: ["report"] }),
+    chained("long", { after: ["report"] }),
+    chained("longer", { after: ["long"] }),
+    chained("join", { after: ["short", "longer"], input: "previous" }),
+  ];
+
+  test("once its run is over: all that follows is done anew, a join waits for what is still to come", async () => {
+    const { executor, runner, due, rows, started, history, known } = await setUp({ batches: diamond });
+    due(t0, diamond[0]);
+    for (let i = 0; i < 5; i++) {
+      await started(i + 1);
+      runner.end(i);
+    }
+    await eventually(() => rows("join")[0]?.status === "succeeded");
+    const first = rows()[0] as Execution;
+    known.set("report" as BatchName, batch({ retry, onFailure: "short" }));
+    const again = await executor.rerun(first.id, by("fixed"));
+    const [id] = idsOf(again) as string[];
+    expect(rows()[1]).toMatchObject({
+      id,
+      run: first.run,
+      attempt: 2,
+      trigger: { kind: "rerun", by: first.id, dueAt: iso(t0), actor: "kim@host", note: "fixed" },
+    });
+    expect(idsOf(await executor.rerun(first.id, by()))).toContain("still running in this run");
+    await started(6);
+    runner.end(5);
+    await started(8); // short and long
+    const at = (name: string) => runner.orders.findLastIndex((order) => order.execution.batch === name);
+    runner.end(at("short"));
+    await eventually(() => rows("short")[1]?.status === "succeeded");
+    expect(rows("join")).toHaveLength(1);
+    runner.end(at("long"));
+    await started(9);
+    expect(rows("join")).toHaveLength(1);
+    runner.end(at("longer"));
+    await started(10);
+    expect(rows("join")[1]).toMatchObject({ attempt: 2, previous: [rows("short")[1]?.id, rows("longer")[1]?.id] });
+    runner.end(at("join"));
+    await eventually(async () => (await history.reader.run(first.run)).every(({ status }) => status === "succeeded"));
+    expect(await history.reader.run(first.run)).toHaveLength(10);
+  });
+
+  test("of one in the middle: a join takes the latest of each other previous batch; retries count anew", async () => {
+    const batches = diamond.map((one) => (one.name === "longer" ? { ...one, retry } : one));
+    const { clock, executor, runner, due, rows, started } = await setUp({ batches });
+    due(t0, batches[0]);
+    const end = async (name: string, exitCode: number) => {
+      const index = await eventually(() => {
+        const at = runner.orders.findLastIndex((order) => order.execution.batch === name);
+        return at >= 0 &&
+          rows(name).at(-1)?.status === "running" &&
+          runner.orders[at]?.execution.id === rows(name).at(-1)?.id
+          ? at + 1
+          : 0;
+      });
+      runner.end(index - 1, { kind: "exit", exitCode });
+    };
+    await end("report", 0);
+    await end("short", 0);
+    await end("long", 0);
+    await end("longer", 1);
+    await eventually(() => rows("longer")[1]?.status === "queued");
+    await clock.advance(1_100);
+    await end("longer", 1);
+    await eventually(() => rows("join")[0]?.status === "aborted");
+    await executor.rerun(rows()[0]?.run ?? "", by());
+    await end("longer", 1);
+    await eventually(() => rows("longer")[3]?.status === "queued");
+    await clock.advance(1_100);
+    await end("longer", 0);
+    await end("join", 0);
+    expect(rows("longer").map(shown)).toEqual(["1 failed/exit", "2 failed/exit", "3 failed/exit", "4 succeeded"]);
+    expect(rows("short")).toHaveLength(1);
+    expect(rows("join")[1]?.previous).toEqual([rows("short")[0]?.id, rows("longer")[3]?.id]);
+    await started(8);
+  });
+});
+
+describe("parameters", () => {
+  const batches = [
+    batch({ params: { DAY: "today", SIZE: "s" } }),
+    chained("next", { after: ["report"], params: { DAY: "never", OTHER: "o" } }),
+    chained("plain", { after: ["report"] }),
+  ];
+
+  test("those that are set are in force for all of the run that declare them, and for a rerun", async () => {
+    const { executor, runner, rows, started } = await setUp({ batches });
+    const answer = await executor.manual("report", { params: { DAY: "monday" }, dueAt: t0 - 5 }, by());
+    expect("id" in answer).toBe(true);
+    await started(1);
+    expect(runner.orders[0]?.ownEnv).toMatchObject({ DAY: "monday", SIZE: "s", BATCH_DUE_AT: iso(t0 - 5) });
+    runner.end(0);
+    await started(3);
+    expect(rows("next")[0]?.params).toEqual({ DAY: "monday", OTHER: "o" });
+    expect(rows("plain")[0]?.params).toBeUndefined();
+    runner.end(1);
+    runner.end(2);
+    await eventually(() => [rows("next"), rows("plain")].every(([row]) => row?.status === "succeeded"));
+    await executor.rerun(rows()[0]?.id ?? "", by());
+    expect(rows()[1]).toMatchObject({ params: { DAY: "monday", SIZE: "s" }, trigger: { dueAt: iso(t0 - 5) } });
+  });
+
+  test.each([
+    ["DYA", "did you mean DAY?"],
+    ["NOTHING_LIKE_IT", "it declares DAY, SIZE"],
+  ])("%s is not declared: %s", async (name, why) => {
+    const { executor } = await setUp({ batches });
+    const answer = await executor.manual("report", { params: { [name]: "x" } });
+    expect(answer).toEqual({ error: expect.stringContaining(why) as string });
+  });
+});
