@@ -1,6 +1,8 @@
 // Logs of executions: sizes, copies and live readers.
 import type { EpochMs, ExecutionId, BatchName } from "../model/ids.ts";
 
+export { createMerge, type MergedPiece, type MergeSource } from "./merge.ts";
+
 export type LogStream = "stdout" | "stderr";
 /** Hands over pieces one after the other; the memory of one is used again once `write` has resolved. */
 export type LogCopy = (write: (piece: Uint8Array) => Promise<void>) => Promise<void>;
@@ -30,5 +32,5 @@ export interface LogTap {
 }
 /** Logs to follow, each open once however many follow it. */
 export interface LogTaps {
-  open(batch: BatchName, id: ExecutionId, stream: LogStream): Promise<LogTap>;
+  open(batch: BatchName, id: ExecutionId, file: LogStream | "times"): Promise<LogTap>;
 }

@@ -17,6 +17,7 @@ import { groupViews, isMeant } from "../views/groups.ts";
 import { createReader } from "../views/live.ts";
 import { createEvents } from "./events.ts";
 import { followResponse } from "./follow-log.ts";
+import { mergedLogParameters, mergedLogResponse } from "./merged-log.ts";
 import { openApi } from "./openapi.ts";
 import { archiveResponse, logResponse } from "./serve-log.ts";
 
@@ -90,6 +91,9 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
   );
   api("/api/executions/:id/stdout", ["tail", "follow"], (c) => log(c, "stdout"));
   api("/api/executions/:id/stderr", ["tail", "follow"], (c) => log(c, "stderr"));
+  api("/api/executions/:id/log", mergedLogParameters, async (c) =>
+    mergedLogResponse(c, following, await executionOf(c)),
+  );
   api("/api/executions/:id/logs", [], async (c) => archiveResponse(c, logs, await executionOf(c)));
 
   api("/api/runs/:run", [], async (c) => {

@@ -158,7 +158,7 @@ export function batchQuery(c: Context): BatchQuery {
 }
 
 /** A choice of a form: null where it is not made. */
-function choice<T extends string>(c: Context, name: string, all: readonly T[]): T | null {
+export function choice<T extends string>(c: Context, name: string, all: readonly T[]): T | null {
   const value = single(c, name) ?? "";
   if (value === "") return null;
   const found = all.find((one) => one === value);
