@@ -24,7 +24,7 @@ export function onlyParameters(c: Context, names: readonly string[]): void {
 }
 
 /** The one value of a parameter; undefined when it is not given. */
-function single(c: Context, name: string): string | undefined {
+export function single(c: Context, name: string): string | undefined {
   const values = c.req.queries(name);
   if (values !== undefined && values.length > 1) throw new HttpProblem(400, `${name} is given more than once`);
   return values?.[0];
