@@ -155,6 +155,7 @@ test("followed, it goes on until the execution ends, in order", async () => {
   appendFileSync(join(folder, "stderr.log"), "end");
   const ended: Execution = transition(row, {
     kind: "succeed",
+    exitCode: 0,
     at: t0 + 60_000,
     bytes: { stdoutBytes: 7, stderrBytes: 5 },
   });
