@@ -30,7 +30,7 @@ async function main(): Promise<void> {
   loadDotEnv();
   const program = new Command("batch-agent")
     .description("Runs scheduled batches declared as folders in git.")
-    .version(version)
+    .version(version, "-v, --version")
     .configureOutput({ writeOut: out.text, writeErr: err.text })
     .showHelpAfterError("(add --help for what can be said)")
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2))
@@ -351,6 +351,7 @@ function addStatus(program: Command): void {
     .description("show how a running agent and its batches are")
     .argument("[batch...]", "only these batches")
     .option("--tag <tag>", "only batches with this tag")
+    .option("--group <group>", "only batches of this group and all below it")
     .addOption(
       new Option("--state <state>", "only batches in this state").choices([
         "scheduled",
@@ -372,6 +373,7 @@ function addStatus(program: Command): void {
       names: string[],
       options: AskingOptions & {
         tag?: string;
+        group?: string;
         state?: string;
         failed?: boolean;
         all?: boolean;
@@ -384,7 +386,7 @@ function addStatus(program: Command): void {
       const { failed = false, all = false, check = false, json = false } = options;
       process.exitCode = await status(
         await connect(options, process.env, dotEnv),
-        { names, tag: options.tag, state: options.state, failed, all, check, json },
+        { names, tag: options.tag, group: options.group, state: options.state, failed, all, check, json },
         {
           now: Date.now(),
           terminal: process.stdout.isTTY,

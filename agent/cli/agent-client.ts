@@ -1,4 +1,5 @@
 // Asks a running agent over HTTP: documents whole, logs as streams that are read no faster than they are taken. No policy.
+import { closest } from "../definitions/suggest.ts";
 import { AgentError } from "../errors.ts";
 
 export interface AgentClient {
@@ -128,3 +129,12 @@ const reasons: Record<string, string> = {
   UND_ERR_SOCKET: "connection lost",
   UND_ERR_BODY_TIMEOUT: "it has gone silent",
 };
+
+/** Returns the error for a batch that the agent does not have, with the name that was probably meant. */
+export function noBatch(url: string, name: string, names: readonly string[], isFiltered = false): AgentError {
+  const near = closest(name, names);
+  return new AgentError(
+    `the agent at ${url} has no batch ${name}${isFiltered ? " that fits the filter" : ""}`,
+    near === null ? {} : { hint: `did you mean ${near}?` },
+  );
+}

@@ -4,8 +4,8 @@ import type { LogStream } from "../logs/port.ts";
 import { idPattern } from "../model/execution.ts";
 import { harmless } from "../text/glyphs.ts";
 import { createTerminalFilter } from "../text/terminal.ts";
-import type { ExecutionView } from "../views.ts";
-import type { AgentClient } from "./agent-client.ts";
+import type { BatchView, ExecutionView } from "../views.ts";
+import { noBatch, type AgentClient } from "./agent-client.ts";
 import { signalExitCode } from "./exit-code.ts";
 
 export interface LogsOptions {
@@ -64,7 +64,9 @@ async function find(client: AgentClient, target: string): Promise<ExecutionView>
   );
   const [latest] = items;
   if (latest !== undefined) return latest;
-  await client.json(`/api/batches/${encodeURIComponent(target)}`); // says so when there is none
+  const { items: batches } = await client.json<{ items: BatchView[] }>("/api/batches");
+  const names = batches.map(({ name }) => name as string);
+  if (!names.includes(target)) throw noBatch(client.url, target, names);
   throw new AgentError(`${target} has not run yet`);
 }
 

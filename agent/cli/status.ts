@@ -1,15 +1,15 @@
 // `batch-agent status`: how a running agent and its batches are.
-import { closest } from "../definitions/suggest.ts";
-import { AgentError } from "../errors.ts";
 import type { Problem } from "../model/problem.ts";
 import type { BatchView } from "../views.ts";
-import type { AgentClient } from "./agent-client.ts";
+import { noBatch, type AgentClient } from "./agent-client.ts";
 import { needsAttention, overviewText, type Overview } from "./report/status.ts";
 
 export interface StatusOptions {
   /** Only these; empty: all. */
   names: readonly string[];
   tag?: string | undefined;
+  /** This group and all below it. */
+  group?: string | undefined;
   state?: string | undefined;
   /** Only those whose last execution failed. */
   failed: boolean;
@@ -30,6 +30,7 @@ export async function status(
 ): Promise<number> {
   const query = new URLSearchParams([
     ...(options.tag === undefined ? [] : [["tag", options.tag]]),
+    ...(options.group === undefined ? [] : [["group", options.group]]),
     ...(options.state === undefined ? [] : [["state", options.state]]),
   ] as [string, string][]);
   const [ready, found, allProblems] = await Promise.all([
@@ -39,14 +40,8 @@ export async function status(
   ]);
   const unknown = options.names.find((name) => !found.items.some((batch) => batch.name === name));
   if (unknown !== undefined) {
-    const near = closest(
-      unknown,
-      found.items.map(({ name }) => name),
-    );
-    throw new AgentError(
-      `the agent at ${client.url} has no batch ${unknown}${query.size === 0 ? "" : " that fits the filter"}`,
-      near === null ? {} : { hint: `did you mean ${near}?` },
-    );
+    const names = found.items.map(({ name }) => name as string);
+    throw noBatch(client.url, unknown, names, query.size > 0);
   }
   const batches = found.items
     .filter(({ name }) => options.names.length === 0 || options.names.includes(name))

@@ -69,8 +69,8 @@ export function createLogTaps(dataDir: string, clock: Clock): LogTaps {
   }
 
   return {
-    async open(batch, id, stream): Promise<LogTap> {
-      const path = join(dataDir, "batches", batch, "executions", id, `${stream}.log`);
+    async open(batch, id, file): Promise<LogTap> {
+      const path = join(dataDir, "batches", batch, "executions", id, file === "times" ? file : `${file}.log`);
       const tap = taps.get(path) ?? { users: 0, file: null, size: 0, waiting: [], ticking: false, recent: null };
       taps.set(path, tap);
       tap.users += 1;

@@ -1,6 +1,10 @@
 // Logs of executions: sizes, copies and live readers.
 import type { EpochMs, ExecutionId, BatchName } from "../model/ids.ts";
 
+import type { Found } from "./search.ts";
+
+export { createMerge, type MergedPiece, type MergeSource } from "./merge.ts";
+
 export type LogStream = "stdout" | "stderr";
 /** Hands over pieces one after the other; the memory of one is used again once `write` has resolved. */
 export type LogCopy = (write: (piece: Uint8Array) => Promise<void>) => Promise<void>;
@@ -14,6 +18,15 @@ export interface LogStore {
   copy(batch: BatchName, id: ExecutionId, stream: LogStream, start: number, end: number): LogCopy;
   /** Offset at which the last `lines` lines before `end` begin; an unfinished last line counts. */
   tailStart(batch: BatchName, id: ExecutionId, stream: LogStream, lines: number, end: number): Promise<number>;
+  /** The first `limit` lines of the whole log that hold a text; its case counts only where it has an upper-case letter. */
+  search(
+    batch: BatchName,
+    id: ExecutionId,
+    stream: LogStream,
+    text: string,
+    limit: number,
+    isGone: () => boolean,
+  ): Promise<Found[]>;
 }
 /** A log that is being followed. Its bytes stay in the file until they are asked for. */
 export interface LogTap {
@@ -30,5 +43,5 @@ export interface LogTap {
 }
 /** Logs to follow, each open once however many follow it. */
 export interface LogTaps {
-  open(batch: BatchName, id: ExecutionId, stream: LogStream): Promise<LogTap>;
+  open(batch: BatchName, id: ExecutionId, file: LogStream | "times"): Promise<LogTap>;
 }

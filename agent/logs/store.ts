@@ -5,6 +5,7 @@ import { join } from "node:path";
 import type { ExecutionId, BatchName } from "../model/ids.ts";
 import { openPlain } from "../platform/files.ts";
 import type { LogStore, LogStream } from "./port.ts";
+import { needleOf, searchLog } from "./search.ts";
 
 const chunkBytes = 64 * 1024;
 /** One such piece is read while another is sent: a reader that stands still holds both. */
@@ -71,6 +72,9 @@ export function createLogStore(dataDir: string): LogStore {
         await file.close();
       }
     },
+
+    search: (batch, id, stream, text, limit, isGone) =>
+      searchLog(pathOf(batch, id, stream), needleOf(text), limit, isGone),
 
     async tailStart(batch, id, stream, lines, end) {
       if (end === 0) return 0;

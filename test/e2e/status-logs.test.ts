@@ -178,7 +178,10 @@ describe("logs", { timeout: 120_000 }, () => {
         })
       ).stdout,
     ).toBe("é^@^[]0;t^G\ufffd");
-    expect(await say("nobody")).toMatchObject({ code: 1, stderr: "batch-agent: there is no batch nobody\n" });
+    expect(await say("nobody")).toMatchObject({
+      code: 1,
+      stderr: `batch-agent: the agent at ${agent.url} has no batch nobody\n`,
+    });
     place.put("new", yearly, "true");
     await eventually(async () => (await agent.get("/api/batches/new")).ok);
     expect(await say("new")).toMatchObject({ code: 1, stderr: "batch-agent: new has not run yet\n" });

@@ -51,7 +51,7 @@ export async function checkAnswer(method: string, url: string, response: Respons
   const type = (response.headers.get("content-type") ?? "").split(";")[0] as string;
   const content = described.value.content?.[type];
   if (content === undefined) throw new Error(`${where} is ${type}, which schemas/openapi.yaml does not say`);
-  if (method === "HEAD" || !/json$/.test(type)) return;
+  if (method === "HEAD" || !/[/+]json$/.test(type)) return;
   const validate = validator(`openapi${described.at}/content/${escape(type)}/schema`);
   const body: unknown = await response.clone().json();
   if (!validate(body))

@@ -17,7 +17,10 @@ import { groupViews, isMeant } from "../views/groups.ts";
 import { createReader } from "../views/live.ts";
 import { createEvents } from "./events.ts";
 import { followResponse } from "./follow-log.ts";
+import { mergedLogParameters, mergedLogResponse } from "./merged-log.ts";
 import { openApi } from "./openapi.ts";
+import { fileList, fileText } from "./revision-files.ts";
+import { searchAnswer } from "./search-log.ts";
 import { archiveResponse, logResponse } from "./serve-log.ts";
 
 export function addApiRoutes(app: Hono, deps: AppDeps): void {
@@ -61,6 +64,10 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
     return json(c, { items: await Promise.all(items.map(viewOf)) });
   });
   api("/api/batches/:name", [], async (c) => json(c, await viewOf(batchOf(c))));
+  api("/api/batches/:name/files", [], async (c) => json(c, await fileList(deps.revisions, batchOf(c))));
+  api("/api/batches/:name/files/:path{.+}", [], async (c) =>
+    c.text(await fileText(deps.revisions, batchOf(c), c.req.param("path") ?? "")),
+  );
   api("/api/groups", [], async (c) => json(c, { items: await groupViews(deps) }));
   api("/api/problems", [], (c) => json(c, { items: catalog.problems().map(problemView) }));
 
@@ -90,6 +97,10 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
   );
   api("/api/executions/:id/stdout", ["tail", "follow"], (c) => log(c, "stdout"));
   api("/api/executions/:id/stderr", ["tail", "follow"], (c) => log(c, "stderr"));
+  api("/api/executions/:id/log", mergedLogParameters, async (c) =>
+    mergedLogResponse(c, following, await executionOf(c)),
+  );
+  api("/api/executions/:id/search", ["q"], async (c) => json(c, await searchAnswer(c, logs, await executionOf(c))));
   api("/api/executions/:id/logs", [], async (c) => archiveResponse(c, logs, await executionOf(c)));
 
   api("/api/runs/:run", [], async (c) => {

@@ -24,7 +24,7 @@ export function onlyParameters(c: Context, names: readonly string[]): void {
 }
 
 /** The one value of a parameter; undefined when it is not given. */
-function single(c: Context, name: string): string | undefined {
+export function single(c: Context, name: string): string | undefined {
   const values = c.req.queries(name);
   if (values !== undefined && values.length > 1) throw new HttpProblem(400, `${name} is given more than once`);
   return values?.[0];
@@ -158,7 +158,7 @@ export function batchQuery(c: Context): BatchQuery {
 }
 
 /** A choice of a form: null where it is not made. */
-function choice<T extends string>(c: Context, name: string, all: readonly T[]): T | null {
+export function choice<T extends string>(c: Context, name: string, all: readonly T[]): T | null {
   const value = single(c, name) ?? "";
   if (value === "") return null;
   const found = all.find((one) => one === value);

@@ -1,0 +1,136 @@
+// Both logs of an execution in the order in which they were written, as far as `times` tells: its lines say which sizes the logs
+// had at which time. A line belongs to the step in which it was finished; within a step stdout goes first. Bounded memory:
+// one piece of a log and one of `times`, however long they are.
+import { wholeCharacters, wholeLines } from "../text/lines.ts";
+
+type LogStream = "stdout" | "stderr";
+/** A file that grows. */
+interface Growing {
+  size(): number;
+  measure(): Promise<number>;
+  read(start: number, length: number): Promise<Uint8Array>;
+  /** Resolves a moment later. */
+  beat(): Promise<void>;
+}
+
+const chunkBytes = 16 * 1024;
+/** A line longer than this comes in pieces. */
+const maxLineBytes = 64 * 1024;
+/** With a time before each, they take more room than they have bytes. */
+const maxPieceLines = 400;
+const timesChunkBytes = 16 * 1024;
+/** `times` is written every second, and has an end: without it what is there is passed on after this. */
+const patienceMs = 2_500;
+const newline = 0x0a;
+
+/** Whole lines of one log; or a piece of a line that is too long, or its end that has no newline. */
+export interface MergedPiece {
+  stream: LogStream;
+  at: string;
+  bytes: Uint8Array;
+}
+
+export interface MergeSource {
+  stdout: Growing;
+  stderr: Growing;
+  times: Growing;
+  /** Time at which the execution ended; null while it goes on. Asked before the logs are measured. */
+  endedAt(): Promise<string | null>;
+  now(): number;
+  /** Goes on until it has ended; else what is there now is all. */
+  follow: boolean;
+  /** Offsets to begin at. */
+  from: Record<LogStream, number>;
+}
+
+interface Step {
+  at: string;
+  sizes: Record<LogStream, number>;
+  isLast: boolean;
+}
+
+/** Returns one piece after the other; "wait" where there is none for now, null at the end. */
+export function createMerge(source: MergeSource): () => Promise<MergedPiece | "wait" | null> {
+  const position = { ...source.from };
+  let timesAt = 0;
+  let unread = "";
+  let step: Step | null = null;
+  let steppedAt = source.now();
+
+  async function take(stream: LogStream, { at, sizes, isLast }: Step): Promise<MergedPiece | null> {
+    const tap = source[stream];
+    position[stream] = Math.min(position[stream], tap.size()); // it was cut: this goes on from its new end
+    const until = Math.min(sizes[stream], tap.size());
+    for (const most of [chunkBytes, maxLineBytes]) {
+      const start = position[stream];
+      const bytes = start < until ? await tap.read(start, Math.min(most, until - start)) : new Uint8Array(0);
+      const isEnd = isLast && start + bytes.length >= until;
+      const rest = isEnd ? bytes.length : bytes.length === maxLineBytes ? wholeCharacters(bytes) : 0;
+      const count = firstLines(bytes) || rest;
+      if (count > 0) {
+        position[stream] += count;
+        return { stream, at, bytes: bytes.subarray(0, count) };
+      }
+      if (bytes.length < most) break;
+    }
+    return null; // the rest of its line is of a later step
+  }
+
+  /** Reads one line of `times`; null where there is no whole one. */
+  async function readStep(): Promise<Step | null> {
+    for (;;) {
+      const end = unread.indexOf("\n");
+      const match = /^(\S+) (\d{1,15}) (\d{1,15})$/.exec(unread.slice(0, Math.max(0, end)));
+      unread = unread.slice(end + 1);
+      if (match !== null) {
+        const [, at = "", stdout, stderr] = match;
+        if (!Number.isNaN(Date.parse(at)))
+          return { at, sizes: { stdout: Number(stdout), stderr: Number(stderr) }, isLast: false };
+      }
+      if (end >= 0) continue; // a line of somebody else's
+      if (unread.length > timesChunkBytes) unread = "";
+      const bytes = await source.times.read(timesAt, timesChunkBytes);
+      if (bytes.length === 0) return null;
+      timesAt += bytes.length;
+      unread += Buffer.from(bytes).toString("latin1");
+    }
+  }
+
+  async function nextStep(): Promise<Step | "wait"> {
+    const endedAt = await source.endedAt();
+    const known = await readStep();
+    const sizes = { stdout: await source.stdout.measure(), stderr: await source.stderr.measure() };
+    if (known !== null) return known;
+    const at = endedAt ?? new Date(source.now()).toISOString();
+    if (endedAt !== null || !source.follow) return { at, sizes, isLast: true };
+    const isNew = sizes.stdout > position.stdout || sizes.stderr > position.stderr;
+    return isNew && Math.abs(source.now() - steppedAt) > patienceMs ? { at, sizes, isLast: false } : "wait";
+  }
+
+  return async () => {
+    for (;;) {
+      if (step !== null) {
+        const piece = (await take("stdout", step)) ?? (await take("stderr", step));
+        if (piece !== null) return piece;
+        if (step.isLast) return null;
+        step = null;
+      }
+      const next = await nextStep();
+      if (next === "wait") return "wait";
+      step = next;
+      steppedAt = source.now();
+    }
+  };
+}
+
+/** Returns the length of the whole lines among `bytes`, of a few hundred at most. */
+function firstLines(bytes: Uint8Array): number {
+  const end = wholeLines(bytes);
+  let at = -1;
+  for (let lines = 0; lines < maxPieceLines; lines++) {
+    const next = bytes.indexOf(newline, at + 1);
+    if (next < 0 || next >= end) return end;
+    at = next;
+  }
+  return at + 1;
+}

@@ -1,0 +1,134 @@
+// Searches the whole of a log for a plain text, chunk by chunk: others have their turn between two of them.
+import type { FileHandle } from "node:fs/promises";
+import { openPlain } from "../platform/files.ts";
+
+/** Small enough for the processor's cache: larger ones take several times as long. */
+const chunkBytes = 64 * 1024;
+/** Bytes of a line that are shown, around what was found where the line is longer. */
+const maxTextBytes = 1_000;
+const textBeforeBytes = 200;
+const newline = 0x0a;
+
+export interface Found {
+  /** Counts from 1. */
+  line: number;
+  /** Of the line's first byte. */
+  offset: number;
+  text: string;
+}
+
+/** A text to look for: its case counts only where it has an upper-case letter. */
+export interface Needle {
+  text: string;
+  ignoresCase: boolean;
+  isAscii: boolean;
+  /** Tells ten times faster than a text in lower case that a chunk does not hold it. */
+  pattern: RegExp;
+}
+
+export function needleOf(text: string): Needle {
+  const ignoresCase = !/\p{Lu}/u.test(text);
+  const isAscii = /^[\x20-\x7e\t]*$/.test(text);
+  const pattern = new RegExp(
+    text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"),
+    `${ignoresCase ? "i" : ""}${isAscii ? "" : "u"}`,
+  );
+  return { text: ignoresCase ? text.toLowerCase() : text, ignoresCase, isAscii, pattern };
+}
+
+/** Finds at most `limit` lines; nothing in what is no plain file. Stops early once `isGone`. */
+export async function searchLog(path: string, needle: Needle, limit: number, isGone: () => boolean): Promise<Found[]> {
+  const file = await openPlain(path);
+  if (file === null) return [];
+  try {
+    return await searchFile(file, needle, limit, isGone);
+  } finally {
+    await file.close();
+  }
+}
+
+async function searchFile(file: FileHandle, needle: Needle, limit: number, isGone: () => boolean): Promise<Found[]> {
+  const found: Found[] = [];
+  const buffer = Buffer.allocUnsafeSlow(2 * chunkBytes);
+  const { size } = await file.stat();
+  const overlap = Buffer.byteLength(needle.text) * 3 + 4;
+  let line = 1;
+  let lineStart = 0;
+  let at = 0; // of the buffer's first byte
+  let kept = 0; // bytes of the chunk before, which this one goes on from
+  while (at + kept < size && found.length < limit && !isGone()) {
+    const wanted = Math.min(chunkBytes, size - at - kept);
+    const { bytesRead } = await file.read(buffer, kept, wanted, at + kept);
+    if (bytesRead === 0) break;
+    const filled = kept + bytesRead;
+    const isEnd = at + filled >= size;
+    const lines = buffer.lastIndexOf(newline, filled - 1) + 1;
+    const length = lines > 0 && !isEnd ? lines : filled;
+    const bytes = buffer.subarray(0, length);
+    const decoded = bytes.toString(needle.isAscii ? "latin1" : "utf8");
+    for (const match of matchesIn(bytes, decoded, needle, limit - found.length + 1)) {
+      const first = match.line === 0 ? lineStart : at + match.start;
+      if (found.at(-1)?.offset === first) continue;
+      if (found.length < limit) found.push({ line: line + match.line, offset: first, text: shownText(bytes, match) });
+    }
+    const ended = countLines(decoded);
+    line += ended;
+    if (ended > 0) lineStart = at + bytes.lastIndexOf(newline) + 1;
+    // In a line that is longer than a chunk, what is looked for may lie on both sides of the cut.
+    const next = lines > 0 || isEnd ? length : Math.max(0, length - overlap);
+    kept = filled - next;
+    buffer.copyWithin(0, next, filled);
+    at += next;
+    if (isEnd) break;
+  }
+  return found;
+}
+
+interface Match {
+  /** Newlines before it. */
+  line: number;
+  /** Bytes of its line among those that were searched. */
+  start: number;
+  end: number;
+  /** About where in them it was found. */
+  at: number;
+}
+
+/** Finds the first few lines that hold it, each once. */
+function matchesIn(bytes: Buffer, decoded: string, needle: Needle, limit: number): Match[] {
+  const { text, ignoresCase, isAscii, pattern } = needle;
+  if (!pattern.test(decoded)) return [];
+  const hay = ignoresCase ? decoded.toLowerCase() : decoded;
+  const matches: Match[] = [];
+  let line = 0;
+  let [charStart, byteStart] = [0, 0];
+  for (let at = hay.indexOf(text); at >= 0 && matches.length < limit;) {
+    for (let next = hay.indexOf("\n", charStart); next >= 0 && next < at; next = hay.indexOf("\n", charStart)) {
+      line += 1;
+      charStart = next + 1;
+      byteStart = bytes.indexOf(newline, byteStart) + 1;
+    }
+    const newlineAt = bytes.indexOf(newline, byteStart);
+    const end = newlineAt < 0 ? bytes.length : newlineAt;
+    const before = isAscii ? at - charStart : Buffer.byteLength(hay.slice(charStart, at));
+    matches.push({ line, start: byteStart, end, at: Math.min(end, byteStart + before) });
+    const rest = hay.indexOf("\n", at);
+    at = rest < 0 ? -1 : hay.indexOf(text, rest + 1);
+  }
+  return matches;
+}
+
+function shownText(bytes: Buffer, { start, end, at }: Match): string {
+  if (end - start <= maxTextBytes) return bytes.toString("utf8", start, end);
+  let from = at - start < maxTextBytes / 2 ? start : at - textBeforeBytes;
+  while (from > start && ((bytes[from] ?? 0) & 0xc0) === 0x80) from += 1; // inside a character
+  let to = Math.min(end, from + maxTextBytes);
+  while (to < end && to > from && ((bytes[to] ?? 0) & 0xc0) === 0x80) to -= 1;
+  return `${from > start ? "…" : ""}${bytes.toString("utf8", from, to)}${to < end ? "…" : ""}`;
+}
+
+function countLines(text: string): number {
+  let lines = 0;
+  for (let at = text.indexOf("\n"); at >= 0; at = text.indexOf("\n", at + 1)) lines += 1;
+  return lines;
+}
