@@ -58,15 +58,21 @@ const pollMs = 2_000;
 const archiveQuietMs = 100;
 
 export interface Agent {
-  /** Where it serves, `http://127.0.0.1:8080`. */
+  /** Tells where it serves, `http://127.0.0.1:8080`. */
   url: string;
   /** Looks over the whole folder now. */
   resync(): Promise<void>;
-  /** Ends in order: no new starts, running ones ended and recorded, all written, the lock given back. False if some of it failed. */
+  /**
+   * Ends in order: no new starts, running ones ended and recorded, all written, the lock given back. False if some of
+   * it failed.
+   */
   stop(): Promise<boolean>;
 }
 
-/** Starts the agent on the folder `given`, which counts for nothing with --git-url. Throws ConfigError or StoreError when it cannot serve at all. */
+/**
+ * Starts the agent on the folder `given`, which counts for nothing with --git-url. Throws ConfigError or StoreError
+ * when it cannot serve at all.
+ */
 export async function startAgent(
   given: string,
   config: Config,
@@ -93,10 +99,10 @@ export async function startAgent(
   );
   const undo: (() => Promise<void>)[] = [unlock];
   /** At once, whatever else is still to be waited for: no new starts, and what runs has its grace from now on. */
-  let standStill: () => void = () => undefined;
+  let drain: () => void = () => undefined;
   const stopAll = async () => {
     let well = true;
-    standStill();
+    drain();
     for (const step of undo.splice(0).reverse()) {
       await step().catch((error: unknown) => {
         well = false;
@@ -340,7 +346,7 @@ export async function startAgent(
     let ended: Promise<void> | null = null;
     const endAll = () => (ended ??= executor.stop(config.graceMs));
     undo.push(endAll);
-    standStill = () => {
+    drain = () => {
       scheduler.stop();
       void reconciler.stop();
       void endAll();

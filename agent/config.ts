@@ -17,7 +17,7 @@ export interface Config {
   poll: boolean;
   graceMs: number;
   timeZone: string;
-  /** What people must know of the machine's own zone; null where it is not used, or is plainly what libc has. */
+  /** Holds what people must know of the machine's own zone; null where it is not used, or is plainly what libc has. */
   timeZoneNote: string | null;
   /** Bytes a log. */
   logLimitBytes: number;
@@ -27,7 +27,7 @@ export interface Config {
   archiveBytes: number;
   /** Path of the file that holds the token all requests must bear; null: none. */
   tokenFile: string | null;
-  /** Where people reach the agent, for links in messages; null: where it listens. No `/` at its end. */
+  /** Tells where people reach the agent, for links in messages; null: where it listens. No `/` at its end. */
   baseUrl: string | null;
   /** SMTP server as a URL; null: no mail. */
   smtpUrl: string | null;
@@ -48,7 +48,7 @@ export interface Config {
   logLevel: string;
 }
 
-/** What the machine brings to the defaults. */
+/** Describes what the machine brings to the defaults. */
 export interface Machine {
   cores: number;
   zone: MachineZone;
@@ -201,11 +201,11 @@ export function readConfig(
     return number;
   }
 
-  function duration(name: string, leastMs: number): number {
+  function duration(name: string, minMs: number): number {
     const { value, from } = text(name);
     const ms = parseDuration(value);
     if (ms === null) throw new UsageError(`${from}: "${value}" is not a duration`, "write it as 90s, 15m, 1h30m or 2d");
-    if (ms < leastMs) throw new UsageError(`${from}: ${value} is too short, the least is ${leastMs / 1000}s`);
+    if (ms < minMs) throw new UsageError(`${from}: ${value} is too short, the least is ${minMs / 1000}s`);
     return ms;
   }
 

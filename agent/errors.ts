@@ -1,6 +1,6 @@
 // The five errors that are thrown. What is expected (a bad batch, a failed script, a refused start) is a value instead.
 
-/** What the agent is set to cannot be had (a folder, a port, a lock); the command ends with exit code 1. */
+/** Describes what the agent is set to cannot be had (a folder, a port, a lock); the command ends with exit code 1. */
 export class ConfigError extends Error {
   override name: string = "ConfigError";
   readonly hint: string | null;

@@ -1,4 +1,4 @@
-// What happens at intervals: the full resync, and deleting what is no longer to be kept.
+// Describes what happens at intervals: the full resync, and deleting what is no longer to be kept.
 import type { Clock } from "./async/clock.ts";
 import { isForgotten, maxKeep, selectExpired, type Recorder } from "./history/port.ts";
 import type { Logger } from "./logger.ts";
@@ -26,7 +26,7 @@ export function createHousekeeper(deps: {
   recorder: Recorder;
   revisions: Revisions;
   inUse(): ReadonlySet<Revision>;
-  /** Whether something may still read what a run has put out, by the run's key. */
+  /** Returns whether something may still read what a run has put out, by the run's key. */
   isRunRead(runKey: number): boolean;
   keepOf(name: BatchName): Batch["keep"] | undefined;
   keepRemovedMs: number;

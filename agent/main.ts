@@ -15,7 +15,7 @@ import { AgentError, ConfigError, StoreError, UsageError } from "./errors.ts";
 
 const out = createPrinter(process.stdout);
 const err = createPrinter(process.stderr);
-/** What the `.env` of the working directory said, as far as it counted. */
+/** Holds what the `.env` of the working directory said, as far as it counted. */
 let dotEnv: Readonly<Record<string, string>> = {};
 
 const { version } = JSON.parse(readFileSync(new URL("../package.json", import.meta.url), "utf8")) as {
@@ -25,7 +25,10 @@ const { version } = JSON.parse(readFileSync(new URL("../package.json", import.me
 /** How long the log's last lines are waited for. */
 const lastLinesMs = 500;
 
-/** Exit codes: 0 done, 1 problems found or the work failed, 2 wrong use or settings, 130/143 stopped at once by a second signal. */
+/**
+ * Exit codes: 0 done, 1 problems found or the work failed, 2 wrong use or settings, 130/143 stopped at once by a
+ * second signal.
+ */
 async function main(): Promise<void> {
   loadDotEnv();
   const program = new Command("batch-agent")
@@ -481,7 +484,7 @@ interface AskingOptions {
   tokenFile?: string;
 }
 
-/** What every command takes that asks a running agent. */
+/** Returns what every command takes that asks a running agent. */
 function askingOptions(command: Command): Command {
   return command
     .option(
@@ -549,7 +552,8 @@ function loadDotEnv(): void {
   Object.assign(process.env, dotEnv);
 }
 
-// `batch-agent … | head`: who has read enough is no error. The agent itself goes on without its terminal; `exec` ends its script first.
+// `batch-agent … | head`: who has read enough is no error. The agent itself goes on without its terminal; `exec` ends
+// its script first.
 for (const stream of [process.stdout, process.stderr]) {
   stream.on("error", (error) => {
     if (process.argv[2] === "run" || process.argv[2] === "exec") return;

@@ -1,4 +1,4 @@
-// What is wrong with the agent's own means, as problems of no batch.
+// Describes what is wrong with the agent's own means, as problems of no batch.
 import type { Edge } from "./definitions/chain-graph.ts";
 import type { BatchStatus } from "./model/batch.ts";
 import type { Group, GroupName } from "./model/group.ts";
@@ -6,18 +6,18 @@ import type { EpochMs } from "./model/ids.ts";
 import type { ProblemCode, Problem } from "./model/problem.ts";
 import type { WatchHealth, GitHealth } from "./sources/port.ts";
 
-const mostNames = 5;
+const maxNames = 5;
 
 export interface OwnMeans {
   /** Why the data folder does not take writes; null when it does. */
   data: { path: string; message: string; hint: string | null } | null;
   /** Why git cannot be followed; null when it can, or is not asked to be. */
   git: { error: string; ambiguous: boolean; unverified: boolean } | null;
-  /** Whether scripts find bash. */
+  /** True when scripts find bash. */
   bash: boolean;
 }
 
-/** What keeps batches from being followed, run or recorded. */
+/** Returns what keeps batches from being followed, run or recorded. */
 export function ownTroubles({ data, git, bash }: OwnMeans): Problem[] {
   return [
     ...(data === null ? [] : [trouble("data-folder", data.path, data.message, data.hint)]),
@@ -47,7 +47,7 @@ export function ownTroubles({ data, git, bash }: OwnMeans): Problem[] {
 }
 
 /**
- * What keeps people from hearing of ends.
+ * Returns what keeps people from hearing of ends.
  * @param unsent      names of batches that ask for mail where none can be sent
  * @param undelivered places that take no messages, why, and how many wait for them
  */
@@ -55,8 +55,8 @@ export function tellingTroubles(
   unsent: readonly string[],
   undelivered: readonly { place: string; why: string; waiting: number }[],
 ): Problem[] {
-  const others = unsent.length > mostNames ? ` and ${unsent.length - mostNames} more` : "";
-  const names = unsent.slice(0, mostNames).join(", ") + others;
+  const others = unsent.length > maxNames ? ` and ${unsent.length - maxNames} more` : "";
+  const names = unsent.slice(0, maxNames).join(", ") + others;
   return [
     ...(unsent.length === 0
       ? []
@@ -77,7 +77,7 @@ export function tellingTroubles(
 function trouble(code: ProblemCode, file: string | null, message: string, hint: string | null): Problem {
   return { batch: "", file, line: null, column: null, path: null, code, message, hint };
 }
-/** What the HTTP layer may ask of the running agent. */
+/** Describes what the HTTP layer may ask of the running agent. */
 export interface Catalog {
   /** Every batch there is or whose history is still kept, by name. */
   batches(): readonly BatchStatus[];
@@ -88,7 +88,7 @@ export interface Catalog {
   nextDueAt(name: string): EpochMs | null;
   /** Names of all groups there are, and the `_group.yaml` in force of those that have one. */
   groups(): { names: readonly GroupName[]; inForce: ReadonlyMap<GroupName, Group> };
-  /** Where the pool that a batch of `group` names is declared; undefined where it is not. */
+  /** Returns where the pool that a batch of `group` names is declared; undefined where it is not. */
   pool(group: GroupName, name: string): { group: GroupName; size: number } | undefined;
   problems(): readonly Problem[];
   edges(): readonly Edge[];
@@ -102,7 +102,10 @@ export interface Catalog {
     problems: number;
     version: string;
     timeZone: string;
-    /** What people must know of the machine's own zone, where batches go by it; null where it is plainly what libc has. */
+    /**
+     * Holds what people must know of the machine's own zone, where batches go by it; null where it is plainly what
+     * libc has.
+     */
     timeZoneNote: string | null;
     git: GitHealth | null;
   };

@@ -27,7 +27,7 @@ type Shown = Pick<
   | ("estimatedEndAt" | "stdoutBytes" | "stderrBytes" | "unusual")
 >;
 
-/** What is known of an execution beside its record. */
+/** Describes what is known of an execution beside its record. */
 export interface Live extends Partial<
   Pick<ExecutionView, "stdoutBytes" | "stderrBytes" | "estimatedEndAt" | "waitingFor" | "place">
 > {
@@ -106,7 +106,7 @@ export function batchView(
   };
 }
 
-/** What a batch's view shows of its executions. `outlines`: newest first. */
+/** Describes what a batch's view shows of its executions. `outlines`: newest first. */
 export interface PastView {
   last: Execution | undefined;
   live?: Live;
@@ -120,7 +120,8 @@ function groupOf(status: BatchStatus, last: Execution | undefined): string {
 }
 
 /**
- * Counts failures in a row and says when the first of them ended; null when there is none since the last success. Attempts that
+ * Counts failures in a row and says when the first of them ended; null when there is none since the last success.
+ * Attempts that
  * were tried again count as one, what did not run to an end not at all. `past`: newest first.
  */
 export function failingSince(past: Iterable<Outline>): { at: Iso; count: number } | null {
@@ -138,7 +139,10 @@ export function failingSince(past: Iterable<Outline>): { at: Iso; count: number 
   return at === null ? null : { at, count };
 }
 
-/** Returns the last one, but for starts that were left out while it ran: they would hide how it ended. `past`: newest first. */
+/**
+ * Returns the last one, but for starts that were left out while it ran: they would hide how it ended. `past`: newest
+ * first.
+ */
 export function lastOf(past: Iterable<Outline>): Outline | undefined {
   let newest: Outline | undefined;
   for (const outline of past) {
@@ -166,7 +170,9 @@ export function problemView(problem: Problem): Problem {
   return { batch, file, line, column, path, code, message, hint };
 }
 
-/** As written, with defaults; values of `env`, and what webhooks and pings have after the host, are nobody's business. */
+/**
+ * As written, with defaults; values of `env`, and what webhooks and pings have after the host, are nobody's business.
+ */
 function definitionView({ batch }: BatchStatus) {
   if (batch === null) return null;
   const { notify, ...file } = batch.file;

@@ -1,5 +1,5 @@
-// A folder of some forty batches with a past of failures, retries and thousands of short runs, for pictures and for looking at pages.
-// `node bench/demo.mjs FOLDER` keeps an agent running on it until it is interrupted.
+// A folder of some forty batches with a past of failures, retries and thousands of short runs, for pictures and for
+// looking at pages. `node bench/demo.mjs FOLDER` keeps an agent running on it until it is interrupted.
 import { execFileSync, spawn } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
@@ -209,7 +209,10 @@ export function writeDemo(home) {
   }
 }
 
-/** Starts an agent on the folder, and what a night brings: a chain that fails three times after an edit, and something that runs. @param {string} home */
+/**
+ * Starts an agent on the folder, and what a night brings: a chain that fails three times after an edit, and something
+ * that runs. @param {string} home
+ */
 export async function startDemo(home) {
   const data = join(home, "data");
   const agent = spawn(

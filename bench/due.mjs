@@ -10,8 +10,10 @@ import { once } from "node:events";
 const script = 'printf "%s" "$EPOCHREALTIME"\n';
 
 /**
- * `count` batches that are due in one moment, on a fresh agent. Each script's lateness in ms, and how many ended a second.
- * @param {number} count @param {number} parallel @param {(url: string) => (() => void)} [meanwhile]  called just before; what it gives, once all are done
+ * `count` batches that are due in one moment, on a fresh agent. Each script's lateness in ms, and how many ended a
+ * second.
+ * @param {number} count @param {number} parallel @param {(url: string) => (() => void)} [meanwhile]  called just
+ *   before; what it gives, once all are done
  */
 export async function dueByAgent(count, parallel, meanwhile) {
   const home = temporaryFolder();

@@ -1,4 +1,5 @@
-// `npm run bench [-- measure…] [--rounds N] [--full] [--json]`: each measure in turns with what one would do without this program.
+// `npm run bench [-- measure…] [--rounds N] [--full] [--json]`: each measure in turns with what one would do without
+// this program.
 import { readdirSync } from "node:fs";
 import { cpus, totalmem } from "node:os";
 import { parseArgs } from "node:util";

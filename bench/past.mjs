@@ -4,7 +4,10 @@ import { join } from "node:path";
 import { ulid } from "ulid";
 import { batchName } from "./world.mjs";
 
-/** `batches` histories with `each` executions, one a minute; the last is a minute old. @param {string} data @param {number} batches @param {number} each */
+/**
+ * `batches` histories with `each` executions, one a minute; the last is a minute old. @param {string} data @param
+ * {number} batches @param {number} each
+ */
 export function writePast(data, batches, each) {
   const now = Date.now();
   const iso = (/** @type {number} */ at) => new Date(at).toISOString();

@@ -11,7 +11,8 @@ export const median = (values) => quantile(values, 0.5);
 
 /**
  * @param {string} name
- * @param {readonly { what: string, unit: string, ours: number, plain: number | null, ratio: number | null, alternative?: string, goal?: string, met: boolean | null }[]} rows
+ * @param {readonly { what: string, unit: string, ours: number, plain: number | null, ratio: number | null,
+ *   alternative?: string, goal?: string, met: boolean | null }[]} rows
  */
 export function table(name, rows) {
   const lines = rows.map(({ what, unit, ours, plain, ratio, alternative, goal, met }) => {

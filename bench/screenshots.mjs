@@ -1,4 +1,5 @@
-// Makes the pictures in docs/screenshots anew: `npm run screenshots`. A real Chromium on a demo folder, so that they never lie.
+// Makes the pictures in docs/screenshots anew: `npm run screenshots`. A real Chromium on a demo folder, so that they
+// never lie.
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { tmpdir } from "node:os";

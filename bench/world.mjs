@@ -1,4 +1,5 @@
-// What the measures act on: temporary folders, folders of batches, agents and other processes. Ends and deletes all of it.
+// What the measures act on: temporary folders, folders of batches, agents and other processes. Ends and deletes all
+// of it.
 import { execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -75,7 +76,8 @@ export const sleep = (ms) => new Promise((done) => setTimeout(done, ms));
 
 /**
  * Asks again and again until it gets something.
- * @template T @param {() => T | Promise<T>} look @param {{ everyMs?: number, forMs?: number }} [how] @returns {Promise<NonNullable<T>>}
+ * @template T @param {() => T | Promise<T>} look @param {{ everyMs?: number, forMs?: number }} [how] @returns
+ * {Promise<NonNullable<T>>}
  */
 export async function until(look, { everyMs = 5, forMs = 120_000 } = {}) {
   const end = performance.now() + forMs;

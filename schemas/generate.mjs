@@ -1,6 +1,7 @@
-// Turns the schemas into TypeScript constants, from which the compiler derives the types of batch.yaml and _group.yaml, and into
-// functions that check data: compiling them anew at every start would take a tenth of a second and 10 MiB.
-// Run by `npm run build`; the results are not committed, so the schemas stay the only place where a key is declared.
+// Turns the schemas into TypeScript constants, from which the compiler derives the types of batch.yaml and
+// _group.yaml, and into functions that check data: compiling them anew at every start would take a tenth of a second
+// and 10 MiB. Run by `npm run build`; the results are not committed, so the schemas stay the only place where a key
+// is declared.
 import { readFileSync, writeFileSync } from "node:fs";
 import { Ajv2020 } from "ajv/dist/2020.js";
 import standalone from "ajv/dist/standalone/index.js";

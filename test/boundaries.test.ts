@@ -1,5 +1,5 @@
-// The rules of the house (docs/architecture.md): imports run downwards only, a room with a port.ts is entered through it,
-// no two files import each other in a circle, and what is pure stays pure.
+// The rules of the house (docs/architecture.md): imports run downwards only, a room with a port.ts is entered through
+// it, no two files import each other in a circle, and what is pure stays pure.
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { expect, test } from "vitest";

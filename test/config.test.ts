@@ -40,7 +40,8 @@ test.each([
   { flags: { port: "70000" }, message: "--port" },
   { flags: { "time-zone": "Mars/Base" }, message: "there is no time zone" },
   { flags: { "time-zone": "BST" }, message: 'there is no time zone "BST"' },
-  { flags: { "token-file": "" }, message: "--token-file: it is empty" }, // else a variable that is not set would let everybody in
+  // else a variable that is not set would let everybody in
+  { flags: { "token-file": "" }, message: "--token-file: it is empty" },
   { flags: { poll: "perhaps" }, message: "neither true nor false" },
 ])("$message", ({ flags, message }) => {
   expect(() => readConfig(flags as unknown as Record<string, string>, {}, machine)).toThrow(message);

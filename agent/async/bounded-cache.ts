@@ -1,6 +1,9 @@
 // A memory with a limit: what was worked out once is kept, and the oldest goes when there are too many.
 
-/** What `memory` holds under `key`; if nothing, it is made and kept, and beyond `limit` the oldest entry is forgotten. */
+/**
+ * Returns what `memory` holds under `key`; if nothing, it is made and kept, and beyond `limit` the oldest entry is
+ * forgotten.
+ */
 export function remember<V extends object>(
   memory: Map<string, V>,
   key: string,

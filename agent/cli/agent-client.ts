@@ -1,9 +1,10 @@
-// Asks a running agent over HTTP: documents whole, logs as streams that are read no faster than they are taken. No policy.
+// Asks a running agent over HTTP: documents whole, logs as streams that are read no faster than they are taken. No
+// policy.
 import { closest } from "../definitions/suggest.ts";
 import { AgentError } from "../errors.ts";
 
 export interface AgentClient {
-  /** Where it asks, `http://127.0.0.1:8080`. */
+  /** Tells where it asks, `http://127.0.0.1:8080`. */
   readonly url: string;
   /** A JSON document; an answer with one of the statuses `also` counts too. Throws AgentError. */
   json<T>(path: string, also?: readonly number[]): Promise<T>;
@@ -17,7 +18,9 @@ export interface AgentClient {
 
 const answerMs = 30_000;
 
-/** `url` without `/` at its end; `token`: null for none, and then `withheld` says what to tell when one is asked for. */
+/**
+ * `url` without `/` at its end; `token`: null for none, and then `withheld` says what to tell when one is asked for.
+ */
 export function createClient(url: string, token: string | null, withheld: AgentError | null = null): AgentClient {
   async function ask(path: string, headers: Record<string, string>, method: "GET" | "HEAD" = "GET"): Promise<Response> {
     const aborter = new AbortController();

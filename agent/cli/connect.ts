@@ -1,4 +1,4 @@
-// Which agent `status`, `logs` and `plan` ask, and with which token.
+// Decides which agent `status`, `logs` and `plan` ask, and with which token.
 import { realpath } from "node:fs/promises";
 import { ConfigError, UsageError } from "../errors.ts";
 import { isWithin, readText } from "../platform/files.ts";
@@ -17,7 +17,8 @@ export interface ConnectOptions {
 }
 
 /**
- * The address: --url, else BATCH_AGENT_URL, else where an agent with these settings (BATCH_AGENT_HOST, BATCH_AGENT_PORT, so the
+ * The address: --url, else BATCH_AGENT_URL, else where an agent with these settings (BATCH_AGENT_HOST,
+ * BATCH_AGENT_PORT, so the
  * `.env` beside it) serves on this machine. No `/` at its end. Throws ConfigError.
  */
 function agentUrl(flag: string | undefined, env: Env): string {
@@ -35,8 +36,10 @@ function agentUrl(flag: string | undefined, env: Env): string {
 }
 
 /**
- * `dotEnv`: what of `env` stands in the `.env` of the working directory, which may be a checkout of others. The token is not
- * sent to an address from there unless the token stands there too. Throws ConfigError when the address is none or the token
+ * `dotEnv`: what of `env` stands in the `.env` of the working directory, which may be a checkout of others. The
+ * token is not
+ * sent to an address from there unless the token stands there too. Throws ConfigError when the address is none or
+ * the token
  * cannot be read.
  */
 export async function connect(options: ConnectOptions, env: Env, dotEnv: Env): Promise<AgentClient> {

@@ -10,7 +10,7 @@ const copyMs = 100;
 /** At most so much of a log is passed on before anything else has its turn: signals, timeouts, the other log. */
 const copyBytes = 1024 * 1024;
 
-/** What ends the run: a signal to the command, or (SIGPIPE) that nobody reads what it says any more. */
+/** Describes what ends the run: a signal to the command, or (SIGPIPE) that nobody reads what it says any more. */
 type StopSignal = "SIGINT" | "SIGTERM" | "SIGHUP" | "SIGPIPE";
 
 export interface ExecOptions {
@@ -28,11 +28,14 @@ export interface ExecDeps {
   onStart(stop: (signal: StopSignal) => void): void;
 }
 
-/** The exit code: the script's; with `chain` 1 if only a follower failed; 128 and the signal's number if one ended it or the command itself. Throws ConfigError. */
+/**
+ * The exit code: the script's; with `chain` 1 if only a follower failed; 128 and the signal's number if one ended it
+ * or the command itself. Throws ConfigError.
+ */
 export async function exec(batch: string, dir: string, options: ExecOptions, deps: ExecDeps): Promise<number> {
   const run = await runInForeground(batch, dir, options, deps);
   const copies = new Map<string, (most: number) => boolean>();
-  /** Whether there is more to pass on. */
+  /** Returns whether there is more to pass on. */
   const copyAll = (most: number) => {
     let more = false;
     for (const execution of run.executions()) {

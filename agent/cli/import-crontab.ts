@@ -19,7 +19,8 @@ export interface ImportOptions {
 const maxBytes = 16 * 1024 * 1024;
 
 /**
- * Reads the crontab: stdin (`-`), what the shell passes as `<(crontab -l)`, which is a pipe of this process's own, and of
+ * Reads the crontab: stdin (`-`), what the shell passes as `<(crontab -l)`, which is a pipe of this process's own,
+ * and of
  * all else plain files only. Throws the file system's errors.
  */
 export async function readInput(file: string): Promise<Uint8Array> {
@@ -35,7 +36,10 @@ export async function readInput(file: string): Promise<Uint8Array> {
   return Buffer.concat(chunks);
 }
 
-/** Gives the exit code, 1 if a line has no batch or not all of it came along, or if a folder is there already. Throws StoreError. */
+/**
+ * Gives the exit code, 1 if a line has no batch or not all of it came along, or if a folder is there already. Throws
+ * StoreError.
+ */
 export async function runImport(
   file: string,
   bytes: Uint8Array,

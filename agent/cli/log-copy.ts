@@ -8,7 +8,10 @@ export interface LogCopyDeps {
   stderr: (bytes: Uint8Array) => void;
 }
 
-/** Passes on what has been added to both logs since it was last called, and at most so many bytes of each; whether there is more. */
+/**
+ * Passes on what has been added to both logs since it was last called, and at most so many bytes of each; whether
+ * there is more.
+ */
 export function createLogCopy(folder: string, deps: LogCopyDeps): (most: number) => boolean {
   const streams = [
     { name: "stdout.log", write: deps.stdout, at: 0 },
@@ -25,7 +28,9 @@ export function createLogCopy(folder: string, deps: LogCopyDeps): (most: number)
         continue; // not there yet
       }
       const info = fstatSync(file);
-      const size = info.isFile() ? info.size : 0; // anything may lie there, and what comes meanwhile is for the next call: a script may be quicker than who reads it
+      // anything may lie there, and what comes meanwhile is for the next call: a script may be quicker than who reads
+      // it
+      const size = info.isFile() ? info.size : 0;
       const end = Math.min(size, stream.at + most);
       while (stream.at < end) {
         const count = readSync(file, buffer, 0, Math.min(buffer.length, end - stream.at), stream.at);

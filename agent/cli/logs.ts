@@ -1,4 +1,5 @@
-// `batch-agent logs`: what an execution wrote, and with -f what it goes on to write, over dropped connections and restarts.
+// `batch-agent logs`: what an execution wrote, and with -f what it goes on to write, over dropped connections and
+// restarts.
 import { AgentError } from "../errors.ts";
 import type { LogStream } from "../logs/port.ts";
 import { idPattern } from "../model/execution.ts";
@@ -18,7 +19,7 @@ export interface LogsOptions {
   raw: boolean;
 }
 
-/** Where a log goes: `write` resolves once more may come. */
+/** Describes where a log goes: `write` resolves once more may come. */
 interface Output {
   write(bytes: Uint8Array): Promise<void>;
   terminal: boolean;
@@ -37,7 +38,10 @@ const againMs = 500;
 const patienceMs = 120_000;
 const tailWindow = 64 * 1024;
 
-/** Copies the logs of an execution, or of a batch's latest one. The exit code: 0; with `follow` the script's, 1 where it has none. Throws AgentError. */
+/**
+ * Copies the logs of an execution, or of a batch's latest one. The exit code: 0; with `follow` the script's, 1 where
+ * it has none. Throws AgentError.
+ */
 export async function logs(client: AgentClient, target: string, options: LogsOptions, deps: LogsDeps): Promise<number> {
   const { id } = await find(client, target);
   const streams: LogStream[] = options.stream === null ? ["stdout", "stderr"] : [options.stream];
@@ -143,7 +147,10 @@ async function follow(
   return ended;
 }
 
-/** The offset at which the last `lines` lines of a log begin: read backwards, a window at a time. An unfinished last line counts. */
+/**
+ * The offset at which the last `lines` lines of a log begin: read backwards, a window at a time. An unfinished last
+ * line counts.
+ */
 async function tailStart(client: AgentClient, path: string, lines: number): Promise<number> {
   const size = await client.size(path);
   let breaks = 0;

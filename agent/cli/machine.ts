@@ -1,4 +1,4 @@
-// What the machine brings to the defaults: its cores, and the zone of its clocks.
+// Describes what the machine brings to the defaults: its cores, and the zone of its clocks.
 import { readlinkSync, realpathSync } from "node:fs";
 import { availableParallelism, hostname, userInfo } from "node:os";
 import { dirname, resolve } from "node:path";

@@ -18,7 +18,10 @@ interface Start {
   startsAt: EpochMs;
 }
 
-/** Writes the table; gives the exit code, 1 only when there are batches and none could be read. Throws StoreError as `source.list` does. */
+/**
+ * Writes the table; gives the exit code, 1 only when there are batches and none could be read. Throws StoreError as
+ * `source.list` does.
+ */
 export async function next(
   dir: string,
   options: { count: number; timeZone: string; json?: boolean },

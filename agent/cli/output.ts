@@ -1,4 +1,5 @@
-// The one way from a command to the terminal: whatever a text holds of others, only line breaks and our own colours steer it.
+// The one way from a command to the terminal: whatever a text holds of others, only line breaks and our own colours
+// steer it.
 import { createTerminalFilter } from "../text/terminal.ts";
 import { escapeControls } from "../text/untrusted.ts";
 

@@ -20,7 +20,7 @@ export interface PlanOptions {
   colours: boolean;
 }
 
-/** What to compare with. `optional`: when no agent answers there, all is new. */
+/** Describes what to compare with. `optional`: when no agent answers there, all is new. */
 export type Against =
   | { kind: "agent"; client: AgentClient; optional: boolean }
   | { kind: "folder"; dir: string; source: BatchSource & GroupSource };

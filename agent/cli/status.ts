@@ -48,7 +48,7 @@ export async function status(
     .filter(({ lastExecution }) => !options.failed || lastExecution?.status === "failed");
   const filtered = batches.length < found.items.length || query.size > 0;
   const shown = new Set(batches.map(({ name }) => name as string));
-  // What is wrong with the agent's own means is told whatever was chosen.
+  // Whatever is wrong with the agent's own means is told whatever was chosen.
   const problems = filtered
     ? allProblems.items.filter(({ batch }) => batch === "" || shown.has(batch))
     : allProblems.items;

@@ -13,14 +13,16 @@ import { formatReport } from "./report/problems.ts";
 /** Maximum number of entries that are named where none is a batch. */
 const maxSeen = 8;
 
-/** What reading a folder of batches takes, and where the answer goes. */
+/** Describes what reading a folder of batches takes, and where the answer goes. */
 export interface FolderDeps {
   source: BatchSource & GroupSource;
   now: EpochMs;
   write: (text: string) => void;
 }
 
-/** Writes the report; gives the exit code, 1 if there is any problem. Throws StoreError when the root cannot be read. */
+/**
+ * Writes the report; gives the exit code, 1 if there is any problem. Throws StoreError when the root cannot be read.
+ */
 export async function validate(
   dir: string,
   options: { format: "text" | "json" | "github"; timeZone: string },

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import { StoreError } from "../errors.ts";
 import { writeFresh } from "../platform/files.ts";
 
-/** Those of `names` that something in `dir` has already: a folder, a file, an archive. */
+/** The ones of `names` that something in `dir` has already: a folder, a file, an archive. */
 export async function existing(dir: string, names: readonly string[]): Promise<string[]> {
   const found: string[] = [];
   for (const name of names) {

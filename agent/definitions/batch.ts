@@ -24,9 +24,9 @@ export interface ParsedBatch {
   /** null when there is any problem. */
   batch: Batch | null;
   problems: Problem[];
-  /** What its revision covers beside its files, as YAML; null where it inherits nothing. */
+  /** Holds what its revision covers beside its files, as YAML; null where it inherits nothing. */
   inherits: string | null;
-  /** Where each pattern of the schedule is written, in its order. */
+  /** Returns where each pattern of the schedule is written, in its order. */
   patternPlaces: (Place & { file: string })[];
 }
 
@@ -84,7 +84,7 @@ export function parseBatch(folder: Folder, options: ParseOptions): ParsedBatch {
 
 type Simple = Omit<Fault, "path" | "place">;
 
-/** What the names alone tell. */
+/** Returns what the names alone tell. */
 function folderFaults({ name, entry, settings, script, problems }: Folder): Simple[] {
   const faults: Simple[] = [];
   if (!isBatchName(name)) {
@@ -127,7 +127,7 @@ interface Judged {
   patterns: { pattern: Pattern; place: Place }[];
   /** The group that each inherited key comes from. */
   inherited: Readonly<Record<string, string>>;
-  /** What it inherits, as YAML. */
+  /** Holds what it inherits, as YAML. */
   inherits: string | null;
   days: DayRule | null;
   chain: Omit<Batch["places"], "file">;
@@ -183,7 +183,7 @@ function judgeSettings({ file, bytes, size }: Folder["settings"][number], option
     place: yaml.place(fault.path, of),
   }));
   faults.push(...misfits);
-  // What does not fit the schema is not judged further; of env only the variable itself.
+  // Whatever does not fit the schema is not judged further; of env only the variable itself.
   const unfit = new Set(misfits.map(({ path }) => String(path[0])));
   const sound = Object.fromEntries(
     Object.entries(whole).filter(

@@ -6,7 +6,7 @@ import type { Place, ProblemCode, Problem } from "../model/problem.ts";
 export interface Graph {
   /** Batches that start when this one has finished: `after` it and without a `cron` of their own. */
   followers: ReadonlyMap<string, readonly BatchName[]>;
-  /** What is wrong with a batch's place in its chain; such a batch does not start. */
+  /** Holds what is wrong with a batch's place in its chain; such a batch does not start. */
   problems: ReadonlyMap<string, readonly Problem[]>;
   /** Disabled or invalid batches that keep a batch from starting. */
   blockedBy: ReadonlyMap<string, readonly string[]>;
@@ -182,7 +182,10 @@ function cyclesIn(edges: readonly Edge[]): Map<string, ReadonlySet<string>> {
   return cyclic;
 }
 
-/** Names, each after all of its `needs` that can be reached; where they form a cycle, in the order they are met. No recursion. */
+/**
+ * Names, each after all of its `needs` that can be reached; where they form a cycle, in the order they are met. No
+ * recursion.
+ */
 function dependenciesFirst(names: readonly string[], needs: (name: string) => readonly string[]): string[] {
   const ordered: string[] = [];
   const met = new Set<string>();
@@ -252,7 +255,7 @@ function blockersOf(
   sound: (name: string) => boolean,
 ): Map<string, readonly string[]> {
   const known = new Map<string, readonly string[]>();
-  /** Whether what blocks `previous` blocks `batch` too. */
+  /** Returns whether what blocks `previous` blocks `batch` too. */
   const passesOn = (batch: Batch, previous: Batch | undefined) =>
     previous !== undefined && sound(previous.name) && batch.schedule === null && previous.schedule === null;
   const needs = (name: string) => {

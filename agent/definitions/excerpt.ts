@@ -1,13 +1,15 @@
-// The line of a batch.yaml that a problem names, to be shown beside it. Never shown are values of `env` and `notify` (a webhook's address may
-// hold a secret), and of keys that may be one of them misspelt. Pure.
+// The line of a batch.yaml that a problem names, to be shown beside it. Never shown are values of `env` and `notify`
+// (a webhook's address may hold a secret), and of keys that may be one of them misspelt. Pure.
 import { batchSchema } from "../model/batch-schema.gen.ts";
 
-const mostChars = 160;
+const maxChars = 160;
 const open = new Set(Object.keys(batchSchema.properties).filter((key) => !["env", "notify"].includes(key)));
 
 /**
- * Line `line` (from 1) of `text`, cut to 160 characters; null where there is none, or where what it belongs to cannot be told
- * for sure. A line shows in full only below a known top-level key other than these; of any other key just the key itself.
+ * Line `line` (from 1) of `text`, cut to 160 characters; null where there is none, or where what it belongs to
+ * cannot be told
+ * for sure. A line shows in full only below a known top-level key other than these; of any other key just the key
+ * itself.
  */
 export function excerptOf(text: string, line: number): string | null {
   const lines = text.split(/\r?\n/, line);
@@ -26,5 +28,5 @@ export function excerptOf(text: string, line: number): string | null {
 
 function cut(line: string): string {
   const plain = line.replace(/\t/g, "  ").replace(/[\p{Cc}\p{Cf}\u2028\u2029]/gu, "\ufffd");
-  return plain.length > mostChars ? `${plain.slice(0, mostChars)}…` : plain;
+  return plain.length > maxChars ? `${plain.slice(0, maxChars)}…` : plain;
 }

@@ -1,4 +1,5 @@
-// Keeps what is in force of the groups' `_group.yaml` equal to the folder: an edit that breaks one changes nothing but its problems.
+// Keeps what is in force of the groups' `_group.yaml` equal to the folder: an edit that breaks one changes nothing
+// but its problems.
 import { createHash } from "node:crypto";
 import type { Clock } from "../async/clock.ts";
 import { groupProblemName, icsNamesOf, parseGroup, type IcsFiles } from "./group.ts";
@@ -17,17 +18,21 @@ export interface Groups {
   /** Brings back what was in force before a restart. Call once, before the first `refresh`. */
   open(): Promise<void>;
   /**
-   * Reads group files again: those of the named groups, or all with null. Returns the groups that now pass on something else than
+   * Reads group files again: those of the named groups, or all with null. Returns the groups that now pass on
+   * something else than
    * before. `again`: a file was being written, so it must be looked at again in a moment.
    */
   refresh(names: ReadonlySet<GroupName> | null): Promise<{ changed: ReadonlySet<GroupName>; again: boolean }>;
-  /** What reaches the batches of a group. */
+  /** Returns what reaches the batches of a group. */
   inheritance(name: GroupName): Inheritance;
   /** Equal as long as `inheritance` is. */
   key(name: GroupName): string;
-  /** The group file on the way to `name` that never was valid, so that nothing new below it is put in force; null where there is none. */
+  /**
+   * The group file on the way to `name` that never was valid, so that nothing new below it is put in force; null
+   * where there is none.
+   */
   blockedBy(name: GroupName): GroupName | null;
-  /** What is in force, by name. */
+  /** Returns what is in force, by name. */
   inForce(): ReadonlyMap<GroupName, Group>;
   problems(): readonly Problem[];
 }

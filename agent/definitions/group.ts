@@ -102,7 +102,9 @@ function judge(
 const calendarKeys = ["dates", "ranges", "weekdays", "ics"];
 const groupKeys = ["description", "defaults", "pools", "calendars"];
 
-/** A key that a `_group.yaml` does not know: one of its own is meant, or one of batch.yaml, which goes below defaults. */
+/**
+ * A key that a `_group.yaml` does not know: one of its own is meant, or one of batch.yaml, which goes below defaults.
+ */
 function suggestGroupKey(fault: SettingFault): SettingFault {
   if (fault.code !== "unknown-key") return fault;
   const key = String(fault.path.at(-1));
@@ -155,7 +157,9 @@ export function readInherited(text: string): GroupDefaults {
   return checkDefaults(defaults, () => null).length === 0 ? (defaults as GroupDefaults) : {};
 }
 
-/** Names of the iCalendar files that a `_group.yaml` asks for, as far as it can be read: what must be read beside it. */
+/**
+ * Names of the iCalendar files that a `_group.yaml` asks for, as far as it can be read: what must be read beside it.
+ */
 export function icsNamesOf(bytes: Uint8Array): string[] {
   if (bytes.length > maxGroupBytes) return [];
   const { data } = readYaml(new TextDecoder().decode(bytes).replace(/^\uFEFF/, ""));

@@ -1,4 +1,5 @@
-// Keeps the graph of all chains equal to what is in force, and tells of every batch that changed or stands otherwise in its chain.
+// Keeps the graph of all chains equal to what is in force, and tells of every batch that changed or stands otherwise
+// in its chain.
 import type { Clock } from "../async/clock.ts";
 import type { Recorder } from "../history/port.ts";
 import type { Batch } from "../model/batch.ts";
@@ -29,7 +30,7 @@ export interface ChainsDeps {
 
 export function createChains({ recorder, clock, entries, onStatus, onApplied, onProblem }: ChainsDeps): Chains {
   const touched = new Set<string>();
-  /** What of each entry the graph was built from. */
+  /** Holds what of each entry the graph was built from. */
   const links = new Map<string, string>();
   let graph: Graph = emptyGraph;
 

@@ -74,7 +74,7 @@ export async function loadAll(
 const nothingStored: GroupStore = { read: () => Promise.resolve(new Map()), write: () => Promise.resolve() };
 const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
-/** What only shows over all batches is told with each of them; such a batch never starts. */
+/** Returns what only shows over all batches is told with each of them; such a batch never starts. */
 function withChains(looks: readonly Look[], { problems }: Graph): Look[] {
   return looks.map((look) => {
     const found = problems.get(look.name);

@@ -1,4 +1,5 @@
-// Values of the right shape that still mean nothing: patterns, zones, paths, addresses. For batch.yaml and for the defaults of groups.
+// Values of the right shape that still mean nothing: patterns, zones, paths, addresses. For batch.yaml and for the
+// defaults of groups.
 import type { BatchFile, Pattern } from "../model/batch.ts";
 import type { Place, ProblemCode } from "../model/problem.ts";
 import { parsePattern } from "../schedule/schedule.ts";

@@ -1,13 +1,17 @@
-// A batch.yaml to show: values of `env`, and what the addresses of webhooks and heartbeats have after the host, are nobody's business, not even that of a diff.
+// A batch.yaml to show: values of `env`, and what the addresses of webhooks and heartbeats have after the host, are
+// nobody's business, not even that of a diff.
 import { CST, isAlias, isMap, isScalar, isSeq, Lexer, parseDocument, visit, type Pair } from "yaml";
 
-/** What is hidden of one text: values by a name of theirs, and how the text reads without them. */
+/** Describes what is hidden of one text: values by a name of theirs, and how the text reads without them. */
 interface Hidden {
   values: ReadonlyMap<string, string>;
   text(show: (name: string, value: string) => string): string;
 }
 
-/** The texts of two batch.yaml, hidden values as `***`, or `*** (changed)` in the later one; null for one that cannot be read. */
+/**
+ * The texts of two batch.yaml, hidden values as `***`, or `*** (changed)` in the later one; null for one that cannot
+ * be read.
+ */
 export function redactPair(
   before: string | null,
   after: string | null,

@@ -1,4 +1,5 @@
-// What is worth knowing of a valid batch and is no mistake: days that mean OR, clock changes ahead, nothing left to come.
+// Describes what is worth knowing of a valid batch and is no mistake: days that mean OR, clock changes ahead, nothing
+// left to come.
 import type { EpochMs } from "../model/ids.ts";
 import type { Note } from "../model/problem.ts";
 import { bothDays, clockChanges, nextDue } from "../schedule/schedule.ts";

@@ -1,4 +1,5 @@
-// The data of a batch.yaml against its schema: fills in defaults, and says what does not fit in words people can act on.
+// The data of a batch.yaml against its schema: fills in defaults, and says what does not fit in words people can act
+// on.
 import type { ErrorObject, ValidateFunction } from "ajv";
 import { validate } from "./check-batch.gen.ts";
 import { validate as validateDefaults } from "./check-defaults.gen.ts";
@@ -38,7 +39,7 @@ function check(validator: ValidateFunction, data: object, written: Written): Set
   return foldChoices(validator.errors ?? []).flatMap((error) => reword(error, written) ?? []);
 }
 
-/** Of "a string or a list" only what went wrong with the one that was meant. */
+/** For "a string or a list" only what went wrong with the one that was meant. */
 function foldChoices(errors: readonly ErrorObject[]): ErrorObject[] {
   return errors.filter((error) => {
     const branch = /\/oneOf\/(\d)(\/items)?/.exec(error.schemaPath);

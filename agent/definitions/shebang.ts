@@ -1,5 +1,5 @@
-// First line of script.sh → options for bash. A script runs as `bash ./script.sh`, so a first line that asks for another
-// interpreter would be passed over in silence: that is a fault. Pure.
+// First line of script.sh → options for bash. A script runs as `bash ./script.sh`, so a first line that asks for
+// another interpreter would be passed over in silence: that is a fault. Pure.
 import type { Fault } from "./text-file.ts";
 
 /** Options whose value is the next word. */

@@ -9,7 +9,7 @@ const known: Record<string, readonly string[]> = {
   keep: Object.keys(batchSchema.properties.keep.properties),
 };
 
-/** What is written elsewhere, in lower case without `-` and `_`, to what is written here. */
+/** Holds what is written elsewhere, in lower case without `-` and `_`, to what is written here. */
 const synonyms: Record<string, Record<string, string>> = {
   "": words({
     cron: "schedule schedules crontab cronexpression cronpattern interval every at when trigger",

@@ -43,7 +43,7 @@ export function decodeText(
     );
   }
   try {
-    // What was cut off may end within a character.
+    // Whatever was cut off may end within a character.
     const text = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true }).decode(bytes, {
       stream: bytes.length < size,
     });
@@ -57,7 +57,7 @@ export function decodeText(
   }
 }
 
-/** What bash would stumble over in a script that is text: a byte order mark, or Windows line endings. */
+/** Returns what bash would stumble over in a script that is text: a byte order mark, or Windows line endings. */
 export function scriptFaults(file: string, text: string): Fault[] {
   const faults: Fault[] = [];
   if (text.startsWith("\uFEFF")) {

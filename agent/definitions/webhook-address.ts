@@ -1,6 +1,9 @@
 // Addresses that a webhook cannot be called at. Pure.
 
-/** Ports that `fetch` refuses to call, as browsers do: other protocols' own (https://fetch.spec.whatwg.org/#port-blocking). */
+/**
+ * Ports that `fetch` refuses to call, as browsers do: other protocols' own
+ * (https://fetch.spec.whatwg.org/#port-blocking).
+ */
 const blockedPorts = new Set(
   (
     "0 1 7 9 11 13 15 17 19 20 21 22 23 25 37 42 43 53 69 77 79 87 95 101 102 103 104 109 110 111 113 115 117 119 123 " +

@@ -1,5 +1,5 @@
-// Limits of a YAML text, counted by its tokens before anything is made of them: the parser takes seconds for what has very
-// many aliases, tags, errors or brackets, and holds up everything else meanwhile. Pure.
+// Limits of a YAML text, counted by its tokens before anything is made of them: the parser takes seconds for what has
+// very many aliases, tags, errors or brackets, and holds up everything else meanwhile. Pure.
 import { Lexer } from "yaml";
 import type { Fault } from "./text-file.ts";
 

@@ -24,9 +24,14 @@ export interface YamlFile {
   /** Maps as objects, lists as arrays; undefined when the text cannot be read, null when it holds nothing. */
   data: unknown;
   faults: Fault[];
-  /** Where the value (or the key) at `path` is; what is not there gives the place of the nearest thing around it. */
+  /**
+   * Returns where the value (or the key) at `path` is; what is not there gives the place of the nearest thing around
+   * it.
+   */
   place(path: Path, of: "key" | "value"): Place;
-  /** Text of the scalar at `path`, letter by letter as it stands in the file (`0x1F`, `1.10`); null for anything else. */
+  /**
+   * Text of the scalar at `path`, letter by letter as it stands in the file (`0x1F`, `1.10`); null for anything else.
+   */
   written(path: Path): string | null;
 }
 
@@ -223,7 +228,7 @@ interface Told {
   code: Fault["code"];
   message: string;
   hint: string | null;
-  /** Where it really begins, if not where the parser gave up. */
+  /** Tells where it really begins, if not where the parser gave up. */
   offset?: number;
 }
 
@@ -330,7 +335,7 @@ const own: Partial<Record<YAMLError["code"], readonly [string | null, string]>> 
   BAD_INDENT: [null, "check the indentation"],
 };
 
-/** Where the quote or bracket begins that is still open at `at`. */
+/** Returns where the quote or bracket begins that is still open at `at`. */
 function openedAt(doc: Document, at: number, what: "quote" | "bracket"): number | null {
   let offset: number | null = null;
   visit(doc, {

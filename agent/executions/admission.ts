@@ -1,4 +1,5 @@
-// Whether a start goes ahead: concurrency, deadline, and what has changed while it waited. Decided over a snapshot.
+// Decides whether a start goes ahead: concurrency, deadline, and what has changed while it waited. Decided over a
+// snapshot.
 import type { Batch } from "../model/batch.ts";
 import type { Execution, AbortedReason } from "../model/execution.ts";
 import type { EpochMs } from "../model/ids.ts";
@@ -46,7 +47,8 @@ export function admit(batch: Pick<Batch, "enabled" | "concurrency"> | null, open
 }
 
 /**
- * Whether a start that has found no place yet stands for the newer due time from now on: of those that are missed while
+ * Returns whether a start that has found no place yet stands for the newer due time from now on: of those that are
+ * missed while
  * the queue is full only the latest runs.
  * @param waiting  the only execution of the batch that is open
  */
@@ -64,7 +66,8 @@ export function standsIn(
 }
 
 /**
- * The same start once a place is free for it. `startsAt`: due time plus jitter, or when a retry's delay or the wait for an
+ * The same start once a place is free for it. `startsAt`: due time plus jitter, or when a retry's delay or the wait
+ * for an
  * earlier execution was over.
  */
 export function admitQueued(

@@ -17,11 +17,17 @@ const killAfterMs = 10_000;
 export interface Attempt {
   /** As it stands now. */
   execution(): Execution;
-  /** SIGTERM to everything it started now, SIGKILL after `patienceMs`. The first reason and the shorter patience count. */
+  /**
+   * SIGTERM to everything it started now, SIGKILL after `patienceMs`. The first reason and the shorter patience
+   * count.
+   */
   stop(reason: FinishedBy, patienceMs?: number): void;
-  /** Ends it because somebody asked for that. One that has ended by itself keeps its end; what follows it may still be cancelled. */
+  /**
+   * Ends it because somebody asked for that. One that has ended by itself keeps its end; what follows it may still be
+   * cancelled.
+   */
   cancel(cancelled: Cancelled): void;
-  /** Whether it has ended, though that may not be recorded yet. */
+  /** Returns whether it has ended, though that may not be recorded yet. */
   isOver(): boolean;
   /** Resolves with the final execution; rejects, with nothing started, when the start could not be recorded. */
   ended: Promise<Execution>;
@@ -110,7 +116,8 @@ export function createAttempt(started: Execution, deps: AttemptDeps): Attempt {
       return transition(execution, endingEvent(lost, early.reason, deps.successCodes, execution.cancelled?.message));
     }
     running = await deps.launch();
-    if (running.stopReason !== null) asked = { reason: running.stopReason, patienceMs: killAfterMs }; // by an earlier agent
+    // by an earlier agent
+    if (running.stopReason !== null) asked = { reason: running.stopReason, patienceMs: killAfterMs };
     const late = stopAsked();
     if (late !== null) running.stop(late.reason, late.patienceMs);
     const { pid } = running.ref;

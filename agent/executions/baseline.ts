@@ -1,14 +1,15 @@
-// What is usual for a batch, from its recent successes: when a running one may end, and whether a success stands out.
+// Describes what is usual for a batch, from its recent successes: when a running one may end, and whether a success
+// stands out.
 import type { Outline } from "../history/port.ts";
 import type { Execution } from "../model/execution.ts";
 import type { Iso } from "../model/ids.ts";
 
 const recent = 50;
-const leastForUnusual = 10;
+const minForUnusual = 10;
 /** Median absolute deviation times this is the standard deviation, where values spread normally. */
 const perMad = 1.4826;
 const farSigmas = 5;
-/** What lies within these of the median is jitter, whatever the spread; ms and bytes. */
+/** Holds what lies within these of the median is jitter, whatever the spread; ms and bytes. */
 const floors = { fastMs: 500, slowMs: 2_000, quietBytes: 100 };
 
 type Past = Pick<Outline, "id" | "status" | "durationMs" | "outputBytes">;
@@ -47,14 +48,15 @@ export function estimatedEnd(execution: Execution, past: Iterable<Past>): Iso | 
 }
 
 /**
- * Whether a success lies far outside its batch's last 50 (at least 10): 5 standard deviations by the MAD and half the
+ * Returns whether a success lies far outside its batch's last 50 (at least 10): 5 standard deviations by the MAD and
+ * half the
  * median away, beyond a floor of jitter, and where fewer than one in ten of them were as far out.
  * @param past  executions of its batch, newest first
  */
 export function judgeUnusual(execution: Execution, past: Iterable<Past>): Execution["unusual"] {
   if (execution.status !== "succeeded" || execution.durationMs === null) return null;
   const before = successesBeside(execution, past);
-  if (before.length < leastForUnusual) return null;
+  if (before.length < minForUnusual) return null;
   const durations = before.map(({ durationMs }) => durationMs);
   if (isLow(execution.durationMs, durations, floors.fastMs)) return "too-fast";
   if (isHigh(execution.durationMs, durations, floors.slowMs)) return "too-slow";

@@ -1,19 +1,19 @@
-// data/commands: where commands on this machine ask the running agent for something. A request is a file, taken by rename
-// (so by one agent, once, or withdrawn by who asked), and answered by another file. A taken one stays until it is answered: an
-// agent that dies in between leaves it to the next.
+// data/commands: where commands on this machine ask the running agent for something. A request is a file, taken by
+// rename (so by one agent, once, or withdrawn by who asked), and answered by another file. A taken one stays until it
+// is answered: an agent that dies in between leaves it to the next.
 import { randomUUID } from "node:crypto";
 import { lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { readPlainBytes, readText, removeTree, writeFresh } from "../platform/files.ts";
 import type { Answer, Command, Request } from "./port.ts";
 
-/** Who asks may be another user than the agent, as root is. */
+/** Tells who asks may be another user than the agent, as root is. */
 const shared = { mode: 0o644, flush: true };
 const requestBytes = 1024 * 1024;
 const answerBytes = 16 * 1024 * 1024;
 /** Requests that are taken in one go. */
 const takenAtOnce = 100;
-/** What nobody took by then is no longer waited for: who asks withdraws it after 5 s, unless it was killed. */
+/** Holds what nobody took by then is no longer waited for: who asks withdraws it after 5 s, unless it was killed. */
 const staleMs = 15_000;
 /** Answers that nobody has read by then never will be. */
 const keepAnswersMs = 3_600_000;
@@ -155,7 +155,8 @@ const answerMs = 10_000;
 export type Unanswered = "not-taken" | "not-answered";
 
 /**
- * The asking side: the agent's answer. Where none takes it within `waitMs` it is withdrawn. `patient`: waits for the answer
+ * The asking side: the agent's answer. Where none takes it within `waitMs` it is withdrawn. `patient`: waits for the
+ * answer
  * however long it takes, over restarts of the agent too.
  */
 export async function askAgent(

@@ -7,7 +7,7 @@ import type { Logger } from "../logger.ts";
 import type { Batch } from "../model/batch.ts";
 import { isOpen, runState, type Execution } from "../model/execution.ts";
 import type { EpochMs } from "../model/ids.ts";
-import { breathe } from "../platform/files.ts";
+import { yieldToEventLoop } from "../platform/files.ts";
 import { nextDue } from "../schedule/schedule.ts";
 import type { CommandBox, TakenCommand } from "./command-box.ts";
 import type { ActedOn, Executor } from "./executor.ts";
@@ -95,7 +95,7 @@ export function createCommandLoop(deps: CommandLoopDeps): CommandLoop {
     await taken.answer(answer);
   }
 
-  /** What the record says of a command that an earlier agent took; null where that did not come to it. */
+  /** Returns what the record says of a command that an earlier agent took; null where that did not come to it. */
   async function carriedOut(id: string): Promise<Answer | null> {
     for (const name of recorder.names()) {
       const known = recorder.head(name)?.commands?.find((one) => one.id === id);
@@ -144,7 +144,7 @@ export function createCommandLoop(deps: CommandLoopDeps): CommandLoop {
     for (let at = nextDue(batch.schedule, asked.from - 1); at !== null && at < asked.to;) {
       if (found.length >= maxDueTimes) return { error: `there are more than ${maxDueTimes} due times: ask for less` };
       found.push(at);
-      await breathe();
+      await yieldToEventLoop();
       at = nextDue(batch.schedule, at);
     }
     const wanted = new Set(found.map((at) => new Date(at).toISOString()));

@@ -12,7 +12,7 @@ import {
 } from "../model/execution.ts";
 import type { EpochMs, Revision, RunId, ExecutionId, BatchName } from "../model/ids.ts";
 
-/** What happens to an execution. */
+/** Describes what happens to an execution. */
 export type ExecutionEvent =
   | { kind: "start"; at: EpochMs; revision: Revision; commit: string | null; boot: string | null }
   | { kind: "succeed"; at: EpochMs; exitCode: number; bytes: LogBytes }
@@ -127,7 +127,8 @@ export function transition(execution: Execution, event: ExecutionEvent): Executi
 }
 
 /**
- * Returns the event that a process's end is. `by`: why the agent ended it, which goes before how it took that; null if it did
+ * Returns the event that a process's end is. `by`: why the agent ended it, which goes before how it took that; null
+ * if it did
  * not. `successCodes`: exit codes that are success. `cancelled`: the words for an end that was asked for.
  */
 export function endingEvent(
@@ -181,8 +182,10 @@ export function endingEvent(
 }
 
 /**
- * Returns the attempt that follows a failed one, queued until its delay is over; null when there is none, when the failed one
- * was cancelled, or when its exit code is none of those that `retry.codes` names (an end without an exit code is none of them
+ * Returns the attempt that follows a failed one, queued until its delay is over; null when there is none, when the
+ * failed one
+ * was cancelled, or when its exit code is none of those that `retry.codes` names (an end without an exit code is
+ * none of them
  * either). The wait is `delay` times `factor` for each attempt before, `maxDelay` at most. A rerun counts anew.
  */
 export function nextAttempt(
@@ -214,7 +217,7 @@ export function nextAttempt(
   };
 }
 
-/** What a further attempt has of the one before it. */
+/** Returns what a further attempt has of the one before it. */
 function inherited({ previous, given, params, pass, attemptsBefore }: Execution): Partial<Execution> {
   const fields = { previous, given, params, pass, attemptsBefore };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));

@@ -1,8 +1,7 @@
-// Takes starts from due to done: decide, record, wait for a slot, run, record the end, keep the history within bounds.
-//
-// The one concurrency rule: nothing is awaited between reading the state that a decision rests on and having the decision in
-// memory (`recorder.commit`, the queue, what is open). Every method up to its first `await` is such a step; that is why they are
-// in one file, longer than others.
+// Takes starts from due to done: decide, record, wait for a slot, run, record the end, keep the history within
+// bounds.  The one concurrency rule: nothing is awaited between reading the state that a decision rests on and having
+// the decision in memory (`recorder.commit`, the queue, what is open). Every method up to its first `await` is such a
+// step; that is why they are in one file, longer than others.
 import type { NewId } from "../async/clock.ts";
 import type { Graph } from "../definitions/chain-graph.ts";
 import { closest } from "../definitions/suggest.ts";
@@ -40,7 +39,7 @@ const lastWaitMs = 2_000;
 export interface ExecutorDeps extends RunningDeps {
   newId: NewId;
   maxParallel: number;
-  /** What is in force for a batch; null when it has none, is gone, or has no sound place in its chain. */
+  /** Returns what is in force for a batch; null when it has none, is gone, or has no sound place in its chain. */
   definition(name: BatchName): Definition | null;
   graph(): Graph;
   /** Tells people of ends; without one nobody is told. */
@@ -50,7 +49,10 @@ export interface ExecutorDeps extends RunningDeps {
 export interface Executor {
   /** Records what the scheduler decided and sees to the start. */
   due(batch: Batch, decision: DueDecision): void;
-  /** Starts a batch because someone asks for it, as the root of a run of its own; the execution's id once it is recorded. */
+  /**
+   * Starts a batch because someone asks for it, as the root of a run of its own; the execution's id once it is
+   * recorded.
+   */
   manual(name: string, asked?: AskedStart, by?: AskedBy): Promise<TriggerAnswer>;
   /** Ends an execution, all of a run with what is still to follow in it, or all open executions of a batch. */
   cancel(target: string, by: AskedBy): Promise<ActedOn>;
@@ -59,7 +61,10 @@ export interface Executor {
   /** Takes over what an earlier agent left queued or running. Call once, before the scheduler starts. */
   resume(): void;
   counts(): { running: number; queued: number };
-  /** Whether something that is queued or running, or follows it, may still read what a run has put out, by the run's key. */
+  /**
+   * Returns whether something that is queued or running, or follows it, may still read what a run has put out, by the
+   * run's key.
+   */
   isRunRead(runKey: number): boolean;
   /** Revisions that something running needs. */
   revisionsInUse(): Set<Revision>;
@@ -230,7 +235,10 @@ class ExecutorLoop implements Executor {
     }
   }
 
-  /** Carries out what a command asked for; in the same commit the record learns that it was taken. Resolves when that is durable. */
+  /**
+   * Carries out what a command asked for; in the same commit the record learns that it was taken. Resolves when that
+   * is durable.
+   */
   async #actOn(plan: Plan, by: AskedBy | undefined, batch: BatchName, on: readonly Execution[]): Promise<void> {
     const { recorder } = this.#deps;
     const before: Change[] = [];
@@ -296,7 +304,8 @@ class ExecutorLoop implements Executor {
       else if (isAlone || concurrency === "allow" || this.#queue.parked(batch) !== undefined) this.#enqueue(id);
       else {
         this.#queue.park(execution);
-        // Said again, to what has not ended meanwhile: who was told to make room has not heard it if the agent died in between.
+        // Said again, to what has not ended meanwhile: who was told to make room has not heard it if the agent died
+        // in between.
         const earlier = this.#open.of(batch).filter((other) => this.#running.get(other) !== undefined);
         if (concurrency === "replace")
           clock.after(0, () => earlier.forEach((other) => this.#running.get(other)?.stop("replaced")));
@@ -369,8 +378,10 @@ class ExecutorLoop implements Executor {
   }
 
   /**
-   * The one that waits stands for the latest due time from now on; one row tells of all that it missed. None of it is written for its
-   * own sake: what is on disk is the one that waits and its due time, from where the next agent would count the same again. Where
+   * The one that waits stands for the latest due time from now on; one row tells of all that it missed. None of it
+   * is written for its
+   * own sake: what is on disk is the one that waits and its due time, from where the next agent would count the same
+   * again. Where
    * thousands wait, writing all of them at each of their due times left no time to start any.
    */
   #merge(waiting: Execution, start: EpochMs, count: number, watermark: Change & { kind: "head" }): void {
@@ -497,7 +508,9 @@ class ExecutorLoop implements Executor {
     }
   }
 
-  /** Called once an execution waits no longer: what it missed while it waited is complete, and people may hear of it. */
+  /**
+   * Called once an execution waits no longer: what it missed while it waited is complete, and people may hear of it.
+   */
   #closeGap(id: ExecutionId): void {
     const gap = this.#gaps.get(id);
     if (!this.#gaps.delete(id) || gap === undefined) return;
@@ -561,7 +574,7 @@ function iso(at: EpochMs): string {
   return new Date(at).toISOString();
 }
 
-/** What to know of a start by hand of a batch that otherwise follows others; null where there is nothing. */
+/** Returns what to know of a start by hand of a batch that otherwise follows others; null where there is nothing. */
 function aloneNote({ name, after, schedule, input }: Batch): string | null {
   if (after.length === 0 || (schedule !== null && input === "none")) return null;
   const missing =

@@ -1,4 +1,5 @@
-// What follows in a run once an execution has ended, and whether a batch has permission. Pure, over snapshots.
+// Describes what follows in a run once an execution has ended, and whether a batch has permission. Pure, over
+// snapshots.
 import type { Graph } from "../definitions/chain-graph.ts";
 import type { Outline } from "../history/port.ts";
 import type { Batch } from "../model/batch.ts";
@@ -26,7 +27,8 @@ export interface RunRows {
 }
 
 /**
- * Decides what starts, or is refused, now that `finished` is final (its last attempt). A batch is started once a run, and again
+ * Decides what starts, or is refused, now that `finished` is final (its last attempt). A batch is started once a
+ * run, and again
  * once a rerun.
  * @param rows     the run, `finished` among its rows
  * @param batchOf  the definition in force; null for a batch that is disabled, invalid or gone: it leaves no row
@@ -49,7 +51,8 @@ export function planFollowUps(
   }
   for (const name of graph.followers.get(finished.batch) ?? []) {
     const batch = batchOf(name);
-    if (batch === null || plans.some((plan) => plan.batch === name)) continue; // also what answers a failure of what it comes after
+    // also what answers a failure of what it comes after
+    if (batch === null || plans.some((plan) => plan.batch === name)) continue;
     const previous = batch.after.flatMap((before) => latest(before) ?? []);
     const pass = Math.max(passOf(finished), ...previous.map(passOf));
     if (!isNew(name, pass)) continue;
@@ -78,7 +81,8 @@ function passOf(execution: Execution | undefined): number {
 }
 
 /**
- * Whether a rerun has still to bring a new execution of one of `previous`, whose latest is of an earlier pass: it follows, over
+ * Returns whether a rerun has still to bring a new execution of one of `previous`, whose latest is of an earlier
+ * pass: it follows, over
  * any number of batches, what is open in the run or has just finished.
  */
 function isAwaited(

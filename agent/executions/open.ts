@@ -3,7 +3,10 @@ import { runKey } from "../history/port.ts";
 import type { Execution } from "../model/execution.ts";
 import type { BatchName, ExecutionId } from "../model/ids.ts";
 
-/** Invariant: a run counts as read from the moment an execution that reads it is tracked until the last one that does is not. */
+/**
+ * Invariant: a run counts as read from the moment an execution that reads it is tracked until the last one that does
+ * is not.
+ */
 export class OpenExecutions {
   readonly #ofBatch = new Map<BatchName, Set<ExecutionId>>();
   /** Keys of the runs that each reads: its own, and those of what it comes after. */
@@ -43,7 +46,7 @@ export class OpenExecutions {
     return [...(this.#ofBatch.get(batch) ?? [])];
   }
 
-  /** Whether something that is open, or follows it, may still read what a run has put out. */
+  /** Returns whether something that is open, or follows it, may still read what a run has put out. */
   isRead(key: number): boolean {
     return this.#readers.has(key);
   }

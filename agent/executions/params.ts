@@ -5,7 +5,8 @@ import type { Batch } from "../model/batch.ts";
 type Values = Readonly<Record<string, string>>;
 
 /**
- * Returns the values of a batch's parameters; undefined where there are none. `kept`: those of the execution that is done
+ * Returns the values of a batch's parameters; undefined where there are none. `kept`: those of the execution that is
+ * done
  * again. `given`: those set for the whole run, of which each batch takes the ones that it declares.
  */
 export function valuesInForce(

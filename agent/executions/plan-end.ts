@@ -1,6 +1,6 @@
-// The end of an execution as one decision: its record, its next attempt or what follows it in its run, the refused ones and
-// what follows those, and what people are to be told. Likewise a start that has come due. Pure, over snapshots, without recursion:
-// a chain may be of any length.
+// The end of an execution as one decision: its record, its next attempt or what follows it in its run, the refused
+// ones and what follows those, and what people are to be told. Likewise a start that has come due. Pure, over
+// snapshots, without recursion: a chain may be of any length.
 import type { Graph } from "../definitions/chain-graph.ts";
 import type { Change, Outline, Told } from "../history/port.ts";
 import type { Batch } from "../model/batch.ts";
@@ -19,7 +19,7 @@ import { createExecution, nextAttempt, transition } from "./execution.ts";
 import { planFollowUps, type FollowUp } from "./follow-ups.ts";
 import { valuesInForce } from "./params.ts";
 
-/** What is in force for a batch when one of its executions starts. */
+/** Describes what is in force for a batch when one of its executions starts. */
 export interface Definition {
   batch: Batch;
   revision: Revision;
@@ -37,10 +37,10 @@ export interface World {
   past(name: string): Iterable<Outline>;
   /** A batch's queued and running executions. */
   openOf(name: BatchName): readonly Execution[];
-  /** Whether one of these waits for the others to end. */
+  /** Returns whether one of these waits for the others to end. */
   isParked(name: BatchName): boolean;
   told(name: BatchName): Told | undefined;
-  /** What people are to be told of a final execution, and the record of what they were told after it. */
+  /** Returns what people are to be told of a final execution, and the record of what they were told after it. */
   notice(final: Execution, told: Told | undefined): { told: Told | undefined; due: NotifyDue | null };
 }
 
@@ -76,7 +76,8 @@ export function planEnd(ended: Execution, world: World, ids: Ids, now: EpochMs):
 }
 
 /**
- * All that a due time sets off: the row of those before it that were missed, if any, and the start that has come due, if any, as
+ * All that a due time sets off: the row of those before it that were missed, if any, and the start that has come
+ * due, if any, as
  * `planStart` has it.
  */
 export function planDue(
@@ -92,7 +93,10 @@ export function planDue(
   return planner.finish();
 }
 
-/** All that a new execution sets off: it is queued, or refused, and what follows it then. `refused`: null where nothing stands against it yet. */
+/**
+ * All that a new execution sets off: it is queued, or refused, and what follows it then. `refused`: null where
+ * nothing stands against it yet.
+ */
 export function planStart(execution: Execution, refused: Refusal | null, world: World, ids: Ids, now: EpochMs): Plan {
   const planner = new Planner(world, ids, now);
   planner.start(execution, refused);
@@ -155,7 +159,7 @@ class Planner {
   readonly #plan: Plan = { changes: [], ended: [], retries: [], starts: [], replaced: [], cancelled: [] };
   /** Ends that are still to be followed. */
   readonly #ends: Execution[] = [];
-  /** What this plan changes of the world, over it. */
+  /** Holds what this plan changes of the world, over it. */
   readonly #latest = new Map<RunId, Map<string, Execution>>();
   readonly #closed = new Set<ExecutionId>();
   readonly #opened = new Map<string, Execution[]>();
@@ -301,7 +305,10 @@ class Planner {
   }
 }
 
-/** What one that follows has of what it follows. `before`: its batch's execution in an earlier pass of the run. */
+/**
+ * Returns what one that follows has of what it follows. `before`: its batch's execution in an earlier pass of the
+ * run.
+ */
 function followed({ previous, pass, cancelled }: FollowUp, before: Execution | undefined): Partial<Execution> {
   return {
     previous,

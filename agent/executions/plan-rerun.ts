@@ -8,7 +8,7 @@ export interface RerunScope {
   graph: Pick<Graph, "followers">;
   /** null for a batch that is gone, invalid, or has no sound place in its chain. */
   inForce(name: string): Definition | null;
-  /** Whether an execution is still on record, with its logs. */
+  /** Returns whether an execution is still on record, with its logs. */
   isKept(id: ExecutionId): boolean;
   /** Open executions of a batch, in whatever run. */
   openOf(name: string): readonly Execution[];
@@ -17,7 +17,7 @@ export interface RerunScope {
 /** An execution that is done again. */
 export interface RerunOf {
   execution: Execution;
-  /** What its attempts are counted on from. */
+  /** Holds what its attempts are counted on from. */
   attemptsBefore: number;
   pass: number;
 }
@@ -26,7 +26,8 @@ export type RerunPlan = { reruns: RerunOf[] } | { refused: string };
 
 /**
  * Decides what is done again.
- * @param target  the execution that is asked for; null for all of the run that failed, or was aborted for a reason of its own
+ * @param target  the execution that is asked for; null for all of the run that failed, or was aborted for a reason
+ *   of its own
  * @param rows    all executions of the run, oldest first
  */
 export function planRerun(target: ExecutionId | null, rows: readonly Execution[], scope: RerunScope): RerunPlan {

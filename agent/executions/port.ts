@@ -1,10 +1,13 @@
-// What executions ask of their edges, and what commands ask of executions.
+// Describes what executions ask of their edges, and what commands ask of executions.
 import type { EpochMs, ExecutionId, Iso } from "../model/ids.ts";
 
-/** What became of an asked start: an execution, with a word on it where there is something to know, or why there is none. */
+/**
+ * Describes what became of an asked start: an execution, with a word on it where there is something to know, or why
+ * there is none.
+ */
 export type TriggerAnswer = { id: string; note?: string } | { error: string };
 
-/** Who asks, in which command. */
+/** Describes who asks, in which command. */
 export interface AskedBy {
   /** The command's id: it is carried out once. */
   command: string;
@@ -13,7 +16,7 @@ export interface AskedBy {
   note: string | null;
 }
 
-/** What a command on this machine asks of the agent. */
+/** Describes what a command on this machine asks of the agent. */
 export type Request =
   | { kind: "trigger"; batch: string; params: Readonly<Record<string, string>>; dueAt: EpochMs | null }
   /** `target`: an execution, a run or, to be cancelled, a batch. */

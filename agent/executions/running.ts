@@ -1,4 +1,5 @@
-// Executions that run: recorded, launched or taken over, followed to their end. The only place here that knows the runner.
+// Executions that run: recorded, launched or taken over, followed to their end. The only place here that knows the
+// runner.
 import type { Clock } from "../async/clock.ts";
 import { InvariantError, messageOf } from "../errors.ts";
 import type { HistoryReader, Recorder } from "../history/port.ts";
@@ -16,11 +17,14 @@ export interface RunningDeps {
   recorder: Recorder;
   reader: Pick<HistoryReader, "find" | "run">;
   runner: Runner;
-  /** Checks before a start that a revision is what it was, and puts it right; why it cannot be run, or null. Never rejects. */
+  /**
+   * Checks before a start that a revision is what it was, and puts it right; why it cannot be run, or null. Never
+   * rejects.
+   */
   checkRevision?(name: BatchName, revision: Revision): Promise<string | null>;
 }
 
-/** What the executor does about the end of one. */
+/** Describes what the executor does about the end of one. */
 export interface RunningEvents {
   /** Called when its start is on record and it is launched; not for one that is taken over. */
   onLaunch(): void;
@@ -66,7 +70,7 @@ export class RunningExecutions {
     let inputs: readonly Execution[] = [];
     let fault: string | null = null;
     const recorded = written.then(async () => {
-      // What it comes after is durable by now, and as shown.
+      // Whatever it comes after is durable by now, and as shown.
       const found = await Promise.all((execution.previous ?? []).map((id) => reader.find(id)));
       inputs = found.flatMap((one) => one ?? []);
       fault = (await checkRevision?.(batch.name, execution.revision as Revision)) ?? null;
@@ -87,7 +91,8 @@ export class RunningExecutions {
   }
 
   /**
-   * Takes over executions that an earlier agent left running, all at once. `termsOf`: the timeout that each was started with, and
+   * Takes over executions that an earlier agent left running, all at once. `termsOf`: the timeout that each was
+   * started with, and
    * the exit codes that are success now.
    */
   adopt(
@@ -149,7 +154,8 @@ export class RunningExecutions {
         (error: unknown) => {
           if (unrecorded) onUnrecorded();
           releaseSlot();
-          // Whatever else went wrong, it may have been started: it stays on record as running, and is never started again.
+          // Whatever else went wrong, it may have been started: it stays on record as running, and is never started
+          // again.
           if (!unrecorded) throw error;
         },
       )

@@ -13,10 +13,15 @@ export type Change =
   | { kind: "head"; batch: BatchName; fields: Partial<Omit<Head, "name">> }
   /** Deletes a batch with all that is on record of it. */
   | { kind: "forget"; batch: BatchName }
-  /** Something of a batch that is not on record has changed: its state, its problems, its result. An event, nothing else. */
+  /**
+   * Something of a batch that is not on record has changed: its state, its problems, its result. An event, nothing
+   * else.
+   */
   | { kind: "touch"; batch: string };
 
-/** The line of one commit. Those of its changes that are events are numbered from `seq` on: the ids of `/api/events`. */
+/**
+ * The line of one commit. Those of its changes that are events are numbered from `seq` on: the ids of `/api/events`.
+ */
 export interface JournalLine {
   seq: number;
   changes: readonly Change[];
@@ -24,7 +29,7 @@ export interface JournalLine {
   repeated?: true;
 }
 
-/** Whether readers are told of a change. */
+/** Returns whether readers are told of a change. */
 export function isEvent(change: Change): boolean {
   return change.kind === "touch" || (change.kind === "put" && change.silent !== true);
 }

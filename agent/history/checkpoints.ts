@@ -1,7 +1,6 @@
-// Which documents are behind the journal, and bringing them up to date. A segment of the journal may go once no document is
-// behind it.
-//
-// Invariant: what a line of the journal says and its document does not is marked here, with the oldest segment that says it.
+// Decides which documents are behind the journal, and bringing them up to date. A segment of the journal may go once
+// no document is behind it.  Invariant: what a line of the journal says and its document does not is marked here,
+// with the oldest segment that says it.
 import type { Execution } from "../model/execution.ts";
 import type { BatchName, EpochMs, ExecutionId } from "../model/ids.ts";
 import type { Change } from "./change.ts";
@@ -56,7 +55,7 @@ export class Checkpoints {
     }
   }
 
-  /** Whether a row stands in the journal only. */
+  /** Returns whether a row stands in the journal only. */
   has(name: BatchName, id: ExecutionId): boolean {
     return this.#behind.get(name)?.rows.has(id) === true || this.#writing.get(name)?.rows.has(id) === true;
   }
@@ -109,7 +108,10 @@ export class Checkpoints {
     }
   }
 
-  /** All that a document lacks, for a line of its own: its file cannot be written, and must not hold up the journal for ever. */
+  /**
+   * All that a document lacks, for a line of its own: its file cannot be written, and must not hold up the journal
+   * for ever.
+   */
   content(name: BatchName): Change[] {
     const behind = this.#behind.get(name);
     const head = this.#source.head(name);
@@ -129,7 +131,7 @@ export class Checkpoints {
     ];
   }
 
-  /** What `content` gave stands in this segment now. */
+  /** Returns what `content` gave stands in this segment now. */
   moved(name: BatchName, segment: number): void {
     const behind = this.#behind.get(name);
     if (behind !== undefined) behind.since = segment;

@@ -17,7 +17,10 @@ export interface BatchDocument {
   lastDueAt?: Iso;
   /** Missing while nothing was ever to be told. */
   told?: Told;
-  /** Commands that changed something here, the newest last: one that is found again after a crash has been carried out. */
+  /**
+   * Commands that changed something here, the newest last: one that is found again after a crash has been carried
+   * out.
+   */
   commands?: readonly { id: string; ids: readonly ExecutionId[] }[];
   executions: Execution[];
 }
@@ -25,11 +28,11 @@ export interface BatchDocument {
 /** All of a batch's record but its executions. */
 export type Head = Omit<BatchDocument, "executions">;
 
-/** What was told of a batch's ends, and what was held back. */
+/** Describes what was told of a batch's ends, and what was held back. */
 export interface Told {
   /** Final failures since the last success; 0: it is well. */
   failures: number;
-  /** Whether these failures were told, so that their end is worth telling. */
+  /** True when these failures were told, so that their end is worth telling. */
   heard: boolean;
   /** When the first failures after a success were told, in the last hour. */
   streaks: readonly Iso[];
@@ -91,7 +94,7 @@ export function rowId(row: string): ExecutionId | null {
   return row.startsWith('{"id":"') && row[33] === '"' && idPattern.test(id) ? (id as ExecutionId) : null;
 }
 
-/** Whether a value read from disk is the record of the batch `name`. */
+/** Returns whether a value read from disk is the record of the batch `name`. */
 export function isDocument(value: unknown, name: string): value is BatchDocument {
   if (typeof value !== "object" || value === null) return false;
   const document = value as Partial<BatchDocument>;
@@ -102,7 +105,7 @@ export function isDocument(value: unknown, name: string): value is BatchDocument
   );
 }
 
-/** Whether a value read from disk is the head of the batch `name`. */
+/** Returns whether a value read from disk is the head of the batch `name`. */
 export function isHead(head: Partial<Head>, name: string): boolean {
   return (
     head.name === name &&
@@ -114,7 +117,7 @@ export function isHead(head: Partial<Head>, name: string): boolean {
   );
 }
 
-/** Whether a value read from disk is an execution, of the batch `name` where one is given. */
+/** Returns whether a value read from disk is an execution, of the batch `name` where one is given. */
 export function isExecution(row: Partial<Execution> | null, name?: string): row is Execution {
   if (typeof row !== "object" || row === null) return false;
   const { id, run, batch, status, trigger, createdAt } = row;

@@ -1,5 +1,5 @@
-// data/batches/<name>/history.json on disk: read once at start, row by row afterwards, written whole and atomically. Knows
-// files and their form; what is to be written, and when, is the checkpoints' matter.
+// data/batches/<name>/history.json on disk: read once at start, row by row afterwards, written whole and atomically.
+// Knows files and their form; what is to be written, and when, is the checkpoints' matter.
 import { chmodSync, lstatSync, mkdirSync, readdirSync, renameSync } from "node:fs";
 import { mkdir, readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
@@ -11,7 +11,7 @@ import type { Execution } from "../model/execution.ts";
 import type { BatchName, ExecutionId } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
 import { syncFolder, writeDurably } from "../platform/durable.ts";
-import { breathe, clearTree, errorCode, readPart, readPlainBytes, setAside } from "../platform/files.ts";
+import { yieldToEventLoop, clearTree, errorCode, readPart, readPlainBytes, setAside } from "../platform/files.ts";
 import {
   documentText,
   isDocument,
@@ -29,20 +29,26 @@ import {
 const trash = ".trash-";
 /** Begins the name of a document that was quarantined. */
 const corrupt = "history.json.corrupt-";
-/** Maximum quarantined documents of one batch that are reported, the newest; a disk that goes bad may leave one at each start. */
+/**
+ * Maximum quarantined documents of one batch that are reported, the newest; a disk that goes bad may leave one at
+ * each start.
+ */
 const maxReported = 10;
 const maxDocumentBytes = 256 * 1024 * 1024;
 /** Nearly all rows are shorter; one that is not is read again with more. */
 const rowBytes = 2_048;
 const maxRowBytes = 4 * 1024 * 1024;
 
-/** A document as it was found. `offsets`: where each row begins; null where the file must be written anew before rows can be read one by one. */
+/**
+ * A document as it was found. `offsets`: where each row begins; null where the file must be written anew before rows
+ * can be read one by one.
+ */
 export interface FoundDocument {
   document: BatchDocument;
   offsets: ReadonlyMap<ExecutionId, number> | null;
 }
 
-/** What a document is to hold beside what it holds already. */
+/** Describes what a document is to hold beside what it holds already. */
 export interface Checkpoint {
   head: Head;
   rows: readonly Execution[];
@@ -91,13 +97,16 @@ export class Documents {
 
   /** Reports what was quarantined of a batch. Once, at start. */
   async reportQuarantined(name: BatchName): Promise<void> {
-    await breathe();
+    await yieldToEventLoop();
     for (const file of this.#quarantined(name)) this.#report(name, file, null);
   }
 
-  /** One document, whole; null where there is none. One that cannot be read is quarantined as `history.json.corrupt-<time>`, and said. */
+  /**
+   * One document, whole; null where there is none. One that cannot be read is quarantined as
+   * `history.json.corrupt-<time>`, and said.
+   */
   async read(name: BatchName): Promise<FoundDocument | null> {
-    await breathe();
+    await yieldToEventLoop();
     const found = readDocument(this.#pathOf(name), name);
     if (found === null) return null;
     if (typeof found === "string") {
@@ -126,7 +135,10 @@ export class Documents {
     return undefined;
   }
 
-  /** Brings a document up to date; where each of its rows begins then. Durable when the promise resolves. Throws StoreError. */
+  /**
+   * Brings a document up to date; where each of its rows begins then. Durable when the promise resolves. Throws
+   * StoreError.
+   */
   write(name: BatchName, checkpoint: Checkpoint): Promise<Map<ExecutionId, number>> {
     return this.#alone(name, async () => {
       const adapter = this.#adapter(name);
@@ -168,7 +180,10 @@ export class Documents {
     for (const id of ids) await clearTree(join(this.#home, name, "executions", id), this.#log);
   }
 
-  /** Ids of the execution folders of a batch; none of one whose document was quarantined: somebody may want to look at its logs. */
+  /**
+   * Ids of the execution folders of a batch; none of one whose document was quarantined: somebody may want to look at
+   * its logs.
+   */
   async executionFolders(name: BatchName): Promise<string[]> {
     const entries = await readdir(join(this.#home, name)).catch(() => []);
     if (entries.some((entry) => entry.startsWith(corrupt))) return [];
@@ -304,7 +319,10 @@ export function readDocument(path: string, name: string): FoundDocument | string
   }
 }
 
-/** The same without a look into its rows where they stand line by line, as they were checked when they were read first. */
+/**
+ * The same without a look into its rows where they stand line by line, as they were checked when they were read
+ * first.
+ */
 function readText(path: string, name: string): DocumentText | string | null {
   try {
     const split = splitDocument(readPlainBytes(path, maxDocumentBytes, "refuse").toString("utf8"));
@@ -318,7 +336,7 @@ function readText(path: string, name: string): DocumentText | string | null {
   return { head, rows: new Map(executions.map((row) => [row.id, rowText(row)])) };
 }
 
-/** Where each row begins in a document's text, in bytes. */
+/** Returns where each row begins in a document's text, in bytes. */
 function offsetsOf(text: string): Map<ExecutionId, number> {
   const offsets = new Map<ExecutionId, number>();
   let at = 0;

@@ -1,6 +1,5 @@
-// What readers and documents go on seeing until a change is durable. In memory only.
-//
-// Invariant: an execution or a head stands here from the commit (or note) that changes it to the moment its latest change is
+// Describes what readers and documents go on seeing until a change is durable. In memory only.  Invariant: an
+// execution or a head stands here from the commit (or note) that changes it to the moment its latest change is
 // durable, as it is on disk; null for what is not there at all.
 import type { Execution } from "../model/execution.ts";
 import type { BatchName, ExecutionId } from "../model/ids.ts";

@@ -1,5 +1,5 @@
-// The last changes that readers of /api/events may still ask for, by the number that the journal gave each. They outlive the
-// journal's segments in a file of their own..
+// The last changes that readers of /api/events may still ask for, by the number that the journal gave each. They
+// outlive the journal's segments in a file of their own..
 import type { Execution } from "../model/execution.ts";
 import { decodeLine, encodeLine, type Change } from "./change.ts";
 
@@ -65,7 +65,7 @@ export class EventRing {
     return `${JSON.stringify({ floor: this.#floor, newest: this.#newest })}\n${lines.join("")}`;
   }
 
-  /** What `text` wrote; null for anything else. */
+  /** Returns what `text` wrote; null for anything else. */
   static parse(text: string): EventRing | null {
     const [first = "", ...lines] = text.split("\n");
     try {

@@ -1,12 +1,13 @@
-// data/history.index: the index and all heads as they stood when it was written, so that a start need not read every document.
-// A cache: checked against each document's size and time, and made anew when it is missing, damaged or of another form.
+// data/history.index: the index and all heads as they stood when it was written, so that a start need not read every
+// document. A cache: checked against each document's size and time, and made anew when it is missing, damaged or of
+// another form.
 import { closeSync, readSync, statSync } from "node:fs";
 import { rename } from "node:fs/promises";
 import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { InvariantError } from "../errors.ts";
 import type { BatchName } from "../model/ids.ts";
-import { breathe, errorCode, openFileSync, openFresh, removeTree } from "../platform/files.ts";
+import { yieldToEventLoop, errorCode, openFileSync, openFresh, removeTree } from "../platform/files.ts";
 import { isHead, type Head } from "./document.ts";
 import { RowIndex, type IndexColumns } from "./row-index.ts";
 
@@ -29,7 +30,7 @@ interface Header extends Omit<IndexColumns, "columns"> {
   documents: { head: Head; stamp: Stamp }[];
 }
 
-/** What the file holds that is still true. */
+/** Describes what the file holds that is still true. */
 export interface LoadedIndex {
   heads: Map<BatchName, Head>;
   columns: IndexColumns;
@@ -37,13 +38,16 @@ export interface LoadedIndex {
 
 const pathOf = (dataDir: string) => join(dataDir, "history.index");
 
-/** What a document's file says of itself; null where there is none. */
+/** Returns what a document's file says of itself; null where there is none. */
 function stampOf(dataDir: string, name: string): Stamp | null {
   const info = statSync(join(dataDir, "batches", name, "history.json"), { throwIfNoEntry: false });
   return info === undefined ? null : { size: info.size, mtimeMs: info.mtimeMs, ino: info.ino };
 }
 
-/** Writes the index of documents that are up to date. `head`: undefined for a batch whose document is not. Rejects on I/O errors. */
+/**
+ * Writes the index of documents that are up to date. `head`: undefined for a batch whose document is not. Rejects on
+ * I/O errors.
+ */
 export async function saveIndex(
   dataDir: string,
   index: RowIndex,
@@ -54,7 +58,7 @@ export async function saveIndex(
   for (const name of names) {
     const [current, stamp] = [head(name), stampOf(dataDir, name)];
     if (current !== undefined && stamp !== null) documents.push({ head: current, stamp });
-    await breathe();
+    await yieldToEventLoop();
   }
   // A row that the index cannot lead to must not be left out in silence: its document is read again at the next start.
   const incomplete = index.withoutOffsets();

@@ -1,5 +1,5 @@
-// Keeps the journal within its bounds: writes what its oldest segments say to the documents and deletes them, and keeps the
-// events that readers may still ask for. One at a time writes to the journal or deletes of it.
+// Keeps the journal within its bounds: writes what its oldest segments say to the documents and deletes them, and
+// keeps the events that readers may still ask for. One at a time writes to the journal or deletes of it.
 import { join } from "node:path";
 import type { Clock } from "../async/clock.ts";
 import { StoreError } from "../errors.ts";
@@ -12,7 +12,9 @@ import type { Checkpoints } from "./checkpoints.ts";
 import { EventRing } from "./events.ts";
 import { maxJournalBytes, maxSegments, segmentBytes, type FoundLine, type Journal } from "./journal.ts";
 
-/** From three quarters of its bounds on the journal's oldest segments are written to their documents, down to a half. */
+/**
+ * From three quarters of its bounds on the journal's oldest segments are written to their documents, down to a half.
+ */
 const reclaimFrom = 0.75;
 const reclaimTo = 0.5;
 /** Documents written at once: many of them share one sync of their file system. */

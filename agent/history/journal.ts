@@ -1,5 +1,5 @@
-// data/journal: the newest facts, a line a commit, synced before they are acknowledged. Knows lines and files; what the lines
-// say is change.ts' matter, and when a file may go is the checkpoints'.
+// data/journal: the newest facts, a line a commit, synced before they are acknowledged. Knows lines and files; what
+// the lines say is change.ts' matter, and when a file may go is the checkpoints'.
 import { closeSync, constants, fdatasync, ftruncateSync, readdirSync, writeSync } from "node:fs";
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,7 +21,7 @@ export const maxJournalBytes = 16 * 1024 * 1024;
 export const maxSegments = 16;
 /** Maximum files of quarantined lines that are reported, the newest. */
 const maxReported = 10;
-/** What opening a segment says when it is none any more. */
+/** Holds what opening a segment says when it is none any more. */
 const noSegment = ["ENOTFILE", "ENOENT", "ELOOP", "EACCES"];
 const segmentName = /^(\d{1,15})\.jsonl$/;
 
@@ -38,15 +38,21 @@ export interface FoundLine extends JournalLine {
 export interface Journal {
   /** Segments, oldest first; the last one is being written. */
   segments(): readonly Segment[];
-  /** Whether a line of so many bytes would be more than a journal may hold. */
+  /** Returns whether a line of so many bytes would be more than a journal may hold. */
   isFull(bytes: number): boolean;
-  /** Durable when the promise resolves, with the number of its segment. One at a time. Throws StoreError: it may or may not be there then. */
+  /**
+   * Durable when the promise resolves, with the number of its segment. One at a time. Throws StoreError: it may or
+   * may not be there then.
+   */
   append(line: string): Promise<number>;
   /** Deletes all segments before this one; `Infinity` for all. Throws StoreError. */
   dropBefore(segment: number): Promise<void>;
 }
 
-/** A segment's bytes taken apart. `torn`: where a last line begins that was never finished; `corrupt`: lines before it that cannot be read. */
+/**
+ * A segment's bytes taken apart. `torn`: where a last line begins that was never finished; `corrupt`: lines before it
+ * that cannot be read.
+ */
 export interface ParsedSegment {
   lines: JournalLine[];
   torn: number | null;
@@ -121,7 +127,8 @@ export function readJournal(
 }
 
 /**
- * Opens the journal: an unfinished last line is dropped, other lines that cannot be read go to `<n>.jsonl.corrupt-<time>`
+ * Opens the journal: an unfinished last line is dropped, other lines that cannot be read go to
+ * `<n>.jsonl.corrupt-<time>`
  * and are said; all others count. Throws StoreError.
  */
 export async function openJournal(
@@ -209,7 +216,10 @@ export async function openJournal(
     }
   }
 
-  /** Takes back what was written of a line: the next one takes its place. Where not even that can be done, a new segment follows. */
+  /**
+   * Takes back what was written of a line: the next one takes its place. Where not even that can be done, a new
+   * segment follows.
+   */
   function takeBack(file: number, segment: Segment): void {
     try {
       ftruncateSync(file, segment.bytes);

@@ -1,4 +1,5 @@
-// What the next commit about a batch carries: executions and fields of its head that were changed in memory only.
+// Describes what the next commit about a batch carries: executions and fields of its head that were changed in memory
+// only.
 import type { Execution } from "../model/execution.ts";
 import type { BatchName, ExecutionId } from "../model/ids.ts";
 import { batchOf, type Change } from "./change.ts";

@@ -16,7 +16,10 @@ export interface OfflineRecord {
   unreadable: { file: string; reason: string }[];
 }
 
-/** Reads documents and journal; what cannot be read is passed over and told. Throws on I/O errors other than of single files. */
+/**
+ * Reads documents and journal; what cannot be read is passed over and told. Throws on I/O errors other than of single
+ * files.
+ */
 export function readRecord(dataDir: string): OfflineRecord {
   const record: OfflineRecord = { batches: new Map(), unreadable: [] };
   const folder = join(dataDir, "journal");

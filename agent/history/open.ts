@@ -28,13 +28,13 @@ interface Parts {
   store: Store;
 }
 
-/** What the composition root needs beyond the port. */
+/** Describes what the composition root needs beyond the port. */
 export interface OpenHistory {
   recorder: Recorder;
   reader: HistoryReader;
   /** Why the record cannot be written right now; null when all is well. */
   trouble(): StoreError | null;
-  /** What was quarantined, as long as it lies there. */
+  /** Returns what was quarantined, as long as it lies there. */
   problems(): Problem[];
   /** The largest id there is. */
   newestId(): string | null;
@@ -42,7 +42,10 @@ export interface OpenHistory {
   close(): Promise<void>;
 }
 
-/** Opens data/batches and data/journal. What cannot be read is quarantined and said, and the rest goes on. Throws StoreError. */
+/**
+ * Opens data/batches and data/journal. What cannot be read is quarantined and said, and the rest goes on. Throws
+ * StoreError.
+ */
 export async function openHistory(dataDir: string, deps: { clock: Clock; log: Logger }): Promise<OpenHistory> {
   const { clock, log } = deps;
   const documents = new Documents(join(dataDir, "batches"), deps);
@@ -129,7 +132,7 @@ function forget(name: BatchName, { index, state }: Parts): void {
   }
 }
 
-/** What follows in a run depends on what has ended in it. */
+/** Returns what follows in a run depends on what has ended in it. */
 function holdOpenRuns(store: Store, state: State, index: RowIndex, documents: Documents): void {
   const runs = new Set(state.open().map(({ run }) => run as string));
   if (runs.size === 0) return;

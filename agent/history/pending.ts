@@ -1,4 +1,5 @@
-// What waits to be written to the journal: of each execution and each head only the latest, but for starts. Pure.
+// Describes what waits to be written to the journal: of each execution and each head only the latest, but for starts.
+// Pure.
 import type { Execution } from "../model/execution.ts";
 import type { ExecutionId } from "../model/ids.ts";
 import { batchOf, type Change } from "./change.ts";
@@ -28,7 +29,7 @@ export class Pending {
     return changes;
   }
 
-  /** What could not be written comes before what has been added since. */
+  /** Returns what could not be written comes before what has been added since. */
   putBack(changes: readonly Change[]): void {
     const since = this.take();
     this.add(changes);

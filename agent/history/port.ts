@@ -13,7 +13,8 @@ export { isForgotten, maxKeep, selectExpired } from "./retention.ts";
 export { outlineOf, runKey, type Outline } from "./row-index.ts";
 
 /**
- * What decisions read and write. A commit is in memory at once: nothing is awaited between deciding and having it there, so
+ * Describes what decisions read and write. A commit is in memory at once: nothing is awaited between deciding and
+ * having it there, so
  * that two decisions never start from the same state. Its promise resolves when it is durable.
  */
 export interface Recorder {
@@ -28,7 +29,8 @@ export interface Recorder {
   /** The latest execution of each batch in a run, while something of it is open; empty afterwards. */
   openRun(run: RunId): ReadonlyMap<string, Execution>;
   /**
-   * Takes a run that has ended into memory again, as `openRun` gives it, for the next commit is to open an execution of it.
+   * Takes a run that has ended into memory again, as `openRun` gives it, for the next commit is to open an execution
+   * of it.
    * `rows`: all of it, as they were read.
    */
   reopen(rows: readonly Execution[]): void;
@@ -39,19 +41,28 @@ export interface Recorder {
   /** Revisions that executions on record name. */
   revisions(): Revision[];
   /**
-   * Changes the record, over any number of batches, as a whole: after a crash all of it is there or nothing. Rejects with
-   * StoreError when it could not be written; it is then written again until that succeeds, or until a later commit says otherwise.
+   * Changes the record, over any number of batches, as a whole: after a crash all of it is there or nothing. Rejects
+   * with
+   * StoreError when it could not be written; it is then written again until that succeeds, or until a later commit
+   * says otherwise.
    * `lazy`: no more than a tenth of a second is lost by waiting for others. Who does not wait need not catch.
    */
   commit(changes: readonly Change[], options?: { lazy?: boolean }): Promise<void>;
-  /** Changes executions and heads in memory only; the next commit about their batch carries it. Executions are shown at once. */
+  /**
+   * Changes executions and heads in memory only; the next commit about their batch carries it. Executions are shown
+   * at once.
+   */
   note(changes: readonly Note[]): void;
-  /** Whether a due time has its execution already, however the clock was set. Reads the disk where the clock was. */
+  /**
+   * Returns whether a due time has its execution already, however the clock was set. Reads the disk where the clock
+   * was.
+   */
   hasStarted(name: string, dueAt: Iso): boolean;
   /** Resolves once all that was committed is durable, however long the disk is full. */
   durable(): Promise<void>;
   /**
-   * Hears of each change once it is durable, in order, and of notes at once. `seq` is the number of what is an event, else null;
+   * Hears of each change once it is durable, in order, and of notes at once. `seq` is the number of what is an
+   * event, else null;
    * `before`: for a put, the execution as it was last heard of.
    */
   subscribe(listener: Listener): void;
@@ -59,7 +70,7 @@ export interface Recorder {
   deleteOrphans(): Promise<number>;
 }
 
-/** What may wait for the next commit. */
+/** Describes what may wait for the next commit. */
 export type Note = Extract<Change, { kind: "put" | "head" }>;
 
 export type Listener = (seq: number | null, change: Change, before: Execution | undefined) => void;
@@ -80,11 +91,11 @@ export interface ExecutionQuery {
   before?: string;
 }
 
-/** What is shown. An end is seen here only once it is durable, in every field. May read the disk. */
+/** Describes what is shown. An end is seen here only once it is durable, in every field. May read the disk. */
 export interface HistoryReader {
   head(name: string): Readonly<Head> | undefined;
   find(id: string): Promise<Execution | undefined>;
-  /** Whether an execution is queued or running; without the disk. */
+  /** Returns whether an execution is queued or running; without the disk. */
   isOpen(id: string): boolean;
   /** Executions of a run, oldest first. */
   run(run: string): Promise<Execution[]>;
@@ -92,9 +103,15 @@ export interface HistoryReader {
   page(query: ExecutionQuery): Promise<{ items: Execution[]; more: boolean }>;
   /** All executions of a batch, oldest first. */
   document(name: string): Promise<Execution[]>;
-  /** What is known without the disk: executions of a batch, newest first. Nothing may be awaited while they are read. */
+  /**
+   * Returns what is known without the disk: executions of a batch, newest first. Nothing may be awaited while they
+   * are read.
+   */
   outlines(name: string): Iterable<Outline>;
-  /** When executions of all batches were at work, those that began since or had not ended then. Nothing may be awaited meanwhile. */
+  /**
+   * When executions of all batches were at work, those that began since or had not ended then. Nothing may be awaited
+   * meanwhile.
+   */
   spansSince(since: EpochMs): Iterable<Span>;
   counts(name: string): Record<ExecutionStatus, number>;
   /** Ids of executions of which people are still to be told. */

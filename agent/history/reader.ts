@@ -1,7 +1,7 @@
 // The record as it is shown: what is durable, found by the index and read from memory or from one row of a document.
 import { idPattern, type Execution, type ExecutionStatus } from "../model/execution.ts";
 import type { EpochMs, ExecutionId } from "../model/ids.ts";
-import { breathe } from "../platform/files.ts";
+import { yieldToEventLoop } from "../platform/files.ts";
 import type { Documents } from "./documents.ts";
 import type { ExecutionQuery, HistoryReader } from "./port.ts";
 import { runKey, type RowIndex } from "./row-index.ts";
@@ -25,7 +25,7 @@ export function createReader(store: Store, index: RowIndex, documents: Documents
     if (offset === null) return undefined;
     const remembered = atHand.get(id as ExecutionId);
     if (remembered !== undefined) return remembered;
-    await breathe();
+    await yieldToEventLoop();
     const row = documents.row(index.batchOf(slot), id as ExecutionId, offset);
     if (row === undefined || index.slotOf(id) < 0) return undefined;
     if (atHand.size >= rowsAtHand) atHand.clear();

@@ -1,4 +1,4 @@
-// Which executions may go. Pure.
+// Decides which executions may go. Pure.
 import { isOpen } from "../model/execution.ts";
 import type { EpochMs, ExecutionId } from "../model/ids.ts";
 import type { Head } from "./document.ts";
@@ -8,7 +8,8 @@ import type { Outline } from "./row-index.ts";
 export const maxKeep = { executions: 1_000, ageMs: null };
 
 /**
- * Returns ids of the executions beyond `keep`, oldest first; never one that is queued or running, whose run goes on, or of
+ * Returns ids of the executions beyond `keep`, oldest first; never one that is queued or running, whose run goes on,
+ * or of
  * which people are still to be told.
  * @param past      executions of a batch, newest first
  * @param isRunRead whether something may still read what a run has put out, by the run's key
@@ -29,7 +30,7 @@ export function selectExpired(
   return expired.reverse();
 }
 
-/** Whether a batch whose folder went away is to be forgotten with all its data. */
+/** Returns whether a batch whose folder went away is to be forgotten with all its data. */
 export function isForgotten(head: Pick<Head, "removedAt">, open: number, keepRemovedMs: number, now: EpochMs): boolean {
   return head.removedAt !== null && open === 0 && now - Date.parse(head.removedAt) > keepRemovedMs;
 }

@@ -1,13 +1,13 @@
-// An index of every execution on record, in columns of numbers: some sixty bytes each, where a record takes a thousand. It
-// answers lists, filters, cursors, counts and all that decisions ask of the past; what else a record says is read from its document.
-// Longer than other files: the columns and all that reads them belong to one class, for what holds between them holds in all of it.
-//
-// Invariants: a slot belongs to one execution until it is removed, and is used again only once `order` has forgotten it;
-// `order` holds all slots by ascending id; `older` links the executions of a batch from its newest to its oldest.
+// An index of every execution on record, in columns of numbers: some sixty bytes each, where a record takes a
+// thousand. It answers lists, filters, cursors, counts and all that decisions ask of the past; what else a record
+// says is read from its document. Longer than other files: the columns and all that reads them belong to one class,
+// for what holds between them holds in all of it.  Invariants: a slot belongs to one execution until it is removed,
+// and is used again only once `order` has forgotten it; `order` holds all slots by ascending id; `older` links the
+// executions of a batch from its newest to its oldest.
 import { statuses, type Execution, type ExecutionStatus, type Reason } from "../model/execution.ts";
 import type { BatchName, EpochMs, ExecutionId, Iso, Revision, RunId } from "../model/ids.ts";
 
-/** What the index knows of an execution. */
+/** Describes what the index knows of an execution. */
 export interface Outline {
   id: ExecutionId;
   batch: BatchName;
@@ -49,7 +49,7 @@ export interface Span {
   isStarted: boolean;
 }
 
-/** What a search asks of executions; each list means any of it. */
+/** Describes what a search asks of executions; each list means any of it. */
 export interface RowQuery {
   statuses?: readonly ExecutionStatus[];
   reasons?: readonly Reason[];
@@ -84,7 +84,7 @@ export function runKey(run: RunId | string): number {
   return (a ^ Math.imul(b, 0x85ebca6b) ^ Math.imul(c, 0x9e3779b1) ^ d) >>> 0;
 }
 
-/** What the index would know of an execution. */
+/** Returns what the index would know of an execution. */
 export function outlineOf(execution: Execution): Outline {
   const { id, batch, status, reason, unusual, createdAt, startedAt, finishedAt, durationMs, revision } = execution;
   return {
@@ -121,7 +121,7 @@ export class RowIndex {
   #bytes = new Uint32Array(0);
   #marks = new Uint16Array(0);
   #older = new Uint32Array(0);
-  /** Where its row begins in its document; `none` while it does not stand there. */
+  /** Tells where its row begins in its document; `none` while it does not stand there. */
   #offset = new Uint32Array(0);
   #order = new Uint32Array(0);
   #ordered = 0;
@@ -139,7 +139,10 @@ export class RowIndex {
   readonly #reasons: (Reason | null)[] = [null];
   readonly #probe = new Uint32Array(4);
 
-  /** Which statuses (bits 0 to 4) and reasons (from bit 5 on) occur in each block of the order, or have; and when its oldest was created. */
+  /**
+   * Tells which statuses (bits 0 to 4) and reasons (from bit 5 on) occur in each block of the order, or have; and
+   * when its oldest was created.
+   */
   #seen = new Uint32Array(0);
   #oldest = new Float64Array(0);
   /** Blocks from here on are to be summed up anew. */
@@ -193,7 +196,7 @@ export class RowIndex {
     this.#fill(slot, execution);
     this.#tally(slot, 1);
     this.#enter(slot);
-    // What is new is nearly always the newest of its batch.
+    // Whatever is new is nearly always the newest of its batch.
     let after = none;
     let next = this.#newest[batch] ?? none;
     while (next !== none && this.#compare(next, slot) > 0) {
@@ -205,7 +208,10 @@ export class RowIndex {
     else this.#older[after] = slot;
   }
 
-  /** Adds executions that are new, in any order: nothing may be asked for until `sort` was called. `offset`: as for `setOffset`. */
+  /**
+   * Adds executions that are new, in any order: nothing may be asked for until `sort` was called. `offset`: as for
+   * `setOffset`.
+   */
   append(execution: Execution, offset: number | null): void {
     this.reserve(1);
     const slot = this.#free.pop() ?? this.#used++;
@@ -313,7 +319,7 @@ export class RowIndex {
     };
   }
 
-  /** Whether it was created at or after a time, or had not ended by then. */
+  /** Returns whether it was created at or after a time, or had not ended by then. */
   lastsUntil(slot: number, time: EpochMs): boolean {
     const created = this.createdAt(slot);
     const [wait, took] = [this.#started[slot] as number, this.#took[slot] as number];
@@ -354,7 +360,10 @@ export class RowIndex {
     for (let slot = this.#newest[batch] as number; slot !== none; slot = this.#older[slot] as number) yield slot;
   }
 
-  /** Slots of all batches, newest first, those below the id `before` where one is given. Nothing may be removed meanwhile. */
+  /**
+   * Slots of all batches, newest first, those below the id `before` where one is given. Nothing may be removed
+   * meanwhile.
+   */
   *all(before?: string): Generator<number> {
     let at = this.#ordered;
     if (before !== undefined) {
@@ -552,7 +561,7 @@ export class RowIndex {
     }
   }
 
-  /** What is kept of an execution in a file; the rest is made from it. */
+  /** Returns what is kept of an execution in a file; the rest is made from it. */
   #columns() {
     return [
       this.#ids,

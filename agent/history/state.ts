@@ -1,8 +1,7 @@
-// The record as it was last decided, in memory: all heads, and of executions those that are open, those of runs that go on, and
-// those that wait to be written to their document. Pure.
-//
-// Invariants: every open execution is held; a run is known from the commit that brings its first open execution to the one that
-// leaves none open, and until then its latest execution of each batch is known.
+// The record as it was last decided, in memory: all heads, and of executions those that are open, those of runs that
+// go on, and those that wait to be written to their document. Pure.  Invariants: every open execution is held; a run
+// is known from the commit that brings its first open execution to the one that leaves none open, and until then its
+// latest execution of each batch is known.
 import { isOpen, type Execution } from "../model/execution.ts";
 import type { BatchName, ExecutionId, Iso, RunId } from "../model/ids.ts";
 import type { Change } from "./change.ts";
@@ -29,12 +28,15 @@ export class State {
     return this.#runs.get(run)?.latest ?? new Map<string, Execution>();
   }
 
-  /** Whether an execution must stay in memory whatever stands on disk. */
+  /** Returns whether an execution must stay in memory whatever stands on disk. */
   isNeeded(execution: Execution): boolean {
     return isOpen(execution) || this.#runs.has(execution.run);
   }
 
-  /** Takes in a whole commit; executions of runs that have ended with it. `now`: when a batch that is new was first seen. */
+  /**
+   * Takes in a whole commit; executions of runs that have ended with it. `now`: when a batch that is new was first
+   * seen.
+   */
   apply(changes: readonly Change[], now: Iso): ExecutionId[] {
     const runs = new Set<RunId>();
     for (const change of changes) {

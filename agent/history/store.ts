@@ -1,6 +1,6 @@
-// The durable record: the state in memory, the journal that makes it durable, the documents that the journal ends in, and
-// the index of all that is on record. This file wires them and commits.
-// Longer than other files: it is all of the one door through which the record changes.
+// The durable record: the state in memory, the journal that makes it durable, the documents that the journal ends in,
+// and the index of all that is on record. This file wires them and commits. Longer than other files: it is all of the
+// one door through which the record changes.
 import type { Clock } from "../async/clock.ts";
 import type { StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
@@ -154,7 +154,10 @@ export class Store implements Recorder {
     return this.#index.revisions();
   }
 
-  /** An execution as readers see it, from memory; null for one that is not on record yet, undefined where the disk must be asked. */
+  /**
+   * An execution as readers see it, from memory; null for one that is not on record yet, undefined where the disk
+   * must be asked.
+   */
   shown(id: ExecutionId): Execution | null | undefined {
     const durable = this.#durable.row(id);
     return durable === undefined ? this.#state.held.get(id) : durable;
@@ -235,7 +238,10 @@ export class Store implements Recorder {
     return this.#failure ?? this.#keeper.trouble;
   }
 
-  /** Resolves when all is in the documents and the journal is empty. Rejects with StoreError if that cannot be; what was durable stays so. */
+  /**
+   * Resolves when all is in the documents and the journal is empty. Rejects with StoreError if that cannot be; what
+   * was durable stays so.
+   */
   async close(): Promise<void> {
     this.#pending.add(this.#notes.takeAll());
     while (!this.#pending.isEmpty || this.#flushing !== null) {

@@ -15,7 +15,7 @@ interface Shared {
   size: number;
   waiting: (() => void)[];
   ticking: boolean;
-  /** Those who follow at the end all ask for the same. */
+  /** The ones who follow at the end all ask for the same. */
   recent: { start: number; length: number; bytes: Promise<Uint8Array> } | null;
 }
 

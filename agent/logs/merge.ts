@@ -1,6 +1,6 @@
-// Both logs of an execution in the order in which they were written, as far as `times` tells: its lines say which sizes the logs
-// had at which time. A line belongs to the step in which it was finished; within a step stdout goes first. Bounded memory:
-// one piece of a log and one of `times`, however long they are.
+// Both logs of an execution in the order in which they were written, as far as `times` tells: its lines say which
+// sizes the logs had at which time. A line belongs to the step in which it was finished; within a step stdout goes
+// first. Bounded memory: one piece of a log and one of `times`, however long they are.
 import { wholeCharacters, wholeLines } from "../text/lines.ts";
 
 type LogStream = "stdout" | "stderr";

@@ -12,7 +12,7 @@ const newline = 0x0a;
 export interface Found {
   /** Counts from 1. */
   line: number;
-  /** Of the line's first byte. */
+  /** For the line's first byte. */
   offset: number;
   text: string;
 }

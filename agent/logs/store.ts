@@ -1,5 +1,5 @@
-// Reads the log files of executions. Nothing of a log is held beyond the chunk that is being passed on. A script may have
-// put anything in a log's place: what is no plain file is an empty log.
+// Reads the log files of executions. Nothing of a log is held beyond the chunk that is being passed on. A script may
+// have put anything in a log's place: what is no plain file is an empty log.
 import { lstat, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import type { ExecutionId, BatchName } from "../model/ids.ts";

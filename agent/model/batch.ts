@@ -15,7 +15,7 @@ export type Pattern =
       kind: "cron";
       /** As written. */
       text: string;
-      /** Whether it keeps to real time when clocks go back (true) or starts once (false). */
+      /** True when it keeps to real time when clocks go back (true) or starts once (false). */
       repeats: boolean;
     }
   | {
@@ -49,7 +49,7 @@ export interface Retry {
   codes?: readonly number[];
 }
 
-/** Who hears of which ends. */
+/** Describes who hears of which ends. */
 export interface Notify {
   on: readonly NotifyEvent[];
   mail: readonly string[];
@@ -78,7 +78,7 @@ export interface Batch {
   independent: boolean;
   input: BatchFile["input"];
   onFailure: string | null;
-  /** Where its chain is written, for problems that only show over all batches. */
+  /** Tells where its chain is written, for problems that only show over all batches. */
   places: { file: string; top: Place; after: readonly Place[]; onFailure: Place | null };
   /** Declared parameters with their defaults. */
   params: Readonly<Record<string, string>>;
@@ -105,10 +105,10 @@ export interface Batch {
 
 export type BatchState = "scheduled" | "chained" | "disabled" | "invalid" | "removed";
 
-/** What the agent knows of one batch right now. */
+/** Describes what the agent knows of one batch right now. */
 export interface BatchStatus {
   name: BatchName | string;
-  /** Where its entry lies now; missing where there is none. */
+  /** Tells where its entry lies now; missing where there is none. */
   group?: string;
   state: BatchState;
   /** The definition in force; null while nothing valid was ever seen, and once removed. */
@@ -120,9 +120,9 @@ export interface BatchStatus {
   blockedBy: readonly string[];
 }
 
-/** What was read of one batch folder: facts only, judged by `parseBatch`. */
+/** Describes what was read of one batch folder: facts only, judged by `parseBatch`. */
 export interface Folder {
-  /** What its batch is called: the entry's name, an archive's without its extension. */
+  /** Holds what its batch is called: the entry's name, an archive's without its extension. */
   name: string;
   /** The entry's name as found; problems name it. */
   entry: string;
@@ -132,16 +132,24 @@ export interface Folder {
   location: string;
   /** Digest over sorted paths, run bits and bytes of all files. */
   digest: Revision;
-  /** batch.yaml and batch.yml, as far as they are there; `bytes` holds no more than the first 1 MiB + 1, `size` is the file's own. */
+  /**
+   * batch.yaml and batch.yml, as far as they are there; `bytes` holds no more than the first 1 MiB + 1, `size` is the
+   * file's own.
+   */
   settings: readonly { file: string; bytes: Uint8Array; size: number }[];
   /** script.sh; `bytes` holds no more than the first 1 MiB. */
   script: { bytes: Uint8Array; size: number } | null;
   /** All files whole, as they were hashed, when they are small; else whoever wants them reads them again. */
   files?: readonly { path: string; executable: boolean; isPrivate: boolean; bytes: Uint8Array }[];
-  /** What it inherits from its groups: covered by `digest`, which is then not that of the files alone. */
+  /** Holds what it inherits from its groups: covered by `digest`, which is then not that of the files alone. */
   inherited?: { filesDigest: Revision; text: string };
-  /** Whether any file names its process's own output (`/dev/stdout`, `/proc/self/fd`): opened anew, a plain file is cut to nothing. */
+  /**
+   * True when any file names its process's own output (`/dev/stdout`, `/proc/self/fd`): opened anew, a plain file is
+   * cut to nothing.
+   */
   namesOutput?: boolean;
-  /** What stood in the way of reading it as a batch: links that leave, special files, limits, a broken archive. */
+  /**
+   * Holds what stood in the way of reading it as a batch: links that leave, special files, limits, a broken archive.
+   */
   problems: readonly Problem[];
 }

@@ -11,7 +11,10 @@ export interface Calendar {
   key: string;
 }
 
-/** What happens to a due time on a day that is not allowed: dropped, or moved to the same wall time of an allowed day. */
+/**
+ * Describes what happens to a due time on a day that is not allowed: dropped, or moved to the same wall time of an
+ * allowed day.
+ */
 export type Shift = "none" | "next" | "previous";
 
 /** Days on which a batch may be due. */

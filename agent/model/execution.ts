@@ -55,9 +55,9 @@ export interface Execution {
   exitCode: number | null;
   signal: string | null;
   pid: number | null;
-  /** Where it runs in a cluster. Shown as null where it is missing, as `waitingFor` is. */
+  /** Tells where it runs in a cluster. Shown as null where it is missing, as `waitingFor` is. */
   place?: { node: string; pod: string } | null;
-  /** What a queued one waits for, in words. */
+  /** Holds what a queued one waits for, in words. */
   waitingFor?: string | null;
   createdAt: Iso;
   startedAt: Iso | null;
@@ -88,7 +88,7 @@ export interface Execution {
   notifyDue?: NotifyDue;
   /** When a retry's delay is over, or the wait for an earlier execution was. Not shown. */
   notBefore?: Iso;
-  /** What its batch's timeout was at its start, null for none; missing before it. Not shown. */
+  /** Holds what its batch's timeout was at its start, null for none; missing before it. Not shown. */
   timeoutMs?: number | null;
   /** Boot id of the machine that started it; a pid means nothing after a reboot. Not shown. */
   boot?: string | null;
@@ -125,18 +125,18 @@ export const reasons: readonly string[] = [
 ];
 /** Ids of executions and runs: ULIDs. */
 export const idPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
-/** Whether it is queued or running: it still has an end to come. */
+/** Returns whether it is queued or running: it still has an end to come. */
 export function isOpen(execution: Pick<Execution, "status">): boolean {
   return execution.status === "queued" || execution.status === "running";
 }
-/** Whether a run goes on, and how it ended: `failed` when any batch's last attempt did not succeed. */
+/** Returns whether a run goes on, and how it ended: `failed` when any batch's last attempt did not succeed. */
 export function runState(run: readonly Execution[]): "running" | "succeeded" | "failed" {
   if (run.some(isOpen)) return "running";
   const last = new Map(run.map((execution) => [execution.batch, execution.status]));
   return [...last.values()].every((status) => status === "succeeded") ? "succeeded" : "failed";
 }
 
-/** What an end asks to be told, until it waits in the outbox. */
+/** Describes what an end asks to be told, until it waits in the outbox. */
 export interface NotifyDue {
   event: NotifyEvent;
   /** Ends of this kind since the last one that was told, this one included; for a recovery, the failures before it. */

@@ -25,19 +25,19 @@ export interface Group {
   calendars: ReadonlyMap<string, Calendar>;
 }
 
-/** What reaches a batch from its group and the groups above, nearest first where they disagree. */
+/** Describes what reaches a batch from its group and the groups above, nearest first where they disagree. */
 export interface Inheritance {
   /** The batch's own group. */
   group: GroupName;
   defaults: GroupDefaults;
   /** The group that each default comes from, by key; those of merged keys as `env.NAME`. */
   origins: Readonly<Record<string, GroupName>>;
-  /** Where each pool is declared, by name. */
+  /** Tells where each pool is declared, by name. */
   pools: ReadonlyMap<string, { group: GroupName; size: number }>;
   calendars: ReadonlyMap<string, Calendar>;
 }
 
-/** What was read of one `_group.yaml`: facts only, judged by `parseGroup`. */
+/** Describes what was read of one `_group.yaml`: facts only, judged by `parseGroup`. */
 export interface GroupFile {
   name: GroupName;
   /** Path as people write it, `batches.d/billing/_group.yaml`. */

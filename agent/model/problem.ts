@@ -1,4 +1,4 @@
-// What can be wrong with a definition or with the agent, as users see it.
+// Describes what can be wrong with a definition or with the agent, as users see it.
 /** Something wrong with a batch folder. `batch` is the entry's name as found; line and column count from 1. */
 export interface Problem {
   batch: string;
@@ -24,7 +24,9 @@ export const problemCodes = [
   "too-many-files",
   "special-file", // FIFO, socket, device, hard link in an archive; or script.sh is a folder
   "link-outside", // a symbolic link leaves the watched root (or its archive), or leads nowhere
-  "bad-archive", // an archive is damaged, cut off, encrypted, of another kind than its name says, or holds names that are not allowed
+  // an archive is damaged, cut off, encrypted, of another kind than its name says, or holds names that are not
+  // allowed
+  "bad-archive",
   "unreadable", // the folder or a file cannot be read (permissions, I/O)
   "unsettled", // the files keep changing
   "yaml-syntax",
@@ -58,7 +60,8 @@ export const problemCodes = [
   "data-folder", // the data folder takes no writes
   "history-corrupt", // a history could not be read and was set aside
   "git-not-followed", // what --git-url names cannot be asked, fetched or used; the last good commit stays in force
-  "git-not-verified", // the commit's signature is by none of the keys of --git-verify; the last good commit stays in force
+  // the commit's signature is by none of the keys of --git-verify; the last good commit stays in force
+  "git-not-verified",
   "git-ambiguous", // --git-ref is both a branch and a tag; the last good commit stays in force
   "reconcile-failed", // the last look over the folder broke off; the agent tries again
   "no-bash", // bash is not on the agent's PATH

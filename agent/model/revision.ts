@@ -1,4 +1,5 @@
-// What a batch inherits from its groups, as a file of its revision: `_group.yaml` beside batch.yaml, covered by the digest.
+// Describes what a batch inherits from its groups, as a file of its revision: `_group.yaml` beside batch.yaml,
+// covered by the digest.
 import { createHash } from "node:crypto";
 import type { Folder } from "./batch.ts";
 import type { Revision } from "./ids.ts";

@@ -1,4 +1,5 @@
-// Which ends of executions people are told of, and how often. Pure: what was told before, one end, now → what to tell.
+// Decides which ends of executions people are told of, and how often. Pure: what was told before, one end, now → what
+// to tell.
 import type { Told } from "../history/port.ts";
 import type { Notify } from "../model/batch.ts";
 import type { NotifyEvent, Execution, NotifyDue } from "../model/execution.ts";
@@ -8,20 +9,23 @@ const hourMs = 3_600_000;
 /** How often an hour a batch that comes and goes is told of; what it does beyond that is counted. */
 const streaksAnHour = 4;
 
-/** What is known of a batch that was never told of. */
+/** Holds what is known of a batch that was never told of. */
 const nothingTold: Told = { failures: 0, heard: true, streaks: [], last: {} };
 
 /**
- * What this end asks to be told, if anything, and the record of what was told after it (the same object when nothing
+ * Returns what this end asks to be told, if anything, and the record of what was told after it (the same object when
+ * nothing
  * changes). An end is told once, as the first of recovery, unusual and success that it is and that is asked for.
  *
- * - The first failure after a success is told at once, those that follow once an hour, with how many there were. The next
+ * - The first failure after a success is told at once, those that follow once an hour, with how many there were.
+ *   The next
  *   success is the recovery, always told.
  * - A batch that fails and recovers again and again is told of four times an hour; the recovery from a failure that
  *   was held back is held back too.
  * - Each of success and unusual is told once an hour.
  * - Due times that will never run (`missed`, `deadline`) are told once an hour.
- * - An attempt that another one follows is no end. Any other abort tells nothing and changes nothing, but for a further attempt that a
+ * - An attempt that another one follows is no end. Any other abort tells nothing and changes nothing, but for a
+ *   further attempt that a
  *   newer start replaced: what it was to make good failed, and with starts closer than its wait nobody would ever hear.
  *
  * @param told     undefined for a batch that has none yet

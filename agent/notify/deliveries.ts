@@ -3,12 +3,12 @@
 import type { Clock } from "../async/clock.ts";
 import type { Logger } from "../logger.ts";
 import type { EpochMs } from "../model/ids.ts";
-import { addressOf, giveUpDays, isTooOld, mayGo, mostWaiting, placeOf, retryWait } from "./delivery-policy.ts";
+import { addressOf, giveUpDays, isTooOld, mayGo, maxWaiting, placeOf, retryWait } from "./delivery-policy.ts";
 import type { Courier, Delivery, Outbox, Message } from "./port.ts";
 
 /** Deliveries under way at once of each kind; each address has one at a time. */
 const maxParallel = { mail: 4, webhook: 64, ping: 64 };
-/** Those of them to addresses that did not answer the last time: the rest is kept for the others. */
+/** The ones of them to addresses that did not answer the last time: the rest is kept for the others. */
 const maxRetries = { mail: 1, webhook: 16, ping: 16 };
 const storeRetryMs = 1_000;
 /** At the end, how long those under way may take. */
@@ -20,7 +20,7 @@ export interface Deliveries {
   start(): void;
   /** Nothing new goes out; what is under way gets a moment, the rest stays on disk. */
   stop(): Promise<void>;
-  /** Where nobody takes anything, and why; addresses of one host are one. */
+  /** Returns where nobody takes anything, and why; addresses of one host are one. */
   trouble(): { place: string; why: string; waiting: number }[];
   counts(): DeliveryCounts;
 }
@@ -42,7 +42,7 @@ interface Waiting extends Omit<Message, "content" | "to"> {
 /** One address. */
 interface Place {
   address: string;
-  /** What may be shown of it. */
+  /** Holds what may be shown of it. */
   name: string;
   courier: Message["content"]["kind"];
   /** Oldest first. */
@@ -76,7 +76,7 @@ export function createDeliveries(deps: {
     const place = placeAt(addressOf(message), placeOf(message), content.kind);
     if (place.waiting.some(({ id }) => id === message.id)) return;
     place.waiting.push({ ...rest, place, failures: 0, notBefore: 0 });
-    if (waitingCount() > mostWaiting) giveUpOldest();
+    if (waitingCount() > maxWaiting) giveUpOldest();
     pump(place);
   }
 
@@ -107,7 +107,7 @@ export function createDeliveries(deps: {
   function giveUpOldest(): void {
     const [fullest] = [...places.values()].sort((a, b) => b.waiting.length - a.waiting.length);
     const oldest = fullest?.waiting.find(({ id }) => !fullest.sending.has(id));
-    if (oldest !== undefined) giveUp(oldest, `more than ${mostWaiting} wait`);
+    if (oldest !== undefined) giveUp(oldest, `more than ${maxWaiting} wait`);
   }
 
   function giveUp(waiting: Waiting, why: string): void {

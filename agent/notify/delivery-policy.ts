@@ -3,23 +3,29 @@ import type { Iso, EpochMs } from "../model/ids.ts";
 
 const dayMs = 86_400_000;
 const firstWaitMs = 1_000;
-const longestWaitMs = 300_000;
-const longestAskedMs = 3_600_000;
+const maxWaitMs = 300_000;
+const maxAskedMs = 3_600_000;
 
 /** Messages older than this are given up. */
 export const giveUpDays = 3;
 /** So many wait at most; beyond that the oldest are given up. */
-export const mostWaiting = 1_000;
+export const maxWaiting = 1_000;
 
-/** Wait before the next try after `failures` in a row (at least 1), in ms: 1 s, 2 s, 4 s … 5 min; what a receiver asks for up to an hour. */
+/**
+ * Wait before the next try after `failures` in a row (at least 1), in ms: 1 s, 2 s, 4 s … 5 min; what a receiver asks
+ * for up to an hour.
+ */
 export function retryWait(failures: number, askedMs: number | null): number {
-  const own = Math.min(longestWaitMs, firstWaitMs * 2 ** Math.min(failures - 1, 30));
-  return askedMs === null ? own : Math.min(longestAskedMs, Math.max(own, askedMs));
+  const own = Math.min(maxWaitMs, firstWaitMs * 2 ** Math.min(failures - 1, 30));
+  return askedMs === null ? own : Math.min(maxAskedMs, Math.max(own, askedMs));
 }
 
-/** Whether its wait is over. One longer than any wait there is was set by a clock that stood wrong: it holds nothing up. */
+/**
+ * Returns whether its wait is over. One longer than any wait there is was set by a clock that stood wrong: it holds
+ * nothing up.
+ */
 export function mayGo(notBefore: EpochMs, now: EpochMs): boolean {
-  return notBefore <= now || notBefore - now > longestAskedMs;
+  return notBefore <= now || notBefore - now > maxAskedMs;
 }
 
 export function isTooOld(createdAt: Iso, now: EpochMs): boolean {
@@ -28,7 +34,10 @@ export function isTooOld(createdAt: Iso, now: EpochMs): boolean {
 
 type Addressed = { to: string; content: { kind: "mail" | "webhook" | "ping" } };
 
-/** Returns what messages share that wait for one another: the address alone, as its neighbours may answer all the same. */
+/**
+ * Returns what messages share that wait for one another: the address alone, as its neighbours may answer all the
+ * same.
+ */
 export function addressOf({ to, content }: Addressed): string {
   return `${content.kind} ${to}`;
 }

@@ -12,7 +12,8 @@ const sendMs = 60_000;
 const connections = 2;
 
 /**
- * `url`: smtp:// (TLS by STARTTLS where the server offers it, and always where a password is sent beyond this machine) or
+ * `url`: smtp:// (TLS by STARTTLS where the server offers it, and always where a password is sent beyond this
+ * machine) or
  * smtps:// (TLS from the start), with `user:password@` and nodemailer's options as `?name=value`. `from`: null for the
  * URL's user if that is an address, else batch-agent@ and `hostname`. Throws ConfigError.
  */
@@ -39,7 +40,8 @@ export function createMailer(url: string, { from, hostname }: { from: string | n
     socketTimeout: silenceMs,
     disableFileAccess: true,
     disableUrlAccess: true,
-    ...(protocol === "smtp:" && local ? { tls: { rejectUnauthorized: false } } : {}), // no certificate names this machine's own address
+    // no certificate names this machine's own address
+    ...(protocol === "smtp:" && local ? { tls: { rejectUnauthorized: false } } : {}),
     ...(protocol === "smtp:" && !local && username !== "" ? { requireTLS: true } : {}),
   });
   const secrets = [password, decoded(password)].filter((secret) => secret !== "");

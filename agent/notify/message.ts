@@ -1,5 +1,5 @@
-// What people are told of an end: a mail's subject, text and HTML, a webhook's body. Everything that a script or a
-// repository wrote is taken as text, never as markup, and fits on the line it is put on.
+// Describes what people are told of an end: a mail's subject, text and HTML, a webhook's body. Everything that a
+// script or a repository wrote is taken as text, never as markup, and fits on the line it is put on.
 import type { NotifyEvent, Execution, NotifyDue } from "../model/execution.ts";
 import type { Iso } from "../model/ids.ts";
 import { formatDuration } from "../text/duration.ts";
@@ -15,7 +15,7 @@ export interface Notice {
   execution: Execution;
   /** The batch's description, as written. */
   description: string | null;
-  /** Where the execution is seen. */
+  /** Tells where the execution is seen. */
   link: string;
   /** The batch's files that differ from the last success before; null when there was none, or it cannot be told. */
   changed: { since: Iso; files: readonly string[] } | null;
@@ -96,7 +96,7 @@ const plural: Record<NotifyEvent, string> = {
   problem: "problems",
 };
 
-/** What was held back, so that one message an hour stands for all. */
+/** Returns what was held back, so that one message an hour stands for all. */
 function heldText({ due }: Notice): string | null {
   if (due.since === null || due.count <= 1) return null;
   return `${due.count} ${plural[due.event]} since the last message, ${clockText(due.since)}; there is at most one an hour while it goes on.`;

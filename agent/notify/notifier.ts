@@ -1,5 +1,6 @@
-// From the end of an execution to messages in the outbox. What is to be told stands in the execution's record until its
-// messages are on disk, and they go out only after that: a crash in between makes the same messages again, and loses none.
+// From the end of an execution to messages in the outbox. What is to be told stands in the execution's record until
+// its messages are on disk, and they go out only after that: a crash in between makes the same messages again, and
+// loses none.
 import type { Clock } from "../async/clock.ts";
 import { runKey, type HistoryReader, type Outline, type Recorder, type Told } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
@@ -21,7 +22,7 @@ const retryMs = 1_000;
 export interface NotifierLoop extends Notifier {
   /** Takes up what an earlier agent left, then lets messages go out. Throws StoreError. Call once. */
   start(): Promise<void>;
-  /** What was to be told by now is in the outbox, or stays in the record. */
+  /** Returns what was to be told by now is in the outbox, or stays in the record. */
   stop(): Promise<void>;
 }
 
@@ -35,9 +36,9 @@ export function createNotifier(deps: {
   deliveries: Pick<Deliveries, "add" | "start" | "stop">;
   /** The batch as it is in force; null when there is none. */
   batchOf(name: BatchName): Batch | null;
-  /** Whether there is a mail server. */
+  /** True when there is a mail server. */
   mails: boolean;
-  /** Where people see an execution. */
+  /** Returns where people see an execution. */
   linkTo(execution: Execution): string;
   /** The batch's files that differ from its last success before this execution; null when that cannot be told. */
   changedSince(execution: Execution): Promise<Notice["changed"]>;

@@ -12,7 +12,7 @@ import type { Outbox, Message } from "./port.ts";
 
 /** A message holds the last lines of two logs at most. */
 const maxMessageBytes = 4 * 1024 * 1024;
-/** What may pass by itself: the message is still there. */
+/** Holds what may pass by itself: the message is still there. */
 const passing = ["EMFILE", "ENFILE", "EIO", "ENOMEM"];
 const hint = "is there room in the data folder, and may the agent write there?";
 

@@ -8,7 +8,10 @@ import type { Courier } from "./port.ts";
 export const pingBytes = 10 * 1024;
 const answerMs = 10_000;
 
-/** Returns what is put behind a heartbeat URL's path at the end of an execution; null where nothing is sent, as it never started. */
+/**
+ * Returns what is put behind a heartbeat URL's path at the end of an execution; null where nothing is sent, as it
+ * never started.
+ */
 export function endSuffix({
   status,
   startedAt,

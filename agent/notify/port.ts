@@ -6,18 +6,21 @@ import type { BatchName, ExecutionId, Iso } from "../model/ids.ts";
 /** Tells people of ends. Never holds up an execution. */
 export interface Notifier {
   /**
-   * Decides what people are to be told of a final execution: its record carries that, and its batch's head what they were told
+   * Decides what people are to be told of a final execution: its record carries that, and its batch's head what they
+   * were told
    * after it, in the same commit as its end.
    */
   decide(final: Execution, told: Told | undefined): { told: Told | undefined; due: NotifyDue | null };
-  /** Sends a heartbeat for a start that is on record, or for the end of one, to whoever asked for it. Returns at once. */
+  /**
+   * Sends a heartbeat for a start that is on record, or for the end of one, to whoever asked for it. Returns at once.
+   */
   ping(event: PingEvent, execution: Execution): void;
   /** Sees to what a recorded end carries. Returns at once. */
   take(final: Execution): void;
 }
 /** In the order of time, also where they are sorted by name. */
 export type PingEvent = "start" | "stop";
-/** What one receiver is told of one end, rendered. */
+/** Describes what one receiver is told of one end, rendered. */
 export interface Message {
   /** The same for the same end and receiver, whenever it is made; `[0-9A-Za-z-]`. */
   id: string;
@@ -44,7 +47,7 @@ export interface Outbox {
   /** Throws StoreError. */
   remove(id: string): Promise<void>;
 }
-/** What became of a message. `why` is for people and holds no secret. */
+/** Describes what became of a message. `why` is for people and holds no secret. */
 export type Delivery =
   | { kind: "accepted" }
   /** It will never be taken. */
@@ -52,9 +55,9 @@ export type Delivery =
   | {
       kind: "later";
       why: string;
-      /** What the receiver asked to wait, in ms. */
+      /** Holds what the receiver asked to wait, in ms. */
       waitMs: number | null;
-      /** Whether nothing else will get through there either: nobody answers. */
+      /** True when nothing else will get through there either: nobody answers. */
       down: boolean;
     };
 /** Delivers messages of one kind. */

@@ -3,12 +3,12 @@ import { randomFillSync } from "node:crypto";
 import { decodeTime, monotonicFactory } from "ulid";
 import type { NewId, Clock } from "../async/clock.ts";
 
-const longestMs = 86_400_000; // Node's timers overflow past 24.8 days
+const maxMs = 86_400_000; // Node's timers overflow past 24.8 days
 
 export const systemClock: Clock = {
   now: () => Date.now(),
   after(ms, fn) {
-    const timer = setTimeout(fn, Math.min(Math.max(ms, 0), longestMs));
+    const timer = setTimeout(fn, Math.min(Math.max(ms, 0), maxMs));
     return () => clearTimeout(timer);
   },
 };
@@ -20,7 +20,10 @@ export function createIds(newest: string | null): NewId {
   return (now) => next(now);
 }
 
-/** Fractions from 0 up to 1, 256 of them. An id draws sixteen: to ask the system for each takes a millisecond an execution. */
+/**
+ * Fractions from 0 up to 1, 256 of them. An id draws sixteen: to ask the system for each takes a millisecond an
+ * execution.
+ */
 function createDraw(): () => number {
   const drawn = new Uint8Array(1024);
   let at = drawn.length;

@@ -16,11 +16,11 @@ const lanes = 8;
 /** A thousand files take the disk a second one by one, and a tenth of that together. */
 const many = 64;
 const lookMs = 20;
-const mostLooks = 50;
+const maxLooks = 50;
 
 interface Waiting {
   path: string;
-  /** What it must be: anything else is not opened, or refused without waiting. */
+  /** Holds what it must be: anything else is not opened, or refused without waiting. */
   flags: number;
   /** A folder on the same file system. */
   folder: string;
@@ -81,11 +81,12 @@ async function syncOne({ path, flags, done, failed }: Waiting): Promise<void> {
 }
 
 /**
- * By coreutils' or busybox's `sync -f`, once for each file system; one by one where that is not to be had. As long as more
+ * By coreutils' or busybox's `sync -f`, once for each file system; one by one where that is not to be had. As long
+ * as more
  * come it waits for them: while the disk is at it, to make another file takes twice as long.
  */
 async function syncAll(): Promise<void> {
-  for (let [looks, count] = [0, 0]; count < waiting.length && looks < mostLooks; looks++) {
+  for (let [looks, count] = [0, 0]; count < waiting.length && looks < maxLooks; looks++) {
     count = waiting.length;
     await setTimeout(lookMs);
   }
@@ -105,7 +106,8 @@ async function syncAll(): Promise<void> {
 }
 
 /**
- * Replaces a file so that after a crash or power cut it holds the old text or the new, whole. `onObstacle`: called where
+ * Replaces a file so that after a crash or power cut it holds the old text or the new, whole. `onObstacle`: called
+ * where
  * something other than a file lies at `path`, which keeps a file from taking its place; it has to move it away.
  */
 export async function writeDurably(

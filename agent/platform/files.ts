@@ -1,6 +1,6 @@
-// File mechanics that several adapters share, and the one door to every path at which somebody else can put a file: in the
-// watched folder, in git's files, and in the data folder, as scripts are the agent's own user. It opens plain files only,
-// without waiting, reads up to a stated size, and writes only to files that it has just made. No policy.
+// File mechanics that several adapters share, and the one door to every path at which somebody else can put a file:
+// in the watched folder, in git's files, and in the data folder, as scripts are the agent's own user. It opens plain
+// files only, without waiting, reads up to a stated size, and writes only to files that it has just made. No policy.
 import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, statSync, type Stats } from "node:fs";
 import { access, chmod, lstat, mkdir, open, readdir, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { join, sep } from "node:path";
@@ -26,15 +26,16 @@ export async function mapLimit<T, R>(items: readonly T[], limit: number, work: (
   return results;
 }
 
-const longestTurnMs = 8;
+const maxTurnMs = 8;
 let turnBegan = 0;
 
 /**
- * Gives others their turn on the event loop once this work has had it for some milliseconds. Between two calls small files
+ * Gives others their turn on the event loop once this work has had it for some milliseconds. Between two calls small
+ * files
  * are read synchronously: a promise for each call of the system costs ten times what the call itself does.
  */
-export async function breathe(): Promise<void> {
-  if (performance.now() - turnBegan < longestTurnMs) return;
+export async function yieldToEventLoop(): Promise<void> {
+  if (performance.now() - turnBegan < maxTurnMs) return;
   await new Promise((done) => setImmediate(done));
   turnBegan = performance.now();
 }
@@ -44,7 +45,7 @@ export const coarsestTimeMs = 3_000;
 
 export const deepest = 32;
 
-/** Whether a real path is the real path `root` or lies below it. */
+/** Returns whether a real path is the real path `root` or lies below it. */
 export function isWithin(root: string, path: string): boolean {
   return path === root || path.startsWith(root.endsWith(sep) ? root : root + sep);
 }
@@ -87,7 +88,8 @@ export async function openFile(path: string, links: Links = "follow"): Promise<F
 }
 
 /**
- * Opens for reading what others may have replaced: without waiting, without following a link. Null for everything that is
+ * Opens for reading what others may have replaced: without waiting, without following a link. Null for everything
+ * that is
  * no plain file or cannot be opened.
  */
 export async function openPlain(path: string): Promise<FileHandle | null> {
@@ -107,7 +109,8 @@ export async function readBounded(path: string, limit: number, links: Links = "f
   const file = await openFile(path, links);
   try {
     const info = await file.stat();
-    // A size is no promise: the file may grow, and those of /proc say 0. One byte beyond the limit tells that there is more.
+    // A size is no promise: the file may grow, and those of /proc say 0. One byte beyond the limit tells that there
+    // is more.
     let buffer: Buffer = Buffer.allocUnsafe(Math.min(info.size, limit) + 1);
     let length = 0;
     for (;;) {
@@ -131,7 +134,9 @@ export async function readText(path: string, limit: number, links: Links = "foll
   return bytes.toString("utf8");
 }
 
-/** Reads at once, for small files in the middle of a turn: at most the first `limit` bytes. Throws as `openFile` does. */
+/**
+ * Reads at once, for small files in the middle of a turn: at most the first `limit` bytes. Throws as `openFile` does.
+ */
 export function readStart(path: string, limit: number, links: Links = "follow"): Buffer {
   const file = openFileSync(path, links);
   try {
@@ -186,7 +191,8 @@ function grown(buffer: Buffer, limit: number): Buffer {
 }
 
 /**
- * Opens a new file in the place of whatever lies at `path`, which is deleted and never opened: a FIFO would be waited for, a
+ * Opens a new file in the place of whatever lies at `path`, which is deleted and never opened: a FIFO would be
+ * waited for, a
  * link would lead to another file.
  */
 export async function openFresh(path: string, mode = 0o600): Promise<FileHandle> {
@@ -212,7 +218,10 @@ export async function writeFresh(
   }
 }
 
-/** Moves what is not what it should be to `<path>.corrupt-<time>`, and returns that: it is kept, for people to look at. */
+/**
+ * Moves what is not what it should be to `<path>.corrupt-<time>`, and returns that: it is kept, for people to look
+ * at.
+ */
 export async function setAside(path: string, now: number): Promise<string> {
   const aside = `${path}.corrupt-${new Date(now).toISOString().replaceAll(":", "-")}`;
   await rename(path, aside);
@@ -220,7 +229,8 @@ export async function setAside(path: string, now: number): Promise<string> {
 }
 
 /**
- * Makes a folder of the data folder, in the place of whatever lies there; `onObstacle` hears where that was moved to. One
+ * Makes a folder of the data folder, in the place of whatever lies there; `onObstacle` hears where that was moved
+ * to. One
  * that is there gets its owner's rights back. Throws the file system's errors.
  */
 export async function makeFolder(path: string, now: number, onObstacle: (aside: string) => void): Promise<void> {
@@ -239,7 +249,8 @@ export async function makeFolder(path: string, now: number, onObstacle: (aside: 
 }
 
 /**
- * Deletes whatever lies at `path`, a folder with all that is in it, also without rights: folders hold on to their entries
+ * Deletes whatever lies at `path`, a folder with all that is in it, also without rights: folders hold on to their
+ * entries
  * unless one is root. No link is followed.
  */
 export async function removeTree(path: string): Promise<void> {
@@ -252,7 +263,9 @@ export async function removeTree(path: string): Promise<void> {
   await rm(path, { recursive: true, force: true });
 }
 
-/** The same, where nothing is to wait for it: what cannot be deleted, as a script may have left it, is said and stays. */
+/**
+ * The same, where nothing is to wait for it: what cannot be deleted, as a script may have left it, is said and stays.
+ */
 export async function clearTree(folder: string, log: Logger): Promise<void> {
   await removeTree(folder).catch((error: unknown) =>
     log.warn("a folder cannot be deleted", { path: folder, error: String(error) }),

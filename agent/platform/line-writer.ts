@@ -1,5 +1,6 @@
-// Writes lines to a descriptor that may fail or take nothing for as long as it likes: a full disk, a pipe whose reader is gone, slow or
-// stopped, a terminal that someone has stopped with Ctrl-S. Never throws, never waits, keeps a bounded number of bytes.
+// Writes lines to a descriptor that may fail or take nothing for as long as it likes: a full disk, a pipe whose
+// reader is gone, slow or stopped, a terminal that someone has stopped with Ctrl-S. Never throws, never waits, keeps
+// a bounded number of bytes.
 import { constants, fstatSync, openSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { errorCode } from "./files.ts";
@@ -23,9 +24,9 @@ export function openLineWriter(fd: number, onLost: (lost: number, why: string) =
   let timer: NodeJS.Timeout | null = null;
   let lost = 0;
   let why = "";
-  /** Whether the last line was cut off: the next one begins a line of its own all the same. */
+  /** True when the last line was cut off: the next one begins a line of its own all the same. */
   let cut = false;
-  /** Whether the last line was taken whole. */
+  /** True when the last line was taken whole. */
   let taken = false;
 
   function lose(reason: string): void {
@@ -63,7 +64,7 @@ export function openLineWriter(fd: number, onLost: (lost: number, why: string) =
     onLost(count, reason);
   }
 
-  /** What of a line is still to be written; null when it is done with, also as it is lost. */
+  /** Returns what of a line is still to be written; null when it is done with, also as it is lost. */
   function put(bytes: Buffer): Buffer | null {
     let at = 0;
     try {
@@ -104,7 +105,8 @@ interface Target {
 }
 
 /**
- * A terminal or a pipe is opened anew, so that it can be told not to wait without telling so to everybody who shares the descriptor. What
+ * A terminal or a pipe is opened anew, so that it can be told not to wait without telling so to everybody who shares
+ * the descriptor. What
  * cannot be, as a socket of systemd's journal, is written by libuv, which waits in the background.
  */
 function openTarget(fd: number): Target {

@@ -85,7 +85,8 @@ export async function takeLock(
     const at = new Date(now());
     await utimes(path, at, at);
   }
-  const touching = setInterval(() => void touch().catch(() => undefined), touchMs); // a disk that is full is told of elsewhere
+  // a disk that is full is told of elsewhere
+  const touching = setInterval(() => void touch().catch(() => undefined), touchMs);
   touching.unref();
   return async () => {
     clearInterval(touching);
@@ -93,7 +94,10 @@ export async function takeLock(
   };
 }
 
-/** One by one: Node's `recursive` calls a read-only disk ENOENT, and tries for ever where a folder that is there takes no other. */
+/**
+ * One by one: Node's `recursive` calls a read-only disk ENOENT, and tries for ever where a folder that is there takes
+ * no other.
+ */
 async function makeFolder(path: string, mode = 0o777): Promise<void> {
   try {
     await mkdir(path, mode);
@@ -118,7 +122,9 @@ async function create(mine: string, path: string): Promise<boolean> {
   }
 }
 
-/** Of several that find it stale, only the one that holds the second, short-lived lock may look again and replace it. */
+/**
+ * For several that find it stale, only the one that holds the second, short-lived lock may look again and replace it.
+ */
 async function replaceStale(
   mine: string,
   path: string,
@@ -187,7 +193,7 @@ async function isAlive(holder: Holder, path: string, boot: string | null, now: n
   return holder.startTicks === startTicks(holder.pid);
 }
 
-/** Whether somebody still touches a lock. Waits for that, no longer than it takes to tell. */
+/** Returns whether somebody still touches a lock. Waits for that, no longer than it takes to tell. */
 async function isTouched(path: string, now: number): Promise<boolean> {
   const touchedAt = async () => (await stat(path).catch(() => null))?.mtimeMs ?? null;
   const before = await touchedAt();

@@ -9,7 +9,10 @@ export interface OwnLog extends Logger {
   flush(ms: number): Promise<void>;
 }
 
-/** Writes to stdout, which may be full, closed, slow or a stopped terminal: the agent neither ends nor waits for it. `people`: coloured lines instead of JSON. */
+/**
+ * Writes to stdout, which may be full, closed, slow or a stopped terminal: the agent neither ends nor waits for it.
+ * `people`: coloured lines instead of JSON.
+ */
 export function createLogger(options: { level: string; people: boolean }): OwnLog {
   const lines = openLineWriter(1, (lost, why) => out.warn({ lost }, `${lost} log lines were lost: ${why}`));
   const labels = options.people ? {} : { formatters: { level: (label: string) => ({ level: label }) } };

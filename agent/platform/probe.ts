@@ -1,4 +1,5 @@
-// Whether the data folder takes writes: asked of the folder itself, so that it is known before a start depends on it.
+// Decides whether the data folder takes writes: asked of the folder itself, so that it is known before a start
+// depends on it.
 import { join } from "node:path";
 import { StoreError } from "../errors.ts";
 import { writeFresh } from "./files.ts";

@@ -3,21 +3,21 @@ import type { Batch, Folder } from "../model/batch.ts";
 import type { Iso, EpochMs, Revision } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
 
-/** What a look at one entry showed, judged. */
+/** Describes what a look at one entry showed, judged. */
 export type Desired =
   | { name: string; kind: "absent" }
   | { name: string; kind: "unreadable"; problem: Problem }
   | { name: string; kind: "invalid"; digest: Revision; problems: readonly Problem[] }
   | { name: string; kind: "valid"; folder: Folder; batch: Batch };
 
-/** What is in force for one entry. */
+/** Describes what is in force for one entry. */
 export interface InForce {
   batch: Batch | null;
   revision: Revision | null;
   problems: readonly Problem[];
   /** The schedule that is accounted for, from the record; null where none is. */
   schedule: { key: string; coveredUntil: Iso } | null;
-  /** Whether the record says its folder is gone; true where there is no record. */
+  /** True when the record says its folder is gone; true where there is no record. */
   gone: boolean;
 }
 
@@ -65,7 +65,10 @@ function hold(name: string, problems: readonly Problem[], current: InForce | und
   return { kind: "hold", name, problems };
 }
 
-/** An unchanged schedule goes on where it stands; a new one, or one that rested, counts from now: nothing before is owed. */
+/**
+ * An unchanged schedule goes on where it stands; a new one, or one that rested, counts from now: nothing before is
+ * owed.
+ */
 function accountedSchedule(batch: Batch, current: InForce | undefined, now: EpochMs): InForce["schedule"] {
   if (!batch.enabled || batch.schedule === null) return null;
   const { key } = batch.schedule;
@@ -73,12 +76,18 @@ function accountedSchedule(batch: Batch, current: InForce | undefined, now: Epoc
   return { key, coveredUntil: new Date(now).toISOString() };
 }
 
-/** How long a look must have been quiet, in ms. What cannot be unpacked may be a copy that has come to a halt for a moment. */
+/**
+ * How long a look must have been quiet, in ms. What cannot be unpacked may be a copy that has come to a halt for a
+ * moment.
+ */
 export function settleTime(folder: Folder | null): number {
   return folder?.problems.some(({ code }) => code === "bad-archive") === true ? 2_000 : 100;
 }
 
-/** Whether a look may be acted on: its files have been quiet for long enough, or an earlier look saw the very same. */
+/**
+ * Returns whether a look may be acted on: its files have been quiet for long enough, or an earlier look saw the very
+ * same.
+ */
 export function isSettled(
   look: { digest: string; changedAt: EpochMs },
   earlier: { digest: string; at: EpochMs } | null,

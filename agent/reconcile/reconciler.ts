@@ -28,15 +28,16 @@ import { isSettled, planReconcile, settleTime, type Action, type Desired, type I
 
 const debounceMs = 100;
 const settleMs = 100;
-/** What must be read again, or unpacked, holds files open. */
+/** Holds what must be read again, or unpacked, holds files open. */
 const parallelLoads = 8;
-/** What is at hand is written out by so many that their files wait for the disk together. */
+/** Holds what is at hand is written out by so many that their files wait for the disk together. */
 const parallelWrites = 10_000;
 /** After so many looks that each saw something else it is a problem, and looked at less often. */
 const unsettledAfter = 50;
 const restlessMs = 5_000;
 /**
- * A lock of git's that is older than this was left behind, or guards an editor: it is not waited for. Neither is one that
+ * A lock of git's that is older than this was left behind, or guards an editor: it is not waited for. Neither is one
+ * that
  * is made or touched again and again, once it has been waited for so long.
  */
 const gitPatienceMs = 20_000;
@@ -66,17 +67,22 @@ export interface Reconciler {
   dirty(path: string | null): void;
   /** Looks over everything now; resolves when that is done. */
   resync(): Promise<void>;
-  /** Looks over everything soon if git has another commit than at the last such look: what it holds may be there already. */
+  /**
+   * Looks over everything soon if git has another commit than at the last such look: what it holds may be there
+   * already.
+   */
   checkHead(): Promise<void>;
   entries(): readonly BatchStatus[];
   entry(name: string): BatchStatus | undefined;
-  /** The folder of a batch as it lies there now, with what it inherits; null where it cannot be read or has problems. */
+  /**
+   * The folder of a batch as it lies there now, with what it inherits; null where it cannot be read or has problems.
+   */
   read(name: BatchName): Promise<Folder | null>;
   /** Problems of the groups' own files. */
   groupProblems(): readonly Problem[];
-  /** What is in force of groups, and the names of all there are. */
+  /** Returns what is in force of groups, and the names of all there are. */
   groups(): { names: readonly GroupName[]; inForce: ReadonlyMap<GroupName, Group> };
-  /** Where the pool that a batch of `group` names is declared, and its size; undefined where it is not. */
+  /** Returns where the pool that a batch of `group` names is declared, and its size; undefined where it is not. */
   pool(group: GroupName, name: string): { group: GroupName; size: number } | undefined;
   /** Why the folder is not followed: it cannot be read, or the last pass failed. null when it is. */
   rootProblem(): Problem | null;
@@ -103,9 +109,12 @@ export interface ReconcilerDeps {
   onPass?(ms: number, failed: boolean): void;
   /** Called after what is known of a batch (its state, its problems, what blocks it) may have changed. */
   onStatus(name: string): void;
-  /** Whether the folder is still to come, as before the first fetch of a repository: that it is not there is no error then. */
+  /**
+   * Returns whether the folder is still to come, as before the first fetch of a repository: that it is not there is
+   * no error then.
+   */
   isAwaited?(): boolean;
-  /** Whether events are expected to tell of every change. */
+  /** Returns whether events are expected to tell of every change. */
   watching(): boolean;
 }
 
@@ -134,7 +143,9 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   let stopped = false;
   let lastVerifiedAt: string | null = null;
   let missedEvents = 0;
-  /** Changes that a resync found before any event told of them; one that still has none by the next resync was missed. */
+  /**
+   * Changes that a resync found before any event told of them; one that still has none by the next resync was missed.
+   */
   const suspects = new Set<string>();
   const applying = new Set<Revision>();
   /** Archives of kinds that are not read, each told once. */
@@ -168,7 +179,10 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     schedule(waitMs());
   }
 
-  /** How long the next look can wait: what writes all the time does not hold up the others, nor is it looked at all the time. */
+  /**
+   * How long the next look can wait: what writes all the time does not hold up the others, nor is it looked at all
+   * the time.
+   */
   function waitMs(): number {
     const restless = (name: string) => (entries.get(name)?.waiting?.looks ?? 0) > unsettledAfter;
     return !dirtyAll && [...dirtyNames].every(restless) ? restlessMs : debounceMs;
@@ -279,7 +293,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
 
     const desired: Desired[] = [];
     for (const name of names) {
-      // What an event names is read whatever its signature says.
+      // Whatever an event names is read whatever its signature says.
       const entry = entries.get(name);
       const seen = hinted.has(name) || entry?.judged == null ? null : entry.signature;
       const look = await judge(name, await source.load(name, seen), head);
@@ -432,7 +446,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     return entries.get(name)?.batch == null && recorder.head(name)?.revision == null;
   }
 
-  /** What is in force was looked at, at another commit than before. */
+  /** Returns what is in force was looked at, at another commit than before. */
   function tellHead(entry: Entry, head: string | null): void {
     if (entry.revision !== entry.judgedRevision || entry.commit === head) return;
     entry.commit = head;

@@ -16,7 +16,7 @@ export function baseEnvironment(agentEnv: Readonly<Record<string, string | undef
   );
 }
 
-/** Where things of an execution lie for its script; absolute paths. */
+/** Describes where things of an execution lie for its script; absolute paths. */
 export interface ScriptPaths {
   stateDir: string;
   progress: string;

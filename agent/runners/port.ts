@@ -50,7 +50,7 @@ export interface Look {
   progress: { text: string; changedAt: EpochMs } | null;
   /** Node and pod on Kubernetes, else null. */
   place: { node: string; pod: string } | null;
-  /** What keeps it from starting, in words; null once it runs. */
+  /** Holds what keeps it from starting, in words; null once it runs. */
   waitingFor: string | null;
 }
 

@@ -1,4 +1,5 @@
-// Calendars of `_group.yaml`: parsing into sets of days, and due times moved or dropped by them. Pure; a day is a number.
+// Calendars of `_group.yaml`: parsing into sets of days, and due times moved or dropped by them. Pure; a day is a
+// number.
 import { createHash } from "node:crypto";
 import type { Calendar, Day, DayRule, Shift } from "../model/calendar.ts";
 import type { EpochMs } from "../model/ids.ts";

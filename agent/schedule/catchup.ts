@@ -1,5 +1,5 @@
-// Which due time of a schedule is to be started now, and which are lost. One path for an on-time start, a late tick,
-// a machine that slept, a clock that jumped and an agent that was down.
+// Decides which due time of a schedule is to be started now, and which are lost. One path for an on-time start, a
+// late tick, a machine that slept, a clock that jumped and an agent that was down.
 import type { Schedule } from "../model/batch.ts";
 import type { EpochMs } from "../model/ids.ts";
 import { dueBetween, nextDue } from "./schedule.ts";

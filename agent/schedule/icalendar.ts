@@ -68,7 +68,8 @@ function firstDaysOf(event: ICAL.Event, last: Day): Set<Day> {
   const rules = event.isRecurrenceException() ? [] : component.getAllProperties("rrule");
   for (const rule of rules) {
     const recur = rule.getFirstValue() as ICAL.Recur;
-    // Of an all-day event, what comes more often than daily comes on the same days; and it would take for ever to find them.
+    // For an all-day event, what comes more often than daily comes on the same days; and it would take for ever to
+    // find them.
     if (!["DAILY", "WEEKLY", "MONTHLY", "YEARLY"].includes(recur.freq))
       throw new Error(`an all-day event cannot recur ${recur.freq}`);
     const occurrences = new BoundedIterator({ rule: recur, dtstart: startDate });

@@ -1,10 +1,11 @@
-// The time zone that a machine's clocks show, as libc finds it: TZ, else /etc/localtime. Pure: files come in by functions.
+// The time zone that a machine's clocks show, as libc finds it: TZ, else /etc/localtime. Pure: files come in by
+// functions.
 import type { EpochMs } from "../model/ids.ts";
 import { isTimeZone, offsetIn, spanAt } from "./zone.ts";
 import { parseZoneFile } from "./zone-file.ts";
 import { parseZoneRule, type OffsetAt } from "./zone-rule.ts";
 
-/** What the machine has: `TZ`, and its zone files. */
+/** Describes what the machine has: `TZ`, and its zone files. */
 export interface ZoneSources {
   /** The variable TZ; undefined where it is not set. */
   tz: string | undefined;
@@ -21,7 +22,7 @@ export interface ZoneSources {
 export interface MachineZone {
   /** An IANA name that Node knows. */
   timeZone: string;
-  /** What people must know of it, for the log, /readyz and `next`; null where it is plainly what libc has. */
+  /** Holds what people must know of it, for the log, /readyz and `next`; null where it is plainly what libc has. */
   note: string | null;
 }
 
@@ -95,7 +96,8 @@ function named(name: string | null, clock: OffsetAt, said: string, sources: Zone
 }
 
 /**
- * A zone of Node's with the same clocks from now on. The name of the machine comes first, then the shortest way to say a fixed
+ * A zone of Node's with the same clocks from now on. The name of the machine comes first, then the shortest way to
+ * say a fixed
  * offset, then all there are.
  * @param plain whether it is not worth a word when it is found by the machine's own name
  */
@@ -118,7 +120,10 @@ function likeOf(clock: OffsetAt, said: string, { named }: ZoneSources, now: Epoc
   };
 }
 
-/** The first instant of the coming two years, to the hour, at which a zone of Node's shows another time; null where none does. */
+/**
+ * The first instant of the coming two years, to the hour, at which a zone of Node's shows another time; null where
+ * none does.
+ */
 function firstDifference(clock: OffsetAt, name: string, now: EpochMs): EpochMs | null {
   for (let span = spanAt(name, now); span.start < now + comparedMs; span = spanAt(name, span.end)) {
     const from = Math.max(span.start, now);

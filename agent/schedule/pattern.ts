@@ -1,4 +1,5 @@
-// What `cron` may hold, from text to Pattern, and croner as the judge of it. Says what is wrong in words people can act on.
+// Describes what `cron` may hold, from text to Pattern, and croner as the judge of it. Says what is wrong in words
+// people can act on.
 import { CronDate, CronPattern } from "croner";
 import type { Pattern } from "../model/batch.ts";
 import type { EpochMs } from "../model/ids.ts";
@@ -43,7 +44,8 @@ export function parsePattern(text: string): { pattern: Pattern } | PatternFault 
 }
 
 /**
- * First wall-clock time at or after `from` that a cron pattern names. Both are wall-clock times read as if they were UTC,
+ * First wall-clock time at or after `from` that a cron pattern names. Both are wall-clock times read as if they were
+ * UTC,
  * so no clock change bothers croner, which has its own ideas about them.
  */
 export function nextWall(text: string, from: EpochMs): EpochMs | null {
@@ -52,7 +54,7 @@ export function nextWall(text: string, from: EpochMs): EpochMs | null {
   );
 }
 
-/** Whether both day-of-month and day-of-week are restricted, so that either of them is enough. */
+/** Returns whether both day-of-month and day-of-week are restricted, so that either of them is enough. */
 export function bothDays(text: string): boolean {
   const fields = fieldsOf(text.trim());
   const [day, weekday] = [fields.at(-3) ?? "*", fields.at(-1) ?? "*"];

@@ -45,7 +45,8 @@ export function comingStarts(schedule: Schedule, coveredUntil: EpochMs, count: n
 }
 
 /**
- * The due times in (after, upTo]: first, last, the one before that if it is among them, and how many; null when there is none. `count` stops at 100,000 (over a day
+ * The due times in (after, upTo]: first, last, the one before that if it is among them, and how many; null when
+ * there is none. `count` stops at 100,000 (over a day
  * of seconds), so that this stays short however long the gap; `last` is exact all the same.
  */
 export function dueBetween(
@@ -67,7 +68,10 @@ export function dueBetween(
   return { first, before: lastUpTo(schedule, first, last - 1), last, count: countLimit };
 }
 
-/** The last due time up to `upTo`, by halving what lies between it and one that is known: some 40 looks, however long the gap. */
+/**
+ * The last due time up to `upTo`, by halving what lies between it and one that is known: some 40 looks, however long
+ * the gap.
+ */
 function lastUpTo(schedule: Schedule, known: EpochMs, upTo: EpochMs): EpochMs {
   let [low, high] = [known, upTo];
   while (low < high) {

@@ -7,7 +7,7 @@ import { createHeap } from "./heap.ts";
 import { comingStarts, nextDue } from "./schedule.ts";
 
 /** The timer never sleeps longer, so that a clock that jumped or a machine that slept is noticed within this. */
-const longestSleepMs = 1_000;
+const maxSleepMs = 1_000;
 /** Starts handed over before others get a turn on the event loop. */
 const slice = 200;
 
@@ -30,7 +30,10 @@ interface Slot {
   next: EpochMs | null;
 }
 
-/** `onDue` gets each decision that has something to start or to tell; it must record it before it comes back next time. */
+/**
+ * `onDue` gets each decision that has something to start or to tell; it must record it before it comes back next
+ * time.
+ */
 export function createScheduler(deps: {
   clock: Clock;
   onDue: (batch: Batch, decision: DueDecision) => void;
@@ -84,8 +87,8 @@ export function createScheduler(deps: {
     if (!going) return;
     cancel?.();
     const first = heap.peek();
-    const wait = first === undefined ? longestSleepMs : first.at - clock.now();
-    cancel = clock.after(Math.min(Math.max(wait, 0), longestSleepMs), tick);
+    const wait = first === undefined ? maxSleepMs : first.at - clock.now();
+    cancel = clock.after(Math.min(Math.max(wait, 0), maxSleepMs), tick);
   }
 
   function tick(): void {
@@ -108,7 +111,7 @@ export function createScheduler(deps: {
     arm();
   }
 
-  /** What counted on a time that is no longer near counts anew. */
+  /** Returns what counted on a time that is no longer near counts anew. */
   function clockWentBack(): void {
     for (const slot of slots.values())
       if (trustedMark(slot.coveredUntil, clock.now()) !== slot.coveredUntil) set(slot.batch, slot.coveredUntil);

@@ -1,4 +1,5 @@
-// POSIX TZ rules (`CET-1CEST,M3.5.0,M10.5.0/3`), as libc takes them in TZ and at the end of a zone file → offsets. Pure.
+// POSIX TZ rules (`CET-1CEST,M3.5.0,M10.5.0/3`), as libc takes them in TZ and at the end of a zone file → offsets.
+// Pure.
 import type { EpochMs } from "../model/ids.ts";
 
 /** Offset of a zone from UTC in ms, east positive, at an instant. */
@@ -14,7 +15,7 @@ const dayMs = 86_400_000;
 const name = "(?:[A-Za-z]{3,}|<[A-Za-z0-9+-]{3,}>)";
 const offset = "([+-]?\\d{1,3}(?::\\d{1,2}(?::\\d{1,2})?)?)";
 const rule = new RegExp(`^${name}${offset}(?:${name}${offset}?(?:,([^,]+),([^,]+))?)?$`);
-/** What glibc and musl take where a rule names summer time but no days. */
+/** Holds what glibc and musl take where a rule names summer time but no days. */
 const usual = ["M3.2.0", "M11.1.0"] as const;
 
 /** Parses a rule; null when it is none. */

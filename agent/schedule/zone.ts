@@ -31,7 +31,8 @@ const stretchesKept = 300;
 const zones = new Map<string, Zone>();
 
 /**
- * Names that ICU keeps from the days of Java 1.0 and System V, and the IANA database does not know. They are not what people mean:
+ * Names that ICU keeps from the days of Java 1.0 and System V, and the IANA database does not know. They are not
+ * what people mean:
  * BST would be Bangladesh, IST Calcutta for an Israeli, ECT Paris, AST Alaska.
  */
 const icuOnly = new Set(
@@ -54,7 +55,8 @@ function openZone(name: string): Zone {
 }
 
 /**
- * Returns whether `name` is a zone or link of the IANA database that Node knows. Upper and lower case do not matter; offsets such as
+ * Returns whether `name` is a zone or link of the IANA database that Node knows. Upper and lower case do not matter;
+ * offsets such as
  * `+05:30` are none, nor are names that only ICU knows.
  */
 export function isTimeZone(name: string): boolean {
@@ -80,7 +82,10 @@ export function offsetIn(zoneName: string, t: EpochMs): number {
   return readOffset(remember(zones, zoneName, zonesKept, openZone), t);
 }
 
-/** The changes of one stretch, a change at its very first ms included: a look at each day, then halving down to the ms. */
+/**
+ * The changes of one stretch, a change at its very first ms included: a look at each day, then halving down to the
+ * ms.
+ */
 function findChanges(zone: Zone, stretch: number): readonly Change[] {
   const known = zone.changes.get(stretch);
   if (known !== undefined) return known;
@@ -131,7 +136,10 @@ export function spanAt(zoneName: string, t: EpochMs): Span {
   return zone.latest;
 }
 
-/** The first instant at which the clocks of a zone show `wallMs` (a wall-clock time read as if it were UTC); in a gap, the first instant after it. */
+/**
+ * The first instant at which the clocks of a zone show `wallMs` (a wall-clock time read as if it were UTC); in a gap,
+ * the first instant after it.
+ */
 export function instantOf(zoneName: string, wallMs: number): EpochMs {
   // No zone is further than 26 hours from UTC, so this span surely begins before.
   let span = spanAt(zoneName, wallMs - 2 * dayMs);

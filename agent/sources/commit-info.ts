@@ -1,5 +1,5 @@
-// What git knows of the commits of the repository that is followed: asked for by id, at hand from then on. Never throws:
-// a commit that git does not know any more is null.
+// Describes what git knows of the commits of the repository that is followed: asked for by id, at hand from then on.
+// Never throws: a commit that git does not know any more is null.
 import { trimEndOf } from "../text/trim.ts";
 import { execFile } from "node:child_process";
 import type { CommitInfo, Commits } from "./port.ts";

@@ -20,7 +20,7 @@ import { hashTree, walkTree, type TreeLimits, type OpenArchive, type Tree, type 
 
 const keptBytes = 1024 * 1024;
 const maxGroupFileBytes = 256 * 1024;
-/** Of a file that a `_group.yaml` names, such as an iCalendar file. */
+/** For a file that a `_group.yaml` names, such as an iCalendar file. */
 const maxBesideBytes = 1024 * 1024;
 
 /** An entry of a group, batch or not. */
@@ -28,7 +28,7 @@ type At = Pick<EntryRef, "group" | "entry">;
 
 /** Most batches are a few small files: their bytes are passed on, so that they are read once. */
 const smallBytes = 64 * 1024;
-/** What changed more recently may change again with the same times: some file systems count in whole seconds. */
+/** Holds what changed more recently may change again with the same times: some file systems count in whole seconds. */
 const surelyOlderMs = 2_000;
 
 export interface SourceOptions {
@@ -37,9 +37,9 @@ export interface SourceOptions {
   /** An archive that was written to within so many ms is told as still being written, unread. None by default. */
   quietMs?: number;
   limits?: TreeLimits;
-  /** Where the agent's own data really lies: no batch, also where it lies among them. */
+  /** Tells where the agent's own data really lies: no batch, also where it lies among them. */
   except?: string;
-  /** What problems call the root; its path by default. */
+  /** Holds what problems call the root; its path by default. */
   shownAs?: string;
 }
 
@@ -52,7 +52,7 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
     passesOver: (name) => /^[._]/.test(name) || name === "README.md" || isMadeByMachine(name),
     ...(except === undefined ? {} : { except }),
   });
-  /** What was last listed; null before. */
+  /** Holds what was last listed; null before. */
   let listed: Listing | null = null;
   /** Archives as they were last read, by their paths, so that an unchanged one is not unpacked at every look. */
   const remembered = new Map<string, { stamp: string; loaded: Loaded }>();
@@ -128,7 +128,8 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
     let ref: At = { group: groupOf(name), entry: name };
     let real = listed?.real ?? "";
     try {
-      if (real === "") real = realpathSync.native(root); // all of a batch comes from one tree, also when a link at the root is swapped
+      // all of a batch comes from one tree, also when a link at the root is swapped
+      if (real === "") real = realpathSync.native(root);
       const refs = await refsOf(real, name);
       if (refs.length > 1) return await reportSeveral(real, name, refs);
       if (refs[0]?.kind === "too-deep") return tooDeep(refs[0]);
@@ -193,7 +194,10 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
     return lstat(path).then((info) => (kind === "archive" ? !info.isDirectory() : !info.isFile()), notThere);
   }
 
-  /** Explains why an entry that was listed could not be found: its files come and go, it is a link that leads nowhere, or its name is not UTF-8. */
+  /**
+   * Explains why an entry that was listed could not be found: its files come and go, it is a link that leads nowhere,
+   * or its name is not UTF-8.
+   */
   async function explainMissing(ref: At): Promise<Loaded | null> {
     const path = join(root, entryPath(ref));
     const target = await stat(path).catch(() => null);
@@ -351,16 +355,17 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
   return { list, foreign, load, groups, groupsWithFile, groupOf, readGroupFile, readBeside };
 }
 
-/** What cannot be looked at is not taken for what is not there. */
+/** Returns what cannot be looked at is not taken for what is not there. */
 function notThere(error: unknown): false {
   if (!["ENOENT", "ENOTDIR"].includes(errorCode(error))) throw error;
   return false;
 }
 
-/** Whether a file is still the one it was, as far as can be told without reading it. */
+/** Returns whether a file is still the one it was, as far as can be told without reading it. */
 async function stampOf(path: string): Promise<{ stamp: string; changedAt: number }> {
   const { dev, ino, size, mtimeMs, ctimeMs } = await stat(path);
-  return { stamp: [dev, ino, size, mtimeMs, ctimeMs].join(":"), changedAt: Math.floor(Math.max(mtimeMs, ctimeMs)) }; // by the clock's whole ms, or it changed in the future
+  // by the clock's whole ms, or it changed in the future
+  return { stamp: [dev, ino, size, mtimeMs, ctimeMs].join(":"), changedAt: Math.floor(Math.max(mtimeMs, ctimeMs)) };
 }
 
 const hints = {

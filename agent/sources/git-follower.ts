@@ -16,7 +16,7 @@ export function createFollower(deps: {
   clock: Clock;
   log: Logger;
   remote: Remote;
-  /** What is shown of the settings: no credentials. */
+  /** Holds what is shown of the settings: no credentials. */
   url: string;
   ref: string | null;
   intervalMs: number;

@@ -22,7 +22,7 @@ export function judgeGitRef(ref: string): string | null {
   return bad ? "no branch or tag can be called so" : null;
 }
 
-/** Whether `path` names a folder within the repository; "" is all of it. */
+/** Returns whether `path` names a folder within the repository; "" is all of it. */
 export function isGitPath(path: string): boolean {
   return !path.startsWith("/") && !path.split("/").includes("..");
 }
@@ -54,7 +54,7 @@ function decode(text: string): string | null {
   }
 }
 
-/** What git has said, for people: its last lines, without user and query of any URL and without the secrets. */
+/** Returns what git has said, for people: its last lines, without user and query of any URL and without the secrets. */
 export function shownGitMessage(text: string, secrets: readonly (string | null)[]): string {
   let shown = text
     .replace(/:\/\/[^\s/'"]*/g, (host) => `://${host.slice(Math.max(3, host.lastIndexOf("@") + 1))}`)
@@ -139,7 +139,8 @@ export interface TreeLimits {
 }
 
 /**
- * Adds up what `git ls-tree -r -t -l -z` tells of a tree, as it comes. `push` returns why the tree is too large, as soon as
+ * Adds up what `git ls-tree -r -t -l -z` tells of a tree, as it comes. `push` returns why the tree is too large, as
+ * soon as
  * it is: equal folders nested in each other can make a small repository endless.
  */
 export function createTreeMeasure(limits: TreeLimits): {
@@ -165,7 +166,10 @@ export function createTreeMeasure(limits: TreeLimits): {
   };
 }
 
-/** How long to wait, in ms, after `failures` failures in a row: the interval without any, else from 5 s to a minute (or the interval). `random`: 0 to 1. */
+/**
+ * How long to wait, in ms, after `failures` failures in a row: the interval without any, else from 5 s to a minute
+ * (or the interval). `random`: 0 to 1.
+ */
 export function nextLookMs(failures: number, intervalMs: number, random: number): number {
   const first = Math.min(intervalMs, 5_000);
   const baseMs =

@@ -1,4 +1,5 @@
-// Keys that may sign commits, as git needs them to verify a signature: the user's own keyring and settings do not count.
+// Keys that may sign commits, as git needs them to verify a signature: the user's own keyring and settings do not
+// count.
 import { spawn } from "node:child_process";
 import { chmod, mkdir } from "node:fs/promises";
 import { join } from "node:path";
@@ -21,13 +22,16 @@ export function splitAllowedSigners(text: string): { ssh: string; gpg: string } 
   return { ssh: unix.replace(block, ""), gpg: (unix.match(block) ?? []).join("\n") };
 }
 
-/** Whether a commit object, as `git cat-file` prints it, bears a signature. */
+/** Returns whether a commit object, as `git cat-file` prints it, bears a signature. */
 export function isSigned(commitObject: string): boolean {
   const [header = ""] = commitObject.split("\n\n", 1);
   return /^gpgsig(-sha256)? /m.test(header);
 }
 
-/** Writes the keys of `file` into the folder `home`, in place of those before. Throws where they cannot be read or used. */
+/**
+ * Writes the keys of `file` into the folder `home`, in place of those before. Throws where they cannot be read or
+ * used.
+ */
 export async function prepareKeys(
   file: string,
   home: string,

@@ -51,7 +51,10 @@ const safety = [
   ...["gc.autoDetach=false", "gc.pruneExpire=now", "http.lowSpeedLimit=1000", "http.lowSpeedTime=60"],
 ];
 
-/** Opens what is in the data folder; what was followed with other settings is deleted. Throws StoreError or ConfigError. */
+/**
+ * Opens what is in the data folder; what was followed with other settings is deleted. Throws StoreError or
+ * ConfigError.
+ */
 export async function openRemote(
   dataDir: string,
   settings: {
@@ -79,7 +82,7 @@ export async function openRemote(
   async function prepare(): Promise<void> {
     const path = join(home, "source");
     const source = createHash("sha256")
-      // What an agent without --git-verify put in force was not verified.
+      // Whatever an agent without --git-verify put in force was not verified.
       .update(JSON.stringify([url, settings.ref, settings.path, ...(settings.verify === null ? [] : ["verified"])]))
       .digest("hex");
     try {

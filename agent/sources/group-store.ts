@@ -4,7 +4,10 @@ import { writeDurably } from "../platform/durable.ts";
 import { readBounded } from "../platform/files.ts";
 import type { GroupStore, StoredGroup } from "./port.ts";
 
-/** 500 groups with files at their limits would be more: then a restart knows none of them until it has read the folder. */
+/**
+ * 500 groups with files at their limits would be more: then a restart knows none of them until it has read the
+ * folder.
+ */
 const maxBytes = 64 * 1024 * 1024;
 
 export function createGroupStore(dataDir: string): GroupStore {

@@ -1,9 +1,9 @@
-// Finds batches in nested groups: a folder with a batch.yaml or a script.sh is a batch, any other folder may be a group.
-// Remembers what it saw, so that an edit costs a look at its own folder and not at thousands of others.
+// Finds batches in nested groups: a folder with a batch.yaml or a script.sh is a batch, any other folder may be a
+// group. Remembers what it saw, so that an edit costs a look at its own folder and not at thousands of others.
 import { readdirSync, realpathSync, statSync, type Dirent, type Stats } from "node:fs";
 import { join } from "node:path";
 import { groupFileName, type GroupName } from "../model/group.ts";
-import { breathe, errorCode, isWithin } from "../platform/files.ts";
+import { yieldToEventLoop, errorCode, isWithin } from "../platform/files.ts";
 import { batchNameOf, isArchiveName } from "./archive/inventory.ts";
 
 export const settingsNames = ["batch.yaml", "batch.yml"];
@@ -12,7 +12,7 @@ export const maxGroups = 8;
 /** Maximum number of folders looked at. A repository with more is not a folder of batches. */
 const maxFolders = 200_000;
 
-/** Where a batch of some name was found. */
+/** Describes where a batch of some name was found. */
 export interface EntryRef {
   group: GroupName;
   /** Name of the folder or archive, as found. */
@@ -49,13 +49,13 @@ export interface GroupTreeOptions {
   archives: boolean;
   /** True for an entry that is no batch, whatever it holds. */
   passesOver(name: string): boolean;
-  /** Where the agent's own data really lies. */
+  /** Tells where the agent's own data really lies. */
   except?: string;
 }
 
 export function createGroupTree(options: GroupTreeOptions) {
   let known: { real: string; top: Node } | null = null;
-  /** Of each folder that was looked into: its stamp then, and what it was. */
+  /** For each folder that was looked into: its stamp then, and what it was. */
   const seen = new Map<string, { stamp: string; kind: Kind }>();
   let folders = 0;
 
@@ -85,7 +85,7 @@ export function createGroupTree(options: GroupTreeOptions) {
   }): Promise<Node> {
     const { real, path, depth, ancestors, before, touched } = at;
     if (before !== null && touched !== null && !touched.has(path)) return before;
-    await breathe();
+    await yieldToEventLoop();
     const node: Node = { entries: new Map(), hasFile: false, groups: new Map() };
     for (const entry of readdirSync(join(real, path), { withFileTypes: true })) {
       if (entry.name === groupFileName) node.hasFile = true;
@@ -153,7 +153,7 @@ export function isBatchFolder(names: readonly string[]): boolean {
   return names.some((name) => name === "script.sh" || settingsNames.includes(name));
 }
 
-/** What cannot be read may be a batch. */
+/** Returns what cannot be read may be a batch. */
 function classify(folder: string): Kind {
   try {
     return isBatchFolder(readdirSync(folder)) ? "batch" : "group";
@@ -162,7 +162,7 @@ function classify(folder: string): Kind {
   }
 }
 
-/** Of what a link leads to; undefined where it leads nowhere, or round in a circle. */
+/** For what a link leads to; undefined where it leads nowhere, or round in a circle. */
 function statOf(path: string): Stats | undefined {
   try {
     return statSync(path, { throwIfNoEntry: false });

@@ -1,4 +1,5 @@
-// Finds out whether a batch's files name their process's own output, as `echo … > /dev/stderr` and `tee /dev/stdout` do.
+// Finds out whether a batch's files name their process's own output, as `echo … > /dev/stderr` and `tee /dev/stdout`
+// do.
 const needles = ["/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd", "/proc/$$/fd", "/proc/$BASHPID/fd"].map(
   (text) => Buffer.from(text),
 );

@@ -1,4 +1,4 @@
-// Where definitions come from: folders, revisions, git and the watch.
+// Decides where definitions come from: folders, revisions, git and the watch.
 import type { Folder } from "../model/batch.ts";
 import type { GroupFile, GroupName } from "../model/group.ts";
 import type { BatchName, EpochMs, Revision } from "../model/ids.ts";
@@ -21,11 +21,12 @@ export type Loaded =
 export interface Unchanged {
   kind: "unchanged";
 }
-/** Where batches come from: today a folder of folders. */
+/** Describes where batches come from: today a folder of folders. */
 export interface BatchSource {
   /**
    * Lists the names of all entries that may be batches. Throws StoreError when the root cannot be read.
-   * @param changed paths below the root that may have changed since the last call; null, or nothing, when anything may have
+   * @param changed paths below the root that may have changed since the last call; null, or nothing, when anything
+   *   may have
    */
   list(changed?: ReadonlySet<string> | null): Promise<string[]>;
   /** Archives seen by the last `list` that are of a kind that is not read, such as x.tar.xz or X.ZIP: told as notes. */
@@ -38,7 +39,7 @@ export interface BatchSource {
 export interface GroupSource {
   /** Groups found by the last `list`; the top, `""`, is always among them. */
   groups(): readonly GroupName[];
-  /** Those that hold a `_group.yaml`. */
+  /** The ones that hold a `_group.yaml`. */
   groupsWithFile(): readonly GroupName[];
   /** The group that a batch was last found in; `""` where it was not. */
   groupOf(name: string): GroupName;
@@ -61,7 +62,7 @@ export interface GroupStore {
   write(groups: ReadonlyMap<GroupName, StoredGroup>): Promise<void>;
 }
 
-/** What is known of the git work tree that the folder of batches lies in. */
+/** Describes what is known of the git work tree that the folder of batches lies in. */
 export interface WorkTreeState {
   /** Its HEAD, 40 hex; null outside of a work tree and before the first commit. */
   commit: string | null;
@@ -78,10 +79,14 @@ export type Verified =
 
 /** Immutable copies of batch folders by digest. */
 export interface Revisions {
-  /** Keeps the batch's files as `folder` says they are; false when they must be read again and are no longer so. Throws StoreError. */
+  /**
+   * Keeps the batch's files as `folder` says they are; false when they must be read again and are no longer so.
+   * Throws StoreError.
+   */
   store(folder: Folder): Promise<boolean>;
   /**
-   * Checks that a stored revision is what it was, at the cost of a `stat` a file where it is. What was changed is put right from the
+   * Checks that a stored revision is what it was, at the cost of a `stat` a file where it is. What was changed is
+   * put right from the
    * folder that `reload` gives, where that is still of the revision. Throws StoreError.
    */
   verify(revision: Revision, reload: () => Promise<Folder | null>): Promise<Verified>;
@@ -93,7 +98,7 @@ export interface Revisions {
   /** Deletes every revision that is not in `inUse`, asked anew before each one goes; how many went. */
   collect(inUse: () => ReadonlySet<Revision>): Promise<number>;
 }
-// What the loops and the HTTP layer need of the world, as types only. The adapters in io/ implement them.
+// Whatever the loops and the HTTP layer need of the world, as types only. The adapters in io/ implement them.
 
 export interface RevisionFile {
   /** Relative to the batch's folder, with `/`. */
@@ -109,7 +114,7 @@ export interface RevisionFile {
 export interface Taken {
   commit: string;
   refused: string | null;
-  /** Whether it was refused for want of a verified signature, which other keys may mend. */
+  /** True when it was refused for want of a verified signature, which other keys may mend. */
   unverified?: boolean;
 }
 /** A repository that is followed, in the data folder. */
@@ -120,16 +125,22 @@ export interface Remote {
   readonly url: string;
   /** The commit that is in force; null before the first. */
   commit(): string | null;
-  /** What the ref names now: its full name and its commit. Throws StoreError, which holds no credentials; its cause may be AmbiguousRef. */
+  /**
+   * Returns what the ref names now: its full name and its commit. Throws StoreError, which holds no credentials; its
+   * cause may be AmbiguousRef.
+   */
   ask(): Promise<{ name: string; commit: string }>;
-  /** Fetches a ref and puts its commit in force, whole or not at all; `refused` says why it cannot be. Throws StoreError. */
+  /**
+   * Fetches a ref and puts its commit in force, whole or not at all; `refused` says why it cannot be. Throws
+   * StoreError.
+   */
   take(ref: { name: string }): Promise<Taken>;
   /** Deletes all trees but the one in force. */
   tidy(): Promise<void>;
   /** Ends what git is doing. */
   close(): void;
 }
-/** What git knows of a commit. */
+/** Describes what git knows of a commit. */
 export interface CommitInfo {
   subject: string;
   author: string;
@@ -140,7 +151,7 @@ export interface CommitInfo {
 }
 /** Commits of the repository that is followed. */
 export interface Commits {
-  /** What is at hand: null for a commit that git does not know, undefined for one it was not asked for. */
+  /** Returns what is at hand: null for a commit that git does not know, undefined for one it was not asked for. */
   known(commit: string | null): CommitInfo | null | undefined;
   /** Asks git where it must; null for what it does not know. Does not reject. */
   info(commit: string | null): Promise<CommitInfo | null>;
@@ -152,9 +163,9 @@ export interface GitHealth {
   /** When the remote was last asked with success. */
   lastFetchedAt: string | null;
   error: string | null;
-  /** Whether `error` is that the ref names both a branch and a tag. */
+  /** True when `error` is that the ref names both a branch and a tag. */
   ambiguous: boolean;
-  /** Whether `error` is that the commit's signature cannot be verified (--git-verify). */
+  /** True when `error` is that the commit's signature cannot be verified (--git-verify). */
   unverified: boolean;
 }
 export interface WatchHealth {
@@ -172,7 +183,10 @@ export interface Watch {
 }
 /** Settings files as they lie in the folder of batches now. */
 export interface SettingsFiles {
-  /** Text of `file`, named as problems of `batch` name it; null when it is none of its settings files or cannot be read. */
+  /**
+   * Text of `file`, named as problems of `batch` name it; null when it is none of its settings files or cannot be
+   * read.
+   */
   read(batch: string, file: string): Promise<string | null>;
 }
 export const unsettledHint = "something writes there all the time: a batch's own data belongs into $BATCH_STATE_DIR";

@@ -28,7 +28,10 @@ export async function writeOut(
   await copy.settled();
 }
 
-/** Reads, copies and hashes in one pass, so that the digest is that of the copied files; all on disk, and read-only, when it resolves. */
+/**
+ * Reads, copies and hashes in one pass, so that the digest is that of the copied files; all on disk, and read-only,
+ * when it resolves.
+ */
 export async function copy(files: readonly TreeFile[], inherited: string | null, target: string): Promise<string> {
   const copy = beginCopy(target);
   const own = files.filter(({ path }) => path !== inheritedName);
@@ -45,7 +48,10 @@ function writeInherited(copy: ReturnType<typeof beginCopy>, inherited: string | 
   copy.write({ path: inheritedName, executable: false, isPrivate: true }, new TextEncoder().encode(inherited));
 }
 
-/** A copy that grows file by file; what is written to one path in a row is one file. Close it, then wait until it is settled. */
+/**
+ * A copy that grows file by file; what is written to one path in a row is one file. Close it, then wait until it is
+ * settled.
+ */
 function beginCopy(target: string) {
   /** Each folder, and whether anything in it is for everybody. */
   const folders = new Map([[target, false]]);

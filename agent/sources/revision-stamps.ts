@@ -1,20 +1,25 @@
 // Notices whether a stored revision is what it was: by the times and inodes of its files, without reading them.
 import { chmodSync, lstatSync, readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { breathe, isWithin } from "../platform/files.ts";
+import { yieldToEventLoop, isWithin } from "../platform/files.ts";
 
-/** Of each file and folder of a revision by its path ("" for the revision itself): what differs once it was touched. */
+/**
+ * For each file and folder of a revision by its path ("" for the revision itself): what differs once it was touched.
+ */
 export type Stamps = ReadonlyMap<string, string>;
 
 /** Maximum number of changed paths that are told. */
 const maxTold = 5;
 
-/** Takes the stamps of everything below `folder`; null where there are more than `limit` entries, or something that no copy of ours has. */
+/**
+ * Takes the stamps of everything below `folder`; null where there are more than `limit` entries, or something that no
+ * copy of ours has.
+ */
 export async function takeStamps(folder: string, limit: number): Promise<Stamps | null> {
   const stamps = new Map<string, string>([["", stampOf(folder)]]);
   const open = [""];
   for (let prefix = open.pop(); prefix !== undefined; prefix = open.pop()) {
-    await breathe();
+    await yieldToEventLoop();
     for (const entry of readdirSync(join(folder, prefix), { withFileTypes: true })) {
       const path = prefix === "" ? entry.name : `${prefix}/${entry.name}`;
       if (stamps.size >= limit || !(entry.isFile() || entry.isDirectory())) return null;
@@ -26,14 +31,15 @@ export async function takeStamps(folder: string, limit: number): Promise<Stamps 
 }
 
 /**
- * Returns whether everything still bears its stamp. What was added or taken away shows in its folder's. Takes some microseconds an
+ * Returns whether everything still bears its stamp. What was added or taken away shows in its folder's. Takes some
+ * microseconds an
  * entry.
  */
 export async function isAsStamped(folder: string, stamps: Stamps): Promise<boolean> {
   try {
     for (const [path, stamp] of stamps) {
       if (stampOf(join(folder, path)) !== stamp) return false;
-      await breathe();
+      await yieldToEventLoop();
     }
     return true;
   } catch {

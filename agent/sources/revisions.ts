@@ -131,7 +131,7 @@ export function createRevisions(
         return { kind: "restored", changed };
       }
     }
-    // Where files were only added, those that were there are still whole.
+    // Wherever files were only added, those that were there are still whole.
     if (known !== null && found !== null && !isWorkedIn(path)) {
       for (const added of [...found.keys()].filter((one) => !known.has(one))) {
         chmodSync(path, 0o755);
@@ -149,7 +149,8 @@ export function createRevisions(
   }
 
   /**
-   * Whether what lies there has the revision's digest, and nothing lies beside it that the digest passes over. What cannot
+   * Returns whether what lies there has the revision's digest, and nothing lies beside it that the digest passes
+   * over. What cannot
    * be read (rights taken away, a FIFO in a file's place) is not whole.
    */
   function isWhole(revision: Revision, found: Stamps): Promise<boolean> {
@@ -164,7 +165,7 @@ export function createRevisions(
     return (await hashTree(files, () => undefined)) === revision;
   }
 
-  /** What runs in the old copy keeps it until it has ended. */
+  /** Returns what runs in the old copy keeps it until it has ended. */
   async function replaceBy(staging: string, revision: Revision): Promise<void> {
     const path = join(home, revision);
     const old = join(home, `.replaced-${revision}-${randomUUID()}`);
@@ -229,7 +230,8 @@ export function createRevisions(
 }
 
 /**
- * Deletes what an earlier agent was in the middle of. Call it under the lock, before anything is stored or unpacked. What cannot be
+ * Deletes what an earlier agent was in the middle of. Call it under the lock, before anything is stored or unpacked.
+ * What cannot be
  * deleted is said and stays: nothing else will ever have its name.
  */
 export async function clearLeftovers(dataDir: string, log: Logger): Promise<void> {

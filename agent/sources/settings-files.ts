@@ -5,7 +5,7 @@ import type { SettingsFiles } from "./port.ts";
 import { readBounded } from "../platform/files.ts";
 import { trimEndOf } from "../text/trim.ts";
 
-const mostBytes = 256 * 1024;
+const maxBytes = 256 * 1024;
 
 /** Settings files below `root`, by the name that problems give them, where `root` goes by `shownAs`. */
 export function createSettingsFiles(root: string, shownAs = root): SettingsFiles {
@@ -18,7 +18,7 @@ export function createSettingsFiles(root: string, shownAs = root): SettingsFiles
         const home = await realpath(root);
         const path = await realpath(join(root, batch, name));
         if (!path.startsWith(home + sep)) return null;
-        return (await readBounded(path, mostBytes, "refuse")).bytes.toString("utf8");
+        return (await readBounded(path, maxBytes, "refuse")).bytes.toString("utf8");
       } catch {
         return null; // it may have changed or gone since the problem was told
       }

@@ -5,16 +5,24 @@ import { opendir } from "node:fs/promises";
 import { join } from "node:path";
 import { isEditorLeftover, isMadeByMachine } from "./leftovers.ts";
 import { combinedDigest, inheritedName } from "../model/revision.ts";
-import { breathe, isWithin, deepest, coarsestTimeMs, errorCode, openFile, readStart } from "../platform/files.ts";
+import {
+  yieldToEventLoop,
+  isWithin,
+  deepest,
+  coarsestTimeMs,
+  errorCode,
+  openFile,
+  readStart,
+} from "../platform/files.ts";
 
 export interface TreeFile {
   /** Relative to the batch folder, with `/`. */
   path: string;
-  /** Where its bytes are, links resolved. */
+  /** Tells where its bytes are, links resolved. */
   realPath: string;
   size: number;
   executable: boolean;
-  /** Whether its owner keeps it to himself: others may not read it, or not enter a folder on the way to it. */
+  /** True when its owner keeps it to himself: others may not read it, or not enter a folder on the way to it. */
   isPrivate: boolean;
 }
 export interface Tree {
@@ -32,7 +40,7 @@ interface TreeFault {
   code: "special-file" | "link-outside" | "too-many-files" | "too-large" | "bad-archive";
   path: string;
   message: string;
-  /** Where there is a better one than its code's. */
+  /** Tells where there is a better one than its code's. */
   hint?: string;
 }
 /** Opens an archive for as long as `work` takes, as a tree like that of a folder; `changedMs` is the archive's. */
@@ -47,8 +55,10 @@ const treeLimits: TreeLimits = { files: 10000, bytes: 256 * 1024 * 1024 };
 /** For what was within limits once. */
 export const unlimited: TreeLimits = { files: Infinity, bytes: Infinity };
 /**
- * Lists the files of a batch, links followed within `root`, a real path that `folder` is or lies right below. Left out: names that begin
- * with `..` or are `.git`, what editors leave behind while one types, and what desktops and disks make by themselves. Throws the file system's own errors, ENOTDIR for a plain file.
+ * Lists the files of a batch, links followed within `root`, a real path that `folder` is or lies right below. Left
+ * out: names that begin
+ * with `..` or are `.git`, what editors leave behind while one types, and what desktops and disks make by
+ * themselves. Throws the file system's own errors, ENOTDIR for a plain file.
  */
 export async function walkTree(root: string, folder: string, limits: TreeLimits = treeLimits): Promise<Tree> {
   const files: TreeFile[] = [];
@@ -60,11 +70,12 @@ export async function walkTree(root: string, folder: string, limits: TreeLimits 
   const identity = createHash("sha1");
 
   async function visit(directory: string, prefix: string, depth: number, closed: boolean): Promise<void> {
-    await breathe();
+    await yieldToEventLoop();
     const info = statSync(directory); // a file that was taken out shows here only
     const isClosed = closed || (info.mode & othersEnter) === 0;
     changedMs = Math.max(changedMs, info.mtimeMs, info.ctimeMs);
-    // A folder of very many is read bit by bit, no further than the limit; for others one call is several times as fast.
+    // A folder of very many is read bit by bit, no further than the limit; for others one call is several times as
+    // fast.
     const listed =
       info.size > 64 * 1024
         ? await opendir(directory, { bufferSize: 256 })
@@ -121,12 +132,14 @@ export async function walkTree(root: string, folder: string, limits: TreeLimits 
         faults.push({ code: "special-file", path, message: `${path} is neither a file nor a folder` });
       }
     }
-    // What was swapped meanwhile, as the link of a mounted volume is, may have been seen half before and half after.
+    // Whatever was swapped meanwhile, as the link of a mounted volume is, may have been seen half before and half
+    // after.
     const after = statSync(directory);
     changedMs = Math.max(changedMs, after.mtimeMs, after.ctimeMs);
   }
 
-  const start = lstatSync(folder).isSymbolicLink() ? realpathSync.native(folder) : folder; // a link, as in a volume with `items`
+  // a link, as in a volume with `items`
+  const start = lstatSync(folder).isSymbolicLink() ? realpathSync.native(folder) : folder;
   if (isWithin(root, start)) await visit(start, "", 0, (statSync(root).mode & othersEnter) === 0);
   else faults.push({ code: "link-outside", path: "", message: "it is a symbolic link that leaves the watched folder" });
   if (bytes > limits.bytes) {
@@ -151,7 +164,8 @@ function resolveLink(path: string): string | null {
   }
 }
 /**
- * Digest of a tree: first 12 hex digits of SHA-256 over sorted paths, run bits, sizes and bytes; and over what it inherits,
+ * Digest of a tree: first 12 hex digits of SHA-256 over sorted paths, run bits, sizes and bytes; and over what it
+ * inherits,
  * where that lies in it as a file.
  */
 export async function hashTree(
@@ -168,7 +182,7 @@ export async function hashTree(
     }
     hash.update(`${file.path}\0${file.executable ? 1 : 0}\0${file.size}\0`);
     if (file.size <= 1024 * 1024) {
-      await breathe();
+      await yieldToEventLoop();
       // One byte more shows that it has grown; what it holds then is for the next look.
       const bytes = readStart(file.realPath, file.size + 1, "refuse");
       hash.update(bytes);

@@ -1,6 +1,7 @@
-// Tells which names below the root may have changed. Only hints: events get lost (a queue of inotify that is full, a swapped link),
-// so whoever listens reads the truth for itself and looks over everything now and then. A hint needs no more than one watch a
-// folder, which is one call of the system; chokidar, which lists every folder and looks at every file, watches the root's place.
+// Tells which names below the root may have changed. Only hints: events get lost (a queue of inotify that is full, a
+// swapped link), so whoever listens reads the truth for itself and looks over everything now and then. A hint needs
+// no more than one watch a folder, which is one call of the system; chokidar, which lists every folder and looks at
+// every file, watches the root's place.
 import {
   existsSync,
   lstatSync,
@@ -18,21 +19,24 @@ import { basename, dirname, join, relative, resolve, sep } from "node:path";
 import { setTimeout as later } from "node:timers/promises";
 import { watch as chokidarWatch, type FSWatcher as Chokidar } from "chokidar";
 import type { Logger } from "../logger.ts";
-import { breathe, errorCode, isWithin } from "../platform/files.ts";
+import { yieldToEventLoop, errorCode, isWithin } from "../platform/files.ts";
 import { groupFileName } from "../model/group.ts";
 import { isBatchFolder, maxGroups } from "./group-tree.ts";
 import type { Watch } from "./port.ts";
 
-/** Of one entry; what lies beyond is left to the resync: each folder takes one of the system's watches, each list holds others up. */
+/**
+ * For one entry; what lies beyond is left to the resync: each folder takes one of the system's watches, each list
+ * holds others up.
+ */
 const most = { folders: 1_000, listed: 10_000 };
 /** A folder whose own list is longer holds more files than a batch may. */
-const mostListBytes = 512 * 1024;
+const maxListBytes = 512 * 1024;
 const burst = { names: 50, withinMs: 1_000 };
-const longestPauseMs = 1_000;
+const maxPauseMs = 1_000;
 /** How often a root that is not there is looked for: the folder it comes into may be gone too. */
 const absentMs = 1_000;
 /** A parent with very many entries, or far away, holds nobody up. */
-const longestReadyMs = 5_000;
+const maxReadyMs = 5_000;
 /** Nothing to be watched there, or nothing we may: whoever reads it finds out. */
 const harmless = ["ENOENT", "ENOTDIR", "ELOOP", "EACCES", "EPERM"];
 
@@ -46,7 +50,7 @@ interface Folder {
   groups: Set<string>;
 }
 
-/** What is watched for one entry: a batch with all of its folders, or a group with its own. */
+/** Describes what is watched for one entry: a batch with all of its folders, or a group with its own. */
 interface Watched {
   folders: Set<string>;
   /** The entries, batches or not, that its links lead into. */
@@ -55,8 +59,10 @@ interface Watched {
 }
 
 /**
- * Watches `root` and its place in its parent. `onDirty(path)` for one entry, as a path below the root, `onDirty(null)` when anything may have changed. After an
- * error (the inotify limit, say) it stops by itself and `mode()` is `poll`, which `onDegraded` tells: the listener then has to look often.
+ * Watches `root` and its place in its parent. `onDirty(path)` for one entry, as a path below the root,
+ * `onDirty(null)` when anything may have changed. After an
+ * error (the inotify limit, say) it stops by itself and `mode()` is `poll`, which `onDegraded` tells: the listener
+ * then has to look often.
  * `except`: where the agent's own data really lies; it is no batch.
  */
 export function createWatch(
@@ -79,7 +85,7 @@ export function createWatch(
   const watched = new Map<string, Watched>();
   /** The other way round: who has links into an entry. */
   const linkers = new Map<string, Set<string>>();
-  /** What is to be told, and whether something of it came or went. */
+  /** Holds what is to be told, and whether something of it came or went. */
   const told = new Map<string | null, boolean>();
   let timer: NodeJS.Timeout | undefined;
   let telling = false;
@@ -141,7 +147,7 @@ export function createWatch(
     if (!telling && told.size > 0) timer ??= setTimeout(() => void tell(), pauseMs);
   }
 
-  /** What came is watched before anybody is told to read it: what comes into it later is told again. */
+  /** Returns what came is watched before anybody is told to read it: what comes into it later is told again. */
   async function tell(): Promise<void> {
     timer = undefined;
     telling = true;
@@ -152,7 +158,7 @@ export function createWatch(
     else
       for (const [name, moved] of hints)
         if (name !== null && moved && inner !== null) await watchBelow(inner.real, name);
-    pauseMs = Math.min(longestPauseMs, 4 * (performance.now() - began));
+    pauseMs = Math.min(maxPauseMs, 4 * (performance.now() - began));
     telling = false;
     if (closed) return;
     for (const [name] of hints) onDirty(name);
@@ -160,7 +166,8 @@ export function createWatch(
   }
 
   /**
-   * Watches every folder that an entry has files in, and no longer those it had some in. A folder that is no batch is a group: it is
+   * Watches every folder that an entry has files in, and no longer those it had some in. A folder that is no batch
+   * is a group: it is
    * watched itself, and so is each of its entries.
    * @param depth groups around it
    */
@@ -187,7 +194,8 @@ export function createWatch(
         if (entry.isDirectory()) visit(at);
         else if (entry.isSymbolicLink()) followLink(at);
       } catch {
-        // It went meanwhile, which the folder that it was in tells, or cannot be read, which whoever reads it finds out.
+        // It went meanwhile, which the folder that it was in tells, or cannot be read, which whoever reads it finds
+        // out.
       }
     }
 
@@ -220,7 +228,7 @@ export function createWatch(
       const isTop = visited.size === 1;
       // Read before it is known whether it is a group: a batch comes to be by a file that is put there.
       const entries =
-        listed > most.listed || info.size > mostListBytes ? null : readdirSync(at, { withFileTypes: true });
+        listed > most.listed || info.size > maxListBytes ? null : readdirSync(at, { withFileTypes: true });
       held.isGroup = isTop
         ? depth < maxGroups && entries !== null && !isBatchFolder(entries.map((entry) => entry.name))
         : held.isGroup;
@@ -256,7 +264,7 @@ export function createWatch(
     const open = [name];
     for (let next = open.pop(); next !== undefined; next = open.pop()) {
       seen?.add(next);
-      await breathe();
+      await yieldToEventLoop();
       if (inner?.real !== real) return;
       open.push(...watchEntry(real, next));
     }
@@ -281,7 +289,7 @@ export function createWatch(
     if (watcher !== null) folders.set(at, { watcher, identity, names, groups });
   }
 
-  /** Of an entry of a group, or of the group itself where it may have become a batch. */
+  /** For an entry of a group, or of the group itself where it may have become a batch. */
   function changedIn(group: string, moved: boolean, file: string | null, isItself: boolean): void {
     // The link behind a mounted volume: everything below may lie elsewhere now.
     if (file === null || file.startsWith("..")) return changed(null, true);
@@ -365,7 +373,7 @@ export function createWatch(
     return watcher;
   }
 
-  /** Of the link or folder that leads to the root: chokidar tells when another is put there. */
+  /** For the link or folder that leads to the root: chokidar tells when another is put there. */
   async function watchPlace(): Promise<void> {
     const place = await locate(dirname(path));
     if (place?.identity === outer?.identity || closed) return;
@@ -382,10 +390,13 @@ export function createWatch(
     watcher.on("all", () => void verify());
     watcher.on("error", (error) => (harmless.includes(errorCode(error)) ? void watcher.close() : degrade(error)));
     const ready = new Promise<void>((done) => void watcher.once("ready", done).once("error", () => done()));
-    await Promise.race([ready, later(longestReadyMs, undefined, { ref: false })]);
+    await Promise.race([ready, later(maxReadyMs, undefined, { ref: false })]);
   }
 
-  /** Begins anew when the root is another folder than before; watches everything again when it is not: what events tell is not all. */
+  /**
+   * Begins anew when the root is another folder than before; watches everything again when it is not: what events
+   * tell is not all.
+   */
   async function rebuild(quiet: boolean): Promise<void> {
     if (mode === "poll" || closed) return;
     await watchPlace();

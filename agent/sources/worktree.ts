@@ -1,6 +1,7 @@
-// What git says of the work tree that a folder lies in, read from git's own files: no process, so it also works without
-// git. Never an error: what cannot be read is not known. A repository of another owner than the folder's is not believed,
-// as git itself does not (safe.directory): anybody can put one into a folder above, such as /tmp.
+// Describes what git says of the work tree that a folder lies in, read from git's own files: no process, so it also
+// works without git. Never an error: what cannot be read is not known. A repository of another owner than the
+// folder's is not believed, as git itself does not (safe.directory): anybody can put one into a folder above, such as
+// /tmp.
 import { lstat, realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { messageOf } from "../errors.ts";
@@ -12,11 +13,12 @@ const unknown: WorkTreeState = { commit: null, lockedAt: null };
 const maxLineBytes = 8 * 1024;
 /** A list of packed refs beyond this is not read. */
 const maxPackedBytes = 16 * 1024 * 1024;
-/** What is simply not there is no trouble. */
+/** Holds what is simply not there is no trouble. */
 const absent = ["ENOENT", "ENOTDIR"];
 
 /**
- * The work tree around `root`, links resolved anew at each look: a subfolder, a linked work tree and a submodule count too.
+ * The work tree around `root`, links resolved anew at each look: a subfolder, a linked work tree and a submodule
+ * count too.
  * `onTrouble` hears why git's files cannot be read, once until they can be.
  */
 export function createWorkTree(root: string, onTrouble: (why: string) => void = () => undefined): WorkTree {
@@ -40,7 +42,10 @@ export function createWorkTree(root: string, onTrouble: (why: string) => void = 
   return { look: () => look().catch(() => unknown) };
 }
 
-/** Where git keeps what belongs to the work tree; null outside of one. Like git it does not look beyond the file system. */
+/**
+ * Returns where git keeps what belongs to the work tree; null outside of one. Like git it does not look beyond the
+ * file system.
+ */
 async function findGitFolder(start: string): Promise<string | null> {
   const { dev, uid } = await stat(start);
   for (let folder = start; ; folder = dirname(folder)) {
@@ -56,7 +61,9 @@ async function findGitFolder(start: string): Promise<string | null> {
   }
 }
 
-/** The commit of HEAD, 40 hex; null when there is none yet, or it is kept in a form not read here (reftable, SHA-256). */
+/**
+ * The commit of HEAD, 40 hex; null when there is none yet, or it is kept in a form not read here (reftable, SHA-256).
+ */
 async function readHead(gitFolder: string): Promise<string | null> {
   const common = await readText(join(gitFolder, "commondir"), maxLineBytes).then(
     (text) => resolve(gitFolder, text.trim()),

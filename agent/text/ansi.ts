@@ -1,5 +1,6 @@
-// A line of a log → pieces of text with class names: colours and bold pass as classes, whatever else steers a terminal is left out.
-// Shared by the server's pages and the scripts in the browser; gives text and names of its own making, never markup.
+// A line of a log → pieces of text with class names: colours and bold pass as classes, whatever else steers a
+// terminal is left out. Shared by the server's pages and the scripts in the browser; gives text and names of its own
+// making, never markup.
 
 /** How text is written: indices into the 256 colours, -1 for the default. */
 export interface Pen {
@@ -28,22 +29,25 @@ export const plainPen: Pen = {
   inverse: false,
 };
 
-/** What is shown of one line; the rest is said as a number. */
-const mostChars = 4_000;
-const mostPieces = 400;
+/** Holds what is shown of one line; the rest is said as a number. */
+const maxChars = 4_000;
+const maxPieces = 400;
 
 /** CSI, OSC and its like, and two-character escapes; a sequence that never ends takes no more than the line. */
 const escape = /\u001b(?:\[([0-9;:?<=>]*)[ -/]*([@-~])?|[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[ -/]*[0-~]?)/g;
 /** Other control characters, and marks that turn the direction of writing. */
 const steering = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\u2028\u2029]/g;
 
-/** `line` without its line break; `pen` as the line before left it. What a carriage return has overwritten is not shown. */
+/**
+ * `line` without its line break; `pen` as the line before left it. What a carriage return has overwritten is not
+ * shown.
+ */
 export function readLine(line: string, pen: Pen): { pieces: Piece[]; pen: Pen } {
   let end = line.length;
   while (line[end - 1] === "\r") end -= 1;
   const ended = line.slice(0, end);
   const whole = ended.slice(ended.lastIndexOf("\r") + 1);
-  const shown = whole.slice(0, mostChars);
+  const shown = whole.slice(0, maxChars);
   const pieces: Piece[] = [];
   let now = pen;
   let at = 0;
@@ -63,7 +67,7 @@ function add(pieces: Piece[], text: string, pen: Pen): void {
   const harmless = text.replace(steering, "\ufffd");
   const classes = classesOf(pen);
   const last = pieces.at(-1);
-  if (last !== undefined && (last.classes === classes || pieces.length >= mostPieces)) last.text += harmless;
+  if (last !== undefined && (last.classes === classes || pieces.length >= maxPieces)) last.text += harmless;
   else pieces.push({ text: harmless, classes });
 }
 
@@ -170,7 +174,9 @@ export function colourRules(): string {
   return rules.join("\n");
 }
 
-/** One of the upper 240: a cube of 6×6×6, then greys. `lift` moves it towards white, so that dark text stays legible. */
+/**
+ * One of the upper 240: a cube of 6×6×6, then greys. `lift` moves it towards white, so that dark text stays legible.
+ */
 function hex(index: number, lift: number): string {
   const levels = [0, 95, 135, 175, 215, 255];
   const cube = index - 16;

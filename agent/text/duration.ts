@@ -10,7 +10,10 @@ export function parseDuration(text: string): number | null {
   return d * units.d + h * units.h + m * units.m + s * units.s;
 }
 
-/** `ms` as 1h30m, to the nearest second; 345ms where that would be nothing. Reads back by `parseDuration` from one second on. */
+/**
+ * `ms` as 1h30m, to the nearest second; 345ms where that would be nothing. Reads back by `parseDuration` from one
+ * second on.
+ */
 export function formatDuration(ms: number): string {
   if (ms < 0) return `-${formatDuration(-ms)}`;
   if (ms > 0 && ms < 1_000) return `${Math.max(1, Math.floor(ms))}ms`;

@@ -1,7 +1,10 @@
-// Bytes of `NAME=value` lines → variables. Node's own reader passes over a bad line together with the good one after it, and cuts
-// a value at any `#`; for passwords that will not do.
+// Bytes of `NAME=value` lines → variables. Node's own reader passes over a bad line together with the good one after
+// it, and cuts a value at any `#`; for passwords that will not do.
 
-/** A line, from 1, that cannot be used, and why: words after "line N …". Its text is not repeated: it may hold a secret. */
+/**
+ * A line, from 1, that cannot be used, and why: words after "line N …". Its text is not repeated: it may hold a
+ * secret.
+ */
 export interface EnvFileFault {
   line: number;
   why: string;
@@ -11,9 +14,12 @@ const assignment = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=(.*
 const noAssignment = "is no NAME=value";
 
 /**
- * The variables, or the first line that is none. Blank lines and those that begin with `#` are passed over; a blank and a `#` end a value.
- * Quotes around the whole value are taken off as sh does it: nothing but `\"`, `\\`, `\$`, "\`" and a `\` at a line's end means something
- * else within double ones, nothing within single ones; a quoted value may go on over several lines. Everything else is kept as it stands:
+ * The variables, or the first line that is none. Blank lines and those that begin with `#` are passed over; a blank
+ * and a `#` end a value.
+ * Quotes around the whole value are taken off as sh does it: nothing but `\"`, `\\`, `\$`, "\`" and a `\` at a
+ * line's end means something
+ * else within double ones, nothing within single ones; a quoted value may go on over several lines. Everything else
+ * is kept as it stands:
  * no variable and no command in it is replaced.
  */
 export function parseEnvFile(bytes: Uint8Array): { env: Record<string, string> } | EnvFileFault {
@@ -100,7 +106,7 @@ function lastLineOf(raw: string, lines: readonly string[], at: number): number |
   return null;
 }
 
-/** What follows the first quote that closes; null where none does. */
+/** Returns what follows the first quote that closes; null where none does. */
 function closes(line: string, quote: string): string | null {
   const match = quote === "'" ? /^[^']*'(.*)$/.exec(line) : /^(?:[^"\\]|\\.)*"(.*)$/.exec(line);
   return match === null ? null : (match[1] ?? "");

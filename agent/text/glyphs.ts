@@ -1,4 +1,5 @@
-// Text of others on a terminal: how wide it is, and nothing in it that steers. Logs have rules of their own: terminal.ts.
+// Text of others on a terminal: how wide it is, and nothing in it that steers. Logs have rules of their own:
+// terminal.ts.
 
 /** Columns of a terminal: two for wide letters and emoji, none for what joins the letter before it. */
 export function widthOf(text: string): number {

@@ -1,4 +1,4 @@
-// Where a piece of a log may end, so that a reader gets whole lines and never half a character. Bytes only.
+// Decides where a piece of a log may end, so that a reader gets whole lines and never half a character. Bytes only.
 
 import { isUtf8 } from "node:buffer";
 
@@ -26,8 +26,10 @@ export function wholeCharacters(bytes: Uint8Array): number {
 }
 
 /**
- * Returns how many of `bytes` may be sent as one event of at most `max` bytes, up to the end of a line where there is one.
- * Each line costs its prefix, a carriage return is sent as a character of three bytes, and so is each byte that is no UTF-8.
+ * Returns how many of `bytes` may be sent as one event of at most `max` bytes, up to the end of a line where there
+ * is one.
+ * Each line costs its prefix, a carriage return is sent as a character of three bytes, and so is each byte that is
+ * no UTF-8.
  */
 export function eventBytes(bytes: Uint8Array, max: number): number {
   const high = isUtf8(bytes) ? 1 : 3;

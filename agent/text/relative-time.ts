@@ -1,4 +1,5 @@
-// Times in words for people: how long, how long ago. Shared by the command line, the server's pages and the scripts in the browser.
+// Times in words for people: how long, how long ago. Shared by the command line, the server's pages and the scripts
+// in the browser.
 import type { EpochMs } from "../model/ids.ts";
 
 /** A length of time in ms as short words, `1.2 s`, `14 min`, `3 h`, `2 days`; `0 ms` for what is negative. */
@@ -12,7 +13,10 @@ export function spanText(ms: number): string {
   return `${Math.round(seconds / 86_400)} days`;
 }
 
-/** A length of time to the minute or the hour, for lines that nobody refreshes: `5 s`, `20 min`, `3 h 20 min`, `4 d 2 h`; less than nothing is `0 s`. */
+/**
+ * A length of time to the minute or the hour, for lines that nobody refreshes: `5 s`, `20 min`, `3 h 20 min`, `4 d 2
+ * h`; less than nothing is `0 s`.
+ */
 export function inWords(ms: number): string {
   const seconds = Math.max(0, Math.round(ms / 1_000));
   const minutes = Math.round(seconds / 60);

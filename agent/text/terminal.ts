@@ -1,17 +1,18 @@
 // Logs on a terminal: colours pass, whatever else could steer the terminal is shown instead of obeyed. Holds no log.
 
 /** Longest colour sequence that passes; a longer one is no colour. */
-const longestColour = 64;
+const maxColour = 64;
 
 export interface TerminalFilter {
-  /** What may be shown of the next bytes; a sequence or a letter that is not whole yet is held back. */
+  /** Returns what may be shown of the next bytes; a sequence or a letter that is not whole yet is held back. */
   push(bytes: Uint8Array): string;
-  /** What was held back, and an end to a colour that is still on. */
+  /** Returns what was held back, and an end to a colour that is still on. */
   end(): string;
 }
 
 /**
- * A filter for one stream of UTF-8. Line breaks, tabs, carriage returns and SGR (`ESC [ … m`: colours, bold) pass; every other
+ * A filter for one stream of UTF-8. Line breaks, tabs, carriage returns and SGR (`ESC [ … m`: colours, bold) pass;
+ * every other
  * control character, ESC and C1 included, is shown as cat -v shows it, such as `^[`.
  */
 export function createTerminalFilter(): TerminalFilter {
@@ -20,7 +21,7 @@ export function createTerminalFilter(): TerminalFilter {
   let coloured = false;
 
   function filter(text: string, last: boolean): string {
-    const begun = last ? null : new RegExp(`\\u001b(?:\\[[0-9;:]{0,${longestColour}})?$`).exec(text);
+    const begun = last ? null : new RegExp(`\\u001b(?:\\[[0-9;:]{0,${maxColour}})?$`).exec(text);
     held = begun === null ? "" : begun[0];
     const whole = begun === null ? text : text.slice(0, begun.index);
     // Either a colour as a whole, or one control character.

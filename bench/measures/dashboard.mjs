@@ -1,4 +1,5 @@
-// The list of 1,000 batches with 100,000 executions kept, in a real Chromium: until it is there and its rows are laid out. Needs chromium.
+// The list of 1,000 batches with 100,000 executions kept, in a real Chromium: until it is there and its rows are laid
+// out. Needs chromium.
 import { join } from "node:path";
 import { chromium } from "playwright-core";
 import { writePast } from "../past.mjs";

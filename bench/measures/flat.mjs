@@ -1,5 +1,6 @@
-// Cost of one start after few and after many executions ever: CPU of recording, keeping and deleting, without the process
-// itself, whose cost would hide it. Real history, executor and files; a runner that ends at once; memory for a disk.
+// Cost of one start after few and after many executions ever: CPU of recording, keeping and deleting, without the
+// process itself, whose cost would hide it. Real history, executor and files; a runner that ends at once; memory for
+// a disk.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { makeBatches, remove, temporaryFolder } from "../world.mjs";

@@ -1,4 +1,5 @@
-// 1,000 starts that are due in one second: how late the first byte of each script is, and how the API answers meanwhile.
+// 1,000 starts that are due in one second: how late the first byte of each script is, and how the API answers
+// meanwhile.
 import { dueByAgent, dueByXargs } from "../due.mjs";
 import { median, quantile } from "../report.mjs";
 import { sleep } from "../world.mjs";

@@ -1,4 +1,5 @@
-// Starts a second by the local runner alone, without a record of them: what the launcher and the shell beside each script cost.
+// Starts a second by the local runner alone, without a record of them: what the launcher and the shell beside each
+// script cost.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { dueByNode, dueByXargs } from "../due.mjs";

@@ -1,4 +1,5 @@
-// Requests a second for lists and single records, with few and with many executions kept, beside a trivial Hono route. Needs wrk.
+// Requests a second for lists and single records, with few and with many executions kept, beside a trivial Hono
+// route. Needs wrk.
 import { once } from "node:events";
 import { join } from "node:path";
 import { writePast } from "../past.mjs";

@@ -1,4 +1,5 @@
-// What takes a YAML parser longest, at the size that a batch.yaml may have: a problem long before, and nobody waits for it.
+// What takes a YAML parser longest, at the size that a batch.yaml may have: a problem long before, and nobody waits
+// for it.
 import { expect, test } from "vitest";
 import { readYaml } from "../../agent/definitions/yaml.ts";
 

@@ -1,5 +1,6 @@
-// What kustomize makes of deploy/kubernetes, against the JSON Schemas of Kubernetes and the Prometheus operator (values
-// and what must be there) and their TypeScript types (keys that do not exist). No cluster is asked, so no admission rules.
+// What kustomize makes of deploy/kubernetes, against the JSON Schemas of Kubernetes and the Prometheus operator
+// (values and what must be there) and their TypeScript types (keys that do not exist). No cluster is asked, so no
+// admission rules.
 import { execFileSync, spawn, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -1,4 +1,5 @@
-// The examples for CI and git under deploy/, tried with real git: the hook refuses what is broken, the workflow's steps say what changes.
+// The examples for CI and git under deploy/, tried with real git: the hook refuses what is broken, the workflow's
+// steps say what changes.
 import { execFile, execFileSync } from "node:child_process";
 import { appendFileSync, chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";

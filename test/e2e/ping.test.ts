@@ -1,4 +1,5 @@
-// Heartbeats of a real agent: each execution's start and end in order, with the end of its output, over a receiver that is away.
+// Heartbeats of a real agent: each execution's start and end in order, with the end of its output, over a receiver
+// that is away.
 import { expect, test } from "vitest";
 import { startAgent, workplace } from "../helpers/agent.ts";
 import { webhookServer } from "../helpers/receivers.ts";

@@ -102,7 +102,8 @@ describe("status", { timeout: 120_000 }, () => {
     const port = await freePort();
     writeFileSync(join(place.home, ".env"), `BATCH_AGENT_PORT=${port}\nBATCH_AGENT_HOST=0.0.0.0\n`);
     await startAgent(place, ["--port", String(port), "--host", "127.0.0.1"]);
-    // An empty variable is none, and what Kubernetes tells pods of a Service called batch-agent is not meant for the agent.
+    // An empty variable is none, and what Kubernetes tells pods of a Service called batch-agent is not meant for the
+    // agent.
     for (const env of [{}, { BATCH_AGENT_PORT: "" }, { BATCH_AGENT_PORT: "tcp://10.0.0.1:80" }] as Record<
       string,
       string
@@ -295,7 +296,8 @@ describe("logs", { timeout: 120_000 }, () => {
     let count = 0;
     let most = 0;
     for await (const chunk of child.stdout as AsyncIterable<Buffer>) {
-      if (count === 0) await new Promise((done) => setTimeout(done, 1_500)); // a reader that stands still: time enough to run full
+      // a reader that stands still: time enough to run full
+      if (count === 0) await new Promise((done) => setTimeout(done, 1_500));
       count += chunk.length;
       if (count % (16 * 1024 * 1024) < chunk.length && child.exitCode === null)
         most = Math.max(most, usage(child.pid as number).rssBytes);

@@ -1,4 +1,5 @@
-// Two things at once: an edit, a removal, a crash or a disk that is full, while a start, a chain or an end is under way.
+// Two things at once: an edit, a removal, a crash or a disk that is full, while a start, a chain or an end is under
+// way.
 import { existsSync } from "node:fs";
 import { mkdir, readFile } from "node:fs/promises";
 import { join } from "node:path";
@@ -124,7 +125,8 @@ test("an edit of the schedule is no due time: what has finished before it has fi
   runner.end(0);
   await status(0, "succeeded", "extract");
   await clock.advance(minute);
-  await history.amend("report" as BatchName, { schedule: { key: "other", coveredUntil: iso(clock.now()) } }); // as an edit of `cron` does
+  // as an edit of `cron` does
+  await history.amend("report" as BatchName, { schedule: { key: "other", coveredUntil: iso(clock.now()) } });
   due(clock.now() + 1_000, report);
   await started(2);
   runner.end(1);

@@ -1,6 +1,6 @@
-// CHAOS_KILLS=500 CHAOS_SEED=7 npx vitest run test/faults/chaos.test.ts
-// The built agent with a dozen per-second batches and chains, killed at random moments again and again, and its launcher. Each script leaves
-// evidence of its start in files of its own; at the end evidence and record are held against each other.
+// CHAOS_KILLS=500 CHAOS_SEED=7 npx vitest run test/faults/chaos.test.ts The built agent with a dozen per-second
+// batches and chains, killed at random moments again and again, and its launcher. Each script leaves evidence of its
+// start in files of its own; at the end evidence and record are held against each other.
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { mkdirSync, readdirSync, readFileSync } from "node:fs";
@@ -118,7 +118,8 @@ async function chaos(kills: number, seed: number): Promise<Figures> {
     return { child, ended, ready };
   }
 
-  // How long a start takes here, so that as many starts are killed, and as many agents at work, on a slow machine as on a fast one.
+  // How long a start takes here, so that as many starts are killed, and as many agents at work, on a slow machine as
+  // on a fast one.
   const begin = performance.now();
   const first = start();
   await first.ready;
@@ -180,7 +181,8 @@ function compare(rows: readonly Execution[], evidence: string): Omit<Figures, "k
     const root = items.find((row) => row.trigger.kind === "cron");
     if (root === undefined || root.missed !== undefined) return false;
     return (followers[root.batch] ?? []).some((name) => {
-      const isDropped = root.id < (oldest.get(name) ?? ""); // `keep` may have taken it though the root's row is still there
+      // `keep` may have taken it though the root's row is still there
+      const isDropped = root.id < (oldest.get(name) ?? "");
       return items.filter((row) => row.batch === name).length !== 1 && !isDropped;
     });
   });

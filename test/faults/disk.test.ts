@@ -1,4 +1,5 @@
-// A data folder on a disk that is full, read-only or damaged: the agent stays up, says so, starts nothing that it cannot record, and recovers by itself.
+// A data folder on a disk that is full, read-only or damaged: the agent stays up, says so, starts nothing that it
+// cannot record, and recovers by itself.
 import { existsSync, mkdirSync, readdirSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";

@@ -33,7 +33,8 @@ test("restarts, kills and a stopped agent leave no due time without a row and no
   expect(doubled(rows, "beat")).toEqual([]);
   expect(uncovered(rows, "beat", own[0] ?? 0, own.at(-1) ?? 0)).toEqual([]);
   const gaps = rows.filter((row) => row.reason === "missed");
-  expect(gaps.every((row) => ownDueTimes(rows, "beat").includes(Date.parse(row.missed?.to ?? "")))).toBe(true); // the latest of each ran
+  // the latest of each ran
+  expect(gaps.every((row) => ownDueTimes(rows, "beat").includes(Date.parse(row.missed?.to ?? "")))).toBe(true);
 });
 
 test("an agent that slept while another took its data folder over ends by itself and touches nothing", async () => {

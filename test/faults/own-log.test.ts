@@ -1,4 +1,5 @@
-// The agent's own log on what does not take it: the agent neither ends nor stalls, and ends in order when it is asked to.
+// The agent's own log on what does not take it: the agent neither ends nor stalls, and ends in order when it is asked
+// to.
 import { spawn, type ChildProcess } from "node:child_process";
 import { once } from "node:events";
 import { closeSync, existsSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";

@@ -1,5 +1,6 @@
-// What somebody else puts in the place of a file (a FIFO, a device, a link to itself, a folder, a gigabyte of holes, a file
-// without rights) at every path that others can write to: it is said, it holds up nothing else, and SIGTERM ends the agent.
+// What somebody else puts in the place of a file (a FIFO, a device, a link to itself, a folder, a gigabyte of holes,
+// a file without rights) at every path that others can write to: it is said, it holds up nothing else, and SIGTERM
+// ends the agent.
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,
@@ -77,7 +78,10 @@ function house() {
     ...place,
     secret,
     start: () => startAgent(place, ["--grace", "1s"], { patienceMs: 40_000, ...(isRoot ? { uid: nobody } : {}) }),
-    /** Every path of the folder, of git and of the agent's own that is read or written as a file, or a folder of files. */
+    /**
+     * Every path of the folder, of git and of the agent's own that is read or written as a file, or a folder of
+     * files.
+     */
     replaceAll(kind: Kind): void {
       const { batches, data, home } = place;
       put(kind, join(batches, "evil-settings/batch.yaml"));

@@ -16,7 +16,10 @@ const templates = Object.keys(description.paths).map((path) => ({
   pattern: new RegExp(`^${path.replace("{path}", ".+").replace(/\{\w+\}/g, "[^/]+")}$`),
 }));
 
-/** The described path that a request's path, or a route's with `:id`, belongs to; a literal one goes before a template. */
+/**
+ * The described path that a request's path, or a route's with `:id`, belongs to; a literal one goes before a
+ * template.
+ */
 export function describedPath(path: string): string | undefined {
   if (path in description.paths) return path;
   return templates.find(({ pattern }) => pattern.test(path))?.path;
@@ -40,7 +43,8 @@ export async function checkAnswer(method: string, url: string, response: Respons
         ]);
   // Said once for all: no such path, no such method, and the agent's own fault.
   const general = (operation === undefined && [404, 405].includes(response.status)) || response.status === 500;
-  const refused = [303, 401, 421, 429, 503].includes(response.status); // by the token or the host, whatever was asked for
+  // by the token or the host, whatever was asked for
+  const refused = [303, 401, 421, 429, 503].includes(response.status);
   const own = at === undefined ? undefined : resolve(at);
   const described = general
     ? resolve("#/components/responses/Page")

@@ -1,5 +1,5 @@
-// The app over a real history and real log files on a temporary folder; only the catalog is literal. Each answer is held
-// against the API's description.
+// The app over a real history and real log files on a temporary folder; only the catalog is literal. Each answer is
+// held against the API's description.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../agent/async/clock.ts";
@@ -36,7 +36,7 @@ export interface ServeOptions {
   /** A fake one at t0 unless given. */
   clock?: Clock;
   logLimitBytes?: number;
-  mostStreams?: number;
+  maxStreams?: number;
   access?: Partial<Access>;
   commits?: Commits;
 }
@@ -53,7 +53,7 @@ export async function serve(options: ServeOptions = {}) {
   const feed = createFeed({ clock, recorder: history.recorder, events: history.reader.events });
   const streams = createStreams(
     (error) => log.error("a reader could not be told more", { error: String(error) }),
-    options.mostStreams,
+    options.maxStreams,
   );
   const revisions = createRevisions(data, join(data, "batches.d"), createSource);
   const batches = options.batches ?? [];

@@ -66,7 +66,8 @@ let counter = 0;
 /** An execution, `queued` unless a status is asked for. Ids grow. */
 export function execution(fields: Partial<Execution> & { at?: number } = {}): Execution {
   const { at = t0, status = "queued", ...rest } = fields;
-  const id = `01Z${String(counter++).padStart(23, "0")}` as ExecutionId; // as if later than `at`: an id is never older than its execution
+  // as if later than `at`: an id is never older than its execution
+  const id = `01Z${String(counter++).padStart(23, "0")}` as ExecutionId;
   const revision = "aaaaaaaaaaaa" as Revision;
   let row = createExecution({
     id,

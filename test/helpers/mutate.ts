@@ -19,7 +19,10 @@ export function pick<T>(items: readonly T[], random: Random): T {
 
 const extremes = [0, 1, 0x7f, 0x80, 0xff, 0xffff, 0x7fffffff, 0x80000000, 0xffffffff];
 
-/** One to four changes: bits, extreme numbers, pieces taken out, doubled, exchanged or put in, a cut. `words` are put in now and then. */
+/**
+ * One to four changes: bits, extreme numbers, pieces taken out, doubled, exchanged or put in, a cut. `words` are put
+ * in now and then.
+ */
 export function mutate(bytes: Buffer, random: Random, words: readonly (string | Buffer)[]): Buffer {
   let result: Buffer = Buffer.from(bytes);
   for (let left = 1 + random(4); left > 0 && result.length > 0; left--) {

@@ -34,7 +34,9 @@ export interface MailServer {
   stop(): Promise<void>;
 }
 
-/** An SMTP server on 127.0.0.1; without STARTTLS and AUTH unless `options` says otherwise. `port` 0 takes a free one. */
+/**
+ * An SMTP server on 127.0.0.1; without STARTTLS and AUTH unless `options` says otherwise. `port` 0 takes a free one.
+ */
 export async function mailServer(options: SMTPServerOptions = {}, port = 0): Promise<MailServer> {
   const mails: ReceivedMail[] = [];
   let connections = 0;

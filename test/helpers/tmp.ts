@@ -14,7 +14,10 @@ afterEach(async () => {
   }
 });
 
-/** Scripts outlive their agent; one that waits for a file that nobody will make any more would take its share of the machine for ever. */
+/**
+ * Scripts outlive their agent; one that waits for a file that nobody will make any more would take its share of the
+ * machine for ever.
+ */
 function endWhatRunsIn(folder: string): void {
   for (const pid of readdirSync("/proc").filter((name) => /^\d+$/.test(name))) {
     try {

@@ -1,5 +1,5 @@
-// Programs of others that some tests need: promtool, kubectl. `.ci/run` installs them and sets CI, so there promtool is never passed over;
-// kubectl may be older there than deploy/kubernetes needs.
+// Programs of others that some tests need: promtool, kubectl. `.ci/run` installs them and sets CI, so there promtool
+// is never passed over; kubectl may be older there than deploy/kubernetes needs.
 import { spawnSync } from "node:child_process";
 import { accessSync, constants } from "node:fs";
 import { join } from "node:path";

@@ -1,4 +1,5 @@
-// What the kubelet does to a ConfigMap, Secret or projected volume: its atomic writer, step by step, and the mounts around it.
+// What the kubelet does to a ConfigMap, Secret or projected volume: its atomic writer, step by step, and the mounts
+// around it.
 import { execFileSync } from "node:child_process";
 import {
   chmodSync,

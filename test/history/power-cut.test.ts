@@ -1,5 +1,5 @@
-// What a power cut leaves: every write and every sync of the journal is recorded, and replayed up to each of them on a disk that
-// keeps only what was synced.
+// What a power cut leaves: every write and every sync of the journal is recorded, and replayed up to each of them on
+// a disk that keeps only what was synced.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { expect, test, vi } from "vitest";

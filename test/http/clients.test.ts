@@ -125,7 +125,7 @@ describe("one address", () => {
   });
 
   test("has three quarters of the followers at most", async () => {
-    const { server, add } = await start({}, { mostStreams: 4 });
+    const { server, add } = await start({}, { maxStreams: 4 });
     const { id } = await add(execution({ status: "running" }), { stdout: "begun\n" });
     const path = get(`/api/executions/${id}/stdout?follow=1`);
     const mine = Array.from({ length: 4 }, () => client(server, path));

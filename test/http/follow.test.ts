@@ -338,14 +338,15 @@ test("200 followers and stalled ones: one open file, bounded memory, every byte 
   await end();
   expect(new Set(await Promise.all(followers))).toEqual(new Set([hash(readFileSync(log))]));
   expect(openLogs()).toBeLessThanOrEqual(1); // the stalled ones share it
-  // The readers are in this process too: 200 of them hold a chunk or two each. The log as a whole, for each, would be 600 MB.
+  // The readers are in this process too: 200 of them hold a chunk or two each. The log as a whole, for each, would be
+  // 600 MB.
   expect(most - before).toBeLessThan(250 * 1024 * 1024);
   for (const socket of stalled) socket.destroy();
   await eventually(() => openLogs() === 0);
 }, 120_000);
 
 test("one reader too many is a 503 that says when to come again; a place is free once one leaves", async () => {
-  const { url } = await start({ mostStreams: 2 });
+  const { url } = await start({ maxStreams: 2 });
   const [one, two] = [new AbortController(), new AbortController()];
   await fetch(url, { signal: one.signal });
   await fetch(url, { signal: two.signal });

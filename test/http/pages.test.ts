@@ -1,4 +1,5 @@
-// The pages as they leave the server: text stays text, forms are checked, everything bounded. How they behave in a browser: test/browser.
+// The pages as they leave the server: text stays text, forms are checked, everything bounded. How they behave in a
+// browser: test/browser.
 import { describe, expect, test } from "vitest";
 import type { BatchFile, BatchStatus } from "../../agent/model/batch.ts";
 import type { BatchName } from "../../agent/model/ids.ts";

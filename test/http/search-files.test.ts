@@ -74,9 +74,9 @@ describe("search", () => {
     const block = Buffer.from("2026-11-24T12:00:00Z INFO a line of an ordinary log, number 12345\n".repeat(16_000));
     const big = Buffer.concat([...Array.from({ length: 200 }, () => block), Buffer.from("the needle\n")]);
     const { id } = await add(execution({ status: "failed" }), { stdout: big });
-    let [longestMs, last] = [0, performance.now()];
+    let [maxMs, last] = [0, performance.now()];
     const timer = setInterval(() => {
-      longestMs = Math.max(longestMs, performance.now() - last);
+      maxMs = Math.max(maxMs, performance.now() - last);
       last = performance.now();
     }, 1);
     const began = performance.now();
@@ -85,7 +85,7 @@ describe("search", () => {
     clearInterval(timer);
     expect(items).toMatchObject([{ line: 16_000 * 200 + 1, offset: block.length * 200, text: "the needle" }]);
     expect(tookMs).toBeLessThan(8_000);
-    expect(longestMs).toBeLessThan(500);
+    expect(maxMs).toBeLessThan(500);
   });
 
   test("a few at a time; one more is a 503 that says when to come again", async () => {

@@ -67,7 +67,8 @@ test.each([
   await response.arrayBuffer();
   expect(response.status).toBe(status);
   expect(Object.fromEntries(response.headers)).toMatchObject({
-    "cache-control": path === "LOG" || path === "LOG?tail=1" ? "no-cache" : "no-store", // a log's ETag says whether it has grown
+    // a log's ETag says whether it has grown
+    "cache-control": path === "LOG" || path === "LOG?tail=1" ? "no-cache" : "no-store",
     "content-security-policy":
       "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; img-src 'self' data:; form-action 'self'; frame-ancestors 'none'; base-uri 'none'; require-trusted-types-for 'script'; trusted-types batch-agent",
     "cross-origin-opener-policy": "same-origin",
@@ -197,7 +198,8 @@ test("an answer that goes on is not cut off by the time a request may take", asy
   const reader = response.body?.getReader();
   expect(Buffer.from((await reader?.read())?.value ?? []).toString()).toBe("begun\n");
   const next = reader?.read();
-  const later = new Promise((done) => setTimeout(done, 1_500, "still open")); // five times what a request's head may take, checks included
+  // five times what a request's head may take, checks included
+  const later = new Promise((done) => setTimeout(done, 1_500, "still open"));
   expect(await Promise.race([next, later])).toBe("still open");
   await reader?.cancel();
 });

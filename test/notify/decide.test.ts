@@ -10,7 +10,10 @@ const minute = 60_000;
 const all: NotifyEvent[] = ["failure", "recovery", "success", "unusual"];
 const asking = (...on: NotifyEvent[]): Notify => ({ on, mail: ["ops@example.org"], webhook: [], ping: [] });
 
-/** An end at a minute: `m`issed, past its `d`eadline, `f`ailed, `s`ucceeded, `u`nusual success, `a`borted, a first or a `r`epeated attempt replaced. */
+/**
+ * An end at a minute: `m`issed, past its `d`eadline, `f`ailed, `s`ucceeded, `u`nusual success, `a`borted, a first or
+ * a `r`epeated attempt replaced.
+ */
 type End = [kind: "f" | "s" | "u" | "a" | "m" | "d" | "1" | "r", atMinute: number];
 
 function endOf(kind: End[0]): Execution {

@@ -1,4 +1,5 @@
-// Groups in force: defaults that change revisions, edits that break a `_group.yaml`, moves, names that come twice, restarts.
+// Groups in force: defaults that change revisions, edits that break a `_group.yaml`, moves, names that come twice,
+// restarts.
 import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";

@@ -1,4 +1,5 @@
-// Archives as batches, on real files. Hostile ones are written byte by byte; after each look nothing may be left behind.
+// Archives as batches, on real files. Hostile ones are written byte by byte; after each look nothing may be left
+// behind.
 import { execFileSync } from "node:child_process";
 import {
   appendFileSync,

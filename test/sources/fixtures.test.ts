@@ -1,4 +1,5 @@
-// The fixtures whose problem shows while a folder is read, or over all batches, as `validate` sees them. (`unsettled` is the reconciler's: see its test.)
+// The fixtures whose problem shows while a folder is read, or over all batches, as `validate` sees them. (`unsettled`
+// is the reconciler's: see its test.)
 import { symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";

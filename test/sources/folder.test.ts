@@ -369,7 +369,8 @@ describe("revisions", () => {
 
   test("two agents with one pid that both hold the folder for a moment, as in containers, do not mix their batches", async () => {
     const { root, data, revisions } = setUp();
-    for (const name of ["a", "b"]) write(join(root, name), { [`${name}.csv`]: `${name}\n`.repeat(100_000) }); // too large to be stored as it was read
+    // too large to be stored as it was read
+    for (const name of ["a", "b"]) write(join(root, name), { [`${name}.csv`]: `${name}\n`.repeat(100_000) });
     const [a, b] = [await folderOf(root, "a"), await folderOf(root, "b")];
     expect(await Promise.all([revisions.store(a), createRevisions(data, root, createSource).store(b)])).toEqual([
       true,

@@ -51,7 +51,8 @@ test("equal folders nested in each other do not keep it busy", async () => {
     execFileSync("git", ["-C", origin.path, ...args], { input, encoding: "utf8" }).trim();
   let tree = git(["mktree"], "");
   for (let depth = 0; depth < 12; depth++)
-    tree = git(["mktree"], Array.from({ length: 10 }, (_, i) => `040000 tree ${tree}\tf${i}\n`).join("")); // 10^12 folders
+    // 10^12 folders
+    tree = git(["mktree"], Array.from({ length: 10 }, (_, i) => `040000 tree ${tree}\tf${i}\n`).join(""));
   origin.git("update-ref", "refs/heads/main", origin.git("commit-tree", "-m", "bomb", tree));
   const { remote, trees } = await follow(origin.path);
   const began = performance.now();

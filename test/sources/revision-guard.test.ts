@@ -1,4 +1,5 @@
-// An execution runs the very content of its revision. As root, whom read-only modes do not stop; else modes are opened first.
+// An execution runs the very content of its revision. As root, whom read-only modes do not stop; else modes are
+// opened first.
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import {

@@ -1,5 +1,5 @@
-// Text of others, 64 KiB of the characters that hurt most: nothing takes the square of its length, no regular expression
-// and no function that a log, a message, a header, a crontab or git's output goes through.
+// Text of others, 64 KiB of the characters that hurt most: nothing takes the square of its length, no regular
+// expression and no function that a log, a message, a header, a crontab or git's output goes through.
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import tseslint from "typescript-eslint";

@@ -25,7 +25,7 @@ export interface Remark {
   message: string;
 }
 
-/** What variables say at one place of the file. */
+/** Describes what variables say at one place of the file. */
 interface Setting {
   /** Shell that the commands are written for; `bash` for any bash. */
   shell: string;
@@ -35,12 +35,13 @@ interface Setting {
   env: Map<string, string>;
 }
 
-const longestDescription = 1_000;
+const maxDescription = 1_000;
 const bash = "bash";
-/** What cron calls where no SHELL is set. */
+/** Holds what cron calls where no SHELL is set. */
 const cronsShell = "/bin/sh";
 /**
- * Translates a crontab. `form`: `system` has a column with the user, as /etc/crontab; `null` finds out by the lines. Where they do not
+ * Translates a crontab. `form`: `system` has a column with the user, as /etc/crontab; `null` finds out by the lines.
+ * Where they do not
  * tell, there is no batch and the one remark asks. Names are unique within the answer.
  */
 export function importCrontab(
@@ -102,7 +103,7 @@ function question(lines: readonly string[], word: string): Remark {
   return { line: Math.max(index, 0) + 1, lost: true, message };
 }
 
-/** Whether a line begins as one with a time does; else it is a variable, a comment, or nothing cron knows. */
+/** Returns whether a line begins as one with a time does; else it is a variable, a comment, or nothing cron knows. */
 function isJob(line: string): boolean {
   return (
     /^\s*-?(?:[\d*]|@[a-z\d]|H\b|~|[a-z]{3}\b(?!\s*=))/i.test(line) &&
@@ -188,7 +189,10 @@ function oddStart(command: string): string | null {
   return null;
 }
 
-/** At the first `%` the command ends and its stdin begins, further ones are line breaks there; `\%` is a `%`. As cronie does. */
+/**
+ * At the first `%` the command ends and its stdin begins, further ones are line breaks there; `\%` is a `%`. As
+ * cronie does.
+ */
 export function splitPercent(command: string): { run: string; input: string | null } {
   let run = "";
   let at = 0;
@@ -245,7 +249,7 @@ function settingsText({
   const description = [comment, user === null ? "" : `(ran as ${user})`]
     .filter((part) => part !== "")
     .join(" ")
-    .slice(0, longestDescription);
+    .slice(0, maxDescription);
   const lines = [
     `# From line ${line} of ${file.replace(/[^\x20-\x7e]/g, "?")}.`,
     ...(description === "" ? [] : [`description: ${yamlText(description)}`]),

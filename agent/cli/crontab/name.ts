@@ -8,7 +8,10 @@ const interpreters = /^(bash|sh|dash|zsh|ksh|python[\d.]*|perl|php[\d.]*|ruby|no
 const idle = /^(cd|test|\[|\[\[|true|:|export|set|\.|source|umask|if|then|sleep|mkdir|command)$/;
 const longest = 40;
 
-/** `nightly-backup` for `cd /srv && nice -n 10 /opt/nightly_backup.sh --all`; then the comment's words; at last `job-12`. Not yet unique. */
+/**
+ * `nightly-backup` for `cd /srv && nice -n 10 /opt/nightly_backup.sh --all`; then the comment's words; at last
+ * `job-12`. Not yet unique.
+ */
 export function nameOf(command: string, comment: string | null, line: number): string {
   const found = command.split(/&&|\|\||[;|\n]/).flatMap((part) => wordOf(part) ?? [])[0];
   return slug(found ?? "") || slug(comment ?? "") || `job-${line}`;

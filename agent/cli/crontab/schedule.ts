@@ -1,4 +1,5 @@
-// The five time fields of a crontab line → a pattern that means the same here, or why there is none. Knows no other part of the line.
+// The five time fields of a crontab line → a pattern that means the same here, or why there is none. Knows no other
+// part of the line.
 import { parsePattern } from "../../schedule/pattern.ts";
 
 export type Translated = { cron: string; notes: string[] } | { fault: string };

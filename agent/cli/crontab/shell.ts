@@ -1,4 +1,4 @@
-// Whether a command means the same to bash as to the shell that cron called. Pure.
+// Decides whether a command means the same to bash as to the shell that cron called. Pure.
 
 /** Words that one of bash, dash and busybox's sh knows otherwise than another, or not at all. */
 const differing = new Set(
@@ -13,7 +13,8 @@ const bashVariables =
   /\$\{?(?:RANDOM|SRANDOM|UID|EUID|GROUPS|HOSTNAME|HOSTTYPE|MACHTYPE|OSTYPE|SECONDS|LINENO|SHLVL|SHELLOPTS|PIPESTATUS|FUNCNAME|EPOCH\w+|DIRSTACK|HISTCMD|PPID|COLUMNS|LINES|OPTERR|BASH\w*|COMP_\w+)\b/;
 
 /**
- * Returns whether bash surely runs `command` as any POSIX shell does: plain words, quotes, simple variables, redirections, pipes,
+ * Returns whether bash surely runs `command` as any POSIX shell does: plain words, quotes, simple variables,
+ * redirections, pipes,
  * lists and command substitutions, without a word that the shells know otherwise. False where it is not sure.
  */
 export function isSameInBash(command: string): boolean {

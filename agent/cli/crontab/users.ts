@@ -1,14 +1,14 @@
-// Whether the lines of a crontab name a user before the command, as /etc/crontab's do. Pure.
+// Decides whether the lines of a crontab name a user before the command, as /etc/crontab's do. Pure.
 
 export type Form = "system" | "user";
 
 const userName = /^[a-z_][a-z0-9_.-]{0,31}\$?$/i;
 const surelyUsers =
   /^(root|daemon|bin|sys|nobody|www-data|www|postgres|mysql|nginx|apache|git|backup|man|mail|news|list|munin|logcheck|amavis|operator|ubuntu|debian|ec2-user|debian-[a-z]+|_[a-z][a-z0-9-]*)$/;
-/** Those of them that a user's own crontab may well begin a command with. */
+/** The ones of them that a user's own crontab may well begin a command with. */
 const programs = /^(git|mysql|mail|nginx|backup|man|news|list|munin|postgres|apache|logcheck|sys|bin|www)$/;
 
-/** What the machine knows: whether there is a user, or a program on the usual path, of a name. */
+/** Describes what the machine knows: whether there is a user, or a program on the usual path, of a name. */
 export interface Known {
   isUser(name: string): boolean;
   isProgram(name: string): boolean;

@@ -1,10 +1,11 @@
-// What a folder of batches would change against what is in force elsewhere: an agent, or another folder. Pure.
+// Describes what a folder of batches would change against what is in force elsewhere: an agent, or another folder.
+// Pure.
 import { shownAddress } from "../../definitions/redact.ts";
 import type { BatchState } from "../../model/batch.ts";
 import type { EpochMs } from "../../model/ids.ts";
 import type { BatchView } from "../../views.ts";
 
-/** What is known of one batch on one side. */
+/** Describes what is known of one batch on one side. */
 export interface Known {
   name: string;
   state: BatchState;
@@ -41,7 +42,7 @@ interface Added {
 interface Removed {
   name: string;
   history: number;
-  /** Whether an execution of it runs or waits right now. */
+  /** True when an execution of it runs or waits right now. */
   open: boolean;
   nextLost: EpochMs | null;
 }
@@ -89,7 +90,7 @@ export function compare(inForce: readonly Known[], folder: readonly Known[]): Co
     .filter(({ broken }) => broken === "files")
     .map(({ name }): Held => ({ name, inForce: before.get(name)?.settings != null }))
     .sort(byName);
-  // What stays in force keeps nobody waiting, where it runs at all.
+  // Whatever stays in force keeps nobody waiting, where it runs at all.
   const runs = (name: string) => ["scheduled", "chained"].includes(before.get(name)?.state ?? "");
   const stays = new Set<string>(held.flatMap(({ name, inForce }) => (inForce && runs(name) ? [name] : [])));
   const unblocked = (known: Known): Known => ({
@@ -173,7 +174,7 @@ export function settingChanges(
       return same ? [] : [{ key, from: hidden(a), to: hidden(b) }];
     }
     if (key === "notify.webhook" || key === "notify.ping") {
-      // What an agent tells of them is masked.
+      // Whatever an agent tells of them is masked.
       const [shownA, shownB] = [a, b].map((value) =>
         Array.isArray(value) ? value.map((one) => shownAddress(String(one))) : (value ?? null),
       );

@@ -21,9 +21,9 @@ export interface PlanReport {
 export type PlanFormat = "text" | "json" | "markdown";
 
 const shownStarts = 3;
-const longestValue = 200;
+const maxValue = 200;
 /** GitHub takes 65,536 characters a comment. */
-const mostRows = 200;
+const maxRows = 200;
 
 /** Ends in a line break. Nothing in it can steer a terminal or a page. */
 export function formatPlan(report: PlanReport, format: PlanFormat, colours: boolean, now: EpochMs): string {
@@ -158,7 +158,7 @@ function settingText(key: string, from: unknown, to: unknown): string {
 function valueText(value: unknown): string {
   if (value === null) return "not set";
   const text = harmless(JSON.stringify(value));
-  return text.length > longestValue ? `${text.slice(0, longestValue)}…` : text;
+  return text.length > maxValue ? `${text.slice(0, maxValue)}…` : text;
 }
 
 function nextLines(from: readonly EpochMs[], to: readonly EpochMs[], now: EpochMs): string[] {
@@ -211,7 +211,7 @@ function planMarkdown(report: PlanReport, now: EpochMs): string {
   const { problems, notes, comparison } = report;
   const entries = entriesOf(comparison, now);
   const rows = entries
-    .slice(0, mostRows)
+    .slice(0, maxRows)
     .map(({ mark, verb, name, lines }) => `| ${mark} | ${plain(name)} | ${[verb, ...lines].map(plain).join("<br>")} |`);
   const placed = ({ file, batch, line }: Note) =>
     plain([file ?? batch, line].filter((part) => part !== null).join(":"));
@@ -220,7 +220,7 @@ function planMarkdown(report: PlanReport, now: EpochMs): string {
     "",
     plain(summaryOf(report)),
     ...(rows.length === 0 ? [] : ["", "| | batch | what changes |", "| --- | --- | --- |", ...rows]),
-    ...(entries.length > mostRows ? ["", `and ${entries.length - mostRows} more`] : []),
+    ...(entries.length > maxRows ? ["", `and ${entries.length - maxRows} more`] : []),
     ...(problems.length === 0
       ? []
       : [
@@ -228,7 +228,7 @@ function planMarkdown(report: PlanReport, now: EpochMs): string {
           "#### Problems",
           "",
           ...problems
-            .slice(0, mostRows)
+            .slice(0, maxRows)
             .map(
               (problem) =>
                 `- **${placed(problem)}**: ${plain(problem.message)}${problem.hint === null ? "" : ` (${plain(problem.hint)})`}`,
@@ -236,7 +236,7 @@ function planMarkdown(report: PlanReport, now: EpochMs): string {
         ]),
     ...(notes.length === 0
       ? []
-      : ["", "#### Notes", "", ...notes.slice(0, mostRows).map((note) => `- ${placed(note)}: ${plain(note.message)}`)]),
+      : ["", "#### Notes", "", ...notes.slice(0, maxRows).map((note) => `- ${placed(note)}: ${plain(note.message)}`)]),
   ];
   return lines.map((line) => `${line}\n`).join("");
 }

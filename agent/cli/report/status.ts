@@ -1,4 +1,5 @@
-// What `batch-agent status` shows of the API's answers: what needs a person first, and no more than fits. Pure.
+// Describes what `batch-agent status` shows of the API's answers: what needs a person first, and no more than fits.
+// Pure.
 import type { BatchState } from "../../model/batch.ts";
 import type { EpochMs } from "../../model/ids.ts";
 import type { Problem } from "../../model/problem.ts";
@@ -72,12 +73,15 @@ export function overviewText(
   return lines.map((line) => `${line}\n`).join("");
 }
 
-/** Whether something here needs a person: an agent that is not ready, a problem, or a batch whose last execution failed. */
+/**
+ * Returns whether something here needs a person: an agent that is not ready, a problem, or a batch whose last
+ * execution failed.
+ */
 export function needsAttention({ ready, batches, problems }: Overview): boolean {
   return !ready.ready || problems.length > 0 || batches.some(({ lastExecution }) => lastExecution?.status === "failed");
 }
 
-/** What needs a person first, then what runs, then the rest by name; what rests or is gone comes last. */
+/** Returns what needs a person first, then what runs, then the rest by name; what rests or is gone comes last. */
 function byUrgency(a: BatchView, b: BatchView): number {
   return rank(a) - rank(b) || (a.name < b.name ? -1 : 1);
 }

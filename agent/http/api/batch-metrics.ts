@@ -1,5 +1,5 @@
-// The metrics that have a series for each batch, written as text right away: at 10,000 batches prom-client would hold the
-// event loop for half a second a family. What is counted is kept by batch and goes with it.
+// The metrics that have a series for each batch, written as text right away: at 10,000 batches prom-client would hold
+// the event loop for half a second a family. What is counted is kept by batch and goes with it.
 import type { HistoryReader, Outline } from "../../history/port.ts";
 import type { BatchStatus } from "../../model/batch.ts";
 import { isOpen, type Execution } from "../../model/execution.ts";
@@ -82,7 +82,7 @@ export function createBatchMetrics({
     return success;
   }
 
-  /** Whether its next attempt is on its way. */
+  /** Returns whether its next attempt is on its way. */
   function isRetried({ batch, id, runKey }: Outline): boolean {
     const next = first(history().outlines(batch), (other) => other.id <= id || (other.isRetry && isOpen(other)));
     return next !== undefined && next.id > id && next.runKey === runKey;

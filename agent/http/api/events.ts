@@ -41,7 +41,7 @@ export function createEvents({ feed, streams, clock, reader }: EventsDeps): (c: 
     let greeted = false;
     let forget: () => void = () => undefined;
 
-    /** Whether there is a change before it is time to say that the line is alive. */
+    /** Returns whether there is a change before it is time to say that the line is alive. */
     function news(): Promise<boolean> {
       return new Promise((done) => {
         const cancel = clock.after(keepAliveMs, () => {

@@ -1,5 +1,5 @@
-// Readers of /api/events: what they are told is on record, in the journal's own numbers. Wakes them, and gathers what changes
-// of a batch beside its record.
+// Readers of /api/events: what they are told is on record, in the journal's own numbers. Wakes them, and gathers what
+// changes of a batch beside its record.
 import type { Clock } from "../../async/clock.ts";
 import type { HistoryEvent, HistoryReader, Recorder } from "../../history/port.ts";
 

@@ -1,6 +1,6 @@
-// Live logs: from an offset on to the end of the execution, as plain text or as server-sent events whose ids are offsets.
-// The file is the buffer: a reader that stalls holds one chunk and no more. A log that gets shorter under its readers is
-// said to them, and goes on from its new end.
+// Live logs: from an offset on to the end of the execution, as plain text or as server-sent events whose ids are
+// offsets. The file is the buffer: a reader that stalls holds one chunk and no more. A log that gets shorter under
+// its readers is said to them, and goes on from its new end.
 import type { Context } from "hono";
 import type { HistoryReader } from "../../history/port.ts";
 import { eventBytes, wholeCharacters, wholeLines } from "../../text/lines.ts";
@@ -36,7 +36,10 @@ export interface FollowDeps {
   now(): number;
 }
 
-/** One log that goes on until its execution ends: from `Last-Event-ID`, else from `tail` lines before its end, else whole. */
+/**
+ * One log that goes on until its execution ends: from `Last-Event-ID`, else from `tail` lines before its end, else
+ * whole.
+ */
 export async function followResponse(
   c: Context,
   deps: FollowDeps,
@@ -75,7 +78,8 @@ interface Piece {
 }
 
 /**
- * Pieces as plain text. Who counts its bytes to come back to an offset is told of a log that got shorter by the end of the
+ * Pieces as plain text. Who counts its bytes to come back to an offset is told of a log that got shorter by the end
+ * of the
  * answer, anybody else by a line in it.
  */
 function plainOf(pieces: ReturnType<typeof createPieces>, counts: boolean): () => Promise<Uint8Array | null> {
@@ -148,8 +152,10 @@ function createPieces(
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * Pieces as events: data = whole lines without the last newline, id = the offset after them; `truncated` when the log got
- * shorter, id = its new end, from where it goes on; at last `end` with the execution. A carriage return would break the line in two on the wire: it is sent as U+240D (␍).
+ * Pieces as events: data = whole lines without the last newline, id = the offset after them; `truncated` when the
+ * log got
+ * shorter, id = its new end, from where it goes on; at last `end` with the execution. A carriage return would break
+ * the line in two on the wire: it is sent as U+240D (␍).
  */
 function eventsOf(
   pieces: ReturnType<typeof createPieces>,

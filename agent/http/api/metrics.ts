@@ -1,5 +1,5 @@
-// What the agent tells Prometheus: what it hears of is counted here, what holds now is read when it is asked for. The
-// series of each batch are batch-metrics.ts' matter.
+// Describes what the agent tells Prometheus: what it hears of is counted here, what holds now is read when it is
+// asked for. The series of each batch are batch-metrics.ts' matter.
 import { Counter, Gauge, Histogram, Registry, collectDefaultMetrics } from "prom-client";
 import type { HistoryReader } from "../../history/port.ts";
 import type { BatchState } from "../../model/batch.ts";
@@ -28,7 +28,7 @@ const startBuckets = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 60
 const durationBuckets = [0.1, 0.5, 1, 5, 15, 60, 300, 900, 3_600, 10_800, 43_200, 86_400];
 const reconcileBuckets = [0.005, 0.01, 0.05, 0.1, 0.5, 1, 5, 10, 30];
 const states: readonly BatchState[] = ["scheduled", "chained", "disabled", "invalid", "removed"];
-/** Of Node's own, gauges whose names end as a counter's; nodejs_active_handles and its like say the same. */
+/** For Node's own, gauges whose names end as a counter's; nodejs_active_handles and its like say the same. */
 const misnamed = ["nodejs_active_handles_total", "nodejs_active_requests_total", "nodejs_active_resources_total"];
 
 export function createMetrics({ version, catalog, history }: MetricsDeps): Metrics {
@@ -130,7 +130,7 @@ function countersOf(on: On) {
   };
 }
 
-/** What holds for the agent as a whole at the moment it is asked. */
+/** Returns what holds for the agent as a whole at the moment it is asked. */
 function gaugesOfNow(on: On) {
   return {
     build: new Gauge({

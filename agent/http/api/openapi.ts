@@ -3,7 +3,8 @@ import { readFileSync } from "node:fs";
 import { parse } from "yaml";
 
 const read = (name: string) => readFileSync(new URL(`../../../schemas/${name}`, import.meta.url), "utf8");
-// Read at once, as an update of the program's folder may take them away under a running agent; parsed when they are asked for.
+// Read at once, as an update of the program's folder may take them away under a running agent; parsed when they are
+// asked for.
 const texts = { openapi: read("openapi.yaml"), batch: read("batch.schema.json") };
 
 export interface OpenApi {

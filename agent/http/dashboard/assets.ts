@@ -1,4 +1,5 @@
-// What the pages load: one style sheet, the scripts of client/ and the pure modules they share with the server. Nothing else is served from disk.
+// Describes what the pages load: one style sheet, the scripts of client/ and the pure modules they share with the
+// server. Nothing else is served from disk.
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import type { Context, Hono } from "hono";
@@ -8,7 +9,9 @@ import { HttpProblem } from "../protocol/problem.ts";
 const styleParts = ["client/base.css", "client/pages.css", "client/log.css"];
 const types = { css: "text/css; charset=utf-8", js: "text/javascript; charset=utf-8", svg: "image/svg+xml" };
 
-/** Below /assets/ lies the built program's own layout, so that a script's relative imports lead where they do on disk. */
+/**
+ * Below /assets/ lies the built program's own layout, so that a script's relative imports lead where they do on disk.
+ */
 const served: Record<string, { files: readonly string[]; type: keyof typeof types }> = {
   "/style.css": { files: styleParts, type: "css" },
   "/assets/icon.svg": { files: ["client/icon.svg"], type: "svg" },
@@ -30,7 +33,10 @@ const served: Record<string, { files: readonly string[]; type: keyof typeof type
   ),
 };
 
-/** Everything is read here, once: an update of the program's folder must not change, or take away, what a running agent serves. */
+/**
+ * Everything is read here, once: an update of the program's folder must not change, or take away, what a running
+ * agent serves.
+ */
 export function addAssetRoutes(app: Hono): void {
   for (const [path, { files, type }] of Object.entries(served)) {
     const loaded = load(files);

@@ -1,4 +1,4 @@
-// Which batches the dashboard lists, in what order, and what is counted above the list. Pure, over snapshots.
+// Decides which batches the dashboard lists, in what order, and what is counted above the list. Pure, over snapshots.
 import type { Edge } from "../../definitions/chain-graph.ts";
 import { chainOrder } from "./chain-order.ts";
 import { isInGroup } from "./groups.ts";
@@ -6,7 +6,7 @@ import type { Outline } from "../../history/port.ts";
 import type { BatchState, BatchStatus } from "../../model/batch.ts";
 import { isOpen, type ExecutionStatus } from "../../model/execution.ts";
 
-/** What is known of one batch for a line of the list. */
+/** Describes what is known of one batch for a line of the list. */
 export interface Listed {
   status: BatchStatus;
   standing: Standing;
@@ -19,7 +19,7 @@ export interface Standing {
   newest: Outline | null;
   /** How long the latest one that ran to an end took. */
   durationMs: number | null;
-  /** Whether the latest one that ran to an end failed: what was aborted since says nothing of it. */
+  /** True when the latest one that ran to an end failed: what was aborted since says nothing of it. */
   isFailing: boolean;
 }
 
@@ -55,7 +55,7 @@ export interface ListQuery {
   /** A group and all below it. */
   group: string | null;
   state: BatchState | null;
-  /** What it does now, or how it last ended; `unusual` is a success that stands out, `never`: there was none. */
+  /** Holds what it does now, or how it last ended; `unusual` is a success that stands out, `never`: there was none. */
   last: ExecutionStatus | "unusual" | "never" | null;
   sort: Sort;
 }
@@ -80,7 +80,7 @@ export interface Counts {
   disabled: number;
 }
 
-/** Of all batches that are not removed: how many are in which shape. */
+/** For all batches that are not removed: how many are in which shape. */
 export function countBatches(all: readonly Listed[]): Counts {
   const counts: Counts = { all: 0, failed: 0, running: 0, queued: 0, unusual: 0, invalid: 0, disabled: 0 };
   for (const { status, standing } of all) {

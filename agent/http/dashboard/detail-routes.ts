@@ -141,7 +141,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
     return execution === undefined ? null : lastWritten((await readSlice(logs, execution, "stderr", null)).lines);
   }
 
-  /** Of what failed or was aborted; null for everything else. */
+  /** For what failed or was aborted; null for everything else. */
   async function answerOf(execution: Execution, view: ExecutionView, changes: Changes | null): Promise<Answer | null> {
     if (execution.status !== "failed" && execution.status !== "aborted") return null;
     const lastLinesOf = view.stderrBytes > 0 ? "stderr" : "stdout";

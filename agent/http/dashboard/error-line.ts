@@ -1,4 +1,4 @@
-// Where in the last lines of a failed execution's log the error most likely stands. Pure.
+// Decides where in the last lines of a failed execution's log the error most likely stands. Pure.
 
 /** Words that tools write where they give up, as whole words; `0 errors` and `--error-limit` are none of them. */
 const telling =

@@ -11,7 +11,7 @@ export function groupsOf(all: readonly Pick<BatchStatus, "batch">[]): string[] {
   return [...groups].sort();
 }
 
-/** Whether a batch's group is `wanted` or lies below it. */
+/** Returns whether a batch's group is `wanted` or lies below it. */
 export function isInGroup(group: string, wanted: string): boolean {
   return wanted === "" || group === wanted || group.startsWith(`${wanted}/`);
 }

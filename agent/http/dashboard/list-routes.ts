@@ -1,4 +1,5 @@
-// The routes of the pages that list things: batches, executions, problems. What is on them is decided beside, how it looks in pages/.
+// The routes of the pages that list things: batches, executions, problems. What is on them is decided beside, how it
+// looks in pages/.
 import type { Hono } from "hono";
 import type { Problem } from "../../model/problem.ts";
 import { executionListQuery, overviewQuery } from "../protocol/query.ts";
@@ -19,7 +20,7 @@ import { addTimelineRoute } from "./timeline-route.ts";
 
 /** Lines of the list on one page. */
 const pageLength = 100;
-const mostProblems = 200;
+const maxProblems = 200;
 const executionsOnPage = 50;
 
 export function addPageRoutes(app: Hono, deps: AppDeps): void {
@@ -95,7 +96,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
 
   app.get("/problems", async (c) => {
     const all = catalog.problems();
-    const shown = await withExcerpts(all.slice(0, mostProblems), settings);
+    const shown = await withExcerpts(all.slice(0, maxProblems), settings);
     const groups = new Map<string, typeof shown>();
     for (const problem of shown.filter((one) => !isOwn(one)))
       groups.set(problem.batch, [...(groups.get(problem.batch) ?? []), problem]);
@@ -117,7 +118,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
 
 const isoOrNull = (at: number | null) => (at === null ? null : new Date(at).toISOString());
 
-/** Of the agent and its data folder, rather than of a folder somebody wrote. */
+/** For the agent and its data folder, rather than of a folder somebody wrote. */
 function isOwn({ batch, code }: Problem): boolean {
   return batch === "" || code === "history-corrupt" || code === "not-stored";
 }

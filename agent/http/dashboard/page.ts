@@ -1,4 +1,5 @@
-// What every page needs of its route: the agent's state, an answer in HTML, and pages for what could not be shown.
+// Describes what every page needs of its route: the agent's state, an answer in HTML, and pages for what could not be
+// shown.
 import type { Context } from "hono";
 import type { JSX } from "hono/jsx/jsx-runtime";
 import type { AppDeps } from "../views/deps.ts";
@@ -37,7 +38,7 @@ export function html(c: Context, page: JSX.Element, status: 200 | 400 | 404 | 50
   return c.body(`<!doctype html>${String(page)}`, status, { "Content-Type": "text/html; charset=utf-8" });
 }
 
-/** Whether somebody looks at this with a browser, rather than a program that reads the API. */
+/** Returns whether somebody looks at this with a browser, rather than a program that reads the API. */
 export function wantsPage(c: Context): boolean {
   return (
     !/^\/(api|assets|healthz|readyz|metrics|openapi)/.test(c.req.path) &&
@@ -45,7 +46,7 @@ export function wantsPage(c: Context): boolean {
   );
 }
 
-/** What could not be shown, as a page. */
+/** Returns what could not be shown, as a page. */
 export function trouble(c: Context, deps: AppDeps, status: number, detail: string): Response {
   return html(c, troublePage({ agent: agentState(deps), status, detail }), status as 404);
 }

@@ -1,4 +1,4 @@
-// What the pages take from the history of a batch: the newest, and what lies beside an execution.
+// Describes what the pages take from the history of a batch: the newest, and what lies beside an execution.
 import type { HistoryReader, Outline } from "../../history/port.ts";
 import { standingOf, type Standing } from "./batch-list.ts";
 

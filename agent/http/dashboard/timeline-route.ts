@@ -87,7 +87,10 @@ export function addTimelineRoute(app: Hono, deps: AppDeps): void {
     );
   });
 
-  /** Its coming starts until one is past `until`. Few are asked for at first: a hundred starts of a yearly one are a century of calendar. */
+  /**
+   * Its coming starts until one is past `until`. Few are asked for at first: a hundred starts of a yearly one are a
+   * century of calendar.
+   */
   function startsUntil(name: string, until: number): number[] {
     const upTo = (count: number) => catalog.next(name, count).map((at) => Date.parse(at));
     const enough = (starts: readonly number[], count: number) => starts.length < count || (starts.at(-1) ?? 0) >= until;
@@ -97,7 +100,7 @@ export function addTimelineRoute(app: Hono, deps: AppDeps): void {
     return enough(few, fewComing) ? few : upTo(maxComing);
   }
 
-  /** Of these and of all that come before them in their chains, as far as they are looked for. */
+  /** For these and of all that come before them in their chains, as far as they are looked for. */
   function outlooks(names: readonly string[], now: number, until: number): Map<string, Outlook> {
     const wanted = new Set(names);
     const found = new Map<string, Outlook>();

@@ -1,4 +1,4 @@
-// What the pages say for code words: why something failed or was not run, in plain words. Pure.
+// Describes what the pages say for code words: why something failed or was not run, in plain words. Pure.
 import type { ExecutionView } from "../../views.ts";
 
 /** Reasons in words; the ones that an execution's message says better are left out. */

@@ -1,4 +1,5 @@
-// What stands before every route: whether the request names a host of ours, and whether who asks has the token.
+// Describes what stands before every route: whether the request names a host of ours, and whether who asks has the
+// token.
 import type { Context, Hono, MiddlewareHandler } from "hono";
 import { bodyLimit } from "hono/body-limit";
 import { deleteCookie, getCookie, setCookie } from "hono/cookie";
@@ -13,11 +14,14 @@ import { createWrongTries, isSame, isSession, issueSession, sessionSeconds } fro
 export interface Access {
   /** null: anybody who reaches the port may look. */
   token: TokenSource | null;
-  /** Where people reach the agent; null: they use its address. */
+  /** Tells where people reach the agent; null: they use its address. */
   baseUrl: string | null;
 }
 
-/** Cookies of a host are shared by all of its ports, and by all paths behind a proxy: each agent needs a name of its own. */
+/**
+ * Cookies of a host are shared by all of its ports, and by all paths behind a proxy: each agent needs a name of its
+ * own.
+ */
 const cookiePrefix = "batch_agent_session";
 const formBytes = 8 * 1024;
 /** Open to all: health, and what the login page itself needs. */
@@ -25,7 +29,8 @@ const open = /^\/(healthz|readyz|login|style\.css|assets\/icon\.svg)$/;
 const forPrograms = /^\/(api\/|metrics$|openapi\.json$)/;
 
 /**
- * Whether `host`, as the Host header has it, can only be meant for us. A page of a stranger that has its own name lead
+ * Returns whether `host`, as the Host header has it, can only be meant for us. A page of a stranger that has its own
+ * name lead
  * to our address (DNS rebinding) cannot use an address, a name without a dot, or one that no registry gives out.
  */
 export function isOurHost(host: string, baseUrl: string | null): boolean {
@@ -76,7 +81,7 @@ export function addAccess(
     secure: baseUrl?.startsWith("https:") ?? false,
   } as const;
 
-  /** What is wrong with it: nothing, or the status and the words to refuse it with. */
+  /** Returns what is wrong with it: nothing, or the status and the words to refuse it with. */
   function refusal(
     c: Context,
     given: string,
@@ -163,10 +168,11 @@ export function localPath(asked: unknown): string {
   if (typeof asked !== "string" || !/^\/(?![/\\])[\x21-\x7e]*$/.test(asked) || asked.includes("\\")) return "/";
   const url = new URL(asked, "http://here");
   const path = url.pathname + url.search;
-  return url.host === "here" && url.pathname !== "/login" && !path.startsWith("//") ? path : "/"; // /a/..//x has become //x
+  // /a/..//x has become //x
+  return url.host === "here" && url.pathname !== "/login" && !path.startsWith("//") ? path : "/";
 }
 
-/** What the browser says of where a form came from; programs say nothing. */
+/** Returns what the browser says of where a form came from; programs say nothing. */
 function isFromElsewhere(c: Context): boolean {
   const site = c.req.header("Sec-Fetch-Site");
   if (site !== undefined) return site !== "same-origin" && site !== "none";

@@ -1,9 +1,12 @@
-// Serves everything below the path of --base-url, behind a proxy that strips it or not. Routes and pages know nothing of it:
-// a request's path loses it on the way in, links, form targets and redirects get it on the way out.
+// Serves everything below the path of --base-url, behind a proxy that strips it or not. Routes and pages know nothing
+// of it: a request's path loses it on the way in, links, form targets and redirects get it on the way out.
 import type { Hono, MiddlewareHandler } from "hono";
 import { TrieRouter } from "hono/router/trie-router";
 
-/** Attributes of our pages that hold addresses. Quotes in texts of others are escaped, so that nothing of theirs is taken for one. */
+/**
+ * Attributes of our pages that hold addresses. Quotes in texts of others are escaped, so that nothing of theirs is
+ * taken for one.
+ */
 const linked =
   /( (?:href|src|action|formaction|data-source|data-search|data-page)="| http-equiv="refresh" content="0; url=)\/(?!\/)/g;
 
@@ -13,7 +16,8 @@ export function pathOfBase(baseUrl: string | null): string {
 }
 
 /**
- * Returns a function that turns a request's target into that of a route: read below `base` first, then as it is, as a proxy
+ * Returns a function that turns a request's target into that of a route: read below `base` first, then as it is, as
+ * a proxy
  * has stripped it.
  */
 export function createTargetReader(base: string, app: Pick<Hono, "routes">): (target: string) => string {

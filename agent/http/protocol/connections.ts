@@ -20,7 +20,8 @@ const unanswered = new WeakMap<Socket, number>();
 
 /**
  * A request that counts on its connection. Node parses everything of a chunk (64 KiB, or 2,500 small requests) in one
- * turn, before a handler can stop it. A message that asks for an upgrade ends the parsing of its chunk, so the first one
+ * turn, before a handler can stop it. A message that asks for an upgrade ends the parsing of its chunk, so the first
+ * one
  * beyond the limit says that it does; its connection is destroyed.
  */
 export class CountedRequest extends IncomingMessage {
@@ -50,7 +51,9 @@ export interface AnswerQueue {
   run(socket: Socket, outgoing: ServerResponse, answer: () => Promise<void>): Promise<void>;
 }
 
-/** One answer of a connection is made at a time, and those that are made ahead of their readers stay within a budget. */
+/**
+ * One answer of a connection is made at a time, and those that are made ahead of their readers stay within a budget.
+ */
 export function createAnswerQueue(): AnswerQueue {
   const last = new WeakMap<Socket, Promise<void>>();
   const laden = new Map<ServerResponse, number>();
@@ -112,7 +115,8 @@ export function limitConnections(server: Server, { maxConnections = 1_000, stall
 }
 
 /**
- * Node tells when a socket has made no progress for a time, reading or writing. Where a part of a write was taken in that
+ * Node tells when a socket has made no progress for a time, reading or writing. Where a part of a write was taken in
+ * that
  * time, it says nothing and waits for as long again: with one long time an answer could stall for twice as long.
  */
 function breakOffStalled(server: Server, stallMs: number): void {

@@ -14,7 +14,10 @@ const batchName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const groupName = /^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9-]*){0,7}$/;
 const dateTime = /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(Z|[+-]\d\d:\d\d)?$/;
 
-/** Throws a 400 for a parameter that is none of `names`: a filter that was misspelt must not answer as if it were not there. */
+/**
+ * Throws a 400 for a parameter that is none of `names`: a filter that was misspelt must not answer as if it were not
+ * there.
+ */
 export function onlyParameters(c: Context, names: readonly string[]): void {
   for (const name of Object.keys(c.req.queries())) {
     if (names.includes(name)) continue;
@@ -105,7 +108,7 @@ export interface ExecutionListQuery {
   untilMs: number | null;
 }
 
-/** What a form leaves open comes as an empty value and means the same as none. */
+/** Returns what a form leaves open comes as an empty value and means the same as none. */
 export function executionListQuery(c: Context): ExecutionListQuery {
   const given = (name: string) => (single(c, name) ?? "") !== "";
   const one = (name: string, pattern: RegExp, what: string) =>
@@ -137,7 +140,7 @@ export const executionParameters = [
 ] as const;
 export const batchParameters = ["tag", "state", "group"] as const;
 
-/** Which batches are meant. `group`: it and all below. */
+/** Describes which batches are meant. `group`: it and all below. */
 export interface BatchQuery {
   tag?: string;
   state?: string;
@@ -166,7 +169,7 @@ export function choice<T extends string>(c: Context, name: string, all: readonly
   return found;
 }
 
-/** What the list of batches is asked for. `only`: just these lines, whatever the rest says. */
+/** Returns what the list of batches is asked for. `only`: just these lines, whatever the rest says. */
 export function overviewQuery(c: Context): ListQuery & { page: number; only: readonly string[] | null } {
   const tag = single(c, "tag") ?? "";
   return {
@@ -190,7 +193,7 @@ export interface TimelineQuery {
   from: number | null;
 }
 
-/** Which batches the timeline shows, and which time. */
+/** Returns which batches the timeline shows, and which time. */
 export function timelineQuery(c: Context): TimelineQuery {
   const tag = single(c, "tag") ?? "";
   const day = single(c, "day") ?? "";
@@ -209,7 +212,7 @@ function groupChoice(c: Context): string | null {
   return matching(c, "group", groupName, "the path of a group such as billing/eu") ?? null;
 }
 
-/** Which log of an execution a page shows, and where: at its end, before a byte, or around a line. */
+/** Returns which log of an execution a page shows, and where: at its end, before a byte, or around a line. */
 export function logQuery(c: Context): { log: LogStream | null; before: number | null; line: number | null } {
   const before = matching(c, "before", /^\d{1,15}$/, "a number of bytes");
   return {

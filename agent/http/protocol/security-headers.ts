@@ -1,5 +1,6 @@
-// What every answer bears, whatever it is: a page may load and run nothing but what the agent itself serves, and nothing is kept by
-// caches unless the route says so. Set on Node's response as it is: through a Response's own headers each answer would cost a fifth more.
+// Describes what every answer bears, whatever it is: a page may load and run nothing but what the agent itself
+// serves, and nothing is kept by caches unless the route says so. Set on Node's response as it is: through a
+// Response's own headers each answer would cost a fifth more.
 import type { ServerResponse } from "node:http";
 
 const policy = {

@@ -1,5 +1,5 @@
-// Who may look: the token compared without telling how far it was right, the cookie that stands for it in a browser, and
-// how often an address may be wrong. Knows no routes.
+// Decides who may look: the token compared without telling how far it was right, the cookie that stands for it in a
+// browser, and how often an address may be wrong. Knows no routes.
 import { createHash, createHmac, timingSafeEqual } from "node:crypto";
 import type { Clock } from "../../async/clock.ts";
 import type { EpochMs } from "../../model/ids.ts";
@@ -35,7 +35,8 @@ export interface WrongTries {
 }
 
 /**
- * Ten wrong tries a minute and address. The same wrong token again is no other try: a program that was not told of a new
+ * Ten wrong tries a minute and address. The same wrong token again is no other try: a program that was not told of a
+ * new
  * token must not lock out who comes from behind the same proxy. The addresses that were wrong last are remembered.
  */
 export function createWrongTries(clock: Clock): WrongTries {

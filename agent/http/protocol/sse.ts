@@ -13,7 +13,7 @@ export const sseHeaders = {
   "X-Accel-Buffering": "no", // nginx would hold it back
 };
 
-/** Where to go on after a lost connection, and how soon; no event of its own. */
+/** Returns where to go on after a lost connection, and how soon; no event of its own. */
 export function sseHello(id: number): string {
   return `retry: 1000\nid: ${id}\n\n`;
 }
@@ -29,7 +29,7 @@ export function encode(text: string): Uint8Array {
   return encoder.encode(text);
 }
 
-/** What `Last-Event-ID` says, else `since`; undefined where neither says anything. A malformed one is a 400. */
+/** Returns what `Last-Event-ID` says, else `since`; undefined where neither says anything. A malformed one is a 400. */
 export function lastEventId(c: Context, since?: string): number | undefined {
   const value = c.req.header("Last-Event-ID") ?? since;
   if (value === undefined || value === "") return undefined;

@@ -1,4 +1,5 @@
-// Answers that go on: bodies made as their readers ask for them, how many there may be, and their end when the agent ends.
+// Answers that go on: bodies made as their readers ask for them, how many there may be, and their end when the agent
+// ends.
 import { createTurns } from "../../async/turns.ts";
 import { maxShare } from "./connections.ts";
 import { HttpProblem } from "./problem.ts";
@@ -10,7 +11,8 @@ export type NextPiece = () => Promise<Uint8Array | (() => Uint8Array) | null>;
 
 export interface Streams {
   /**
-   * A body whose pieces come from `next`, asked for one at a time as the reader takes them. `release` is called once it is
+   * A body whose pieces come from `next`, asked for one at a time as the reader takes them. `release` is called once
+   * it is
    * over, for whatever reason. Throws a 503 when there are too many, of all clients or of this one.
    */
   open(client: string, next: NextPiece, release: () => void): ReadableStream<Uint8Array>;

@@ -1,5 +1,5 @@
-// Bodies that the server copies to the client straight from the disk. Through a response's stream each piece would be a new
-// buffer, as a stream does not say when one is free again: that costs three times the time and memory.
+// Bodies that the server copies to the client straight from the disk. Through a response's stream each piece would be
+// a new buffer, as a stream does not say when one is free again: that costs three times the time and memory.
 import type { ServerResponse } from "node:http";
 import { RESPONSE_ALREADY_SENT } from "@hono/node-server/utils/response";
 import type { LogCopy } from "../../logs/port.ts";

@@ -1,4 +1,5 @@
-// What is different between an execution and the last success of its batch before it: the files of the two revisions.
+// Describes what is different between an execution and the last success of its batch before it: the files of the two
+// revisions.
 import { redactPair } from "../../definitions/redact.ts";
 import type { HistoryReader } from "../../history/port.ts";
 import type { Execution } from "../../model/execution.ts";
@@ -8,7 +9,7 @@ import { isText, unifiedDiff, type DiffSide } from "./unified-diff.ts";
 
 const largestFile = 1024 * 1024;
 const largestAnswer = 1024 * 1024;
-const longestMs = 1_500;
+const maxMs = 1_500;
 
 /** One side of a comparison. */
 interface ChangesSide {
@@ -68,7 +69,7 @@ async function compare(
   after: readonly RevisionFile[],
   now: () => number,
 ): Promise<ChangedFile[]> {
-  const until = now() + longestMs;
+  const until = now() + maxMs;
   const [old, young] = [byPath(before), byPath(after)];
   const changed: ChangedFile[] = [];
   let room = largestAnswer;

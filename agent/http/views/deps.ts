@@ -1,4 +1,4 @@
-// What pages and API routes are given.
+// Describes what pages and API routes are given.
 import type { Clock } from "../../async/clock.ts";
 import type { HistoryReader } from "../../history/port.ts";
 import type { Logger } from "../../logger.ts";

@@ -1,4 +1,5 @@
-// Numbers of the lines of logs: line breaks are counted once, with a mark at every MiB, so that the end of a large log is numbered fast.
+// Numbers of the lines of logs: line breaks are counted once, with a mark at every MiB, so that the end of a large
+// log is numbered fast.
 import type { LogStore, LogStream } from "../../logs/port.ts";
 import type { Execution } from "../../model/execution.ts";
 
@@ -41,7 +42,8 @@ export function createLineIndex(logs: Pick<LogStore, "stat" | "read">) {
   /** Counts on until `enough` says so, or up to the last whole step before `end`. */
   async function markUpTo(log: Log, stream: LogStream, end: number, enough: (marks: Marks) => boolean): Promise<Marks> {
     const marks = marksOf(log, stream);
-    if ((marks.counts.length - 1) * stepBytes > end) marks.counts.length = Math.floor(end / stepBytes) + 1; // it was cut
+    // it was cut
+    if ((marks.counts.length - 1) * stepBytes > end) marks.counts.length = Math.floor(end / stepBytes) + 1;
     while (marks.counts.length * stepBytes <= end && !enough(marks)) {
       const at = marks.counts.length;
       const before = marks.counts[at - 1] ?? 0;

@@ -1,4 +1,4 @@
-// What the API and the pages both show: views of batches and executions with what is live about them.
+// Describes what the API and the pages both show: views of batches and executions with what is live about them.
 import type { Context } from "hono";
 import { estimatedEnd } from "../../executions/baseline.ts";
 import type { BatchStatus } from "../../model/batch.ts";
@@ -19,7 +19,7 @@ export function createReader({
   logs,
   commits,
 }: Pick<AppDeps, "catalog" | "history" | "logs" | "commits">) {
-  /** What a record does not know: a running one's logs grow, and its end is foreseen. */
+  /** Returns what a record does not know: a running one's logs grow, and its end is foreseen. */
   async function beside(execution: Execution): Promise<Live> {
     const commitInfo = commits.known(execution.commit) ?? (await commits.info(execution.commit));
     if (execution.status !== "running") return { commitInfo };
@@ -36,7 +36,10 @@ export function createReader({
 
   const texts = new Map<Execution, string>();
 
-  /** Its JSON, at once where nothing must be looked at for it. A record is never changed, only replaced, and shown alike from its end on. */
+  /**
+   * Its JSON, at once where nothing must be looked at for it. A record is never changed, only replaced, and shown
+   * alike from its end on.
+   */
   function text(execution: Execution): string | Promise<string> {
     if (execution.status === "running") return live(execution).then((view) => JSON.stringify(view));
     const known = texts.get(execution);

@@ -1,11 +1,12 @@
-// A bounded piece of a log as text for a page: its tail, or what comes before an offset. Begins with a whole line where it can.
+// A bounded piece of a log as text for a page: its tail, or what comes before an offset. Begins with a whole line
+// where it can.
 import type { Execution } from "../../model/execution.ts";
 import type { LineIndex } from "./line-index.ts";
 import type { LogStore, LogStream } from "../../logs/port.ts";
 
 /** A page holds no more of a log than this. */
 const sliceBytes = 64 * 1024;
-const mostLines = 1_000;
+const maxLines = 1_000;
 const newline = 0x0a;
 
 export interface LogSlice {
@@ -48,7 +49,8 @@ export async function readNumbered(
 }
 
 /**
- * The last lines before `before`, an offset, or before the end of the log. While the execution runs, what follows the last
+ * The last lines before `before`, an offset, or before the end of the log. While the execution runs, what follows
+ * the last
  * line break is left to whoever follows the log from `end` on.
  */
 export async function readSlice(
@@ -67,16 +69,19 @@ export async function readSlice(
   const last = bytes.lastIndexOf(newline);
   const until = growing && (last >= 0 || low === 0) ? last + 1 : bytes.length;
   let from = low === 0 ? 0 : firstWhole(bytes.subarray(0, until));
-  for (let at = until - 1, lines = 0; at > from && lines < mostLines; lines++) {
+  for (let at = until - 1, lines = 0; at > from && lines < maxLines; lines++) {
     at = bytes.lastIndexOf(newline, at - 1);
-    if (lines + 1 === mostLines && at >= from) from = at + 1;
+    if (lines + 1 === maxLines && at >= from) from = at + 1;
   }
   const text = new TextDecoder("utf-8", { ignoreBOM: true }).decode(bytes.subarray(from, until));
   const lines = text === "" ? [] : text.replace(/\n$/, "").split("\n");
   return { lines, start: low + from, end: low + until, size };
 }
 
-/** Where the first line begins that is there from its beginning; in one endless line, its first whole character. */
+/**
+ * Returns where the first line begins that is there from its beginning; in one endless line, its first whole
+ * character.
+ */
 function firstWhole(bytes: Uint8Array): number {
   const first = bytes.indexOf(newline);
   if (first >= 0 && first < bytes.length - 1) return first + 1;

@@ -10,12 +10,14 @@ export interface DiffSide {
 const timeoutMs = 200;
 const maxEditLength = 4_000;
 
-/** Whether bytes are text, as git judges it. */
+/** Returns whether bytes are text, as git judges it. */
 export function isText(bytes: Uint8Array): boolean {
   return !bytes.subarray(0, 8_000).includes(0);
 }
 
-/** The unified diff of one file, null for a side where it is not there; null when working it out would take too long. */
+/**
+ * The unified diff of one file, null for a side where it is not there; null when working it out would take too long.
+ */
 export function unifiedDiff(path: string, before: DiffSide | null, after: DiffSide | null): string | null {
   const [from, to] = [before === null ? "/dev/null" : `a/${path}`, after === null ? "/dev/null" : `b/${path}`];
   const patch = structuredPatch(from, to, before?.text ?? "", after?.text ?? "", "", "", {

@@ -23,7 +23,7 @@ const maxBytes = 1024;
 const maxTimesBytes = 1024 * 1024;
 
 const stopReasons: readonly FinishedBy[] = ["timeout", "log-limit", "replaced", "shutdown", "cancelled"];
-/** Where a number has two names, the first: SIGABRT, not SIGIOT. */
+/** Returns where a number has two names, the first: SIGABRT, not SIGIOT. */
 const signalNames = new Map(
   Object.entries(osConstants.signals)
     .reverse()
@@ -39,7 +39,7 @@ export interface Sizes {
 /** Returns how the script ended and when that was written; null while the line is not whole. */
 export function readExit(folder: string): { end: ScriptEnd; at: EpochMs } | null {
   return withPlainFile(join(folder, "exit"), O_RDONLY, (file) => {
-    // Where the shell could not tidy up, words of its own stand before the line.
+    // Wherever the shell could not tidy up, words of its own stand before the line.
     const match = /(?:^|\n)(signal )?(\d{1,3})\n$/.exec(textOf(file, 0));
     if (match === null) return null;
     const number = Number(match[2]);
@@ -67,7 +67,10 @@ export function readStopReason(folder: string): FinishedBy | null {
   });
 }
 
-/** Unsynced: it is to outlive the agent, and nothing that is ended outlives the machine. A full disk keeps nothing from being ended. */
+/**
+ * Unsynced: it is to outlive the agent, and nothing that is ended outlives the machine. A full disk keeps nothing
+ * from being ended.
+ */
 export function recordStopReason(folder: string, reason: FinishedBy): void {
   withPlainFile(join(folder, "stop-reason"), O_WRONLY | O_CREAT | O_TRUNC, (file) => {
     writeSync(file, `${reason}\n`);
@@ -91,7 +94,9 @@ export function measure(folder: string): Sizes {
   return { stdoutBytes: sizeOf(join(folder, "stdout.log")), stderrBytes: sizeOf(join(folder, "stderr.log")) };
 }
 
-/** Cuts a log to `limit` bytes while it is written; false where that failed. What is written next comes after the cut. */
+/**
+ * Cuts a log to `limit` bytes while it is written; false where that failed. What is written next comes after the cut.
+ */
 export function cutLog(folder: string, stream: "stdout" | "stderr", limit: number): boolean {
   return (
     withPlainFile(join(folder, `${stream}.log`), O_WRONLY, (file) => {

@@ -47,7 +47,8 @@ ${tell}`;
 }
 
 /**
- * For bash, which makes the pipes: output through copiers, and several inputs one after the other. Its first argument is
+ * For bash, which makes the pipes: output through copiers, and several inputs one after the other. Its first
+ * argument is
  * the number of inputs, then come their paths, then the command. 5 and 6 are the logs. Where the machine has what the
  * plain keeper needs, bash becomes that one; else it keeps the record itself, as well as it can: it may take a death by
  * signal for an exit code above 128.

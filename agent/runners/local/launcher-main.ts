@@ -1,6 +1,7 @@
-// The launcher: a small process of its own that spawns scripts for the agent, as a fork of the agent would cost more the
-// larger the agent is. It reads orders from stdin and answers on stdout, holds nothing but the shells it has started,
-// and ends when both the agent and the last of them have. Nothing but Node's own child_process and fs is loaded.
+// The launcher: a small process of its own that spawns scripts for the agent, as a fork of the agent would cost more
+// the larger the agent is. It reads orders from stdin and answers on stdout, holds nothing but the shells it has
+// started, and ends when both the agent and the last of them have. Nothing but Node's own child_process and fs is
+// loaded.
 import { spawn, spawnSync } from "node:child_process";
 import {
   accessSync,
@@ -124,7 +125,7 @@ function startKeeper(order: LaunchOrder, opened: number[]) {
   });
 }
 
-/** Whether it is a plain file that holds something. */
+/** Returns whether it is a plain file that holds something. */
 function isFilled(path: string): boolean {
   try {
     const info = lstatSync(path);
@@ -134,7 +135,9 @@ function isFilled(path: string): boolean {
   }
 }
 
-/** Returns a descriptor of a plain file, opened without waiting should something else have taken its place; null else. */
+/**
+ * Returns a descriptor of a plain file, opened without waiting should something else have taken its place; null else.
+ */
 function openInput(path: string, open: (path: string, flags: number) => number): number | null {
   const checked = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
   if (!fstatSync(checked).isFile()) return null;

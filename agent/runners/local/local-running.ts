@@ -46,7 +46,7 @@ export type Ending = { finishedAt: EpochMs } & (
 export interface LocalDeps {
   clock: Clock;
   processes: ProcessTable;
-  /** Whether an orphan of the execution is left; cheap. */
+  /** Returns whether an orphan of the execution is left; cheap. */
   hasOrphan(execution: string): boolean;
   logLimitBytes: number;
 }
@@ -117,7 +117,8 @@ export class LocalRunning implements Running {
       if (cutLog(this.#folder, stream, logLimitBytes)) sizes = { ...sizes, [key]: logLimitBytes };
     }
     const isAnother = sizes.stdoutBytes !== this.#sizes.stdoutBytes || sizes.stderrBytes !== this.#sizes.stderrBytes;
-    // All that one look has seen was written by the end: a file for every short execution would cost more than it tells.
+    // All that one look has seen was written by the end: a file for every short execution would cost more than it
+    // tells.
     if (isAnother && (this.#hasTimes || !this.#isOver)) {
       appendTime(this.#folder, clock.now(), sizes);
       this.#hasTimes = true;

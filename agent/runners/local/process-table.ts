@@ -1,8 +1,9 @@
-// Reads /proc for what belongs to an execution: everything that bears its id in its environment, what descends from that,
-// and the script's own group. One pass serves all who ask at the same time. Where there is no /proc nothing is found.
+// Reads /proc for what belongs to an execution: everything that bears its id in its environment, what descends from
+// that, and the script's own group. One pass serves all who ask at the same time. Where there is no /proc nothing is
+// found.
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { breathe } from "../../platform/files.ts";
+import { yieldToEventLoop } from "../../platform/files.ts";
 import { keeperVariable } from "./keeper.ts";
 
 export interface ProcessInfo {
@@ -38,7 +39,7 @@ export function createProcessTable(): ProcessTable {
   return {
     scan() {
       if (current === null) return begin();
-      // What runs may have passed a process by that has been started since.
+      // Whatever runs may have passed a process by that has been started since.
       return (next ??= current
         .then(() => undefined)
         .then(() => {
@@ -60,7 +61,7 @@ async function scanProcesses(): Promise<Snapshot> {
   const user = process.getuid?.() ?? 0;
   const readable: ProcessInfo[] = [];
   for (const name of names) {
-    await breathe();
+    await yieldToEventLoop();
     const info = readStat(name);
     if (info === null) continue;
     found.set(info.pid, info);
@@ -133,7 +134,8 @@ export function membersOf(snapshot: Snapshot, execution: string, leader: number 
   const isOfLeader = (info: ProcessInfo) => info.group === leader || info.session === leader;
   if (leader !== null && [...members].some(isOfLeader))
     for (const info of snapshot.values()) if (isOfLeader(info) && !keepers.includes(info)) members.add(info);
-  for (const member of members) for (const child of children.get(member.pid) ?? []) members.add(child); // a Set is walked to what is added meanwhile
+  // a Set is walked to what is added meanwhile
+  for (const member of members) for (const child of children.get(member.pid) ?? []) members.add(child);
   return [...members].filter(({ zombie, pid }) => !zombie && pid !== process.pid);
 }
 
@@ -142,7 +144,7 @@ export function keepersOf(snapshot: Snapshot, execution: string): ProcessInfo[] 
   return [...snapshot.values()].filter((info) => info.isKeeper && info.execution === execution && !info.zombie);
 }
 
-/** Whether a process has a log of the execution open; its id is in the path. */
+/** Returns whether a process has a log of the execution open; its id is in the path. */
 export function holdsLog(pid: number, execution: string): boolean {
   try {
     return readdirSync(`/proc/${pid}/fd`).some((fd) => {
@@ -158,12 +160,15 @@ export function holdsLog(pid: number, execution: string): boolean {
   }
 }
 
-/** Whether this system shows its processes in /proc. */
+/** Returns whether this system shows its processes in /proc. */
 export function hasProcesses(): boolean {
   return existsSync("/proc/self/environ");
 }
 
-/** Whether a process with this number is there and bears the execution's id, which no other one with a reused number does. */
+/**
+ * Returns whether a process with this number is there and bears the execution's id, which no other one with a reused
+ * number does.
+ */
 export function isOurs(pid: number, execution: string): boolean {
   try {
     return parseEnvironment(readFileSync(`/proc/${pid}/environ`, "latin1")).execution === execution;
@@ -181,7 +186,9 @@ export function isGroupAlive(leader: number): boolean {
   }
 }
 
-/** Sends a signal to a process, or with a negative number to a group; what is gone, or another user's, is passed over. */
+/**
+ * Sends a signal to a process, or with a negative number to a group; what is gone, or another user's, is passed over.
+ */
 export function sendSignal(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
   try {
     process.kill(pid, signal);
@@ -213,7 +220,7 @@ export function createOrphanSearch(): (execution: string) => boolean {
   };
 }
 
-/** Whether a process bears the id of any execution; also one that cannot be read may come to. */
+/** Returns whether a process bears the id of any execution; also one that cannot be read may come to. */
 function bearsAny(pid: number): boolean {
   try {
     return parseEnvironment(readFileSync(`/proc/${pid}/environ`, "latin1")).execution !== null;

@@ -7,7 +7,10 @@ import { errorCode } from "../../platform/files.ts";
 
 const maxBytes = 1024;
 
-/** Returns the beginning of an execution's progress file and when it was written; null where there is none. Throws on I/O errors. */
+/**
+ * Returns the beginning of an execution's progress file and when it was written; null where there is none. Throws on
+ * I/O errors.
+ */
 export async function readProgress(folder: string): Promise<{ text: string; changedAt: EpochMs } | null> {
   const path = join(folder, "progress");
   try {

@@ -1,4 +1,4 @@
-// What agent and launcher say to each other: one JSON object a line, orders one way and answers the other.
+// Describes what agent and launcher say to each other: one JSON object a line, orders one way and answers the other.
 
 /** Order to start one script. All paths are absolute. */
 export interface LaunchOrder {
@@ -11,7 +11,10 @@ export interface LaunchOrder {
   bash: string;
   options: readonly string[];
   env: Readonly<Record<string, string>>;
-  /** Files that are the script's stdin, one after the other; those that are not there, or are no files, are passed over. */
+  /**
+   * Files that are the script's stdin, one after the other; those that are not there, or are no files, are passed
+   * over.
+   */
   inputs: readonly string[];
   output: "file" | "pipe";
 }

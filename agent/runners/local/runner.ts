@@ -119,7 +119,9 @@ export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { laun
     }
   }
 
-  /** Follows a script that is no child of a launcher that we know: by its pid, the shell beside it and its last word. */
+  /**
+   * Follows a script that is no child of a launcher that we know: by its pid, the shell beside it and its last word.
+   */
   async function pollEnd(
     execution: Execution,
     folder: string,
@@ -184,7 +186,7 @@ function isCopier(pid: number): boolean {
   }
 }
 
-/** Whether scripts with this environment find bash. */
+/** Returns whether scripts with this environment find bash. */
 export function hasBash(env: Readonly<Record<string, string>>): boolean {
   try {
     return findBash(env["PATH"] ?? "") !== "";
@@ -193,10 +195,10 @@ export function hasBash(env: Readonly<Record<string, string>>): boolean {
   }
 }
 
-/** Where it was found last, and on which PATH. */
+/** Tells where it was found last, and on which PATH. */
 let found = { path: "", bash: "" };
 
-/** Who set the PATH that counts, for a message. */
+/** Returns who set the PATH that counts, for a message. */
 function whosePath(ownEnv: Readonly<Record<string, string>>, fromFiles: Readonly<Record<string, string>>): string {
   if (ownEnv["PATH"] !== undefined) return "the PATH that the batch's env sets";
   return fromFiles["PATH"] === undefined ? "the agent's PATH" : "the PATH that the batch's envFile sets";

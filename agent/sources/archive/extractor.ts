@@ -1,5 +1,5 @@
-// Where the entries of one archive are put, below one folder, and what the readers of its kinds share. Nothing that is
-// there is ever written over, and nothing is written through a link.
+// Decides where the entries of one archive are put, below one folder, and what the readers of its kinds share.
+// Nothing that is there is ever written over, and nothing is written through a link.
 import { mkdir, open, symlink, type FileHandle } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { Readable } from "node:stream";
@@ -24,7 +24,7 @@ export class Refused extends Error {
   }
 }
 
-/** Where entries are put, below one folder; `moved` is called for every sign of life. */
+/** Describes where entries are put, below one folder; `moved` is called for every sign of life. */
 export interface Shelf {
   /** Begins a file; its bytes follow by `write` and end with `finish`. */
   begin(name: string, bytes: number, executable: boolean): Promise<void>;
@@ -147,11 +147,11 @@ export function readFrom(
       failed(error);
     }
   }
-  // What destroys it may give it an error to tell: that is not one of reading.
+  // Whatever destroys it may give it an error to tell: that is not one of reading.
   return Readable.from(chunks(), { objectMode: false, highWaterMark: chunkBytes }).on("error", () => undefined);
 }
 
-/** What a file is, by its first bytes; null where they do not tell. */
+/** Returns what a file is, by its first bytes; null where they do not tell. */
 export function looksLike(head: Buffer): "zip" | "gzip" | "tar" | null {
   if (head.length >= 2 && head.readUInt16LE(0) === 0x8b1f) return "gzip";
   if (head.length >= 4 && [0x04034b50, 0x06054b50].includes(head.readUInt32LE(0))) return "zip";

@@ -1,4 +1,4 @@
-// What an archive may be called and what it may hold. Pure; reading one is the adapter's.
+// Describes what an archive may be called and what it may hold. Pure; reading one is the adapter's.
 import type { ProblemCode } from "../../model/problem.ts";
 import { isMadeByMachine } from "../leftovers.ts";
 
@@ -10,14 +10,14 @@ export function isArchiveName(entry: string): boolean {
   return extension.test(entry);
 }
 
-/** What the batch of an entry is called: an archive's name without its extension. */
+/** Returns what the batch of an entry is called: an archive's name without its extension. */
 export function batchNameOf(entry: string): string {
   return entry.replace(extension, "");
 }
 
 export interface ArchiveLimits {
   entries: number;
-  /** Of all files together, unpacked. */
+  /** For all files together, unpacked. */
   bytes: number;
 }
 
@@ -32,7 +32,10 @@ export type ArchivedKind = "file" | "folder" | "link";
 
 /** Keeps account of what an archive holds, entry by entry, and refuses the first that is not sound. */
 export interface Inventory {
-  /** The path to unpack to, with `/` and below the top ("" for the top itself), or why not. `bytes` is the size as declared. */
+  /**
+   * The path to unpack to, with `/` and below the top ("" for the top itself), or why not. `bytes` is the size as
+   * declared.
+   */
   add(name: string, kind: ArchivedKind, bytes: number): { path: string } | { fault: ArchiveFault };
 }
 
@@ -85,7 +88,7 @@ function fold(path: string): string {
   return path.normalize("NFC").toLowerCase();
 }
 
-/** What is wrong with a name, after "the name x"; null when nothing is. U+FFFD stands for what was no UTF-8. */
+/** Returns what is wrong with a name, after "the name x"; null when nothing is. U+FFFD stands for what was no UTF-8. */
 function wrongName(name: string): string | null {
   if (name.startsWith("/")) return "is absolute";
   if (name.includes("\uFFFD")) return "is not UTF-8";
@@ -101,7 +104,7 @@ function byteLength(text: string): number {
   return new TextEncoder().encode(text).length;
 }
 
-/** Whether the target of a symbolic link at `path` is named so that it stays below the archive's top. */
+/** Returns whether the target of a symbolic link at `path` is named so that it stays below the archive's top. */
 export function linkStaysInside(path: string, target: string): boolean {
   if (target === "" || target.startsWith("/") || target.includes("\0") || byteLength(target) > longest.path)
     return false;

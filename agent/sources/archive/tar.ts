@@ -18,10 +18,13 @@ import {
   type Shelf,
 } from "./extractor.ts";
 
-/** What headers and padding may add to the files' own bytes. */
+/** Holds what headers and padding may add to the files' own bytes. */
 const overheadBytes = { each: 4096, all: 1024 * 1024 };
 
-/** Extended headers of sparse files: GNU tar's and bsdtar's three forms, star's, and Solaris'. GNU's old form has a type of its own. */
+/**
+ * Extended headers of sparse files: GNU tar's and bsdtar's three forms, star's, and Solaris'. GNU's old form has a
+ * type of its own.
+ */
 const sparse = /(?:^|\n)\d+ (?:GNU\.sparse\.|SCHILY\.realsize=|SUN\.holesdata=)/;
 
 function sparseName(headers: string): string {
@@ -30,7 +33,9 @@ function sparseName(headers: string): string {
 
 const kinds: Partial<Record<string, string>> = { SparseFile: "a sparse file: pack it without --sparse" };
 
-/** Throws Refused for what is wrong with the archive, the libraries' errors for damage, and those of the file system. */
+/**
+ * Throws Refused for what is wrong with the archive, the libraries' errors for damage, and those of the file system.
+ */
 export async function untar(
   archive: FileHandle,
   zipped: boolean,
@@ -41,7 +46,7 @@ export async function untar(
   let failure: unknown;
   let ended = false;
   let whole = false;
-  /** What the parser has said and is not yet done: at most what one chunk holds. */
+  /** Holds what the parser has said and is not yet done: at most what one chunk holds. */
   const steps: (() => Promise<void> | void)[] = [];
   const parser = new Parser({
     strict: true,

@@ -1,5 +1,6 @@
 // Unpacks archives into a folder that is deleted again. What they may hold is decided in core; what an entry says of
-// itself is never believed: bytes are counted as they come, and links are made last, so that nothing is written through one.
+// itself is never believed: bytes are counted as they come, and links are made last, so that nothing is written
+// through one.
 import type { untar } from "./tar.ts";
 import type { unzip } from "./zip.ts";
 import { constants } from "node:fs";
@@ -55,7 +56,8 @@ export function createUnpacker(home: string, limits: ArchiveLimits): OpenArchive
 let readers: Promise<{ unzip: typeof unzip; untar: typeof untar }> | null = null;
 
 /**
- * Loads what reads archives, once. Commands that meet none do without; an agent calls it at its start, as an update may have taken the
+ * Loads what reads archives, once. Commands that meet none do without; an agent calls it at its start, as an update
+ * may have taken the
  * program's folder away by the time of its first archive.
  */
 export function loadReaders(): NonNullable<typeof readers> {

@@ -10,13 +10,15 @@ import { damaged, headOf, looksLike, otherKind, readFrom, Refused, special, type
 const entrySignature = 0x02014b50;
 const endSignature = 0x06054b50;
 const endBytes = 22;
-/** What a central directory may measure: it is held in memory. */
+/** Holds what a central directory may measure: it is held in memory. */
 const directoryBytes = 64 * 1024 * 1024;
 
 /** The end of a zip is looked for so far from the file's end, for the message alone. */
 const maxAfterBytes = 16 * 1024 * 1024;
 
-/** Throws Refused for what is wrong with the archive, the libraries' errors for damage, and those of the file system. */
+/**
+ * Throws Refused for what is wrong with the archive, the libraries' errors for damage, and those of the file system.
+ */
 export async function unzip(
   archive: FileHandle,
   size: number,
@@ -60,7 +62,7 @@ type OpenCustom = (
   options: { tailSize: number; padding: number },
 ) => ReturnType<typeof Open.custom>;
 
-/** Where the end record begins. Refuses, before the library allocates for them, more entries than may be. */
+/** Returns where the end record begins. Refuses, before the library allocates for them, more entries than may be. */
 async function findEnd(archive: FileHandle, size: number, limits: ArchiveLimits): Promise<number> {
   const length = Math.min(size, endBytes + 0xffff);
   const tail = Buffer.alloc(length);
@@ -101,7 +103,10 @@ async function findEnd(archive: FileHandle, size: number, limits: ArchiveLimits)
   return end;
 }
 
-/** Bytes that follow the end of a whole zip; null where no end is found. Only for the message, so only so far from the end. */
+/**
+ * Bytes that follow the end of a whole zip; null where no end is found. Only for the message, so only so far from the
+ * end.
+ */
 async function bytesAfterEnd(archive: FileHandle, size: number): Promise<number | null> {
   const length = Math.min(size, maxAfterBytes);
   const tail = Buffer.alloc(length);

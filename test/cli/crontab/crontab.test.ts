@@ -109,7 +109,8 @@ describe("times", () => {
   }
 
   test("random lines are due when cron would start them", () => {
-    // In cron `*/2` of the day of the week counts 0 to 7; that 7 is Sunday too changes nothing for steps that reach it from 0, but 7 itself.
+    // In cron `*/2` of the day of the week counts 0 to 7; that 7 is Sunday too changes nothing for steps that reach
+    // it from 0, but 7 itself.
     const weekday = field(0, 6, days).filter((text) => text !== "*/7");
     fc.assert(
       fc.property(

@@ -26,7 +26,8 @@ describe("how a script ends", () => {
     { script: "exit 3", want: { kind: "exit", exitCode: 3 }, exit: "3\n" },
     { script: "echo oops >&2", want: { kind: "exit", exitCode: 0, stderrBytes: 5 }, exit: "0\n" },
     { script: "kill -9 $$", want: { kind: "signal", signal: "SIGKILL" }, exit: "signal 9\n" },
-    { script: "ulimit -c 0; kill -ABRT $$", want: { kind: "signal", signal: "SIGABRT" }, exit: "signal 6\n" }, // not SIGIOT, the same number's other name
+    // not SIGIOT, the same number's other name
+    { script: "ulimit -c 0; kill -ABRT $$", want: { kind: "signal", signal: "SIGABRT" }, exit: "signal 6\n" },
     { script: "kill -TERM $$; sleep 5", want: { kind: "signal", signal: "SIGTERM" }, exit: "signal 15\n" },
     { script: "kill -INT $$; sleep 5", want: { kind: "signal", signal: "SIGINT" }, exit: "signal 2\n" },
     { script: "kill -PIPE $$; sleep 5", want: { kind: "signal", signal: "SIGPIPE" }, exit: "signal 13\n" },
@@ -40,7 +41,8 @@ describe("how a script ends", () => {
     { script: "trap 'exit 7' TERM; kill -TERM -- -$$; sleep 5", want: { kind: "exit", exitCode: 7 }, exit: "7\n" },
     { script: "trap : USR1; kill -USR1 0; exit 5", want: { kind: "exit", exitCode: 5 }, exit: "5\n" },
     { script: "kill -HUP 0; sleep 5", want: { kind: "signal", signal: "SIGHUP" }, exit: "signal 1\n" },
-    { script: "kill $PPID; sleep 0.1; exit 6", want: { kind: "exit", exitCode: 6 }, exit: "6\n" }, // the shell beside it
+    // the shell beside it
+    { script: "kill $PPID; sleep 0.1; exit 6", want: { kind: "exit", exitCode: 6 }, exit: "6\n" },
   ];
   test.each(endings.flatMap((one) => (["file", "pipe"] as const).map((output) => ({ ...one, output }))))(
     "$script ($output)",
@@ -233,7 +235,8 @@ describe("ending", () => {
     "setsid sleep 300 & sleep 0.1; pgrep -n -f 'sleep 300'; wait; sleep 300",
     "set -m; sleep 300 & echo $!; wait",
     "nohup sleep 300 >/dev/null 2>&1 & echo $!; wait",
-    "(setsid bash -c 'trap \"\" TERM; echo $$; sleep 300' &); sleep 300", // shrugs off SIGTERM, and leads a session of its own
+    // shrugs off SIGTERM, and leads a session of its own
+    "(setsid bash -c 'trap \"\" TERM; echo $$; sleep 300' &); sleep 300",
     "env -i /bin/sleep 300 & echo $!; wait", // bears no id, but descends from what does
   ];
   test.each(escapes)("reaches %s", async (script) => {

@@ -20,7 +20,10 @@ export function addCopying(): void {
   });
 }
 
-/** Copies an element's text. Over plain HTTP browsers offer no clipboard: there the text is selected and copied as by hand. */
+/**
+ * Copies an element's text. Over plain HTTP browsers offer no clipboard: there the text is selected and copied as by
+ * hand.
+ */
 async function copy(code: HTMLElement): Promise<boolean> {
   try {
     await navigator.clipboard.writeText(code.textContent ?? "");

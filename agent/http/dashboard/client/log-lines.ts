@@ -2,7 +2,10 @@
 
 const wrapKey = "batch-agent.wrap";
 
-/** Marks what the address names, also when it changes; loads it where it is not shown. Returns whether it names a line. */
+/**
+ * Marks what the address names, also when it changes; loads it where it is not shown. Returns whether it names a
+ * line.
+ */
 export function addLineLinks(box: HTMLElement): boolean {
   let anchor: number | null = null;
   box.addEventListener("click", (event) => {
@@ -56,7 +59,7 @@ export function addWrapping(box: HTMLElement, tools: HTMLElement): void {
     try {
       localStorage.setItem(wrapKey, wraps ? "yes" : "no");
     } catch {
-      // Where nothing may be stored, the choice holds for this page.
+      // Wherever nothing may be stored, the choice holds for this page.
     }
   });
 }

@@ -1,7 +1,8 @@
-// The lines of a log on the page: adds, drops and searches them. Text goes in as text; the page never holds more than a few thousand lines.
+// The lines of a log on the page: adds, drops and searches them. Text goes in as text; the page never holds more than
+// a few thousand lines.
 import { plainPen, readLine, type Pen } from "../../../text/ansi.ts";
 
-const mostLines = 5_000;
+const maxLines = 5_000;
 
 /** A run of lines that came together, with the bytes of the log it stands for. */
 interface Chunk {
@@ -25,7 +26,10 @@ export interface LogView {
   search(text: string, step: -1 | 0 | 1): string;
 }
 
-/** `box` scrolls; `given` holds the lines that came with the page, from byte `start` to `end`, the first of them numbered `first`. */
+/**
+ * `box` scrolls; `given` holds the lines that came with the page, from byte `start` to `end`, the first of them
+ * numbered `first`.
+ */
 export function createLogView(
   box: HTMLElement,
   given: HTMLElement,
@@ -48,7 +52,7 @@ export function createLogView(
     element.className = "chunk";
     let at = from;
     const all = text.split("\n");
-    const lines = all.slice(-mostLines);
+    const lines = all.slice(-maxLines);
     const first = numberOf(all.length) + all.length - lines.length;
     for (const [index, line] of lines.entries()) {
       const row = document.createElement("div");
@@ -82,7 +86,7 @@ export function createLogView(
       const from = last?.end ?? to;
       box.append(built.element);
       chunks.push({ element: built.element, lines: built.lines, start: from, end: to, first: built.first });
-      while (chunks.length > 1 && count() > mostLines) {
+      while (chunks.length > 1 && count() > maxLines) {
         const gone = chunks.shift();
         gone?.element.remove();
       }
@@ -99,7 +103,7 @@ export function createLogView(
         ...chunks,
       ];
       let went = false;
-      while (chunks.length > 1 && count() > mostLines) {
+      while (chunks.length > 1 && count() > maxLines) {
         chunks.pop()?.element.remove();
         went = true;
       }

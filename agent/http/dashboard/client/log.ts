@@ -26,7 +26,7 @@ function start(box: HTMLElement, first: HTMLElement, tools: HTMLElement): void {
   const growing = box.dataset["growing"] === "true";
   let stop: AbortController | null = null;
   let following = false;
-  /** Whether the bottom of what is shown is no longer the end of the log. */
+  /** True when the bottom of what is shown is no longer the end of the log. */
   let detached = false;
   let waiting: { text: string; end: number }[] = [];
   let frame = 0;
@@ -118,7 +118,7 @@ function start(box: HTMLElement, first: HTMLElement, tools: HTMLElement): void {
     loadEarlier().catch(() => say("The log cannot be read just now."));
   });
   toggle?.addEventListener("click", () => setFollowing(!following));
-  // Who scrolls up wants to read: hold still.
+  // Whoever scrolls up wants to read: hold still.
   box.addEventListener(
     "wheel",
     (event) => {

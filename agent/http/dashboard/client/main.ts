@@ -1,4 +1,5 @@
-// What makes every page live: times that go on, parts that are looked at anew when the agent tells of a change, filters that act as one types.
+// Describes what makes every page live: times that go on, parts that are looked at anew when the agent tells of a
+// change, filters that act as one types.
 import { addCopying } from "./copy.ts";
 import { addKeys } from "./keys.ts";
 import { fetchPage, swap } from "./swap.ts";
@@ -10,7 +11,7 @@ const refresh = main?.dataset["refresh"] ?? "";
 const gatherMs = 400;
 /** At least so long between two fresh looks. */
 const restMs = refresh === "all" ? 5_000 : 1_000;
-const mostRows = 100;
+const maxRows = 100;
 /** Between two tries to be told of changes again. */
 const againMs = 5_000;
 
@@ -28,7 +29,7 @@ function look(name: string | null): void {
 async function lookNow(): Promise<void> {
   const names = changed;
   changed = new Set();
-  const rows = refresh === "list" && names !== null && names.size <= mostRows;
+  const rows = refresh === "list" && names !== null && names.size <= maxRows;
   const address = new URL(location.href);
   address.hash = "";
   if (rows) address.searchParams.set("only", [...names].join(","));
@@ -45,7 +46,7 @@ async function lookNow(): Promise<void> {
   if (changed === null || changed.size > 0) look(changed === null ? null : ([...changed][0] ?? null));
 }
 
-/** Whether a change concerns this page; what of it, for `look`. */
+/** Returns whether a change concerns this page; what of it, for `look`. */
 function concerns(kind: string, data: { name?: string; batch?: string; run?: string }): string | null | undefined {
   const name = data.name ?? data.batch ?? "";
   if (refresh === "list") return document.getElementById(`b-${name}`) === null && kind === "batch" ? null : name;

@@ -1,4 +1,5 @@
-// Takes a page that the agent renders now and puts its live parts in place of the old ones. The one place where text becomes markup.
+// Takes a page that the agent renders now and puts its live parts in place of the old ones. The one place where text
+// becomes markup.
 
 interface MarkupPolicy {
   createHTML(text: string): string;

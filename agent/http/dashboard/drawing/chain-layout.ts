@@ -1,4 +1,5 @@
-// Where the batches of a chain go on a picture: in layers from left to right, each after all that lead to it. Pure.
+// Decides where the batches of a chain go on a picture: in layers from left to right, each after all that lead to it.
+// Pure.
 import type { Edge } from "../../../definitions/chain-graph.ts";
 
 interface Placed {
@@ -17,7 +18,7 @@ export interface Layout {
 }
 
 export const nodeHeight = 46;
-/** Of an edge that passes by. */
+/** For an edge that passes by. */
 const bendHeight = 8;
 const gapX = 56;
 const gapY = 18;
@@ -37,7 +38,8 @@ export function neighbourhood(
     link(to, from);
   }
   const seen = new Set(centre);
-  for (const name of seen) for (const next of beside.get(name) ?? []) seen.add(next); // a set is walked on while it grows
+  // a set is walked on while it grows
+  for (const name of seen) for (const next of beside.get(name) ?? []) seen.add(next);
   const names = [...seen];
   return { names: names.slice(0, limit), hidden: Math.max(0, names.length - limit) };
 }
@@ -81,7 +83,10 @@ export function layOut(names: readonly string[], allEdges: readonly Edge[]): Lay
   };
 }
 
-/** Edges that pass over layers get a stop in each of them, so that they are led between the boxes. Adds the stops to `layers`. */
+/**
+ * Edges that pass over layers get a stop in each of them, so that they are led between the boxes. Adds the stops to
+ * `layers`.
+ */
 function throughLayers(
   layers: string[][],
   edges: readonly Edge[],
@@ -93,7 +98,7 @@ function throughLayers(
     const [first, last] = [layerOf.get(edge.from) ?? 0, layerOf.get(edge.to) ?? 0];
     const stops: string[] = [];
     for (let layer = first + 1; layer < last; layer++) {
-      // Those that lead to the same box share their way.
+      // The ones that lead to the same box share their way.
       const stop = `${edge.kind} ${edge.to} ${layer}`;
       stops.push(stop);
       if (layers[layer]?.includes(stop) !== true) layers[layer]?.push(stop);
@@ -116,7 +121,7 @@ function layersOf(names: readonly string[], edges: readonly Edge[]): string[][] 
   const depth = new Map<string, number>();
   const left = new Set(names);
   while (left.size > 0) {
-    // Where all that is left lies on cycles, one of them goes first.
+    // Wherever all that is left lies on cycles, one of them goes first.
     const free = [...left].find((name) => open.get(name) === 0) ?? [...left][0] ?? "";
     left.delete(free);
     const at = depth.get(free) ?? 0;

@@ -9,11 +9,14 @@ export interface Plot {
   levels: { y: number; ms: number }[];
   /** Times with a mark each, ISO; from the first to the last execution. */
   times: { x: number; at: string }[];
-  /** Where the median of the successes lies. */
+  /** Tells where the median of the successes lies. */
   median: { y: number; ms: number } | null;
 }
 
-/** Those of `executions` (oldest first) that ran to an end; null when there is none. The scale is logarithmic once it spans more than tenfold. */
+/**
+ * The ones of `executions` (oldest first) that ran to an end; null when there is none. The scale is logarithmic once
+ * it spans more than tenfold.
+ */
 export function plotDurations(executions: readonly Drawn[]): Plot | null {
   const ran = executions.filter(({ durationMs, startedAt }) => durationMs !== null && startedAt !== null);
   if (ran.length === 0) return null;

@@ -5,10 +5,10 @@ export const stripLength = 30;
 /** The strip's size in its own units; a slot is one execution. */
 export const stripSize = { slot: 5, bar: 4, height: 24 };
 
-/** What a mark is coloured by: the status, or `unusual` for a success that stands out. */
+/** Describes what a mark is coloured by: the status, or `unusual` for a success that stands out. */
 export type Tone = ExecutionStatus | "unusual";
 
-/** What a mark shows of an execution. */
+/** Describes what a mark shows of an execution. */
 export type Mark = Pick<Execution, "durationMs" | "startedAt" | "status" | "unusual">;
 
 /** The same with what it leads to. */
@@ -20,7 +20,8 @@ export function toneOf(execution: Pick<Execution, "status" | "unusual">): Tone {
 
 /**
  * SVG path data for each tone that occurs in the last 30 of `executions` (oldest first), newest at the right.
- * Heights follow the square root of the duration, so that one long execution does not flatten the others; what never ran is short.
+ * Heights follow the square root of the duration, so that one long execution does not flatten the others; what never
+ * ran is short.
  * `now`: how long running ones have run by then.
  */
 export function stripPaths(executions: readonly Mark[], now: number): { tone: Tone; path: string }[] {

@@ -9,9 +9,9 @@ const minuteMs = 60_000;
 export const timelineWidth = 1_440;
 export const laneHeight = 20;
 /** Narrower ones could not be seen; bars that would touch at this width are drawn as one. */
-const leastWidth = 3;
-const mostTracks = 3;
-const mostLinks = 24;
+const minWidth = 3;
+const maxTracks = 3;
+const maxLinks = 24;
 /** Steps of the load and of densities, over the whole width. */
 const slotCount = 144;
 const slotWidth = timelineWidth / slotCount;
@@ -22,9 +22,11 @@ export interface Lane {
   name: string;
   /** SVG path data for each tone that occurs. */
   bars: { tone: Tone; path: string }[];
-  /** What failed or runs, each by itself, the latest of them. */
+  /** Holds what failed or runs, each by itself, the latest of them. */
   links: { execution: Drawn; x: number; y: number; width: number; height: number }[];
-  /** Where there are too many for bars of their own: how many ended well in each step, as path data; else empty. */
+  /**
+   * Tells where there are too many for bars of their own: how many ended well in each step, as path data; else empty.
+   */
   density: string;
   /** Path data of expected executions; empty for none. */
   coming: string;
@@ -68,11 +70,11 @@ export function usualMs(executions: readonly Drawn[]): number {
   return durations[Math.ceil(durations.length / 2) - 1] ?? minuteMs;
 }
 
-/** What a batch's coming executions are foreseen from. */
+/** Describes what a batch's coming executions are foreseen from. */
 export interface Outlook {
   /** Coming starts by its own schedule. */
   starts: readonly EpochMs[];
-  /** Where it has none: the batches it follows. */
+  /** Tells where it has none: the batches it follows. */
   after: readonly string[];
   /** How long it usually takes. */
   usualMs: number;
@@ -91,7 +93,10 @@ export function goOn(starts: readonly EpochMs[], most: number, until: EpochMs): 
   return all;
 }
 
-/** When each batch will run up to `until`, chains included: a follower begins when the last of those before it has ended. */
+/**
+ * When each batch will run up to `until`, chains included: a follower begins when the last of those before it has
+ * ended.
+ */
 export function foresee(outlooks: ReadonlyMap<string, Outlook>, until: EpochMs): Map<string, Foreseen[]> {
   const known = new Map<string, Foreseen[]>();
   function of(name: string): Foreseen[] {
@@ -131,8 +136,8 @@ export function laneOf(
   const used = Math.max(1, ...tracks.map((track) => track + 1));
   const height = Math.floor(laneHeight / used);
   const place = (from: EpochMs, to: EpochMs) => {
-    const x = clamp(unit(from), 0, timelineWidth - leastWidth);
-    return { x, width: round(Math.max(leastWidth, clamp(unit(to), 0, timelineWidth) - x)) };
+    const x = clamp(unit(from), 0, timelineWidth - minWidth);
+    return { x, width: round(Math.max(minWidth, clamp(unit(to), 0, timelineWidth) - x)) };
   };
   const marks = spans.map((span, index) => ({
     ...place(span.from, span.to),
@@ -152,7 +157,7 @@ export function laneOf(
     })),
     links: marks
       .filter(({ tone }) => tone === "failed" || tone === "running")
-      .slice(-mostLinks)
+      .slice(-maxLinks)
       .map(({ execution, x, y, width }) => ({ execution, x, y, width, height: height - 1 })),
     density: densityPath(many, unit),
     coming: pathOf(
@@ -246,7 +251,7 @@ function tracksOf(spans: readonly Foreseen[]): number[] {
   const ends: number[] = [];
   return spans.map(({ from, to }) => {
     const free = ends.findIndex((end) => end <= from);
-    const track = free >= 0 ? free : Math.min(ends.length, mostTracks - 1);
+    const track = free >= 0 ? free : Math.min(ends.length, maxTracks - 1);
     ends[track] = Math.max(ends[track] ?? 0, to);
     return track;
   });
@@ -258,7 +263,7 @@ function pathOf(marks: readonly { x: number; y: number; width: number }[], heigh
     const row = rows.get(y) ?? [];
     rows.set(y, row);
     const last = row.at(-1);
-    if (last !== undefined && x - last.end < leastWidth / 2) last.end = Math.max(last.end, x + width);
+    if (last !== undefined && x - last.end < minWidth / 2) last.end = Math.max(last.end, x + width);
     else row.push({ x, end: x + width });
   }
   return [...rows]
@@ -266,7 +271,7 @@ function pathOf(marks: readonly { x: number; y: number; width: number }[], heigh
     .join("");
 }
 
-/** Where a time lies in a window, in units; outside of it below 0 or above the width. */
+/** Returns where a time lies in a window, in units; outside of it below 0 or above the width. */
 export const unitsIn =
   ({ from, to }: TimeWindow) =>
   (at: EpochMs) =>

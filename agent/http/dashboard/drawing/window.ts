@@ -1,4 +1,4 @@
-// Which stretch of time a timeline shows, what lies beside it, and where its ticks are. Pure.
+// Decides which stretch of time a timeline shows, what lies beside it, and where its ticks are. Pure.
 import type { EpochMs } from "../../../model/ids.ts";
 
 const minuteMs = 60_000;
@@ -15,7 +15,7 @@ export interface TimeWindow {
   from: EpochMs;
   to: EpochMs;
   zoom: Zoom;
-  /** Whether it is the one around now, which moves on. */
+  /** True when it is the one around now, which moves on. */
   isLive: boolean;
 }
 

@@ -126,7 +126,7 @@ function countText(diff: string): string {
   return `+${count("+")} −${count("-")}`;
 }
 
-/** What is under way, and how to stop it. */
+/** Returns what is under way, and how to stop it. */
 export function OpenBox({ execution }: { execution: ExecutionView }) {
   return (
     <section class="box answer" aria-label="Stop it">

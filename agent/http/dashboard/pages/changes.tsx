@@ -1,9 +1,10 @@
-// What is different between an execution and the last success before it: commits, revisions, the diff of their files.
+// Describes what is different between an execution and the last success before it: commits, revisions, the diff of
+// their files.
 import type { Changes } from "../../views/changes.ts";
 import { executionPath } from "./parts.tsx";
 
 /** Lines of a diff that a page shows; the API has them all. */
-const mostLines = 400;
+const maxLines = 400;
 
 export function ChangesBox({ changes: { from, to, files } }: { changes: Changes }) {
   return (
@@ -51,10 +52,10 @@ function Diff({ text, path }: { text: string; path: string }) {
   const lines = text.replace(/\n$/, "").split("\n");
   return (
     <pre class="diff" tabindex={0} role="group" aria-label={`Changes of ${path}`}>
-      {lines.slice(0, mostLines).map((line) => (
+      {lines.slice(0, maxLines).map((line) => (
         <span class={kindOf(line)}>{`${line}\n`}</span>
       ))}
-      {lines.length > mostLines && <span class="dim">{`… and ${lines.length - mostLines} more lines`}</span>}
+      {lines.length > maxLines && <span class="dim">{`… and ${lines.length - maxLines} more lines`}</span>}
     </pre>
   );
 }

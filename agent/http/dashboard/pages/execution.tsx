@@ -1,4 +1,5 @@
-// The page of one execution. Its first screen answers: how it stands, and of a failure why, since when and what changed.
+// The page of one execution. Its first screen answers: how it stands, and of a failure why, since when and what
+// changed.
 import type { LogStream } from "../../../logs/port.ts";
 import type { NumberedSlice } from "../../views/log-window.ts";
 import { bytesText } from "../../../text/relative-time.ts";
@@ -20,7 +21,7 @@ export interface ExecutionPage {
   atEnd: boolean;
   /** Index of the line of the slice that tells of the error. */
   errorLine: number | null;
-  /** Whether the agent searches whole logs. */
+  /** True when the agent searches whole logs. */
   canSearch: boolean;
   picture: RunPicture;
   /** Every attempt of its batch in this run, in order. */

@@ -8,7 +8,10 @@ import type { ExecutionView } from "../../../views.ts";
 import { logViews } from "../log-views.ts";
 import { executionPath } from "./parts.tsx";
 
-/** `firstLine`: the number of the first of them; without it they have none. `marked`: index of the one that tells of an error. */
+/**
+ * `firstLine`: the number of the first of them; without it they have none. `marked`: index of the one that tells of
+ * an error.
+ */
 export function LogLines({
   lines,
   firstLine,
@@ -44,7 +47,7 @@ interface LogProps {
   execution: ExecutionView;
   stream: LogStream;
   slice: NumberedSlice;
-  /** Whether the slice ends where the log does. */
+  /** True when the slice ends where the log does. */
   atEnd: boolean;
   errorLine: number | null;
   canSearch: boolean;

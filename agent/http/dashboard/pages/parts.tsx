@@ -48,7 +48,8 @@ export function Relative({ at, now }: { at: string; now: number }) {
 }
 
 /**
- * The absolute time, in UTC here; the browser writes it in its own zone. With `zone`, a batch's own, the time there stands
+ * The absolute time, in UTC here; the browser writes it in its own zone. With `zone`, a batch's own, the time there
+ * stands
  * beside it where the clocks differ.
  */
 export function Absolute({ at, zone }: { at: string; zone?: string | null }) {
@@ -114,7 +115,10 @@ export function Strip({ executions, now }: { executions: readonly Mark[]; now: n
   );
 }
 
-/** What the script says of itself; else, while it runs, how far it should be by its usual time, marked as an estimate. */
+/**
+ * Returns what the script says of itself; else, while it runs, how far it should be by its usual time, marked as an
+ * estimate.
+ */
 export function Progress({ execution, now }: { execution: ExecutionView; now: number }) {
   if (execution.status !== "running") return null;
   const { progress, estimatedEndAt, startedAt, batch } = execution;

@@ -8,7 +8,7 @@ export interface AgentState {
   now: number;
   /** Id of the newest event that the page knows of. */
   event: number;
-  /** Whether people log in. */
+  /** True when people log in. */
   guarded: boolean;
   /** Batches whose latest end is a failure. */
   failing: number;
@@ -23,7 +23,7 @@ interface ShellProps {
   /** null: the page tells nothing of the agent, such as before a login. */
   agent: AgentState | null;
   place?: NavItem;
-  /** Which events call for a fresh look: `list`, `all`, `batch:<name>` or `run:<id>`; none without it. */
+  /** Tells which events call for a fresh look: `list`, `all`, `batch:<name>` or `run:<id>`; none without it. */
   refresh?: string;
   /** Scripts of client/ beyond main.js. */
   scripts?: readonly string[];
