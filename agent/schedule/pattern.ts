@@ -139,7 +139,7 @@ function reword(text: string, word: string): { message: string; hint: string | n
     };
   return {
     message: said.replace(/\.$/, ""),
-    hint: "see the chapter on batch.yaml in the README for what a pattern can hold",
+    hint: "see docs/batch-yaml.md for what a pattern can hold",
   };
 }
 
