@@ -2,6 +2,7 @@
 import pino from "pino";
 import { prettyFactory } from "pino-pretty";
 import type { Logger } from "../logger.ts";
+import { escapeControls } from "../text/untrusted.ts";
 import { openLineWriter } from "./line-writer.ts";
 
 export interface OwnLog extends Logger {
@@ -17,10 +18,8 @@ export function createLogger(options: { level: string; people: boolean }): OwnLo
   const lines = openLineWriter(1, (lost, why) => out.warn({ lost }, `${lost} log lines were lost: ${why}`));
   const labels = options.people ? {} : { formatters: { level: (label: string) => ({ level: label }) } };
   const settings = { level: options.level, base: null, timestamp: pino.stdTimeFunctions.isoTime, ...labels };
-  const pretty = options.people
-    ? prettyFactory({ translateTime: "SYS:HH:MM:ss", singleLine: true, colorize: true })
-    : null;
-  const out = pino(settings, { write: (line: string) => lines.write(pretty === null ? line : pretty(line)) });
+  const forPeople = options.people ? createPeopleFormat() : (line: string) => line;
+  const out = pino(settings, { write: (line: string) => lines.write(forPeople(line)) });
   return {
     debug: (message, fields = {}) => out.debug(fields, message),
     info: (message, fields = {}) => out.info(fields, message),
@@ -28,4 +27,11 @@ export function createLogger(options: { level: string; people: boolean }): OwnLo
     error: (message, fields = {}) => out.error(fields, message),
     flush: lines.flush,
   };
+}
+
+/** Returns a format for a terminal: coloured, with the control characters of names and messages shown instead of obeyed. */
+export function createPeopleFormat(): (line: string) => string {
+  const pretty = prettyFactory({ translateTime: "SYS:HH:MM:ss", singleLine: true, colorize: true });
+  const shown = (_key: string, value: unknown) => (typeof value === "string" ? escapeControls(value) : value);
+  return (line) => pretty(JSON.stringify(JSON.parse(line, shown)));
 }
