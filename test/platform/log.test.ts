@@ -8,7 +8,7 @@ test("control characters of others are shown, whatever field they stand in; our 
   const line = format(
     `${JSON.stringify({ level: 40, time: "2026-11-28T00:00:00.000Z", batch: hostile, deep: { a: hostile }, msg: hostile })}\n`,
   );
-   
+
   const steering = line
     .replace(/\u001b\[\d+m/g, "")
     .replace(/\n$/, "")
