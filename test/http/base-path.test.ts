@@ -13,6 +13,7 @@ import { serve } from "../helpers/http.ts";
 import { batch, execution } from "../helpers/make.ts";
 import { quietLog } from "../helpers/quiet.ts";
 import { eventually, temporaryFolder } from "../helpers/tmp.ts";
+import { isMissing } from "../helpers/tools.ts";
 
 const base = "/ops/batches";
 const report: BatchStatus = {
@@ -81,7 +82,7 @@ async function served(token: string | null = null) {
 const linksOf = (page: string) =>
   [...page.matchAll(/ (?:href|src|action|data-source)="(\/[^"]*)"/g)].map(([, to = ""]) => to);
 
-describe.each([
+describe.skipIf(isMissing("nginx")).each([
   ["strips it", true],
   ["leaves it", false],
 ] as const)("behind a proxy that %s", (_name, strips) => {

@@ -12,6 +12,7 @@ import { repository } from "../helpers/git.ts";
 import { t0 } from "../helpers/make.ts";
 import { quietLog } from "../helpers/quiet.ts";
 import { eventually, temporaryFolder } from "../helpers/tmp.ts";
+import { isMissing } from "../helpers/tools.ts";
 
 const keyrings: string[] = [];
 afterEach(() => {
@@ -62,7 +63,7 @@ function setUp(home = temporaryFolder()) {
   return { home, repo, file, data, signed, open };
 }
 
-describe("--git-verify", () => {
+describe.skipIf(isMissing("ssh-keygen") || isMissing("gpg"))("--git-verify", () => {
   test("takes what a key of the file signed with SSH, and nothing else", async () => {
     const { home, repo, file, signed, open } = setUp();
     const [alice, mallory] = [sshKey(home, "alice"), sshKey(home, "mallory")];
