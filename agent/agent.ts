@@ -1,4 +1,5 @@
 // The composition root: builds the adapters, wires the loops, starts in order, stops in reverse order.
+import { messageOf } from "./errors.ts";
 import { realpathSync } from "node:fs";
 import { hostname } from "node:os";
 import { resolve, join } from "node:path";
@@ -106,7 +107,7 @@ export async function startAgent(
     for (const step of undo.splice(0).reverse()) {
       await step().catch((error: unknown) => {
         well = false;
-        log.error("while stopping", { error: error instanceof Error ? error.message : String(error) });
+        log.error("while stopping", { error: messageOf(error) });
       });
     }
     return well;

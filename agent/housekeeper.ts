@@ -1,4 +1,5 @@
 // Describes what happens at intervals: the full resync, and deleting what is no longer to be kept.
+import { messageOf } from "./errors.ts";
 import type { Clock } from "./async/clock.ts";
 import { isForgotten, maxKeep, selectExpired, type Recorder } from "./history/port.ts";
 import type { Logger } from "./logger.ts";
@@ -63,7 +64,7 @@ export function createHousekeeper(deps: {
     try {
       await sweepOnce();
     } catch (error) {
-      log.error("cannot clean up", { error: error instanceof Error ? error.message : String(error) });
+      log.error("cannot clean up", { error: messageOf(error) });
     }
     if (!stopped) cancelSweep = clock.after(sweepMs, () => void (sweeping = sweep()));
   }

@@ -1,6 +1,6 @@
 // Decides which agent `status`, `logs` and `plan` ask, and with which token.
 import { realpath } from "node:fs/promises";
-import { ConfigError, UsageError } from "../errors.ts";
+import { messageOf, ConfigError, UsageError } from "../errors.ts";
 import { isWithin, readText } from "../platform/files.ts";
 import { isLoopback } from "../text/loopback.ts";
 import { createClient, type AgentClient } from "./agent-client.ts";
@@ -68,7 +68,7 @@ async function isBelowHere(path: string): Promise<boolean> {
 async function readToken(path: string): Promise<string> {
   const text = await readText(path, maxTokenBytes).catch((error: unknown) => {
     throw new ConfigError(
-      `cannot read the token: ${error instanceof Error ? error.message : String(error)}`,
+      `cannot read the token: ${messageOf(error)}`,
       "--token-file or BATCH_AGENT_TOKEN_FILE names the file",
     );
   });

@@ -5,7 +5,7 @@ import { hostname } from "node:os";
 import { getRequestListener } from "@hono/node-server";
 import type { Hono } from "hono";
 import { createTurns } from "../async/turns.ts";
-import { ConfigError } from "../errors.ts";
+import { messageOf, ConfigError } from "../errors.ts";
 import { createTargetReader } from "./protocol/base-path.ts";
 import { CountedRequest, createAnswerQueue, limitConnections } from "./protocol/connections.ts";
 import { sendCopy } from "./protocol/zero-copy.ts";
@@ -81,7 +81,7 @@ export async function listen(app: Hono, options: ListenOptions): Promise<HttpSer
   try {
     await once(server, "listening");
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new ConfigError(
       `cannot serve HTTP on ${host}:${options.port}: ${reason}`,
       "choose another address with --host or --port (0 takes a free one)",

@@ -1,5 +1,6 @@
 // Takes waiting messages to their receivers, address by address: one that does not answer holds up nobody else. Each is
 // tried until it is taken, refused or given up; only then its file goes.
+import { messageOf } from "../errors.ts";
 import type { Clock } from "../async/clock.ts";
 import type { Logger } from "../logger.ts";
 import type { EpochMs } from "../model/ids.ts";
@@ -274,5 +275,5 @@ function labelOf({ id, batch, event, place }: Waiting): object {
 }
 
 function errorText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }

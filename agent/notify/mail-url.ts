@@ -1,5 +1,5 @@
 // The mail server's URL in a file, read once at start.
-import { ConfigError } from "../errors.ts";
+import { messageOf, ConfigError } from "../errors.ts";
 import { readPlainBytes } from "../platform/files.ts";
 
 const maxBytes = 4_096;
@@ -11,7 +11,7 @@ export function readSmtpUrl(path: string): string {
   try {
     url = new TextDecoder().decode(readPlainBytes(path, maxBytes)).trim();
   } catch (error) {
-    throw new ConfigError(`--smtp-url-file: ${error instanceof Error ? error.message : String(error)}`, hint);
+    throw new ConfigError(`--smtp-url-file: ${messageOf(error)}`, hint);
   }
   if (!/^smtps?:\/\/\S+$/i.test(url) || !URL.canParse(url))
     throw new ConfigError(`--smtp-url-file: ${path} holds no URL that begins with smtp:// or smtps://`, hint);

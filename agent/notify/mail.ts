@@ -1,6 +1,6 @@
 // Sends mail over SMTP with nodemailer. Says of each mail whether it was taken, refused, or is to be tried again.
 import { createTransport } from "nodemailer";
-import { ConfigError } from "../errors.ts";
+import { messageOf, ConfigError } from "../errors.ts";
 import { isLoopback } from "../text/loopback.ts";
 import { plainLine } from "../text/untrusted.ts";
 import type { Courier, Delivery, Message } from "./port.ts";
@@ -46,7 +46,7 @@ export function createMailer(url: string, { from, hostname }: { from: string | n
   });
   const secrets = [password, decoded(password)].filter((secret) => secret !== "");
   const said = (error: unknown) => {
-    const text = error instanceof Error ? error.message : String(error);
+    const text = messageOf(error);
     return plainLine(secrets.reduce((masked, secret) => masked.replaceAll(secret, "***"), text));
   };
 

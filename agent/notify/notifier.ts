@@ -1,6 +1,7 @@
 // From the end of an execution to messages in the outbox. What is to be told stands in the execution's record until
 // its messages are on disk, and they go out only after that: a crash in between makes the same messages again, and
 // loses none.
+import { messageOf } from "../errors.ts";
 import type { Clock } from "../async/clock.ts";
 import { runKey, type HistoryReader, type Outline, type Recorder, type Told } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
@@ -239,5 +240,5 @@ export function createNotifier(deps: {
 }
 
 function errorText(error: unknown): string {
-  return error instanceof Error ? error.message : String(error);
+  return messageOf(error);
 }

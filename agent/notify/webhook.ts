@@ -1,7 +1,7 @@
 // Calls webhooks: a JSON POST, signed if there is a secret.
 import { createHmac } from "node:crypto";
 import type { Clock } from "../async/clock.ts";
-import { ConfigError } from "../errors.ts";
+import { messageOf, ConfigError } from "../errors.ts";
 import { readBounded } from "../platform/files.ts";
 import { post } from "./http-post.ts";
 import type { Courier, Delivery, Message } from "./port.ts";
@@ -62,6 +62,6 @@ async function readSecret(path: string): Promise<{ key: Buffer } | { trouble: st
     const end = /\r?\n$/.exec(bytes.toString("latin1"))?.index ?? bytes.length;
     return end === 0 ? { trouble: `the secret's file ${path} is empty` } : { key: bytes.subarray(0, end) };
   } catch (error) {
-    return { trouble: `the secret cannot be read: ${error instanceof Error ? error.message : String(error)}` };
+    return { trouble: `the secret cannot be read: ${messageOf(error)}` };
   }
 }

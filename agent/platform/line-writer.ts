@@ -1,6 +1,7 @@
 // Writes lines to a descriptor that may fail or take nothing for as long as it likes: a full disk, a pipe whose
 // reader is gone, slow or stopped, a terminal that someone has stopped with Ctrl-S. Never throws, never waits, keeps
 // a bounded number of bytes.
+import { messageOf } from "../errors.ts";
 import { constants, fstatSync, openSync, writeSync } from "node:fs";
 import { Socket } from "node:net";
 import { errorCode } from "./files.ts";
@@ -83,7 +84,7 @@ export function openLineWriter(fd: number, onLost: (lost: number, why: string) =
       }
       if (at > 0) cut = true;
       taken = false;
-      lose(error instanceof Error ? error.message : String(error));
+      lose(messageOf(error));
       return null;
     }
   }

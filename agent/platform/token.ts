@@ -1,6 +1,6 @@
 // The file that holds the token. Read anew when it has changed; while it cannot be read nobody has the token.
 import { stat } from "node:fs/promises";
-import { ConfigError } from "../errors.ts";
+import { messageOf, ConfigError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { readText } from "./files.ts";
 
@@ -28,7 +28,7 @@ export async function openTokenFile(path: string, log: Logger): Promise<TokenSou
       trouble = null;
     } catch (error) {
       known = null;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = messageOf(error);
       if (reason !== trouble)
         log.error("the token file cannot be used: nobody is let in until it can", { path, error: reason });
       trouble = reason;
@@ -39,7 +39,7 @@ export async function openTokenFile(path: string, log: Logger): Promise<TokenSou
   try {
     known = await read();
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = messageOf(error);
     throw new ConfigError(
       `--token-file: ${path} cannot be used: ${reason}`,
       "make one with: (umask 077; openssl rand -hex 32 > token)",

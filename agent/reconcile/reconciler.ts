@@ -1,4 +1,5 @@
 // Keeps what is in force equal to the folder of batches: looks at names that may have changed, settles, plans, applies.
+import { messageOf } from "../errors.ts";
 import type { Clock } from "../async/clock.ts";
 import { parseBatch } from "../definitions/batch.ts";
 import { stateOf, type Graph } from "../definitions/chain-graph.ts";
@@ -210,7 +211,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
           failure = null;
         },
         (error: unknown) => {
-          const message = `reconcile failed: ${error instanceof Error ? error.message : String(error)}`;
+          const message = `reconcile failed: ${messageOf(error)}`;
           if (failure?.message !== message) log.error("reconcile failed", { error: message });
           failure = ownProblem("reconcile-failed", message, "what was in force stays in force; the agent tries again");
         },
@@ -364,7 +365,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       root = null;
       return names;
     } catch (error) {
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       const told = deps.isAwaited?.() === true ? "debug" : "error";
       if (root === null) log[told]("the folder of batches cannot be read; what is in force stays", { error: message });
       const hint = "nothing is unscheduled because of this; the agent tries again at every resync";
@@ -591,7 +592,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
     } catch (error) {
       // Not carried out, so the next look must judge it anew.
       entry.judged = null;
-      const message = error instanceof Error ? error.message : String(error);
+      const message = messageOf(error);
       if (action.kind === "apply" && entry.problems[0]?.message !== message) {
         const hint = "what was in force stays in force; the agent tries again every second";
         entry.problems = [

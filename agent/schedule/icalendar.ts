@@ -1,4 +1,5 @@
 // Days of the all-day events of an iCalendar file (RFC 5545), recurrences included, read with ical.js.
+import { messageOf } from "../errors.ts";
 import ICAL from "ical.js";
 import type { Day } from "../model/calendar.ts";
 import { parseDay } from "./calendar.ts";
@@ -23,7 +24,7 @@ export function parseICalendar(text: string): { days: Day[] } | { fault: string 
     if (events.length > maxEvents) return { fault: `it has more than ${maxEvents} events` };
     return daysOf(events);
   } catch (error) {
-    return { fault: `it cannot be read: ${(error instanceof Error ? error.message : String(error)).slice(0, 200)}` };
+    return { fault: `it cannot be read: ${messageOf(error).slice(0, 200)}` };
   }
 }
 

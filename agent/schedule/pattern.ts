@@ -1,5 +1,6 @@
 // Describes what `cron` may hold, from text to Pattern, and croner as the judge of it. Says what is wrong in words
 // people can act on.
+import { messageOf } from "../errors.ts";
 import { CronDate, CronPattern } from "croner";
 import type { Pattern } from "../model/batch.ts";
 import type { EpochMs } from "../model/ids.ts";
@@ -37,7 +38,7 @@ export function parsePattern(text: string): { pattern: Pattern } | PatternFault 
       return { code: "never-due", message: `"${trimmed}" is never due`, hint };
     }
   } catch (error) {
-    return { code: "bad-cron", ...reword(trimmed, error instanceof Error ? error.message : String(error)) };
+    return { code: "bad-cron", ...reword(trimmed, messageOf(error)) };
   }
   const [minute, hour] = (fields.length === 6 ? fields.slice(1) : fields) as [string, string];
   return { pattern: { kind: "cron", text: trimmed, repeats: !/^\d+$/.test(minute) || /[*?]/.test(hour) } };

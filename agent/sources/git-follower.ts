@@ -1,4 +1,5 @@
 // Follows a repository: asks what its ref names, takes a new commit over, waits, and after failures waits longer.
+import { messageOf } from "../errors.ts";
 import type { Clock } from "../async/clock.ts";
 import type { Logger } from "../logger.ts";
 import { AmbiguousRef, nextLookMs } from "./git-remote.ts";
@@ -49,7 +50,7 @@ export function createFollower(deps: {
       failures += 1;
       ambiguous = thrown instanceof Error && thrown.cause instanceof AmbiguousRef;
       unverified = false;
-      tell(thrown instanceof Error ? thrown.message : String(thrown));
+      tell(messageOf(thrown));
     }
     if (!stopped) cancel = clock.after(nextLookMs(failures, deps.intervalMs, deps.random()), () => void lookNow());
   }

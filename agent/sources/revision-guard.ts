@@ -1,4 +1,5 @@
 // Sees to it that an execution runs the very content of its revision, and tells where an earlier one had changed it.
+import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Folder } from "../model/batch.ts";
 import type { BatchName, Revision } from "../model/ids.ts";
@@ -40,7 +41,7 @@ export function createRevisionGuard(deps: {
       log.warn(message, { batch: name, revision, code: "revision-changed", hint });
       return kind === "restored" ? null : message;
     } catch (error) {
-      const message = `revision ${revision} cannot be checked: ${error instanceof Error ? error.message : String(error)}`;
+      const message = `revision ${revision} cannot be checked: ${messageOf(error)}`;
       log.error(message, { batch: name });
       return message;
     }

@@ -2,6 +2,7 @@
 // swapped link), so whoever listens reads the truth for itself and looks over everything now and then. A hint needs
 // no more than one watch a folder, which is one call of the system; chokidar, which lists every folder and looks at
 // every file, watches the root's place.
+import { messageOf } from "../errors.ts";
 import {
   existsSync,
   lstatSync,
@@ -100,7 +101,7 @@ export function createWatch(
     if (mode === "poll" || closed) return;
     mode = "poll";
     log.warn("watching failed, going over to polling", {
-      error: error instanceof Error ? error.message : String(error),
+      error: messageOf(error),
     });
     shut();
     void outer?.watcher.close();

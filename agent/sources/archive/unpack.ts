@@ -6,7 +6,7 @@ import type { unzip } from "./zip.ts";
 import { constants } from "node:fs";
 import { chmod, mkdir, mkdtemp, open, readdir, realpath, rm, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
-import { StoreError } from "../../errors.ts";
+import { messageOf, StoreError } from "../../errors.ts";
 import { walkTree, type OpenArchive } from "../tree.ts";
 import { createShelf, Refused, roomHint } from "./extractor.ts";
 import { topOf, type ArchiveFault, type ArchiveLimits } from "./inventory.ts";
@@ -103,7 +103,7 @@ async function fill(
   } catch (error) {
     if (error instanceof Refused) return error.fault;
     if (error instanceof StoreError || (error instanceof Error && "syscall" in error)) throw error;
-    const why = error instanceof Error ? error.message : String(error);
+    const why = messageOf(error);
     return { code: "bad-archive", path: "", message: `it is damaged or cut off: ${why}` };
   } finally {
     clearTimeout(timer);
