@@ -29,13 +29,16 @@ export default tseslint.config(
   { ignores: ["dist/", "data/", "node_modules/", "coverage/", "**/*.gen.ts"] },
   {
     files: ["agent/**/*.{ts,tsx}", "test/**/*.ts"],
-    extends: [tseslint.configs.recommended],
+    extends: [tseslint.configs.strictTypeChecked],
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },
     rules: {
-      "@typescript-eslint/no-floating-promises": "error",
-      "@typescript-eslint/no-misused-promises": "error",
-      "@typescript-eslint/await-thenable": "error",
       "@typescript-eslint/switch-exhaustiveness-check": "error",
+      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
+      "@typescript-eslint/no-confusing-void-expression": [
+        "error",
+        { ignoreArrowShorthand: true, ignoreVoidOperator: true, ignoreVoidReturningFunctions: true },
+      ],
+      "@typescript-eslint/method-signature-style": ["error", "property"],
       "@typescript-eslint/consistent-type-imports": "error",
       "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
       "no-restricted-properties": [
@@ -61,6 +64,16 @@ export default tseslint.config(
           ],
         },
       ],
+    },
+  },
+  {
+    files: ["test/**/*.ts"],
+    rules: {
+      // Tests hand methods of fakes about, write two effects in one arrow, and look at answers by fields they may lack.
+      "@typescript-eslint/no-unnecessary-condition": "off",
+      "@typescript-eslint/unbound-method": "off",
+      "@typescript-eslint/no-confusing-void-expression": "off",
+      "@typescript-eslint/no-misused-spread": "off",
     },
   },
   {

@@ -62,12 +62,12 @@ export interface Agent {
   /** Tells where it serves, `http://127.0.0.1:8080`. */
   url: string;
   /** Looks over the whole folder now. */
-  resync(): Promise<void>;
+  resync: () => Promise<void>;
   /**
    * Ends in order: no new starts, running ones ended and recorded, all written, the lock given back. False if some of
    * it failed.
    */
-  stop(): Promise<boolean>;
+  stop: () => Promise<boolean>;
 }
 
 /**
@@ -82,7 +82,7 @@ export async function startAgent(
     env: Readonly<Record<string, string | undefined>>;
     version: string;
     /** Called when another agent has taken the data folder over: this one must end at once and leave all as it is. */
-    onLockLost(): void;
+    onLockLost: () => void;
   },
 ): Promise<Agent> {
   const clock = systemClock;
@@ -98,14 +98,14 @@ export async function startAgent(
     },
     (aside) => log.error("something that is no lock lay in the place of agent.lock; it was set aside", { path: aside }),
   );
-  const undo: (() => Promise<void>)[] = [unlock];
+  const undo: (() => Promise<void> | undefined)[] = [unlock];
   /** At once, whatever else is still to be waited for: no new starts, and what runs has its grace from now on. */
   let drain: () => void = () => undefined;
   const stopAll = async () => {
     let well = true;
     drain();
     for (const step of undo.splice(0).reverse()) {
-      await step().catch((error: unknown) => {
+      await step()?.catch((error: unknown) => {
         well = false;
         log.error("while stopping", { error: messageOf(error) });
       });
@@ -332,7 +332,10 @@ export async function startAgent(
       onError: (error) => log.error("a connection could not be taken", { error: error.message }),
     });
     undo.push(() => server.close());
-    undo.push(() => Promise.resolve(streams.close()));
+    undo.push(() => {
+      streams.close();
+      return undefined;
+    });
 
     // All is watched before it is read: what changes meanwhile is told.
     undo.push(() => watch.close());
@@ -353,7 +356,10 @@ export async function startAgent(
       void endAll();
     };
     scheduler.start();
-    undo.push(() => Promise.resolve(scheduler.stop()));
+    undo.push(() => {
+      scheduler.stop();
+      return undefined;
+    });
     const batchOf = (name: string) => definitionOf(reconciler.entry(name))?.batch ?? null;
     const commands = createCommandLoop({ clock, log, box, executor, recorder, reader, batchOf });
     commands.start();

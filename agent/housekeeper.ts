@@ -11,25 +11,25 @@ const sweepMs = 60_000;
 const probeMs = 5_000;
 
 export interface Housekeeper {
-  start(): void;
-  stop(): Promise<void>;
-  resyncNow(): Promise<void>;
+  start: () => void;
+  stop: () => Promise<void>;
+  resyncNow: () => Promise<void>;
 }
 
 export function createHousekeeper(deps: {
   clock: Clock;
   log: Logger;
   /** Time between the end of one resync and the start of the next. */
-  resyncMs(): number;
-  resync(): Promise<void>;
+  resyncMs: () => number;
+  resync: () => Promise<void>;
   /** Finds out whether the data folder takes writes. */
-  probe(): Promise<void>;
+  probe: () => Promise<void>;
   recorder: Recorder;
   revisions: Revisions;
-  inUse(): ReadonlySet<Revision>;
+  inUse: () => ReadonlySet<Revision>;
   /** Returns whether something may still read what a run has put out, by the run's key. */
-  isRunRead(runKey: number): boolean;
-  keepOf(name: BatchName): Batch["keep"] | undefined;
+  isRunRead: (runKey: number) => boolean;
+  keepOf: (name: BatchName) => Batch["keep"] | undefined;
   keepRemovedMs: number;
 }): Housekeeper {
   const { clock, log, recorder } = deps;

@@ -555,9 +555,9 @@ function loadDotEnv(): void {
 // `batch-agent … | head`: who has read enough is no error. The agent itself goes on without its terminal; `exec` ends
 // its script first.
 for (const stream of [process.stdout, process.stderr]) {
-  stream.on("error", (error) => {
+  stream.on("error", (error: NodeJS.ErrnoException) => {
     if (process.argv[2] === "run" || process.argv[2] === "exec") return;
-    if (!("code" in error && error.code === "EPIPE")) throw error;
+    if (error.code !== "EPIPE") throw error;
     process.exit();
   });
 }

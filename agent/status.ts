@@ -80,21 +80,21 @@ function trouble(code: ProblemCode, file: string | null, message: string, hint: 
 /** Describes what the HTTP layer may ask of the running agent. */
 export interface Catalog {
   /** Every batch there is or whose history is still kept, by name. */
-  batches(): readonly BatchStatus[];
-  batch(name: string): BatchStatus | undefined;
+  batches: () => readonly BatchStatus[];
+  batch: (name: string) => BatchStatus | undefined;
   /** The coming `count` starts, ISO, nothing for what is not scheduled. */
-  next(name: string, count: number): string[];
+  next: (name: string, count: number) => string[];
   /** The first of these, had at once; null when there is none. */
-  nextDueAt(name: string): EpochMs | null;
+  nextDueAt: (name: string) => EpochMs | null;
   /** Names of all groups there are, and the `_group.yaml` in force of those that have one. */
-  groups(): { names: readonly GroupName[]; inForce: ReadonlyMap<GroupName, Group> };
+  groups: () => { names: readonly GroupName[]; inForce: ReadonlyMap<GroupName, Group> };
   /** Returns where the pool that a batch of `group` names is declared; undefined where it is not. */
-  pool(group: GroupName, name: string): { group: GroupName; size: number } | undefined;
-  problems(): readonly Problem[];
-  edges(): readonly Edge[];
+  pool: (group: GroupName, name: string) => { group: GroupName; size: number } | undefined;
+  problems: () => readonly Problem[];
+  edges: () => readonly Edge[];
   /** Why the agent is not ready; empty when it is. */
-  notReady(): string[];
-  details(): {
+  notReady: () => string[];
+  details: () => {
     watch: WatchHealth;
     running: number;
     queued: number;

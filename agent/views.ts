@@ -111,7 +111,7 @@ export interface PastView {
   last: Execution | undefined;
   live?: Live;
   counts: Record<ExecutionStatus, number>;
-  outlines(): Iterable<Outline>;
+  outlines: () => Iterable<Outline>;
 }
 
 /** Returns the group that a batch lies in; of one that is gone, the group of its last execution. */

@@ -2,9 +2,9 @@
 import type { EpochMs } from "../model/ids.ts";
 
 export interface Clock {
-  now(): EpochMs;
+  now: () => EpochMs;
   /** Calls `fn` once after `ms` (at most a day; never throws) and returns what takes it back. */
-  after(ms: number, fn: () => void): () => void;
+  after: (ms: number, fn: () => void) => () => void;
 }
 /** Gives a ULID for `now`, larger than every one given before. */
 export type NewId = (now: EpochMs) => string;

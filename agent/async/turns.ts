@@ -22,7 +22,7 @@ async function yieldToEventLoop(): Promise<void> {
 
 export interface Turns {
   /** Resolves when it is the caller's turn; false at once where too many wait already. */
-  take(): Promise<boolean>;
+  take: () => Promise<boolean>;
 }
 
 /** At most `maxWaiting` callers wait at a time. */

@@ -7,13 +7,13 @@ export interface AgentClient {
   /** Tells where it asks, `http://127.0.0.1:8080`. */
   readonly url: string;
   /** A JSON document; an answer with one of the statuses `also` counts too. Throws AgentError. */
-  json<T>(path: string, also?: readonly number[]): Promise<T>;
+  json: <T>(path: string, also?: readonly number[]) => Promise<T>;
   /** Bytes of a log from offset `from` on; null when it has none there. Throws AgentError, while it is read too. */
-  bytes(path: string, from: number): Promise<AsyncIterable<Uint8Array> | null>;
+  bytes: (path: string, from: number) => Promise<AsyncIterable<Uint8Array> | null>;
   /** The same, going on until the execution ends or the connection does. */
-  follow(path: string, from: number): Promise<AsyncIterable<Uint8Array>>;
+  follow: (path: string, from: number) => Promise<AsyncIterable<Uint8Array>>;
   /** How long a log is now. Throws AgentError. */
-  size(path: string): Promise<number>;
+  size: (path: string) => Promise<number>;
 }
 
 const answerMs = 30_000;
@@ -105,7 +105,7 @@ async function* chunks(url: string, response: Response, skip: number): AsyncGene
   if (response.body === null) return;
   let left = skip;
   try {
-    for await (const chunk of response.body) {
+    for await (const chunk of response.body as ReadableStream<Uint8Array>) {
       if (chunk.length > left) yield chunk.subarray(left);
       left -= Math.min(left, chunk.length);
     }

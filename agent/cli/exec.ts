@@ -25,7 +25,7 @@ export interface ExecDeps {
   stdout: (bytes: Uint8Array) => void;
   stderr: (bytes: Uint8Array) => void;
   /** Gets what ends the run early. */
-  onStart(stop: (signal: StopSignal) => void): void;
+  onStart: (stop: (signal: StopSignal) => void) => void;
 }
 
 /**
@@ -50,7 +50,7 @@ export async function exec(batch: string, dir: string, options: ExecOptions, dep
     }
     return more;
   };
-  let stoppedBy: StopSignal | null = null;
+  let stoppedBy = null as StopSignal | null;
   deps.onStart((signal) => {
     if (stoppedBy !== null) return;
     stoppedBy = signal;

@@ -21,14 +21,14 @@ import { createRevisionGuard } from "../sources/revision-guard.ts";
 import { createRevisions } from "../sources/revisions.ts";
 
 export interface ForegroundRun {
-  executions(): readonly Execution[];
+  executions: () => readonly Execution[];
   /** Absolute path of an execution's folder. */
-  folder(execution: Execution): string;
+  folder: (execution: Execution) => string;
   /** Resolves when the run is over, or stopped. */
   ended: Promise<void>;
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
   /** Deletes all it made. */
-  clean(): Promise<void>;
+  clean: () => Promise<void>;
 }
 
 const lookMs = 20;

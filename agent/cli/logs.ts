@@ -21,16 +21,16 @@ export interface LogsOptions {
 
 /** Describes where a log goes: `write` resolves once more may come. */
 interface Output {
-  write(bytes: Uint8Array): Promise<void>;
+  write: (bytes: Uint8Array) => Promise<void>;
   terminal: boolean;
 }
 
 export interface LogsDeps {
   stdout: Output;
   stderr: Output;
-  complain(text: string): void;
-  wait(ms: number): Promise<void>;
-  now(): number;
+  complain: (text: string) => void;
+  wait: (ms: number) => Promise<void>;
+  now: () => number;
 }
 
 const againMs = 500;
@@ -69,7 +69,7 @@ async function find(client: AgentClient, target: string): Promise<ExecutionView>
   const [latest] = items;
   if (latest !== undefined) return latest;
   const { items: batches } = await client.json<{ items: BatchView[] }>("/api/batches");
-  const names = batches.map(({ name }) => name as string);
+  const names = batches.map(({ name }) => name);
   if (!names.includes(target)) throw noBatch(client.url, target, names);
   throw new AgentError(`${target} has not run yet`);
 }
@@ -83,7 +83,7 @@ function outputOf(
   stream: LogStream,
   options: LogsOptions,
   deps: LogsDeps,
-): { write(bytes: Uint8Array): Promise<void>; end(): Promise<void> } {
+): { write: (bytes: Uint8Array) => Promise<void>; end: () => Promise<void> } {
   const output = deps[stream];
   if (!output.terminal || options.raw) return { write: (bytes) => output.write(bytes), end: () => Promise.resolve() };
   const filter = createTerminalFilter();

@@ -6,11 +6,11 @@ import { escapeControls } from "../text/untrusted.ts";
 export interface Printer {
   readonly terminal: boolean;
   /** Writes text of ours, in which others may have a say. */
-  text(text: string): void;
+  text: (text: string) => void;
   /** Writes what a script printed: its colours pass. */
-  bytes(bytes: Uint8Array): void;
+  bytes: (bytes: Uint8Array) => void;
   /** Ends what a script printed: with a colour that it left on. */
-  end(): void;
+  end: () => void;
 }
 
 /** A printer for stdout or stderr. What is no terminal gets every byte, as a file or a program can bear them. */

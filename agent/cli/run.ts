@@ -14,8 +14,8 @@ export async function run(
     env: Readonly<Record<string, string | undefined>>;
     people: boolean;
     version: string;
-    onLog(log: OwnLog): void;
-    onLockLost(): void;
+    onLog: (log: OwnLog) => void;
+    onLockLost: () => void;
   },
 ): Promise<{ agent: Agent; config: Config }> {
   const config = readConfig(flags, deps.env, thisMachine(deps.env));

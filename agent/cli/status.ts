@@ -35,19 +35,19 @@ export async function status(
   ] as [string, string][]);
   const [ready, found, allProblems] = await Promise.all([
     client.json<Overview["ready"]>("/readyz", [503]),
-    client.json<{ items: BatchView[] }>(`/api/batches${query.size === 0 ? "" : `?${query}`}`),
+    client.json<{ items: BatchView[] }>(`/api/batches${query.size === 0 ? "" : `?${query.toString()}`}`),
     client.json<{ items: Problem[] }>("/api/problems"),
   ]);
   const unknown = options.names.find((name) => !found.items.some((batch) => batch.name === name));
   if (unknown !== undefined) {
-    const names = found.items.map(({ name }) => name as string);
+    const names = found.items.map(({ name }) => name);
     throw noBatch(client.url, unknown, names, query.size > 0);
   }
   const batches = found.items
     .filter(({ name }) => options.names.length === 0 || options.names.includes(name))
     .filter(({ lastExecution }) => !options.failed || lastExecution?.status === "failed");
   const filtered = batches.length < found.items.length || query.size > 0;
-  const shown = new Set(batches.map(({ name }) => name as string));
+  const shown = new Set(batches.map(({ name }) => name));
   // Whatever is wrong with the agent's own means is told whatever was chosen.
   const problems = filtered
     ? allProblems.items.filter(({ batch }) => batch === "" || shown.has(batch))

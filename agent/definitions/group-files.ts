@@ -16,25 +16,25 @@ export const groupSettleMs = 100;
 
 export interface Groups {
   /** Brings back what was in force before a restart. Call once, before the first `refresh`. */
-  open(): Promise<void>;
+  open: () => Promise<void>;
   /**
    * Reads group files again: those of the named groups, or all with null. Returns the groups that now pass on
    * something else than
    * before. `again`: a file was being written, so it must be looked at again in a moment.
    */
-  refresh(names: ReadonlySet<GroupName> | null): Promise<{ changed: ReadonlySet<GroupName>; again: boolean }>;
+  refresh: (names: ReadonlySet<GroupName> | null) => Promise<{ changed: ReadonlySet<GroupName>; again: boolean }>;
   /** Returns what reaches the batches of a group. */
-  inheritance(name: GroupName): Inheritance;
+  inheritance: (name: GroupName) => Inheritance;
   /** Equal as long as `inheritance` is. */
-  key(name: GroupName): string;
+  key: (name: GroupName) => string;
   /**
    * The group file on the way to `name` that never was valid, so that nothing new below it is put in force; null
    * where there is none.
    */
-  blockedBy(name: GroupName): GroupName | null;
+  blockedBy: (name: GroupName) => GroupName | null;
   /** Returns what is in force, by name. */
-  inForce(): ReadonlyMap<GroupName, Group>;
-  problems(): readonly Problem[];
+  inForce: () => ReadonlyMap<GroupName, Group>;
+  problems: () => readonly Problem[];
 }
 
 interface Entry {
@@ -55,7 +55,7 @@ export interface GroupsDeps {
   /** A file that changed within so many ms is read again later. */
   settleMs: number;
   /** Called when the problems of a group's file are others than before. */
-  onProblems(name: GroupName): void;
+  onProblems: (name: GroupName) => void;
 }
 
 export function createGroups({ source, store, clock, log, timeZone, settleMs, onProblems }: GroupsDeps): Groups {

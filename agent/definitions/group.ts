@@ -1,5 +1,4 @@
 // A `_group.yaml` as it was read → a group ready to use, or everything that is wrong with it, with line and column.
-import type { BatchFile } from "../model/batch.ts";
 import type { Calendar } from "../model/calendar.ts";
 import { groupFileName, type Group, type GroupDefaults, type GroupFile } from "../model/group.ts";
 import type { Problem } from "../model/problem.ts";
@@ -86,7 +85,7 @@ function judge(
   faults.push(...unfit);
   if (faults.length > 0) return invalid(...faults);
   const below: Pick<YamlFile, "place"> = { place: (path, of) => yaml.place(["defaults", ...path], of) };
-  const meant = checkMeaning(defaults as Partial<BatchFile>, below, options.timeZone).faults;
+  const meant = checkMeaning(defaults, below, options.timeZone).faults;
   faults.push(...meant.map((fault) => ({ ...fault, path: ["defaults", ...fault.path] })));
   const calendars = readCalendars((shaped.calendars ?? {}) as Record<string, CalendarFile>, yaml, options, faults);
   const group = {
@@ -154,7 +153,7 @@ export function readInherited(text: string): GroupDefaults {
   const { data } = readYaml(text);
   if (!isMap(data)) return {};
   const { calendars: _byDigest, ...defaults } = data;
-  return checkDefaults(defaults, () => null).length === 0 ? (defaults as GroupDefaults) : {};
+  return checkDefaults(defaults, () => null).length === 0 ? defaults : {};
 }
 
 /**

@@ -8,11 +8,11 @@ import type { Problem } from "../model/problem.ts";
 import { buildGraph, emptyGraph, type Graph } from "./chain-graph.ts";
 
 export interface Chains {
-  graph(): Graph;
+  graph: () => Graph;
   /** Says that what is in force for a name may have changed. */
-  touch(name: string): void;
+  touch: (name: string) => void;
   /** Takes in all that was touched, and tells of it. */
-  connect(): void;
+  connect: () => void;
 }
 
 export interface ChainsDeps {
@@ -21,11 +21,11 @@ export interface ChainsDeps {
   /** Everything that is known by a name, with what is in force for it. */
   entries: ReadonlyMap<string, { readonly batch: Batch | null }>;
   /** Called for a name of which what is known (its state, its problems, what blocks it) may have changed. */
-  onStatus(name: string): void;
+  onStatus: (name: string) => void;
   /** Called after what is in force for a batch has changed; null: it is gone, or has no sound place in its chain. */
-  onApplied(name: BatchName, batch: Batch | null): void;
+  onApplied: (name: BatchName, batch: Batch | null) => void;
   /** Called for each problem that is new. */
-  onProblem(problem: Problem): void;
+  onProblem: (problem: Problem) => void;
 }
 
 export function createChains({ recorder, clock, entries, onStatus, onApplied, onProblem }: ChainsDeps): Chains {

@@ -1,6 +1,6 @@
 // Defaults of groups: the nearest wins, a batch's own settings win over all. Pure.
 import type { Calendar } from "../model/calendar.ts";
-import type { Group, GroupDefaults, GroupName, Inheritance } from "../model/group.ts";
+import type { Group, GroupName, Inheritance } from "../model/group.ts";
 
 /** Keys whose entries are merged one by one. */
 const merged: readonly string[] = ["env", "kubernetes"];
@@ -42,7 +42,7 @@ export function inheritFrom(name: GroupName, groupOf: (name: GroupName) => Group
     for (const [pool, size] of Object.entries(group.pools)) pools.set(pool, { group: outer, size });
     for (const [calendar, days] of group.calendars) calendars.set(calendar, days);
   }
-  return { group: name, defaults: defaults as GroupDefaults, origins, pools, calendars };
+  return { group: name, defaults: defaults, origins, pools, calendars };
 }
 
 /**
@@ -53,7 +53,7 @@ export function applyInheritance(
   own: Record<string, unknown>,
   { defaults, origins }: Inheritance,
 ): { data: Record<string, unknown>; inherited: Record<string, GroupName> } {
-  const data = mergeOver(defaults as Record<string, unknown>, own);
+  const data = mergeOver(defaults, own);
   const set = new Set([...pathsOf(own), ...Object.keys(own).filter((key) => !merged.includes(key))]);
   const inherited = Object.fromEntries(
     Object.entries(origins).filter(([path]) => path === "tags" || !(set.has(path) || isReplaced(own, path))),
@@ -81,7 +81,7 @@ function mergeOver(outer: Record<string, unknown>, inner: Record<string, unknown
     const above = outer[key];
     if (merged.includes(key) && isMap(above) && isMap(value)) data[key] = { ...above, ...value };
     else if (key === "tags" && Array.isArray(above) && Array.isArray(value))
-      data[key] = [...above, ...value.filter((tag) => !above.includes(tag))];
+      data[key] = [...new Set<unknown>([...(above as unknown[]), ...(value as unknown[])])];
     else data[key] = value;
   }
   return data;

@@ -5,7 +5,7 @@ import { CST, isAlias, isMap, isScalar, isSeq, Lexer, parseDocument, visit, type
 /** Describes what is hidden of one text: values by a name of theirs, and how the text reads without them. */
 interface Hidden {
   values: ReadonlyMap<string, string>;
-  text(show: (name: string, value: string) => string): string;
+  text: (show: (name: string, value: string) => string) => string;
 }
 
 /**
@@ -70,7 +70,7 @@ interface Part {
   from: number;
   to: number;
   values: ReadonlyMap<string, string>;
-  written(show: (name: string, value: string) => string): string;
+  written: (show: (name: string, value: string) => string) => string;
 }
 
 function hideEnv({ key, value }: Pair, text: string): Part | null {

@@ -28,11 +28,11 @@ export interface YamlFile {
    * Returns where the value (or the key) at `path` is; what is not there gives the place of the nearest thing around
    * it.
    */
-  place(path: Path, of: "key" | "value"): Place;
+  place: (path: Path, of: "key" | "value") => Place;
   /**
    * Text of the scalar at `path`, letter by letter as it stands in the file (`0x1F`, `1.10`); null for anything else.
    */
-  written(path: Path): string | null;
+  written: (path: Path) => string | null;
 }
 
 /** Reads one document. Never throws. */
@@ -180,7 +180,7 @@ function toData(doc: Document, tell: (fault: Omit<Fault, "place">, offset: numbe
 
 function keyText(key: unknown): string | null {
   if (!isScalar(key) || key.value === null) return null;
-  return typeof key.value === "string" ? key.value : (key.source ?? String(key.value));
+  return typeof key.value === "string" ? key.value : (key.source ?? JSON.stringify(key.value));
 }
 
 function startOf(node: unknown): number | null {

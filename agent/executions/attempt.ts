@@ -16,19 +16,19 @@ const killAfterMs = 10_000;
 
 export interface Attempt {
   /** As it stands now. */
-  execution(): Execution;
+  execution: () => Execution;
   /**
    * SIGTERM to everything it started now, SIGKILL after `patienceMs`. The first reason and the shorter patience
    * count.
    */
-  stop(reason: FinishedBy, patienceMs?: number): void;
+  stop: (reason: FinishedBy, patienceMs?: number) => void;
   /**
    * Ends it because somebody asked for that. One that has ended by itself keeps its end; what follows it may still be
    * cancelled.
    */
-  cancel(cancelled: Cancelled): void;
+  cancel: (cancelled: Cancelled) => void;
   /** Returns whether it has ended, though that may not be recorded yet. */
-  isOver(): boolean;
+  isOver: () => boolean;
   /** Resolves with the final execution; rejects, with nothing started, when the start could not be recorded. */
   ended: Promise<Execution>;
 }
@@ -38,9 +38,9 @@ export interface AttemptDeps {
   log: Logger;
   /** Resolves when the start is recorded; null for one that an earlier agent has started. */
   recorded: Promise<void> | null;
-  launch(): Promise<Running>;
+  launch: () => Promise<Running>;
   /** Called when its pid, its place or its progress is known, or another than before. */
-  onSeen(execution: Execution): void;
+  onSeen: (execution: Execution) => void;
   /** Exit codes that are success. */
   successCodes: readonly number[];
   /** Time it has from now on; null for all it wants. */

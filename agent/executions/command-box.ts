@@ -22,13 +22,13 @@ export interface TakenCommand {
   command: Command | null;
   /** True for one that an earlier agent took. */
   isFound: boolean;
-  answer(answer: Answer): Promise<void>;
+  answer: (answer: Answer) => Promise<void>;
 }
 
 export interface CommandBox {
-  open(): Promise<void>;
+  open: () => Promise<void>;
   /** Takes all that wait, oldest first. Each is given once by this agent. */
-  take(): Promise<TakenCommand[]>;
+  take: () => Promise<TakenCommand[]>;
 }
 
 /** The agent's side. */

@@ -25,13 +25,13 @@ export interface CommandLoopDeps {
   recorder: Recorder;
   reader: HistoryReader;
   /** The definition in force. */
-  batchOf(name: string): Batch | null;
+  batchOf: (name: string) => Batch | null;
 }
 
 export interface CommandLoop {
-  start(): void;
+  start: () => void;
   /** Resolves once what was carried out is answered; who waits for an end is answered by the next agent. */
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 export function createCommandLoop(deps: CommandLoopDeps): CommandLoop {

@@ -40,36 +40,36 @@ export interface ExecutorDeps extends RunningDeps {
   newId: NewId;
   maxParallel: number;
   /** Returns what is in force for a batch; null when it has none, is gone, or has no sound place in its chain. */
-  definition(name: BatchName): Definition | null;
-  graph(): Graph;
+  definition: (name: BatchName) => Definition | null;
+  graph: () => Graph;
   /** Tells people of ends; without one nobody is told. */
   notifier?: Notifier;
 }
 
 export interface Executor {
   /** Records what the scheduler decided and sees to the start. */
-  due(batch: Batch, decision: DueDecision): void;
+  due: (batch: Batch, decision: DueDecision) => void;
   /**
    * Starts a batch because someone asks for it, as the root of a run of its own; the execution's id once it is
    * recorded.
    */
-  manual(name: string, asked?: AskedStart, by?: AskedBy): Promise<TriggerAnswer>;
+  manual: (name: string, asked?: AskedStart, by?: AskedBy) => Promise<TriggerAnswer>;
   /** Ends an execution, all of a run with what is still to follow in it, or all open executions of a batch. */
-  cancel(target: string, by: AskedBy): Promise<ActedOn>;
+  cancel: (target: string, by: AskedBy) => Promise<ActedOn>;
   /** Does an execution, or what failed of a run, again in the same run. */
-  rerun(target: string, by: AskedBy): Promise<ActedOn>;
+  rerun: (target: string, by: AskedBy) => Promise<ActedOn>;
   /** Takes over what an earlier agent left queued or running. Call once, before the scheduler starts. */
-  resume(): void;
-  counts(): { running: number; queued: number };
+  resume: () => void;
+  counts: () => { running: number; queued: number };
   /**
    * Returns whether something that is queued or running, or follows it, may still read what a run has put out, by the
    * run's key.
    */
-  isRunRead(runKey: number): boolean;
+  isRunRead: (runKey: number) => boolean;
   /** Revisions that something running needs. */
-  revisionsInUse(): Set<Revision>;
+  revisionsInUse: () => Set<Revision>;
   /** No new starts; running ones get `graceMs`, then SIGTERM, then SIGKILL. Resolves when all are recorded. */
-  stop(graceMs: number): Promise<void>;
+  stop: (graceMs: number) => Promise<void>;
 }
 
 interface AskedStart {

@@ -21,9 +21,9 @@ export interface FollowUp {
 
 /** The latest executions of a run. */
 export interface RunRows {
-  latest(name: string): Execution | undefined;
+  latest: (name: string) => Execution | undefined;
   /** All of them. */
-  all(): Iterable<Execution>;
+  all: () => Iterable<Execution>;
 }
 
 /**
@@ -98,7 +98,7 @@ function isAwaited(
   if (old.size === 0) return false;
   const sources = [finished, ...[...rows.all()].filter((row) => isOpen(row))];
   const seen = new Set<string>([join]);
-  const ahead = sources.map((row) => ({ batch: row.batch as string, pass: passOf(row) }));
+  const ahead = sources.map((row) => ({ batch: row.batch, pass: passOf(row) }));
   for (let next = ahead.pop(); next !== undefined; next = ahead.pop()) {
     const from = next.pass;
     for (const name of graph.followers.get(next.batch) ?? []) {

@@ -28,20 +28,20 @@ export interface Definition {
 
 /** The world as it stands while a decision is made; nothing of it changes meanwhile. */
 export interface World {
-  graph(): Pick<Graph, "followers">;
+  graph: () => Pick<Graph, "followers">;
   /** null for a batch that has no definition, is gone, or has no sound place in its chain. */
-  inForce(name: string): Definition | null;
+  inForce: (name: string) => Definition | null;
   /** The latest execution of each batch in a run that goes on. */
-  openRun(run: RunId): ReadonlyMap<string, Execution>;
+  openRun: (run: RunId) => ReadonlyMap<string, Execution>;
   /** A batch's executions, newest first. */
-  past(name: string): Iterable<Outline>;
+  past: (name: string) => Iterable<Outline>;
   /** A batch's queued and running executions. */
-  openOf(name: BatchName): readonly Execution[];
+  openOf: (name: BatchName) => readonly Execution[];
   /** Returns whether one of these waits for the others to end. */
-  isParked(name: BatchName): boolean;
-  told(name: BatchName): Told | undefined;
+  isParked: (name: BatchName) => boolean;
+  told: (name: BatchName) => Told | undefined;
   /** Returns what people are to be told of a final execution, and the record of what they were told after it. */
-  notice(final: Execution, told: Told | undefined): { told: Told | undefined; due: NotifyDue | null };
+  notice: (final: Execution, told: Told | undefined) => { told: Told | undefined; due: NotifyDue | null };
 }
 
 export interface Plan {
@@ -65,7 +65,7 @@ interface Refusal {
 }
 
 export interface Ids {
-  newId(now: EpochMs): string;
+  newId: (now: EpochMs) => string;
 }
 
 /** All that an end sets off. `ended`: in its final status, not recorded yet. */

@@ -7,11 +7,11 @@ import type { Definition } from "./plan-end.ts";
 export interface RerunScope {
   graph: Pick<Graph, "followers">;
   /** null for a batch that is gone, invalid, or has no sound place in its chain. */
-  inForce(name: string): Definition | null;
+  inForce: (name: string) => Definition | null;
   /** Returns whether an execution is still on record, with its logs. */
-  isKept(id: ExecutionId): boolean;
+  isKept: (id: ExecutionId) => boolean;
   /** Open executions of a batch, in whatever run. */
-  openOf(name: string): readonly Execution[];
+  openOf: (name: string) => readonly Execution[];
 }
 
 /** An execution that is done again. */

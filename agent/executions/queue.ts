@@ -6,19 +6,19 @@ import type { BatchName, ExecutionId } from "../model/ids.ts";
 
 export interface Queue {
   /** Puts one last in line for a slot. */
-  push(id: ExecutionId): void;
+  push: (id: ExecutionId) => void;
   /** Takes out the first in line; undefined when nobody waits. */
-  shift(): ExecutionId | undefined;
+  shift: () => ExecutionId | undefined;
   /** Parks one until its batch is free; one a batch. */
-  park(execution: Execution): void;
-  parked(batch: BatchName): ExecutionId | undefined;
+  park: (execution: Execution) => void;
+  parked: (batch: BatchName) => ExecutionId | undefined;
   /** Calls `then` in `ms` unless it leaves before. */
-  delay(id: ExecutionId, ms: number, then: () => void): void;
+  delay: (id: ExecutionId, ms: number, then: () => void) => void;
   /** Takes one out of whatever it waits in. */
-  leave(execution: Execution): void;
+  leave: (execution: Execution) => void;
   /** Ends all delays; those executions stay. */
-  stopDelays(): void;
-  size(): number;
+  stopDelays: () => void;
+  size: () => number;
 }
 
 export function createQueue(clock: Clock): Queue {

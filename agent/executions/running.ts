@@ -21,19 +21,19 @@ export interface RunningDeps {
    * Checks before a start that a revision is what it was, and puts it right; why it cannot be run, or null. Never
    * rejects.
    */
-  checkRevision?(name: BatchName, revision: Revision): Promise<string | null>;
+  checkRevision?: (name: BatchName, revision: Revision) => Promise<string | null>;
 }
 
 /** Describes what the executor does about the end of one. */
 export interface RunningEvents {
   /** Called when its start is on record and it is launched; not for one that is taken over. */
-  onLaunch(): void;
+  onLaunch: () => void;
   /** Called with its final status; resolves when that is on record. */
-  onEnded(ended: Execution): Promise<void>;
+  onEnded: (ended: Execution) => Promise<void>;
   /** Called when its start could not be recorded, so that it has none. */
-  onUnrecorded(): void;
+  onUnrecorded: () => void;
   /** Called when its slot is free. */
-  onFree(): void;
+  onFree: () => void;
 }
 
 export class RunningExecutions {
@@ -120,7 +120,7 @@ export class RunningExecutions {
       /** Resolves when its start is durable; null where it was taken over, as `recorded` then. */
       written: Promise<void> | null;
       recorded: Promise<void> | null;
-      launch(): Promise<Running>;
+      launch: () => Promise<Running>;
       timeoutMs: number | null;
       successCodes: readonly number[];
     },

@@ -19,10 +19,10 @@ interface Behind {
 
 export interface CheckpointSource {
   /** As it is durable; undefined for a batch that is forgotten. */
-  head(name: BatchName): Head | undefined;
-  row(id: ExecutionId): Execution | undefined;
+  head: (name: BatchName) => Head | undefined;
+  row: (id: ExecutionId) => Execution | undefined;
   /** A document has been brought up to date: it holds these rows, where they begin. */
-  onWritten(name: BatchName, rows: Iterable<ExecutionId>, offsets: ReadonlyMap<ExecutionId, number>): void;
+  onWritten: (name: BatchName, rows: Iterable<ExecutionId>, offsets: ReadonlyMap<ExecutionId, number>) => void;
 }
 
 export class Checkpoints {

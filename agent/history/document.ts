@@ -117,16 +117,21 @@ export function isHead(head: Partial<Head>, name: string): boolean {
   );
 }
 
+/** Fields of a value as it was read: any of them may be absent or null. */
+type Untrusted<T> = { [Key in keyof T]?: T[Key] | null };
+
 /** Returns whether a value read from disk is an execution, of the batch `name` where one is given. */
-export function isExecution(row: Partial<Execution> | null, name?: string): row is Execution {
+export function isExecution(row: Untrusted<Execution> | null, name?: string): row is Execution {
   if (typeof row !== "object" || row === null) return false;
   const { id, run, batch, status, trigger, createdAt } = row;
   if (!idPattern.test(String(id)) || typeof run !== "string" || !statuses.includes(String(status))) return false;
   if (typeof batch !== "string" || (name !== undefined && batch !== name)) return false;
-  return isTime(createdAt) && typeof trigger === "object" && trigger !== null && isTime(trigger.dueAt);
+  return (
+    isTime(createdAt) && typeof trigger === "object" && trigger !== null && "dueAt" in trigger && isTime(trigger.dueAt)
+  );
 }
 
-function isTold(told: Partial<Told> | null): boolean {
+function isTold(told: Untrusted<Told> | null): boolean {
   if (typeof told !== "object" || told === null) return false;
   const { failures, streaks, last } = told;
   return typeof failures === "number" && Array.isArray(streaks) && typeof last === "object" && last !== null;

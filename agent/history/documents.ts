@@ -215,7 +215,10 @@ export class Documents {
       write: async (data: DocumentText) => {
         const text = (adapter.written = documentText(data));
         await this.#place(name);
-        const onObstacle = () => Promise.resolve(this.#quarantine(name, "it is not a file"));
+        const onObstacle = () => {
+          this.#quarantine(name, "it is not a file");
+          return Promise.resolve();
+        };
         await Promise.all([
           writeDurably(path, text, onObstacle),
           this.#placed.has(name) ? null : syncFolder(this.#home),
@@ -246,7 +249,9 @@ export class Documents {
   #alone<T>(name: string, work: () => Promise<T>): Promise<T> {
     const done = (this.#busy.get(name) ?? Promise.resolve()).then(work, work);
     this.#busy.set(name, done);
-    const forget = () => void (this.#busy.get(name) === done && this.#busy.delete(name));
+    const forget = () => {
+      if (this.#busy.get(name) === done) this.#busy.delete(name);
+    };
     done.then(forget, forget);
     return done;
   }

@@ -37,16 +37,16 @@ export interface FoundLine extends JournalLine {
 
 export interface Journal {
   /** Segments, oldest first; the last one is being written. */
-  segments(): readonly Segment[];
+  segments: () => readonly Segment[];
   /** Returns whether a line of so many bytes would be more than a journal may hold. */
-  isFull(bytes: number): boolean;
+  isFull: (bytes: number) => boolean;
   /**
    * Durable when the promise resolves, with the number of its segment. One at a time. Throws StoreError: it may or
    * may not be there then.
    */
-  append(line: string): Promise<number>;
+  append: (line: string) => Promise<number>;
   /** Deletes all segments before this one; `Infinity` for all. Throws StoreError. */
-  dropBefore(segment: number): Promise<void>;
+  dropBefore: (segment: number) => Promise<void>;
 }
 
 /**

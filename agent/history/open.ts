@@ -33,13 +33,13 @@ export interface OpenHistory {
   recorder: Recorder;
   reader: HistoryReader;
   /** Why the record cannot be written right now; null when all is well. */
-  trouble(): StoreError | null;
+  trouble: () => StoreError | null;
   /** Returns what was quarantined, as long as it lies there. */
-  problems(): Problem[];
+  problems: () => Problem[];
   /** The largest id there is. */
-  newestId(): string | null;
+  newestId: () => string | null;
   /** Resolves when all is in the documents and the journal is empty; rejects with the trouble if that cannot be. */
-  close(): Promise<void>;
+  close: () => Promise<void>;
 }
 
 /**

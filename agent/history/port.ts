@@ -18,28 +18,28 @@ export { outlineOf, runKey, type Outline } from "./row-index.ts";
  * that two decisions never start from the same state. Its promise resolves when it is durable.
  */
 export interface Recorder {
-  names(): BatchName[];
-  head(name: string): Readonly<Head> | undefined;
+  names: () => BatchName[];
+  head: (name: string) => Readonly<Head> | undefined;
   /** Executions that are queued or running, oldest first. */
-  open(): Execution[];
+  open: () => Execution[];
   /** An execution as it was last decided, while it is open or its run goes on; what is older may be on disk only. */
-  current(id: string): Execution | undefined;
+  current: (id: string) => Execution | undefined;
   /** The key of the run that an execution on record belongs to. */
-  runKeyOf(id: string): number | undefined;
+  runKeyOf: (id: string) => number | undefined;
   /** The latest execution of each batch in a run, while something of it is open; empty afterwards. */
-  openRun(run: RunId): ReadonlyMap<string, Execution>;
+  openRun: (run: RunId) => ReadonlyMap<string, Execution>;
   /**
    * Takes a run that has ended into memory again, as `openRun` gives it, for the next commit is to open an execution
    * of it.
    * `rows`: all of it, as they were read.
    */
-  reopen(rows: readonly Execution[]): void;
+  reopen: (rows: readonly Execution[]) => void;
   /** Executions of a batch as they were last decided, newest first. */
-  recent(name: string): Iterable<Outline>;
+  recent: (name: string) => Iterable<Outline>;
   /** Executions on record of a batch. */
-  count(name: string): number;
+  count: (name: string) => number;
   /** Revisions that executions on record name. */
-  revisions(): Revision[];
+  revisions: () => Revision[];
   /**
    * Changes the record, over any number of batches, as a whole: after a crash all of it is there or nothing. Rejects
    * with
@@ -47,27 +47,27 @@ export interface Recorder {
    * says otherwise.
    * `lazy`: no more than a tenth of a second is lost by waiting for others. Who does not wait need not catch.
    */
-  commit(changes: readonly Change[], options?: { lazy?: boolean }): Promise<void>;
+  commit: (changes: readonly Change[], options?: { lazy?: boolean }) => Promise<void>;
   /**
    * Changes executions and heads in memory only; the next commit about their batch carries it. Executions are shown
    * at once.
    */
-  note(changes: readonly Note[]): void;
+  note: (changes: readonly Note[]) => void;
   /**
    * Returns whether a due time has its execution already, however the clock was set. Reads the disk where the clock
    * was.
    */
-  hasStarted(name: string, dueAt: Iso): boolean;
+  hasStarted: (name: string, dueAt: Iso) => boolean;
   /** Resolves once all that was committed is durable, however long the disk is full. */
-  durable(): Promise<void>;
+  durable: () => Promise<void>;
   /**
    * Hears of each change once it is durable, in order, and of notes at once. `seq` is the number of what is an
    * event, else null;
    * `before`: for a put, the execution as it was last heard of.
    */
-  subscribe(listener: Listener): void;
+  subscribe: (listener: Listener) => void;
   /** Deletes execution folders that no record names: what a crash left between the two. */
-  deleteOrphans(): Promise<number>;
+  deleteOrphans: () => Promise<number>;
 }
 
 /** Describes what may wait for the next commit. */
@@ -93,32 +93,32 @@ export interface ExecutionQuery {
 
 /** Describes what is shown. An end is seen here only once it is durable, in every field. May read the disk. */
 export interface HistoryReader {
-  head(name: string): Readonly<Head> | undefined;
-  find(id: string): Promise<Execution | undefined>;
+  head: (name: string) => Readonly<Head> | undefined;
+  find: (id: string) => Promise<Execution | undefined>;
   /** Returns whether an execution is queued or running; without the disk. */
-  isOpen(id: string): boolean;
+  isOpen: (id: string) => boolean;
   /** Executions of a run, oldest first. */
-  run(run: string): Promise<Execution[]>;
+  run: (run: string) => Promise<Execution[]>;
   /** Newest first. */
-  page(query: ExecutionQuery): Promise<{ items: Execution[]; more: boolean }>;
+  page: (query: ExecutionQuery) => Promise<{ items: Execution[]; more: boolean }>;
   /** All executions of a batch, oldest first. */
-  document(name: string): Promise<Execution[]>;
+  document: (name: string) => Promise<Execution[]>;
   /**
    * Returns what is known without the disk: executions of a batch, newest first. Nothing may be awaited while they
    * are read.
    */
-  outlines(name: string): Iterable<Outline>;
+  outlines: (name: string) => Iterable<Outline>;
   /**
    * When executions of all batches were at work, those that began since or had not ended then. Nothing may be awaited
    * meanwhile.
    */
-  spansSince(since: EpochMs): Iterable<Span>;
-  counts(name: string): Record<ExecutionStatus, number>;
+  spansSince: (since: EpochMs) => Iterable<Span>;
+  counts: (name: string) => Record<ExecutionStatus, number>;
   /** Ids of executions of which people are still to be told. */
-  notifyDue(): ExecutionId[];
+  notifyDue: () => ExecutionId[];
   events: {
-    newest(): number;
+    newest: () => number;
     /** Events after a number; null when some of them are no longer held, or the number was never given. */
-    since(id: number): readonly HistoryEvent[] | null;
+    since: (id: number) => readonly HistoryEvent[] | null;
   };
 }

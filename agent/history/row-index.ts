@@ -762,7 +762,7 @@ function unpackId(words: Uint32Array, at: number): string {
     const spare = 32 - (bit & 31) - width;
     const here = words[word] as number;
     const value = spare >= 0 ? here >>> spare : (here << -spare) | ((words[word + 1] as number) >>> (32 + spare));
-    id += base32[value & (width === 3 ? 7 : 31)];
+    id += base32.charAt(value & (width === 3 ? 7 : 31));
   }
   return id;
 }

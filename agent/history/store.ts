@@ -24,8 +24,8 @@ const retryMs = 1_000;
 /** A lazy commit waits so long for others to share their sync. */
 const lazyMs = 100;
 interface Waiter {
-  done(): void;
-  failed(error: StoreError): void;
+  done: () => void;
+  failed: (error: StoreError) => void;
 }
 
 export interface StoreParts {

@@ -18,7 +18,7 @@ export interface HttpServer {
   linkUrl: string;
   port: number;
   /** Takes no more connections, and ends those that are open after `closeMs` at most. */
-  close(): Promise<void>;
+  close: () => Promise<void>;
 }
 
 const closeMs = 1_000;

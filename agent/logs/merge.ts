@@ -6,11 +6,11 @@ import { wholeCharacters, wholeLines } from "../text/lines.ts";
 type LogStream = "stdout" | "stderr";
 /** A file that grows. */
 interface Growing {
-  size(): number;
-  measure(): Promise<number>;
-  read(start: number, length: number): Promise<Uint8Array>;
+  size: () => number;
+  measure: () => Promise<number>;
+  read: (start: number, length: number) => Promise<Uint8Array>;
   /** Resolves a moment later. */
-  beat(): Promise<void>;
+  beat: () => Promise<void>;
 }
 
 const chunkBytes = 16 * 1024;
@@ -35,8 +35,8 @@ export interface MergeSource {
   stderr: Growing;
   times: Growing;
   /** Time at which the execution ended; null while it goes on. Asked before the logs are measured. */
-  endedAt(): Promise<string | null>;
-  now(): number;
+  endedAt: () => Promise<string | null>;
+  now: () => number;
   /** Goes on until it has ended; else what is there now is all. */
   follow: boolean;
   /** Offsets to begin at. */

@@ -11,46 +11,52 @@ export type LogCopy = (write: (piece: Uint8Array) => Promise<void>) => Promise<v
 /** The log files of executions. */
 export interface LogStore {
   /** Size in bytes and time of the last write; null when there is no such file, or something else in its place. */
-  stat(batch: BatchName, id: ExecutionId, stream: LogStream): Promise<{ size: number; changedAt: EpochMs } | null>;
+  stat: (batch: BatchName, id: ExecutionId, stream: LogStream) => Promise<{ size: number; changedAt: EpochMs } | null>;
   /**
    * Bytes from `start` up to but without `end`; stops early when the file is shorter. Read as the reader asks for
    * them.
    */
-  read(batch: BatchName, id: ExecutionId, stream: LogStream, start: number, end: number): ReadableStream<Uint8Array>;
+  read: (
+    batch: BatchName,
+    id: ExecutionId,
+    stream: LogStream,
+    start: number,
+    end: number,
+  ) => ReadableStream<Uint8Array>;
   /** The same bytes, piece by piece. Rejects when it is shorter, cannot be read, or `write` does. */
-  copy(batch: BatchName, id: ExecutionId, stream: LogStream, start: number, end: number): LogCopy;
+  copy: (batch: BatchName, id: ExecutionId, stream: LogStream, start: number, end: number) => LogCopy;
   /** Offset at which the last `lines` lines before `end` begin; an unfinished last line counts. */
-  tailStart(batch: BatchName, id: ExecutionId, stream: LogStream, lines: number, end: number): Promise<number>;
+  tailStart: (batch: BatchName, id: ExecutionId, stream: LogStream, lines: number, end: number) => Promise<number>;
   /**
    * The first `limit` lines of the whole log that hold a text; its case counts only where it has an upper-case
    * letter.
    */
-  search(
+  search: (
     batch: BatchName,
     id: ExecutionId,
     stream: LogStream,
     text: string,
     limit: number,
     isGone: () => boolean,
-  ): Promise<Found[]>;
+  ) => Promise<Found[]>;
 }
 /** A log that is being followed. Its bytes stay in the file until they are asked for. */
 export interface LogTap {
   /** Its length as last seen; 0 while there is no such file. */
-  size(): number;
+  size: () => number;
   /** Its length now. */
-  measure(): Promise<number>;
+  measure: () => Promise<number>;
   /**
    * `length` bytes from `start`, fewer where it is shorter. Whoever asks for the same gets the same array: not to be
    * changed.
    */
-  read(start: number, length: number): Promise<Uint8Array>;
+  read: (start: number, length: number) => Promise<Uint8Array>;
   /** Resolves a moment later, once the size has been looked at again. */
-  beat(): Promise<void>;
+  beat: () => Promise<void>;
   /** Gives it back; its file is closed with the last one that follows it. */
-  close(): void;
+  close: () => void;
 }
 /** Logs to follow, each open once however many follow it. */
 export interface LogTaps {
-  open(batch: BatchName, id: ExecutionId, file: LogStream | "times"): Promise<LogTap>;
+  open: (batch: BatchName, id: ExecutionId, file: LogStream | "times") => Promise<LogTap>;
 }

@@ -6,7 +6,7 @@ export type Day = number;
 /** A named set of days. */
 export interface Calendar {
   name: string;
-  has(day: Day): boolean;
+  has: (day: Day) => boolean;
   /** Equal for calendars with the same days. */
   key: string;
 }

@@ -17,13 +17,13 @@ const lastWaitMs = 1_500;
 
 export interface Deliveries {
   /** Takes a message that is on disk. */
-  add(message: Message): void;
-  start(): void;
+  add: (message: Message) => void;
+  start: () => void;
   /** Nothing new goes out; what is under way gets a moment, the rest stays on disk. */
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
   /** Returns where nobody takes anything, and why; addresses of one host are one. */
-  trouble(): { place: string; why: string; waiting: number }[];
-  counts(): DeliveryCounts;
+  trouble: () => { place: string; why: string; waiting: number }[];
+  counts: () => DeliveryCounts;
 }
 
 interface DeliveryCounts {
@@ -135,7 +135,8 @@ export function createDeliveries(deps: {
   async function removed(id: string): Promise<void> {
     for (let said = false; ; said = true) {
       try {
-        return await outbox.remove(id);
+        await outbox.remove(id);
+        return;
       } catch (error) {
         if (!said) log.error("a message that is done with cannot be deleted", { id, error: errorText(error) });
         if (!going) return;

@@ -11,7 +11,7 @@ export interface Post {
 }
 
 export interface PostOptions {
-  now(): EpochMs;
+  now: () => EpochMs;
   /** How long an answer may take. */
   timeoutMs: number;
   /** Breaks the call off. */

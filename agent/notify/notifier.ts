@@ -22,9 +22,9 @@ const retryMs = 1_000;
 
 export interface NotifierLoop extends Notifier {
   /** Takes up what an earlier agent left, then lets messages go out. Throws StoreError. Call once. */
-  start(): Promise<void>;
+  start: () => Promise<void>;
   /** Returns what was to be told by now is in the outbox, or stays in the record. */
-  stop(): Promise<void>;
+  stop: () => Promise<void>;
 }
 
 export function createNotifier(deps: {
@@ -36,13 +36,13 @@ export function createNotifier(deps: {
   outbox: Outbox;
   deliveries: Pick<Deliveries, "add" | "start" | "stop">;
   /** The batch as it is in force; null when there is none. */
-  batchOf(name: BatchName): Batch | null;
+  batchOf: (name: BatchName) => Batch | null;
   /** True when there is a mail server. */
   mails: boolean;
   /** Returns where people see an execution. */
-  linkTo(execution: Execution): string;
+  linkTo: (execution: Execution) => string;
   /** The batch's files that differ from its last success before this execution; null when that cannot be told. */
-  changedSince(execution: Execution): Promise<Notice["changed"]>;
+  changedSince: (execution: Execution) => Promise<Notice["changed"]>;
 }): NotifierLoop {
   const { clock, log, recorder, reader, outbox, deliveries } = deps;
   const due: ExecutionId[] = [];
@@ -230,7 +230,7 @@ export function createNotifier(deps: {
         troubled = false;
         work(); // once more
       }
-      while (working !== null && !troubled) await (working as Promise<void>);
+      while (working !== null && !troubled) await working;
       await pinging;
       stopped = true;
       cancel();

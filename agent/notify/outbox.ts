@@ -104,7 +104,9 @@ export function createOutbox(dataDir: string, { clock, log }: { clock: Clock; lo
 
 function isMessage(value: unknown): value is Message {
   if (typeof value !== "object" || value === null) return false;
-  const { id, batch, execution, event, createdAt, to, content } = value as Partial<Message>;
+  const { id, batch, execution, event, createdAt, to, content } = value as {
+    [Key in keyof Message]?: Message[Key] | null;
+  };
   const texts = [id, batch, execution, event, createdAt, to].every((text) => typeof text === "string");
   if (!texts || Number.isNaN(Date.parse(createdAt ?? "")) || typeof content !== "object" || content === null)
     return false;

@@ -10,13 +10,13 @@ export interface Notifier {
    * were told
    * after it, in the same commit as its end.
    */
-  decide(final: Execution, told: Told | undefined): { told: Told | undefined; due: NotifyDue | null };
+  decide: (final: Execution, told: Told | undefined) => { told: Told | undefined; due: NotifyDue | null };
   /**
    * Sends a heartbeat for a start that is on record, or for the end of one, to whoever asked for it. Returns at once.
    */
-  ping(event: PingEvent, execution: Execution): void;
+  ping: (event: PingEvent, execution: Execution) => void;
   /** Sees to what a recorded end carries. Returns at once. */
-  take(final: Execution): void;
+  take: (final: Execution) => void;
 }
 /** In the order of time, also where they are sorted by name. */
 export type PingEvent = "start" | "stop";
@@ -39,13 +39,13 @@ export interface Message {
 /** Messages that wait to be delivered, on disk. */
 export interface Outbox {
   /** All that wait. One that cannot be read is set aside, and said. Throws StoreError. */
-  open(): Promise<Message[]>;
+  open: () => Promise<Message[]>;
   /** Durable when the promise resolves; in place of one with the same id. Throws StoreError. */
-  put(message: Omit<Message, "id">): Promise<Message>;
+  put: (message: Omit<Message, "id">) => Promise<Message>;
   /** null when it is gone. Throws StoreError. */
-  read(id: string): Promise<Message | null>;
+  read: (id: string) => Promise<Message | null>;
   /** Throws StoreError. */
-  remove(id: string): Promise<void>;
+  remove: (id: string) => Promise<void>;
 }
 /** Describes what became of a message. `why` is for people and holds no secret. */
 export type Delivery =
@@ -63,7 +63,7 @@ export type Delivery =
 /** Delivers messages of one kind. */
 export interface Courier {
   /** Takes a bounded time. Never throws. */
-  send(message: Message): Promise<Delivery>;
+  send: (message: Message) => Promise<Delivery>;
   /** Breaks off what is under way. */
-  close(): void;
+  close: () => void;
 }

@@ -24,8 +24,8 @@ interface Waiting {
   flags: number;
   /** A folder on the same file system. */
   folder: string;
-  done(): void;
-  failed(error: unknown): void;
+  done: () => void;
+  failed: (error: unknown) => void;
 }
 
 let waiting: Waiting[] = [];

@@ -7,9 +7,9 @@ import { Socket } from "node:net";
 import { errorCode } from "./files.ts";
 
 export interface LineWriter {
-  write(line: string): void;
+  write: (line: string) => void;
   /** Resolves when all is written, or after `ms`. */
-  flush(ms: number): Promise<void>;
+  flush: (ms: number) => Promise<void>;
 }
 
 /** Maximum number of bytes that wait for a reader; what comes beyond is lost, and counted. */
@@ -102,7 +102,7 @@ export function openLineWriter(fd: number, onLost: (lost: number, why: string) =
 
 interface Target {
   /** How many bytes it took, 0 when it takes none now. Throws the system's error. */
-  write(bytes: Buffer, at: number): number;
+  write: (bytes: Buffer, at: number) => number;
 }
 
 /**

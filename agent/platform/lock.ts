@@ -73,7 +73,8 @@ export async function takeLock(
     const holder = await read(path);
     if (holder !== null && !isMine(holder)) {
       clearInterval(touching);
-      return onLost(`pid ${holder.pid} on host ${holder.host}`);
+      onLost(`pid ${holder.pid} on host ${holder.host}`);
+      return;
     }
     // Somebody deleted it, or put something else there: it is still ours.
     if (holder === null) {

@@ -7,7 +7,7 @@ import { openLineWriter } from "./line-writer.ts";
 
 export interface OwnLog extends Logger {
   /** Resolves when all is written, or after `ms`: whoever reads it may have stopped. */
-  flush(ms: number): Promise<void>;
+  flush: (ms: number) => Promise<void>;
 }
 
 /**

@@ -6,9 +6,9 @@ import { writeFresh } from "./files.ts";
 
 export interface Probe {
   /** Tries again; one try at a time. */
-  look(): Promise<void>;
+  look: () => Promise<void>;
   /** Why the last try failed; null when it did not. */
-  trouble(): StoreError | null;
+  trouble: () => StoreError | null;
 }
 
 /** A page: a disk that takes no more than a byte is full. */

@@ -50,5 +50,5 @@ export async function openTokenFile(path: string, log: Logger): Promise<TokenSou
 /** The token that requests must bear. */
 export interface TokenSource {
   /** As it is now; null while it cannot be had, and then nobody has it. */
-  current(): Promise<string | null>;
+  current: () => Promise<string | null>;
 }

@@ -65,34 +65,34 @@ interface Entry {
 
 export interface Reconciler {
   /** Says that one entry, by its path below the root, or with null any of them, may have changed. */
-  dirty(path: string | null): void;
+  dirty: (path: string | null) => void;
   /** Looks over everything now; resolves when that is done. */
-  resync(): Promise<void>;
+  resync: () => Promise<void>;
   /**
    * Looks over everything soon if git has another commit than at the last such look: what it holds may be there
    * already.
    */
-  checkHead(): Promise<void>;
-  entries(): readonly BatchStatus[];
-  entry(name: string): BatchStatus | undefined;
+  checkHead: () => Promise<void>;
+  entries: () => readonly BatchStatus[];
+  entry: (name: string) => BatchStatus | undefined;
   /**
    * The folder of a batch as it lies there now, with what it inherits; null where it cannot be read or has problems.
    */
-  read(name: BatchName): Promise<Folder | null>;
+  read: (name: BatchName) => Promise<Folder | null>;
   /** Problems of the groups' own files. */
-  groupProblems(): readonly Problem[];
+  groupProblems: () => readonly Problem[];
   /** Returns what is in force of groups, and the names of all there are. */
-  groups(): { names: readonly GroupName[]; inForce: ReadonlyMap<GroupName, Group> };
+  groups: () => { names: readonly GroupName[]; inForce: ReadonlyMap<GroupName, Group> };
   /** Returns where the pool that a batch of `group` names is declared, and its size; undefined where it is not. */
-  pool(group: GroupName, name: string): { group: GroupName; size: number } | undefined;
+  pool: (group: GroupName, name: string) => { group: GroupName; size: number } | undefined;
   /** Why the folder is not followed: it cannot be read, or the last pass failed. null when it is. */
-  rootProblem(): Problem | null;
+  rootProblem: () => Problem | null;
   /** All chains, as they stand. */
-  graph(): Graph;
+  graph: () => Graph;
   /** Revisions that are being put in force and may not stand in the record yet. */
-  applying(): ReadonlySet<Revision>;
-  health(): Omit<WatchHealth, "mode">;
-  stop(): Promise<void>;
+  applying: () => ReadonlySet<Revision>;
+  health: () => Omit<WatchHealth, "mode">;
+  stop: () => Promise<void>;
 }
 
 export interface ReconcilerDeps {
@@ -105,18 +105,18 @@ export interface ReconcilerDeps {
   log: Logger;
   timeZone: string;
   /** Called after what is in force for a batch has changed; null: it is gone, or has no sound place in its chain. */
-  onApplied(name: BatchName, batch: Batch | null): void;
+  onApplied: (name: BatchName, batch: Batch | null) => void;
   /** Called after each pass: how long it took and whether it failed. */
-  onPass?(ms: number, failed: boolean): void;
+  onPass?: (ms: number, failed: boolean) => void;
   /** Called after what is known of a batch (its state, its problems, what blocks it) may have changed. */
-  onStatus(name: string): void;
+  onStatus: (name: string) => void;
   /**
    * Returns whether the folder is still to come, as before the first fetch of a repository: that it is not there is
    * no error then.
    */
-  isAwaited?(): boolean;
+  isAwaited?: () => boolean;
   /** Returns whether events are expected to tell of every change. */
-  watching(): boolean;
+  watching: () => boolean;
 }
 
 export function createReconciler(deps: ReconcilerDeps): Reconciler {

@@ -21,7 +21,7 @@ export interface ScriptPaths {
   stateDir: string;
   progress: string;
   /** Log of a previous execution. */
-  log(of: StartOrder["previous"][number], stream: "stdout" | "stderr"): string;
+  log: (of: StartOrder["previous"][number], stream: "stdout" | "stderr") => string;
 }
 
 /** Returns the batch's own variables, and those that tell a script who and why it is. */

@@ -64,9 +64,9 @@ export interface Running {
    * Ends everything that the execution started: SIGTERM now, SIGKILL after `killAfterMs`. The reason is recorded before
    * the first signal. The first reason and the shorter patience win. Does nothing once it has ended by itself.
    */
-  stop(reason: FinishedBy, killAfterMs: number): void;
+  stop: (reason: FinishedBy, killAfterMs: number) => void;
   /** Measures and cuts its logs and reads its progress. Never rejects; what cannot be measured counts as 0. */
-  look(): Promise<Look>;
+  look: () => Promise<Look>;
 }
 
 /** Runs scripts. A second one (Kubernetes) will come. */
@@ -74,9 +74,9 @@ export interface Runner {
   /** Names this boot of the machine; null where it cannot be told. */
   readonly boot: string | null;
   /** Never rejects: a start that fails is an ending of kind `spawn`. */
-  start(order: StartOrder): Promise<Running>;
+  start: (order: StartOrder) => Promise<Running>;
   /** Takes over what an earlier agent left running, all at once. Each one given is in the answer. */
-  adopt(executions: readonly Execution[]): Promise<Map<ExecutionId, Running>>;
+  adopt: (executions: readonly Execution[]) => Promise<Map<ExecutionId, Running>>;
   /** Gives back what the runner itself holds. Executions that still run go on. */
-  close(): Promise<void>;
+  close: () => Promise<void>;
 }

@@ -1,12 +1,12 @@
 // A binary min-heap.
 
 export interface Heap<T> {
-  push(item: T): void;
-  peek(): T | undefined;
-  pop(): T | undefined;
-  size(): number;
+  push: (item: T) => void;
+  peek: () => T | undefined;
+  pop: () => T | undefined;
+  size: () => number;
   /** Drops every item for which `wanted` is false. */
-  keep(wanted: (item: T) => boolean): void;
+  keep: (wanted: (item: T) => boolean) => void;
 }
 
 /** `order` is negative when `a` comes before `b`. */

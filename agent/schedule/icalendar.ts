@@ -42,7 +42,7 @@ function wrongDate(text: string): string | null {
 }
 
 function daysOf(components: readonly ICAL.Component[]): { days: Day[] } | { fault: string } {
-  const events = components.map((component) => new ICAL.Event(component)).filter(({ startDate }) => startDate?.isDate);
+  const events = components.map((component) => new ICAL.Event(component)).filter(isAllDay);
   const days = new Set<Day>();
   const last = parseDay(horizon) as Day;
   const add = (first: Day, count: number) => {
@@ -62,6 +62,12 @@ function daysOf(components: readonly ICAL.Component[]): { days: Day[] } | { faul
   return { days: [...days].sort((a, b) => a - b) };
 }
 
+/** Passes over an event without DTSTART too: ical.js gives null for it, whatever its types say. */
+function isAllDay(event: ICAL.Event): boolean {
+  const start = event.startDate as ICAL.Time | null;
+  return start?.isDate === true;
+}
+
 /** The first day of each occurrence of an event. */
 function firstDaysOf(event: ICAL.Event, last: Day): Set<Day> {
   const { component, startDate } = event;
@@ -76,7 +82,7 @@ function firstDaysOf(event: ICAL.Event, last: Day): Set<Day> {
     const occurrences = new BoundedIterator({ rule: recur, dtstart: startDate });
     for (let at = next(occurrences); at !== null && days.size <= maxIcsDays; at = next(occurrences)) {
       if (dayNumber(at) > last) break;
-      const months = (recur.parts.BYMONTH ?? []) as number[];
+      const months = recur.parts.BYMONTH ?? [];
       // ical.js lets 31 February roll over into March.
       if (months.length === 0 || months.includes(at.month)) days.add(dayNumber(at));
     }
@@ -89,8 +95,9 @@ function firstDaysOf(event: ICAL.Event, last: Day): Set<Day> {
   return days;
 }
 
+/** Returns the next occurrence, or null at the end, which the library's types do not tell. */
 function next(iterator: ICAL.RecurIterator): ICAL.Time | null {
-  return (iterator.next() as ICAL.Time | null | undefined) ?? null;
+  return iterator.next();
 }
 
 const maxSteps = 200_000;
@@ -100,7 +107,7 @@ class BoundedIterator extends ICAL.RecurIterator {
   #steps = 0;
 
   override check_contracting_rules(): boolean {
-    this.#steps = (this.#steps ?? 0) + 1;
+    this.#steps++;
     if (this.#steps > maxSteps) throw new Error("a recurrence rule fits no day");
     return super.check_contracting_rules();
   }

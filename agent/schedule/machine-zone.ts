@@ -12,9 +12,9 @@ export interface ZoneSources {
   /** Folders of zone files, such as /usr/share/zoneinfo; the first that has a name counts. */
   folders: readonly string[];
   /** Bytes of a file; null where there is none that can be read. */
-  read(path: string): Uint8Array | null;
+  read: (path: string) => Uint8Array | null;
   /** Real path of a file, or where a link leads that leads nowhere; null where there is neither. */
-  follow(path: string): string | null;
+  follow: (path: string) => string | null;
   /** Name that the machine gives its zone elsewhere (/etc/timezone); null without one. */
   named: string | null;
 }

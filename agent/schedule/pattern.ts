@@ -164,14 +164,9 @@ function parseDateTime(text: string): { pattern: Pattern } | PatternFault {
       `"${text}" is not an ISO 8601 date-time`,
       "write it as 2026-12-24T18:00:00, in timeZone, or with Z or +01:00 at its end",
     );
-  const [year, month, day, hour, minute, second] = match.slice(1, 7).map((part) => Number(part ?? 0)) as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+  const [year, month, day, hour, minute, second] = match
+    .slice(1, 7)
+    .map((part: string | undefined) => Number(part ?? 0)) as [number, number, number, number, number, number];
   if (hour > 23 || minute > 59 || second > 59)
     return fault(`there is no time ${text.slice(11, 19)}`, "hours go to 23, minutes and seconds to 59");
   const wallMs = Date.UTC(year, month - 1, day, hour, minute, second, Number((match[7] ?? "0").padEnd(3, "0")));

@@ -13,14 +13,14 @@ const slice = 200;
 
 export interface Scheduler {
   /** Puts a batch on the schedule, in place of what was there; due times up to `coveredUntil` are done with. */
-  set(batch: Batch, coveredUntil: EpochMs): void;
-  remove(name: BatchName): void;
+  set: (batch: Batch, coveredUntil: EpochMs) => void;
+  remove: (name: BatchName) => void;
   /** The coming `count` starts of a batch, jitter included; none when it is not on the schedule. */
-  next(name: string, count: number): EpochMs[];
+  next: (name: string, count: number) => EpochMs[];
   /** The first of these, without working it out anew; null when there is none. */
-  first(name: string): EpochMs | null;
-  start(): void;
-  stop(): void;
+  first: (name: string) => EpochMs | null;
+  start: () => void;
+  stop: () => void;
 }
 
 interface Slot {

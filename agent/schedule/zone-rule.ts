@@ -7,7 +7,7 @@ export type OffsetAt = (t: EpochMs) => number;
 
 /** A day of the year on which clocks change, and the seconds after its midnight by the wall clock before the change. */
 interface Change {
-  dayMs(year: number): number;
+  dayMs: (year: number) => number;
   seconds: number;
 }
 

@@ -6,11 +6,11 @@ import { AmbiguousRef, nextLookMs } from "./git-remote.ts";
 import type { GitHealth, Remote } from "./port.ts";
 
 export interface Follower {
-  start(): void;
+  start: () => void;
   /** Asks now, or once more after the look that is under way; resolves when what came of it is in force. */
-  lookNow(): Promise<void>;
-  health(): GitHealth;
-  stop(): Promise<void>;
+  lookNow: () => Promise<void>;
+  health: () => GitHealth;
+  stop: () => Promise<void>;
 }
 
 export function createFollower(deps: {
@@ -22,9 +22,9 @@ export function createFollower(deps: {
   ref: string | null;
   intervalMs: number;
   /** 0 to 1, for waits that agents do not all have in common. */
-  random(): number;
+  random: () => number;
   /** Puts the new tree in force; the old one is deleted afterwards. */
-  onSwitched(): Promise<void>;
+  onSwitched: () => Promise<void>;
 }): Follower {
   const { clock, log, remote, url, ref } = deps;
   let cancel: () => void = () => undefined;

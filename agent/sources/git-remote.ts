@@ -5,7 +5,7 @@ const commitLength = 40;
 /** Why a URL cannot be followed; null when it can. Never repeats it: it may hold a password. */
 export function judgeGitUrl(url: string): string | null {
   if (url.startsWith("-")) return "it begins with a hyphen";
-  if ([...url].some((char) => char <= " ")) return "it holds blanks or control characters";
+  if (Array.from(url).some((char) => char <= " ")) return "it holds blanks or control characters";
   if (/^[a-z0-9+.-]+::/i.test(url)) return "it names a helper program";
   if (/^(https?|ssh|git|file):\/\//i.test(url)) return URL.canParse(url) ? null : "it is not a URL";
   return /^[a-z][a-z0-9+.-]*:\/\//i.test(url)
@@ -18,7 +18,7 @@ export function judgeGitRef(ref: string): string | null {
   if (ref.startsWith("-")) return "it begins with a hyphen";
   const bad =
     /[ ~^:?*[\\]|\.\.|@\{|\/\/|\/$|^\/|\.$|\.lock$|(^|\/)\.|^@$/.test(ref) ||
-    [...ref].some((char) => char < " " || char === "\x7f");
+    Array.from(ref).some((char) => char < " " || char === "\x7f");
   return bad ? "no branch or tag can be called so" : null;
 }
 
@@ -91,9 +91,9 @@ export interface AnsweredRef {
  * so nothing is held but the names that were asked for.
  */
 export function createRefReader(ref: string | null): {
-  push(text: string): void;
+  push: (text: string) => void;
   /** Returns null where it has none, "ambiguous" where both a branch and a tag have the name. */
-  end(): AnsweredRef | "ambiguous" | null;
+  end: () => AnsweredRef | "ambiguous" | null;
 } {
   const asked = askedRefs(ref);
   const longest = Math.max(...asked.map((name) => name.length)) + commitLength + 1;
@@ -144,8 +144,8 @@ export interface TreeLimits {
  * it is: equal folders nested in each other can make a small repository endless.
  */
 export function createTreeMeasure(limits: TreeLimits): {
-  push(text: string): string | null;
-  size(): TreeLimits;
+  push: (text: string) => string | null;
+  size: () => TreeLimits;
 } {
   let entries = 0;
   let bytes = 0;

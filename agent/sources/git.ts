@@ -259,7 +259,7 @@ export async function openRemote(
   /** Returns why a commit's tree cannot be unpacked, before anything of it is; null when it can. */
   async function tooLarge(id: string): Promise<string | null> {
     const measure = createTreeMeasure(settings.limits);
-    let why: string | null = null;
+    let why = null as string | null;
     const onOutput = (text: string) => (why = measure.push(text));
     const { code, message } = await git(
       [`--git-dir=${repo}`, "ls-tree", "-r", "-t", "-l", "-z", "--full-tree", id],

@@ -48,7 +48,7 @@ export interface GroupTreeOptions {
   /** Archives count as batches. */
   archives: boolean;
   /** True for an entry that is no batch, whatever it holds. */
-  passesOver(name: string): boolean;
+  passesOver: (name: string) => boolean;
   /** Tells where the agent's own data really lies. */
   except?: string;
 }

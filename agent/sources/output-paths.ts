@@ -6,7 +6,7 @@ const needles = ["/dev/stdout", "/dev/stderr", "/dev/fd/", "/proc/self/fd", "/pr
 const overlap = Math.max(...needles.map(({ length }) => length)) - 1;
 
 /** Takes the bytes of files piece by piece; those of one file in order. */
-export function createOutputScan(): { push(path: string, bytes: Uint8Array): void; found(): boolean } {
+export function createOutputScan(): { push: (path: string, bytes: Uint8Array) => void; found: () => boolean } {
   let last: { path: string; end: Buffer } | null = null;
   let isFound = false;
   return {

@@ -28,25 +28,24 @@ export interface BatchSource {
    * @param changed paths below the root that may have changed since the last call; null, or nothing, when anything
    *   may have
    */
-  list(changed?: ReadonlySet<string> | null): Promise<string[]>;
+  list: (changed?: ReadonlySet<string> | null) => Promise<string[]>;
   /** Archives seen by the last `list` that are of a kind that is not read, such as x.tar.xz or X.ZIP: told as notes. */
-  foreign?(): readonly string[];
+  foreign?: () => readonly string[];
   /** Reads one entry whole, unless its files still bear the signature `seen`. Never throws. */
-  load(name: string): Promise<Loaded>;
-  load(name: string, seen: string | null): Promise<Loaded | Unchanged>;
+  load: ((name: string) => Promise<Loaded>) & ((name: string, seen: string | null) => Promise<Loaded | Unchanged>);
 }
 /** Groups of batches below the same root; `BatchSource.list` finds them. */
 export interface GroupSource {
   /** Groups found by the last `list`; the top, `""`, is always among them. */
-  groups(): readonly GroupName[];
+  groups: () => readonly GroupName[];
   /** The ones that hold a `_group.yaml`. */
-  groupsWithFile(): readonly GroupName[];
+  groupsWithFile: () => readonly GroupName[];
   /** The group that a batch was last found in; `""` where it was not. */
-  groupOf(name: string): GroupName;
+  groupOf: (name: string) => GroupName;
   /** Reads a `_group.yaml`; null when it is not there. Never throws. */
-  readGroupFile(name: GroupName): Promise<GroupFile | null | { unreadable: string }>;
+  readGroupFile: (name: GroupName) => Promise<GroupFile | null | { unreadable: string }>;
   /** Reads a text file that a `_group.yaml` names, in the same folder. Never throws. */
-  readBeside(group: GroupName, file: string): Promise<{ text: string } | { fault: string }>;
+  readBeside: (group: GroupName, file: string) => Promise<{ text: string } | { fault: string }>;
 }
 /** A `_group.yaml` that was valid, with the files that it names beside it. */
 export interface StoredGroup {
@@ -57,9 +56,9 @@ export interface StoredGroup {
 /** Last valid group files over restarts. */
 export interface GroupStore {
   /** Returns what was last written; nothing where it cannot be read. */
-  read(): Promise<Map<GroupName, StoredGroup>>;
+  read: () => Promise<Map<GroupName, StoredGroup>>;
   /** Durable when it resolves. Throws the file system's errors. */
-  write(groups: ReadonlyMap<GroupName, StoredGroup>): Promise<void>;
+  write: (groups: ReadonlyMap<GroupName, StoredGroup>) => Promise<void>;
 }
 
 /** Describes what is known of the git work tree that the folder of batches lies in. */
@@ -71,7 +70,7 @@ export interface WorkTreeState {
 }
 export interface WorkTree {
   /** Never throws. */
-  look(): Promise<WorkTreeState>;
+  look: () => Promise<WorkTreeState>;
 }
 /** Outcome of a check of a stored revision; `changed` names what had been changed, for people. */
 export type Verified =
@@ -83,20 +82,20 @@ export interface Revisions {
    * Keeps the batch's files as `folder` says they are; false when they must be read again and are no longer so.
    * Throws StoreError.
    */
-  store(folder: Folder): Promise<boolean>;
+  store: (folder: Folder) => Promise<boolean>;
   /**
    * Checks that a stored revision is what it was, at the cost of a `stat` a file where it is. What was changed is
    * put right from the
    * folder that `reload` gives, where that is still of the revision. Throws StoreError.
    */
-  verify(revision: Revision, reload: () => Promise<Folder | null>): Promise<Verified>;
+  verify: (revision: Revision, reload: () => Promise<Folder | null>) => Promise<Verified>;
   /** A stored revision as a folder, for the batch `name`; null when it is not there. */
-  load(revision: Revision, name: BatchName): Promise<Folder | null>;
-  path(revision: Revision): string;
+  load: (revision: Revision, name: BatchName) => Promise<Folder | null>;
+  path: (revision: Revision) => string;
   /** Every file of a stored revision, by path; null when it is not there. */
-  files(revision: Revision): Promise<RevisionFile[] | null>;
+  files: (revision: Revision) => Promise<RevisionFile[] | null>;
   /** Deletes every revision that is not in `inUse`, asked anew before each one goes; how many went. */
-  collect(inUse: () => ReadonlySet<Revision>): Promise<number>;
+  collect: (inUse: () => ReadonlySet<Revision>) => Promise<number>;
 }
 // Whatever the loops and the HTTP layer need of the world, as types only. The adapters in io/ implement them.
 
@@ -106,9 +105,9 @@ export interface RevisionFile {
   size: number;
   executable: boolean;
   /** All its bytes. */
-  read(): Promise<Uint8Array>;
+  read: () => Promise<Uint8Array>;
   /** SHA-256 of its bytes, in hex. */
-  digest(): Promise<string>;
+  digest: () => Promise<string>;
 }
 /** Outcome of taking a commit over; `refused`: why it was not put in force. */
 export interface Taken {
@@ -124,21 +123,21 @@ export interface Remote {
   /** Its address as it may be shown, without credentials. */
   readonly url: string;
   /** The commit that is in force; null before the first. */
-  commit(): string | null;
+  commit: () => string | null;
   /**
    * Returns what the ref names now: its full name and its commit. Throws StoreError, which holds no credentials; its
    * cause may be AmbiguousRef.
    */
-  ask(): Promise<{ name: string; commit: string }>;
+  ask: () => Promise<{ name: string; commit: string }>;
   /**
    * Fetches a ref and puts its commit in force, whole or not at all; `refused` says why it cannot be. Throws
    * StoreError.
    */
-  take(ref: { name: string }): Promise<Taken>;
+  take: (ref: { name: string }) => Promise<Taken>;
   /** Deletes all trees but the one in force. */
-  tidy(): Promise<void>;
+  tidy: () => Promise<void>;
   /** Ends what git is doing. */
-  close(): void;
+  close: () => void;
 }
 /** Describes what git knows of a commit. */
 export interface CommitInfo {
@@ -152,9 +151,9 @@ export interface CommitInfo {
 /** Commits of the repository that is followed. */
 export interface Commits {
   /** Returns what is at hand: null for a commit that git does not know, undefined for one it was not asked for. */
-  known(commit: string | null): CommitInfo | null | undefined;
+  known: (commit: string | null) => CommitInfo | null | undefined;
   /** Asks git where it must; null for what it does not know. Does not reject. */
-  info(commit: string | null): Promise<CommitInfo | null>;
+  info: (commit: string | null) => Promise<CommitInfo | null>;
 }
 export interface GitHealth {
   url: string;
@@ -175,11 +174,11 @@ export interface WatchHealth {
 }
 /** Hints that entries may have changed. */
 export interface Watch {
-  start(): Promise<void>;
+  start: () => Promise<void>;
   /** Checks that it still watches the folder that is there now. */
-  verify(): Promise<void>;
-  close(): Promise<void>;
-  mode(): "inotify" | "poll";
+  verify: () => Promise<void>;
+  close: () => Promise<void>;
+  mode: () => "inotify" | "poll";
 }
 /** Settings files as they lie in the folder of batches now. */
 export interface SettingsFiles {
@@ -187,6 +186,6 @@ export interface SettingsFiles {
    * Text of `file`, named as problems of `batch` name it; null when it is none of its settings files or cannot be
    * read.
    */
-  read(batch: string, file: string): Promise<string | null>;
+  read: (batch: string, file: string) => Promise<string | null>;
 }
 export const unsettledHint = "something writes there all the time: a batch's own data belongs into $BATCH_STATE_DIR";

@@ -8,9 +8,9 @@ import type { Revisions } from "./port.ts";
 
 export interface RevisionGuard {
   /** Checks a revision before a start of `name`, and puts it right; why it cannot be run, or null. Never rejects. */
-  check(name: BatchName, revision: Revision): Promise<string | null>;
+  check: (name: BatchName, revision: Revision) => Promise<string | null>;
   /** Batches whose revision was found changed at their latest start. */
-  problems(): Problem[];
+  problems: () => Problem[];
 }
 
 const hint = "a script must not write into its working directory: what it keeps belongs into $BATCH_STATE_DIR";
@@ -18,7 +18,7 @@ const hint = "a script must not write into its working directory: what it keeps 
 export function createRevisionGuard(deps: {
   revisions: Revisions;
   /** The batch as it lies in the folder now, with what it inherits; null where it cannot be had. */
-  reload(name: BatchName): Promise<Folder | null>;
+  reload: (name: BatchName) => Promise<Folder | null>;
   log: Logger;
 }): RevisionGuard {
   const { revisions, reload, log } = deps;

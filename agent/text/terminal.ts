@@ -5,9 +5,9 @@ const maxColour = 64;
 
 export interface TerminalFilter {
   /** Returns what may be shown of the next bytes; a sequence or a letter that is not whole yet is held back. */
-  push(bytes: Uint8Array): string;
+  push: (bytes: Uint8Array) => string;
   /** Returns what was held back, and an end to a colour that is still on. */
-  end(): string;
+  end: () => string;
 }
 
 /**

@@ -45,6 +45,6 @@ export function escapeControls(text: string): string {
   return text.replace(controls, (found) => {
     if (found.length > 1 && found.startsWith("\u001b")) return found;
     if (found === "\t") return "    ";
-    return [...found].map((char) => `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`).join("");
+    return Array.from(found, (char) => `\\u${(char.codePointAt(0) ?? 0).toString(16).padStart(4, "0")}`).join("");
   });
 }

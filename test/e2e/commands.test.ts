@@ -87,9 +87,7 @@ describe("trigger", () => {
     const id = stdout.trim();
     const row = await eventually(async () => (await agent.executions("?batch=middle&status=succeeded"))[0]);
     expect(row).toMatchObject({ id, trigger: { kind: "manual", by: null } });
-    await eventually(
-      async () => (await agent.json<{ state: string }>(`/api/runs/${row?.run ?? ""}`)).state === "succeeded",
-    );
+    await eventually(async () => (await agent.json<{ state: string }>(`/api/runs/${row.run}`)).state === "succeeded");
     expect((await agent.executions()).map(({ batch }) => batch).sort()).toEqual(["last", "middle"]);
 
     expect(await type(place.home, "trigger", "nobody")).toMatchObject({

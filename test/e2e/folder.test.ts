@@ -111,7 +111,7 @@ describe("a folder of batches", () => {
     await eventually(async () => (await agent.batch("long")).revision !== running.revision);
     writeFileSync(gate, "");
     const ended = await eventually(async () =>
-      ((row) => row?.status === "succeeded" && row)(await agent.json<typeof running>(`/api/executions/${running.id}`)),
+      ((row) => row.status === "succeeded" && row)(await agent.json<typeof running>(`/api/executions/${running.id}`)),
     );
     expect(ended.revision).toBe(running.revision);
     expect(await (await agent.get(`/api/executions/${running.id}/stdout`)).text()).toBe("one\ntwo\n");

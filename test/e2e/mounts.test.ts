@@ -9,7 +9,7 @@ import { eventually } from "../helpers/tmp.ts";
 
 const daily = 'cron: "0 4 * * *"\n';
 const codes = async (agent: RunningAgent, name: string) =>
-  (await agent.batch(encodeURIComponent(name))).problems?.map(({ code }) => code) ?? [];
+  (await agent.batch(encodeURIComponent(name))).problems.map(({ code }) => code);
 
 test("FIFOs, sockets, odd names, and links out of the root are told, each by its batch", async () => {
   const place = workplace();

@@ -63,7 +63,7 @@ test.each<[string, string[]]>([
   try {
     shown = onTerminal(place(), args);
   } catch (error) {
-    shown = String((error as { stdout?: string }).stdout ?? "");
+    shown = (error as { stdout?: string }).stdout ?? "";
   }
   expect(shown).not.toBe("");
   expect(JSON.stringify(shown.replace(ours, "").match(/[\p{Cc}\u202e]/gu))).toBe("null");
@@ -74,7 +74,7 @@ test("exec shows a script's colours and nothing else that steers", () => {
   try {
     onTerminal(place(), ["exec", "good", "b"]);
   } catch (error) {
-    shown = String((error as { stdout?: string }).stdout ?? "");
+    shown = (error as { stdout?: string }).stdout ?? "";
   }
   expect(shown).toContain("^[]0;owned^G");
   expect(shown).not.toContain("\u001b]");

@@ -126,7 +126,7 @@ test("an edit of the schedule is no due time: what has finished before it has fi
   await status(0, "succeeded", "extract");
   await clock.advance(minute);
   // as an edit of `cron` does
-  await history.amend("report" as BatchName, { schedule: { key: "other", coveredUntil: iso(clock.now()) } });
+  await history.amend("report", { schedule: { key: "other", coveredUntil: iso(clock.now()) } });
   due(clock.now() + 1_000, report);
   await started(2);
   runner.end(1);

@@ -189,7 +189,7 @@ test("random graphs and endings: a run ends, one row a batch, nothing runs witho
       const graph = buildGraph(batches, new Set(known.keys()));
       const batchOf = (of: string) =>
         ((one) => (one?.enabled === true && !graph.problems.has(of) ? one : null))(known.get(of));
-      const next = () => luck.next().value ?? 0;
+      const next = () => Number(luck.next().value ?? 0);
 
       const rows: Execution[] = [execution({ batch: name(0), run, status: "queued" })];
       for (let steps = 0; rows.some((one) => one.status === "queued"); steps++) {

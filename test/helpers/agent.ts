@@ -32,13 +32,13 @@ export interface RunningAgent {
   child: ChildProcess;
   url: string;
   /** Everything it has said. */
-  log(): string;
-  get(path: string): Promise<Response>;
-  json<T>(path: string): Promise<T>;
-  batch(name: string): Promise<BatchJson>;
-  executions(query?: string): Promise<Execution[]>;
+  log: () => string;
+  get: (path: string) => Promise<Response>;
+  json: <T>(path: string) => Promise<T>;
+  batch: (name: string) => Promise<BatchJson>;
+  executions: (query?: string) => Promise<Execution[]>;
   /** Waits for its end. */
-  exit(signal?: NodeJS.Signals): Promise<{ code: number | null; signal: string | null }>;
+  exit: (signal?: NodeJS.Signals) => Promise<{ code: number | null; signal: string | null }>;
 }
 
 /** A folder of batches and a data folder. */

@@ -54,7 +54,7 @@ export async function seriousFindings(page: Page): Promise<string[]> {
     (
       globalThis as unknown as {
         axe: {
-          run(): Promise<{
+          run: () => Promise<{
             violations: { id: string; impact: string; nodes: { html: string; failureSummary?: string }[] }[];
           }>;
         };

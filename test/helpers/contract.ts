@@ -9,7 +9,7 @@ interface Described {
 
 export const description = openApi("test");
 const ajv = new Ajv2020({ strict: false, allErrors: true });
-ajv.addSchema(description as object, "openapi");
+ajv.addSchema(description, "openapi");
 const compiled = new Map<string, ValidateFunction>();
 const templates = Object.keys(description.paths).map((path) => ({
   path,

@@ -7,10 +7,10 @@ import type { Look, Runner, Running, StartOrder } from "../../agent/runners/port
 
 export interface FakeClock extends Clock {
   /** Moves time on, running what falls due on the way, in order; what awaits gets its turn after each. */
-  advance(ms: number): Promise<void>;
+  advance: (ms: number) => Promise<void>;
   /** Sets the clock without a timer running: a step of the clock, or the wake-up of a machine that slept. */
-  jump(to: number): void;
-  timers(): number;
+  jump: (to: number) => void;
+  timers: () => number;
 }
 
 export function fakeClock(start: number): FakeClock {
@@ -53,7 +53,7 @@ export interface FakeRunner extends Runner {
   /** With the environment that the local runner would give. */
   orders: (StartOrder & { ownEnv: Record<string, string> })[];
   /** Ends the execution that was started or taken over `index`-th. */
-  end(index: number, ending?: Partial<ProcessEnding>): void;
+  end: (index: number, ending?: Partial<ProcessEnding>) => void;
   signals: string[];
 }
 

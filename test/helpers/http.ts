@@ -102,7 +102,7 @@ export async function serve(options: ServeOptions = {}) {
   const answer = app.request;
   app.request = async (input, init, ...rest) => {
     const response = await answer(input, init, ...rest);
-    await checkAnswer(init?.method ?? "GET", String(input), response);
+    await checkAnswer(init?.method ?? "GET", input instanceof Request ? input.url : input.toString(), response);
     return response;
   };
   return {

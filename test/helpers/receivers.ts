@@ -30,8 +30,8 @@ export interface MailServer {
   port: number;
   mails: ReceivedMail[];
   /** Connections there have been. */
-  connections(): number;
-  stop(): Promise<void>;
+  connections: () => number;
+  stop: () => Promise<void>;
 }
 
 /**

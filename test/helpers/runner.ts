@@ -12,7 +12,7 @@ import { quietLog } from "./quiet.ts";
 import { temporaryFolder } from "./tmp.ts";
 
 const launcher = join(import.meta.dirname, "../../dist/runners/local/launcher-main.js");
-const opened: { close(): Promise<void> }[] = [];
+const opened: { close: () => Promise<void> }[] = [];
 afterEach(async () => {
   for (const runner of opened.splice(0)) await runner.close();
 });

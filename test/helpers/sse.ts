@@ -38,7 +38,7 @@ function createSseParser(onEvent: (event: ServerEvent) => void) {
 /** Reads events until the answer ends, `enough` says so, or `signal` breaks it off; the id to resume with. */
 export async function readEvents(
   url: string,
-  onEvent: (event: ServerEvent) => boolean | void,
+  onEvent: (event: ServerEvent) => unknown,
   options: { lastId?: string; signal?: AbortSignal } = {},
 ): Promise<string> {
   const breaker = new AbortController();

@@ -176,7 +176,7 @@ test("lines in the middle that cannot be read are quarantined and said; all othe
     const [problem] = again.problems();
     expect(problem).toMatchObject({ batch: "", code: "history-corrupt" });
     expect(problem?.file).toMatch(/journal\/1\.jsonl\.corrupt-2.*Z$/);
-    expect(readFileSync(problem?.file ?? "", "utf8")).toBe(`${lines[1] ?? ""}\n${lines[3] ?? ""}\n`);
+    expect(readFileSync(problem?.file ?? "", "utf8")).toBe(`${lines[1]}\n${lines[3]}\n`);
     if (start === 0) continue;
     await again.close();
     rmSync(problem?.file ?? "");

@@ -102,7 +102,7 @@ describe("history", () => {
     { name: "truncated", damage: (path) => truncate(path, 50) },
     { name: "NUL bytes", damage: (path) => writeFile(path, Buffer.alloc(300)) },
     { name: "another shape", damage: (path) => writeFile(path, "[]") },
-    { name: "a folder", damage: async (path) => (await rm(path), void (await mkdir(path))) },
+    { name: "a folder", damage: async (path) => (await rm(path), await mkdir(path), undefined) },
     {
       name: "a row without its run",
       damage: async (path) => writeFile(path, (await readFile(path, "utf8")).replace('"run"', '"ran"')),
@@ -290,7 +290,7 @@ describe("history", () => {
       const page = await history.reader.page({ limit: 7, ...(before === undefined ? {} : { before }) });
       seen.push(...page.items.map((row) => row.id));
       if (!page.more) break;
-      before = seen.at(-1) as string;
+      before = seen.at(-1);
       await history.save(execution({ status: "succeeded" }));
     }
     expect(seen).toEqual(rows.map((row) => row.id).reverse());

@@ -123,7 +123,8 @@ describe.skipIf(isMissing("nginx")).each([
     await site.add(execution({ status: "running" }));
     const reader = events.body?.getReader();
     let text = "";
-    while (!text.includes("event: execution")) text += new TextDecoder().decode((await reader?.read())?.value);
+    while (!text.includes("event: execution"))
+      text += new TextDecoder().decode((await reader?.read())?.value as Uint8Array | undefined);
     away.abort();
   });
 

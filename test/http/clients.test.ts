@@ -25,7 +25,7 @@ async function start(options: Partial<ListenOptions> = {}, serving: ServeOptions
       return served.app.fetch(...args);
     },
   };
-  const server = await listen(counted as typeof served.app, { host: "127.0.0.1", port: 0, ...options });
+  const server = await listen(counted as unknown as typeof served.app, { host: "127.0.0.1", port: 0, ...options });
   servers.push(server);
   return { ...served, server, requests: () => requests };
 }

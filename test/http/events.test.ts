@@ -69,7 +69,7 @@ async function changesOf(served: Awaited<ReturnType<typeof start>>, count: numbe
 test("each change of an execution and of its batch, as the API shows them", async () => {
   const served = await start();
   const reader = served.read();
-  await eventually(async () => {
+  await eventually(() => {
     served.feed.batch("report");
     return reader.seen.length > 0;
   });

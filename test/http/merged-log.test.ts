@@ -141,9 +141,9 @@ test("followed, it goes on until the execution ends, in order", async () => {
   let seen = "";
   const until = async (want: string) => {
     while (!seen.includes(want)) {
-      const { value, done } = (await reader?.read()) ?? { done: true };
-      if (done) throw new Error(`it ended after ${seen}`);
-      seen += Buffer.from(value as Uint8Array).toString();
+      const chunk = await reader?.read();
+      if (chunk?.value === undefined) throw new Error(`it ended after ${seen}`);
+      seen += Buffer.from(chunk.value as Uint8Array).toString();
     }
   };
   await until("a\n");

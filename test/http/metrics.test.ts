@@ -3,7 +3,7 @@ import { execFileSync, spawnSync } from "node:child_process";
 import { describe, expect, test } from "vitest";
 import type { BatchStatus } from "../../agent/model/batch.ts";
 import type { Execution } from "../../agent/model/execution.ts";
-import type { Revision, ExecutionId, BatchName } from "../../agent/model/ids.ts";
+import type { Revision, BatchName } from "../../agent/model/ids.ts";
 import { startAgent, workplace } from "../helpers/agent.ts";
 import { serve } from "../helpers/http.ts";
 import { batch, execution, schedule, t0 } from "../helpers/make.ts";
@@ -139,7 +139,7 @@ describe("of each batch", () => {
     const retry = { ...execution(), run: failed.run };
     await served.add({
       ...retry,
-      trigger: { kind: "retry", dueAt: failed.trigger.dueAt, by: failed.id as ExecutionId },
+      trigger: { kind: "retry", dueAt: failed.trigger.dueAt, by: failed.id },
     });
     expect((await scrape(served.app)).get('batch_agent_batch_failing{batch="report"}')).toBe(0);
   });

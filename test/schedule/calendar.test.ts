@@ -29,7 +29,7 @@ function dues(text: string, days: DayRule, from: string, count: number, zone = "
   const schedule = scheduleOf(text, days, zone);
   const found: (string | null)[] = [];
   for (let after: number | null = at(from) - 1; found.length < count;) {
-    const next: number | null = nextDue(schedule, after ?? 0);
+    const next: number | null = nextDue(schedule, after);
     found.push(iso(next));
     if (next === null) break;
     after = next;
@@ -192,7 +192,7 @@ test("random rules agree with an oracle that walks day by day", () => {
         if (shift === "none") target = null;
         else {
           let tries = 0;
-          while (!allowed(target as number) && tries++ < 400) target = (target as number) + step;
+          while (!allowed(target) && tries++ < 400) target = target + step;
           if (tries >= 400) target = null;
         }
       }

@@ -127,7 +127,7 @@ test.each(changes)("%s around %s", (zone, at) => {
       expect(t).toBeGreaterThan(got.at(-1) ?? from - 1);
       got.push(t);
     }
-    expect(got.map(iso), `${texts.join(" | ")}`).toEqual(want.map(iso));
+    expect(got.map(iso), texts.join(" | ")).toEqual(want.map(iso));
     // Asked at any instant, the answer is the first of these after it; and a window holds what the walk finds in it.
     for (let n = 0; n < 20; n++) {
       const after = from + random(4 * day);

@@ -308,7 +308,8 @@ describe.each(Object.entries(writers))("%s", (file, write) => {
       ...plainEntries,
       { name: "data", data: Buffer.from(Array.from({ length: 3000 }, (_, i) => (i * i * 7) % 251)), method: 0 },
     ]);
-    bytes[Math.floor(bytes.length / 2)]! ^= 0x10;
+    const middle = Math.floor(bytes.length / 2);
+    bytes.writeUInt8(bytes.readUInt8(middle) ^ 0x10, middle);
     expect(await told(file, bytes)).toMatchObject([{ code: "bad-archive" }]);
   });
 });
@@ -526,7 +527,7 @@ describe("tar", () => {
 
 function flipped(bytes: Buffer, at: number): Buffer {
   const copy = Buffer.from(bytes);
-  copy[copy.length + at]! ^= 0xff;
+  copy.writeUInt8(copy.readUInt8(copy.length + at) ^ 0xff, copy.length + at);
   return copy;
 }
 

@@ -16,7 +16,7 @@ afterEach(() => {
 
 async function follow(
   url: string,
-  { ref = "main" as string | null, bytes = 2 ** 20, entries = 100, verify = null as string | null } = {},
+  { ref = "main", bytes = 2 ** 20, entries = 100, verify = null as string | null } = {},
 ) {
   const data = temporaryFolder();
   const env = { ...process.env, GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1" };

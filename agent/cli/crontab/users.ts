@@ -10,8 +10,8 @@ const programs = /^(git|mysql|mail|nginx|backup|man|news|list|munin|postgres|apa
 
 /** Describes what the machine knows: whether there is a user, or a program on the usual path, of a name. */
 export interface Known {
-  isUser(name: string): boolean;
-  isProgram(name: string): boolean;
+  isUser: (name: string) => boolean;
+  isProgram: (name: string) => boolean;
 }
 
 export const nothingKnown: Known = { isUser: () => false, isProgram: () => false };

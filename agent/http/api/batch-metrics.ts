@@ -36,17 +36,17 @@ type Family = keyof typeof families;
 
 export interface BatchMetrics {
   /** Counts one that has just ended. */
-  ended(execution: Execution): void;
+  ended: (execution: Execution) => void;
   /** All families of these batches; removed ones leave no series. */
-  text(batches: readonly BatchStatus[]): Promise<string>;
+  text: (batches: readonly BatchStatus[]) => Promise<string>;
 }
 
 export function createBatchMetrics({
   catalog,
   history,
 }: {
-  catalog(): Catalog;
-  history(): HistoryReader;
+  catalog: () => Catalog;
+  history: () => HistoryReader;
 }): BatchMetrics {
   /** By batch, then by the labels status and reason as written. */
   const counts = new Map<string, Map<string, number>>();
@@ -103,7 +103,7 @@ export function createBatchMetrics({
 
   async function text(batches: readonly BatchStatus[]): Promise<string> {
     const here = batches.filter(({ state }) => state !== "removed");
-    const names = new Set(here.map(({ name }) => name as string));
+    const names = new Set(here.map(({ name }) => name));
     for (const kept of [counts, successes]) for (const name of kept.keys()) if (!names.has(name)) kept.delete(name);
     const lines = new Map<Family, string[]>();
     for (const [family, [name, type, help]] of Object.entries(families))

@@ -8,13 +8,13 @@ const coalesceMs = 50;
 
 export interface Feed {
   /** Something of a batch is other than before. */
-  batch(name: string): void;
+  batch: (name: string) => void;
   /** The newest number that a change has. */
-  newest(): number;
+  newest: () => number;
   /** The changes after a number; null when some of them are no longer held, or the number was never given. */
-  since(id: number): readonly HistoryEvent[] | null;
+  since: (id: number) => readonly HistoryEvent[] | null;
   /** Calls `wake` once, at the next change; returns what takes it back. */
-  onNext(wake: () => void): () => void;
+  onNext: (wake: () => void) => () => void;
 }
 
 export function createFeed(deps: { clock: Clock; recorder: Recorder; events: HistoryReader["events"] }): Feed {

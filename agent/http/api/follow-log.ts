@@ -32,8 +32,8 @@ export interface FollowDeps {
   streams: Streams;
   /** No log grows beyond this; what a script writes past it is cut off a moment later. */
   logLimitBytes: number;
-  live(execution: Execution): Promise<ExecutionView>;
-  now(): number;
+  live: (execution: Execution) => Promise<ExecutionView>;
+  now: () => number;
 }
 
 /**

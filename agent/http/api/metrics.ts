@@ -9,19 +9,19 @@ import { createBatchMetrics } from "./batch-metrics.ts";
 
 export interface Metrics {
   /** To be told of each execution that is new or another than before. */
-  changed(execution: Execution, before: Execution | undefined): void;
+  changed: (execution: Execution, before: Execution | undefined) => void;
   /** To be told of each pass over what may have changed in the folder. */
-  reconciled(ms: number, failed: boolean): void;
+  reconciled: (ms: number, failed: boolean) => void;
   /** All of it in Prometheus' text format. Asked twice at once, it is made once. */
-  text(): Promise<string>;
+  text: () => Promise<string>;
   readonly contentType: string;
 }
 
 export interface MetricsDeps {
   version: string;
   /** Both are asked for only once something has happened, so that they may come to be after this. */
-  catalog(): Catalog;
-  history(): HistoryReader;
+  catalog: () => Catalog;
+  history: () => HistoryReader;
 }
 
 const startBuckets = [0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 300, 600, 3_600];

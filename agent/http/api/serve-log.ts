@@ -124,7 +124,7 @@ interface TarEntry {
   path: string;
   size: number;
   changedAt: number;
-  bytes(): Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
+  bytes: () => Iterable<Uint8Array> | AsyncIterable<Uint8Array>;
 }
 
 /** Exactly `size` bytes an entry, as its header promises: a file that came out shorter is filled up with zeros. */

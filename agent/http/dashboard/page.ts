@@ -35,7 +35,9 @@ function countFailing(catalog: AppDeps["catalog"], history: AppDeps["history"]):
 
 /** Answers with a page. Pages tell how things are now: nobody keeps them. */
 export function html(c: Context, page: JSX.Element, status: 200 | 400 | 404 | 500 = 200): Response {
-  return c.body(`<!doctype html>${String(page)}`, status, { "Content-Type": "text/html; charset=utf-8" });
+  return c.body(`<!doctype html>${(page as { toString: () => string }).toString()}`, status, {
+    "Content-Type": "text/html; charset=utf-8",
+  });
 }
 
 /** Returns whether somebody looks at this with a browser, rather than a program that reads the API. */

@@ -55,7 +55,7 @@ export function addTimelineRoute(app: Hono, deps: AppDeps): void {
     });
     const order = busiestFirst(
       selected
-        .map(({ status }) => ({ name: status.name as string, status, spans: atWork.get(status.name) ?? [] }))
+        .map(({ status }) => ({ name: status.name, status, spans: atWork.get(status.name) ?? [] }))
         .filter(
           ({ spans, status }) =>
             spans.length > 0 ||

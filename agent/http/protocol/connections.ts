@@ -48,7 +48,7 @@ export class CountedRequest extends IncomingMessage {
 
 export interface AnswerQueue {
   /** Runs `answer` once all earlier requests of the connection are answered; not at all where it is gone by then. */
-  run(socket: Socket, outgoing: ServerResponse, answer: () => Promise<void>): Promise<void>;
+  run: (socket: Socket, outgoing: ServerResponse, answer: () => Promise<void>) => Promise<void>;
 }
 
 /**

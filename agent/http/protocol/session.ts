@@ -30,8 +30,8 @@ function signature(token: string, end: string): string {
 
 export interface WrongTries {
   /** Seconds an address has to wait, as it was wrong too often; 0 if it was not. */
-  waitOf(address: string): number;
-  add(address: string, given: string): void;
+  waitOf: (address: string) => number;
+  add: (address: string, given: string) => void;
 }
 
 /**

@@ -15,9 +15,9 @@ export interface Streams {
    * it is
    * over, for whatever reason. Throws a 503 when there are too many, of all clients or of this one.
    */
-  open(client: string, next: NextPiece, release: () => void): ReadableStream<Uint8Array>;
+  open: (client: string, next: NextPiece, release: () => void) => ReadableStream<Uint8Array>;
   /** Ends all there are, and from now on each new one at once. */
-  close(): void;
+  close: () => void;
 }
 
 /** `onError` hears why a body could not go on; its reader is cut off and may come again. */

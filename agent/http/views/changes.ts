@@ -36,7 +36,7 @@ export interface Changes {
 export type ChangesDeps = {
   history: Pick<HistoryReader, "find" | "outlines">;
   revisions: Pick<Revisions, "files">;
-  now(): number;
+  now: () => number;
 };
 
 /** Compares `execution` with the last success of its batch before it. Throws on I/O errors. */

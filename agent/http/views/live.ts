@@ -83,14 +83,14 @@ export function createReader({
       return viewOf(catalog.batch(name) ?? gone);
     },
     /** The one the path names; throws a 404. */
-    async executionOf(c: Context): Promise<Execution> {
+    executionOf: async (c: Context): Promise<Execution> => {
       const id = c.req.param("id") ?? "";
       const execution = await history.find(id);
       if (execution === undefined) throw new HttpProblem(404, `there is no execution ${id}`);
       return execution;
     },
     /** The one the path names; throws a 404. */
-    batchOf(c: Context): BatchStatus {
+    batchOf: (c: Context): BatchStatus => {
       const name = c.req.param("name") ?? "";
       const status = catalog.batch(name);
       if (status === undefined) throw new HttpProblem(404, `there is no batch ${name}`);

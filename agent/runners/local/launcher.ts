@@ -22,11 +22,11 @@ export type LaunchOutcome =
 
 export interface Launcher {
   /** Never rejects; resolves with the end of the shell beside the script. */
-  start(order: LaunchOrder): Promise<LaunchOutcome>;
+  start: (order: LaunchOrder) => Promise<LaunchOutcome>;
   /** Lets the launcher end after what it has started. */
-  close(): void;
+  close: () => void;
   /** Process id of the launcher that takes orders; null while there is none. */
-  pid(): number | null;
+  pid: () => number | null;
 }
 
 export function createLauncher(deps: {

@@ -47,7 +47,7 @@ export interface LocalDeps {
   clock: Clock;
   processes: ProcessTable;
   /** Returns whether an orphan of the execution is left; cheap. */
-  hasOrphan(execution: string): boolean;
+  hasOrphan: (execution: string) => boolean;
   logLimitBytes: number;
 }
 

@@ -24,7 +24,7 @@ export type Snapshot = ReadonlyMap<number, ProcessInfo>;
 
 export interface ProcessTable {
   /** Reads all processes, begun after it was called. */
-  scan(): Promise<Snapshot>;
+  scan: () => Promise<Snapshot>;
 }
 
 export function createProcessTable(): ProcessTable {

@@ -35,7 +35,7 @@ export interface RunnerDeps {
 }
 
 /** Runs scripts as local processes; folders lie below `dataDir`, an absolute path. */
-export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { launcherPid(): number | null } {
+export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { launcherPid: () => number | null } {
   const { clock, log, baseEnv } = deps;
   const boot = readBootId();
   const changed = Object.keys(baseEnv).filter((name) => baseEnv[name]?.includes("\uFFFD"));

@@ -27,14 +27,14 @@ export class Refused extends Error {
 /** Describes where entries are put, below one folder; `moved` is called for every sign of life. */
 export interface Shelf {
   /** Begins a file; its bytes follow by `write` and end with `finish`. */
-  begin(name: string, bytes: number, executable: boolean): Promise<void>;
-  write(bytes: Uint8Array): Promise<void>;
-  finish(): Promise<void>;
-  folder(name: string): Promise<void>;
+  begin: (name: string, bytes: number, executable: boolean) => Promise<void>;
+  write: (bytes: Uint8Array) => Promise<void>;
+  finish: () => Promise<void>;
+  folder: (name: string) => Promise<void>;
   /** Notes a symbolic link; `link` makes them all, once nothing else is to be written. */
-  note(name: string, target: string): void;
-  link(): Promise<void>;
-  close(): Promise<void>;
+  note: (name: string, target: string) => void;
+  link: () => Promise<void>;
+  close: () => Promise<void>;
 }
 
 export function createShelf(home: string, limits: ArchiveLimits, moved: () => void): Shelf {

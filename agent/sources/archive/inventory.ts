@@ -36,7 +36,7 @@ export interface Inventory {
    * The path to unpack to, with `/` and below the top ("" for the top itself), or why not. `bytes` is the size as
    * declared.
    */
-  add(name: string, kind: ArchivedKind, bytes: number): { path: string } | { fault: ArchiveFault };
+  add: (name: string, kind: ArchivedKind, bytes: number) => { path: string } | { fault: ArchiveFault };
 }
 
 const longest = { part: 255, path: 1024 };

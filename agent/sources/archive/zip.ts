@@ -165,7 +165,8 @@ async function unzipEntry(file: File, shelf: Shelf): Promise<void> {
     if (file.uncompressedSize > 4096) throw new Refused(damaged(`the link ${JSON.stringify(name)} is too long`));
     const target: Uint8Array[] = [];
     await eachChunk(file, (chunk) => void target.push(chunk));
-    return shelf.note(name, utf8(Buffer.concat(target)));
+    shelf.note(name, utf8(Buffer.concat(target)));
+    return;
   }
   await shelf.begin(name, file.uncompressedSize, (mode & 0o111) !== 0);
   await eachChunk(file, shelf.write);

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { ganttOf, ganttWidth } from "../../../agent/http/dashboard/drawing/gantt.ts";
 import type { Execution } from "../../../agent/model/execution.ts";
-import type { BatchName, ExecutionId } from "../../../agent/model/ids.ts";
+import type { BatchName } from "../../../agent/model/ids.ts";
 import { execution, t0 } from "../../helpers/make.ts";
 
 const second = 1_000;
@@ -17,7 +17,7 @@ function row(batch: string, [asked, start, end]: [number, number, number], previ
     finishedAt: iso(end),
     durationMs: (end - start) * second,
     previous: previous.map(({ id }) => id),
-    trigger: { kind: "after", dueAt: iso(0), by: (previous[0]?.id ?? null) as ExecutionId | null },
+    trigger: { kind: "after", dueAt: iso(0), by: previous[0]?.id ?? null },
   });
 }
 

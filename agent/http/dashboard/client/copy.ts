@@ -26,10 +26,11 @@ export function addCopying(): void {
  */
 async function copy(code: HTMLElement): Promise<boolean> {
   try {
-    await navigator.clipboard.writeText(code.textContent ?? "");
+    await navigator.clipboard.writeText(code.textContent);
     return true;
   } catch {
     getSelection()?.selectAllChildren(code);
+    // eslint-disable-next-line @typescript-eslint/no-deprecated -- there is no other way without a secure context
     return document.execCommand("copy");
   }
 }

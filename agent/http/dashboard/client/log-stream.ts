@@ -3,13 +3,13 @@
 
 export interface StreamEnds {
   /** Whole lines without the last line break, and the offset after them. */
-  onLines(text: string, end: number): void;
+  onLines: (text: string, end: number) => void;
   /** The log got shorter: it goes on from here. */
-  onShorter(end: number): void;
+  onShorter: (end: number) => void;
   /** The execution has ended and all of its log was given. */
-  onEnd(): void;
+  onEnd: () => void;
   /** Broken off; tried again. */
-  onBroken(): void;
+  onBroken: () => void;
 }
 
 const retryMs = 2_000;
@@ -26,18 +26,26 @@ export async function follow(address: string, offset: number, ends: StreamEnds, 
       });
       if (!response.ok || response.body === null) throw new Error(String(response.status));
       for await (const { id, event, data } of eventsOf(response.body)) {
-        if (event === "end") return ends.onEnd();
+        if (event === "end") {
+          ends.onEnd();
+          return;
+        }
         if (event === "truncated") ends.onShorter((at = Number(id)));
         if (event !== "message" || data === null) continue;
         at = Number(id);
         ends.onLines(data, at);
       }
     } catch {
-      if (signal.aborted) return;
+      if (isAborted(signal)) return;
     }
     ends.onBroken();
     await new Promise((done) => setTimeout(done, retryMs));
   }
+}
+
+/** Reads the flag anew: it changes while a read is waited for, which the type checker cannot know. */
+function isAborted(signal: AbortSignal): boolean {
+  return signal.aborted;
 }
 
 interface Event {

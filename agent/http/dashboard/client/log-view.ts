@@ -16,14 +16,14 @@ interface Chunk {
 
 export interface LogView {
   /** Adds lines at the end. */
-  append(text: string, end: number): void;
+  append: (text: string, end: number) => void;
   /** Adds lines at the top; what then is too much goes at the bottom. True if something went. */
-  prepend(text: string, start: number): boolean;
+  prepend: (text: string, start: number) => boolean;
   /** Offsets of what is shown. */
-  start(): number;
-  end(): number;
+  start: () => number;
+  end: () => number;
   /** Marks lines that hold `text`, whatever the case; goes `step` on from the one it was at. What to say about it. */
-  search(text: string, step: -1 | 0 | 1): string;
+  search: (text: string, step: -1 | 0 | 1) => string;
 }
 
 /**
@@ -75,7 +75,7 @@ export function createLogView(
     return { element, lines: lines.length, pen: at, first };
   }
 
-  const holds = (row: Element) => (row.textContent ?? "").toLowerCase().includes(wanted);
+  const holds = (row: Element) => row.textContent.toLowerCase().includes(wanted);
   const count = () => chunks.reduce((sum, { lines }) => sum + lines, 0);
 
   return {

@@ -43,7 +43,8 @@ async function lookNow(): Promise<void> {
     writeTimes();
     showNodes();
   }
-  if (changed === null || changed.size > 0) look(changed === null ? null : ([...changed][0] ?? null));
+  const more = changed as Set<string> | null; // changes went on while the page was fetched
+  if (more === null || more.size > 0) look(more === null ? null : ([...more][0] ?? null));
 }
 
 /** Returns whether a change concerns this page; what of it, for `look`. */
@@ -154,8 +155,8 @@ setInterval(writeTimes, 1_000);
 if (refresh !== "") {
   connect();
   document.addEventListener("visibilitychange", () => {
-    if (document.hidden) return disconnect();
-    connect();
+    if (document.hidden) disconnect();
+    else connect();
   });
   addEventListener("pagehide", disconnect);
 }

@@ -2,11 +2,11 @@
 // becomes markup.
 
 interface MarkupPolicy {
-  createHTML(text: string): string;
+  createHTML: (text: string) => string;
 }
 declare global {
   interface Window {
-    trustedTypes?: { createPolicy(name: string, rules: MarkupPolicy): MarkupPolicy };
+    trustedTypes?: { createPolicy: (name: string, rules: MarkupPolicy) => MarkupPolicy };
   }
 }
 

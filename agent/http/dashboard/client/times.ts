@@ -29,7 +29,7 @@ export function writeTimes(): void {
     if (tick.textContent !== text) tick.textContent = text;
   }
   for (const title of document.querySelectorAll<SVGTitleElement>("title[data-title]")) {
-    const text = title.textContent ?? "";
+    const text = title.textContent;
     const written = text.replace(/(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC/g, (_, day, time) =>
       localText(`${day}T${time}Z`),
     );
