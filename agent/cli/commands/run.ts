@@ -1,0 +1,79 @@
+// `batch-agent run`: its options, and what signals do to it.
+import { Option, type Command } from "commander";
+import { environmentName, runOptions } from "../../config.ts";
+import type { OwnLog } from "../../platform/log.ts";
+import { thisMachine } from "../machine.ts";
+import type { CommandContext } from "./context.ts";
+
+/** How long the log's last lines are waited for. */
+const lastLinesMs = 500;
+
+export function addRun(program: Command, context: CommandContext): void {
+  const command = program
+    .command("run")
+    .description("run the batches of a folder, until stopped")
+    .argument("[dir]", "folder of batches (default: batches.d); not with --git-url")
+    .addHelpText(
+      "after",
+      `
+Each option is also an environment variable, --max-parallel is ${environmentName("max-parallel")}; a .env file in the
+working directory is read first. Signals: SIGTERM or SIGINT ends in order, a second one at once; SIGHUP looks over the folder now,
+and asks the repository of --git-url first.`,
+    );
+  for (const { name, value, description, fallback } of runOptions(thisMachine(context.env))) {
+    const option = new Option(
+      value === null ? `--${name}` : `--${name} <${value}>`,
+      fallback === "" ? description : `${description} (default: ${fallback})`,
+    );
+    command.addOption(option);
+  }
+  command.action(async (dir: string | undefined, options: Record<string, string | boolean | undefined>) => {
+    const { run } = await import("../run.ts"); // all of the agent; the other commands need little of it
+    const flags = Object.fromEntries(Object.entries(options).map(([key, value]) => [dashed(key), value]));
+    let log: OwnLog | null = null;
+    /** The last line, for whoever asks later why it is gone. */
+    const leave = async (code: number) => {
+      log?.info("batch-agent has ended", { code });
+      await log?.flush(lastLinesMs);
+      context.exit(code);
+    };
+    const started = run(dir, flags, {
+      env: context.env,
+      people: context.stdout.isTTY,
+      version: context.version,
+      onLog: (own) => (log = own),
+      onLockLost: () => void leave(1),
+    });
+    // Heard from the first moment on: as process 1 of a container the agent would else be deaf to them while it starts.
+    let asked = false;
+    const stop = (signal: "SIGTERM" | "SIGINT") => {
+      if (asked) {
+        log?.warn(`${signal} again: leaving at once`, { signal });
+        return void leave(signal === "SIGTERM" ? 143 : 130);
+      }
+      asked = true;
+      log?.info(`${signal}: no new starts; a second signal leaves at once`, { signal });
+      void started.then(
+        async ({ agent, config }) => {
+          log?.info(`running executions get ${config.graceMs / 1000} s to end`, { graceMs: config.graceMs });
+          await leave((await agent.stop()) ? 0 : 1);
+        },
+        () => undefined,
+      );
+    };
+    context.onSignal("SIGTERM", () => stop("SIGTERM"));
+    context.onSignal("SIGINT", () => stop("SIGINT"));
+    context.onSignal("SIGHUP", () => {
+      log?.info("SIGHUP: looking over the folder", { signal: "SIGHUP" });
+      void started.then(
+        ({ agent }) => agent.resync(),
+        () => undefined,
+      );
+    });
+    await started;
+  });
+}
+
+function dashed(camel: string): string {
+  return camel.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`);
+}
