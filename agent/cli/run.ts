@@ -3,8 +3,16 @@ import { stat } from "node:fs/promises";
 import { startAgent, type Agent } from "../agent.ts";
 import { readConfig, type Config } from "../config.ts";
 import { ConfigError, UsageError } from "../errors.ts";
+import { Lifecycle } from "../lifecycle.ts";
 import { createLogger, type OwnLog } from "../platform/log.ts";
 import { thisMachine } from "./machine.ts";
+
+/** What a signal needs of an agent, also while it starts. */
+export interface Starting {
+  log: OwnLog;
+  lifecycle: Lifecycle;
+  config: Config;
+}
 
 /** Starts the agent and says where its dashboard is. Throws ConfigError or StoreError. */
 export async function run(
@@ -14,10 +22,11 @@ export async function run(
     env: Readonly<Record<string, string | undefined>>;
     people: boolean;
     version: string;
-    onLog: (log: OwnLog) => void;
+    /** Called before anything is started, so that it can be drained and stopped from then on. */
+    onStarting: (own: Starting) => void;
     onLockLost: () => void;
   },
-): Promise<{ agent: Agent; config: Config }> {
+): Promise<Agent> {
   const config = readConfig(flags, deps.env, thisMachine(deps.env));
   if (config.git !== null && dir !== undefined) {
     throw new UsageError(
@@ -34,16 +43,18 @@ export async function run(
     );
   }
   const log = createLogger({ level: config.logLevel, people: deps.people });
-  deps.onLog(log);
+  const lifecycle = new Lifecycle(log);
+  deps.onStarting({ log, lifecycle, config });
   const agent = await startAgent(folder, config, {
     log,
     env: deps.env,
     version: deps.version,
+    lifecycle,
     onLockLost: deps.onLockLost,
   });
   log.info(
     `batch-agent ${deps.version} runs ${config.git === null ? folder : "the repository of --git-url"}; dashboard: ${agent.url}`,
     { url: agent.url },
   );
-  return { agent, config };
+  return agent;
 }

@@ -68,7 +68,12 @@ export interface Executor {
   isRunRead: (runKey: number) => boolean;
   /** Revisions that something running needs. */
   revisionsInUse: () => Set<Revision>;
-  /** No new starts; running ones get `graceMs`, then SIGTERM, then SIGKILL. Resolves when all are recorded. */
+  /** Starts nothing more. What runs goes on. */
+  drain: () => void;
+  /**
+   * Drains; running ones get `graceMs` from the first call on, then SIGTERM, then SIGKILL. Resolves when all are
+   * recorded.
+   */
   stop: (graceMs: number) => Promise<void>;
 }
 
@@ -97,6 +102,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     counts: () => loop.counts(),
     isRunRead: (runKey) => loop.isRunRead(runKey),
     revisionsInUse: () => loop.revisionsInUse(),
+    drain: () => loop.drain(),
     stop: (graceMs) => loop.stop(graceMs),
   };
 }
@@ -110,6 +116,7 @@ class ExecutorLoop implements Executor {
   /** The row of the due times that a start missed while it waited for a slot. */
   readonly #gaps = new Map<ExecutionId, Execution>();
   #stopping = false;
+  #ended: Promise<void> | null = null;
 
   constructor(deps: ExecutorDeps) {
     this.#deps = deps;
@@ -326,9 +333,18 @@ class ExecutorLoop implements Executor {
     return new Set(this.#running.attempts().flatMap((attempt) => attempt.execution().revision ?? []));
   }
 
-  async stop(graceMs: number): Promise<void> {
+  drain(): void {
     this.#stopping = true;
     this.#queue.stopDelays();
+  }
+
+  stop(graceMs: number): Promise<void> {
+    this.drain();
+    this.#ended ??= this.#endAll(graceMs);
+    return this.#ended;
+  }
+
+  async #endAll(graceMs: number): Promise<void> {
     if (await this.#within(this.#running.settled(), graceMs)) return;
     for (const attempt of this.#running.attempts()) attempt.stop("shutdown", killAtShutdownMs);
     // A process that not even SIGKILL ends (it hangs in the kernel) is left to the next agent.

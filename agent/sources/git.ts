@@ -51,20 +51,22 @@ const safety = [
   ...["gc.autoDetach=false", "gc.pruneExpire=now", "http.lowSpeedLimit=1000", "http.lowSpeedTime=60"],
 ];
 
+export interface GitSettings {
+  url: string;
+  ref: string | null;
+  path: string;
+  limits: TreeLimits;
+  /** File of the keys that must have signed each commit; null: unsigned ones are taken too. */
+  verify: string | null;
+}
+
 /**
  * Opens what is in the data folder; what was followed with other settings is deleted. Throws StoreError or
  * ConfigError.
  */
 export async function openRemote(
   dataDir: string,
-  settings: {
-    url: string;
-    ref: string | null;
-    path: string;
-    limits: TreeLimits;
-    /** File of the keys that must have signed each commit; null: unsigned ones are taken too. */
-    verify: string | null;
-  },
+  settings: GitSettings,
   env: Readonly<Record<string, string | undefined>>,
 ): Promise<Remote> {
   const home = join(dataDir, "git");

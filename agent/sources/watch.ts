@@ -23,7 +23,7 @@ import type { Logger } from "../logger.ts";
 import { yieldToEventLoop, errorCode, isWithin } from "../platform/files.ts";
 import { groupFileName } from "../model/group.ts";
 import { isBatchFolder, maxGroups } from "./group-tree.ts";
-import type { Watch } from "./port.ts";
+import type { Watch, WatchListener } from "./port.ts";
 
 /**
  * For one entry; what lies beyond is left to the resync: each folder takes one of the system's watches, each list
@@ -72,11 +72,10 @@ export function createWatch(
     poll: boolean;
     log: Logger;
     except?: string;
-    onDirty: (name: string | null) => void;
-    onDegraded?: () => void;
   },
 ): Watch {
-  const { log, except, onDirty } = options;
+  const { log, except } = options;
+  let listener: WatchListener = { onDirty: () => undefined };
   const path = resolve(root);
   let mode: "inotify" | "poll" = options.poll ? "poll" : "inotify";
   let outer: { identity: string; watcher: Chokidar } | null = null;
@@ -106,8 +105,8 @@ export function createWatch(
     shut();
     void outer?.watcher.close();
     outer = null;
-    onDirty(null);
-    options.onDegraded?.();
+    listener.onDirty(null);
+    listener.onDegraded?.();
   }
 
   function open(at: string, onEvent: (moved: boolean, file: string | null) => void): FSWatcher | null {
@@ -162,7 +161,7 @@ export function createWatch(
     pauseMs = Math.min(maxPauseMs, 4 * (performance.now() - began));
     telling = false;
     if (closed) return;
-    for (const [name] of hints) onDirty(name);
+    for (const [name] of hints) listener.onDirty(name);
     arm();
   }
 
@@ -406,7 +405,7 @@ export function createWatch(
     const wasThere = inner !== null;
     shut();
     await begin();
-    if (!quiet && (wasThere || inner !== null)) onDirty(null);
+    if (!quiet && (wasThere || inner !== null)) listener.onDirty(null);
   }
 
   /** One after another; one that waits is enough for all that ask meanwhile. */
@@ -418,7 +417,8 @@ export function createWatch(
     return next;
   }
 
-  function start(): Promise<void> {
+  function start(to: WatchListener): Promise<void> {
+    listener = to;
     return (running = rebuild(true));
   }
 
