@@ -8,7 +8,8 @@ import type { ArchiveLimits } from "./archive/inventory.ts";
 import { createUnpacker } from "./archive/unpack.ts";
 import { createCommits, noCommits } from "./commit-info.ts";
 import { createSource } from "./folder.ts";
-import { openRemote, type GitSettings } from "./git.ts";
+import { openRemote } from "./git.ts";
+import type { GitSettings } from "./git-repository.ts";
 import { createFollower, type Follower } from "./git-follower.ts";
 import { createGroupStore } from "./group-store.ts";
 import type {
