@@ -4,6 +4,7 @@ import type { EpochMs, ExecutionId, BatchName } from "../model/ids.ts";
 import type { Found } from "./search.ts";
 
 export { createMerge, type MergedPiece, type MergeSource } from "./merge.ts";
+export { orderOf, parseStep, type LogOrder, type LogSizes, type LogStep } from "./order.ts";
 
 export type LogStream = "stdout" | "stderr";
 /** Hands over pieces one after the other; the memory of one is used again once `write` has resolved. */

@@ -2,10 +2,11 @@
 import type { Hono } from "hono";
 import { excerptOf } from "../../definitions/excerpt.ts";
 import { isText } from "../views/unified-diff.ts";
-import { createLineIndex } from "../views/line-index.ts";
-import { readNumbered, readSlice } from "../views/log-window.ts";
+import { createLogReader, type LogWindow } from "../views/log-reader.ts";
 import { errorLine } from "./error-line.ts";
-import { defaultView } from "./log-views.ts";
+import { addLogRoutes } from "./log-routes.ts";
+import { streamsOf, type LogView } from "./log-views.ts";
+import type { LogStream } from "../../logs/port.ts";
 import { runState, type Execution } from "../../model/execution.ts";
 import type { Revision } from "../../model/ids.ts";
 import type { Problem } from "../../model/problem.ts";
@@ -44,8 +45,8 @@ const maxScriptBytes = 64 * 1024;
 const maxLastWord = 300;
 
 export function addDetailRoutes(app: Hono, deps: AppDeps): void {
-  const { catalog, history, logs, settings, clock, revisions } = deps;
-  const lineIndex = createLineIndex(logs);
+  const { catalog, history, logs, settings, clock, revisions, taps } = deps;
+  const reader = createLogReader(logs, taps, clock.now);
   const { live, viewOf, executionOf, batchOf } = createReader(deps);
 
   app.get("/batches/:name", async (c) => {
@@ -92,16 +93,19 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
     return { name, href, tone: toneOf(shown), word: shown.status };
   }
 
+  addLogRoutes(app, deps, reader);
+
   app.get("/executions/:id", async (c) => {
     const execution = await executionOf(c);
-    const { log, before, line } = logQuery(c);
+    const { log, times, ...place } = logQuery(c);
     const [view, changes] = await Promise.all([
       live(execution),
       execution.status === "failed" ? changesOf(execution, { history, revisions, now: clock.now }) : null,
     ]);
-    const stream = log ?? defaultView(view);
-    const slice = await readNumbered(logs, lineIndex, execution, stream, { before, line });
-    const atEnd = slice.end === slice.size || (before === null && line === null);
+    const isAsked = place.before !== null || place.after !== null || place.line !== null;
+    const shown = isAsked
+      ? { window: await reader.window(execution, streamsOf(log), place), marked: null }
+      : await atItsError(execution, log);
     const run = await history.run(execution.run);
     const attempts = run.filter(({ batch }) => batch === execution.batch);
     return html(
@@ -109,11 +113,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
       executionPage({
         agent: agentState(deps),
         execution: view,
-        stream,
-        slice,
-        atEnd,
-        errorLine: execution.status === "failed" && atEnd ? errorLine(slice.lines.map(plainText)) : null,
-        canSearch: app.routes.some(({ path }) => path === "/api/executions/:id/search"),
+        log: { view: log, hasTimes: times, ...shown },
         picture: picture(run),
         attempts: attempts.length > 1 && execution.attempt + attempts.length > 2 ? attempts.slice(-20) : [],
         cause: (await history.find(execution.trigger.by ?? "")) ?? null,
@@ -124,6 +124,23 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
       }),
     );
   });
+
+  /** The end of the output; of a failure the lines around the one that tells of the error, and its number. */
+  async function atItsError(
+    execution: Execution,
+    view: LogView,
+  ): Promise<{ window: LogWindow; marked: number | null }> {
+    const window = await reader.window(execution, streamsOf(view), {});
+    if (execution.status !== "failed") return { window, marked: null };
+    const stream = view === "merged" ? (execution.stderrBytes > 0 ? "stderr" : "stdout") : view;
+    const tail = await reader.window(execution, [stream], {});
+    const at = errorLine(tail.lines.map(({ text }) => plainText(text)));
+    if (at === null) return { window, marked: null };
+    const line = { stream, line: tail.firstLine + at, offset: null };
+    const marked = (await reader.numbersOf(execution, streamsOf(view), [line]))[0] ?? null;
+    const isShown = marked !== null && marked >= window.firstLine;
+    return { window: isShown ? window : await reader.window(execution, streamsOf(view), { line: marked }), marked };
+  }
 
   async function scriptOf(revision: Revision | null): Promise<{ text: string; isCut: boolean } | null> {
     const files = revision === null ? null : await revisions.files(revision);
@@ -138,14 +155,18 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
   }
 
   async function lastWordOf(execution: Execution | undefined): Promise<string | null> {
-    return execution === undefined ? null : lastWritten((await readSlice(logs, execution, "stderr", null)).lines);
+    return execution === undefined ? null : lastWritten(await lastLinesOf(execution, "stderr"));
+  }
+
+  async function lastLinesOf(execution: Execution, stream: LogStream): Promise<string[]> {
+    return (await reader.window(execution, [stream], {})).lines.map(({ text }) => text);
   }
 
   /** For what failed or was aborted; null for everything else. */
   async function answerOf(execution: Execution, view: ExecutionView, changes: Changes | null): Promise<Answer | null> {
     if (execution.status !== "failed" && execution.status !== "aborted") return null;
-    const lastLinesOf = view.stderrBytes > 0 ? "stderr" : "stdout";
-    const { lines } = await readSlice(logs, execution, lastLinesOf, null);
+    const stream = view.stderrBytes > 0 ? "stderr" : "stdout";
+    const lines = await lastLinesOf(execution, stream);
     const state = catalog.batch(execution.batch)?.state ?? "removed";
     return {
       execution: view,
@@ -153,7 +174,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         ? failuresUpTo(history.outlines(execution.batch), execution.id)
         : { streak: null, recovery: null }),
       lastLines: lines.slice(-lastLineCount),
-      lastLinesOf,
+      lastLinesOf: stream,
       lastWord: execution.status === "failed" ? lastWritten(lines) : null,
       changes,
       notAgain: state === "scheduled" || state === "chained" ? null : `its batch is ${state}`,

@@ -49,8 +49,13 @@ const zoneName = Intl.DateTimeFormat().resolvedOptions().timeZone;
 /** One for all times: to make one takes longer than to write a hundred times with it. */
 const shortZone = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" });
 
+/** `03:00:00.1`, in the zone of the one who looks. */
+export function clockText(iso: string): string {
+  return `${localText(iso).slice(11, 19)}.${Math.floor(new Date(iso).getMilliseconds() / 100)}`;
+}
+
 /** `2026-11-24 03:00:00 GMT+1`, in the zone of the one who looks. */
-function localText(iso: string): string {
+export function localText(iso: string): string {
   const at = new Date(iso);
   const two = (part: number) => String(part).padStart(2, "0");
   const zone = shortZone.formatToParts(at).find(({ type }) => type === "timeZoneName")?.value ?? "";

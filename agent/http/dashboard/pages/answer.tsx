@@ -5,7 +5,7 @@ import type { Changes } from "../../views/changes.ts";
 import type { Outline } from "../../../history/port.ts";
 import type { Streak } from "../failures.ts";
 import { whyText } from "../words.ts";
-import { LogLines } from "./log.tsx";
+import { PlainLines } from "./log.tsx";
 import { Absolute, Command, executionPath, Relative, Status } from "./parts.tsx";
 
 export interface Answer {
@@ -41,7 +41,7 @@ export function AnswerBox({ answer, now }: { answer: Answer; now: number }) {
           role="group"
           aria-label={`Last lines of ${lastLinesOf} of ${execution.batch}`}
         >
-          <LogLines lines={lastLines} />
+          <PlainLines lines={lastLines} />
         </div>
       )}
       {changes !== null && <ChangeSummary changes={changes} />}

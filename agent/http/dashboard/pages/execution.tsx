@@ -1,14 +1,12 @@
 // The page of one execution. Its first screen answers: how it stands, and of a failure why, since when and what
 // changed.
-import type { LogStream } from "../../../logs/port.ts";
-import type { NumberedSlice } from "../../views/log-window.ts";
 import { bytesText } from "../../../text/relative-time.ts";
 import type { ExecutionView } from "../../../views.ts";
 import type { Changes } from "../../views/changes.ts";
 import { Chain, ChainLegend } from "./chain.tsx";
 import { AnswerBox, OpenBox, type Answer } from "./answer.tsx";
 import { ChangesBox } from "./changes.tsx";
-import { Log } from "./log.tsx";
+import { Log, type LogProps } from "./log.tsx";
 import { Absolute, BatchLink, executionPath, Progress, Relative, runPath, shortId, Status, Took } from "./parts.tsx";
 import type { RunPicture } from "./run.tsx";
 import { Shell, type AgentState } from "./shell.tsx";
@@ -16,13 +14,7 @@ import { Shell, type AgentState } from "./shell.tsx";
 export interface ExecutionPage {
   agent: AgentState;
   execution: ExecutionView;
-  stream: LogStream;
-  slice: NumberedSlice;
-  atEnd: boolean;
-  /** Index of the line of the slice that tells of the error. */
-  errorLine: number | null;
-  /** True when the agent searches whole logs. */
-  canSearch: boolean;
+  log: Omit<LogProps, "execution">;
   picture: RunPicture;
   /** Every attempt of its batch in this run, in order. */
   attempts: readonly Pick<ExecutionView, "id" | "attempt" | "status" | "unusual">[];
@@ -38,9 +30,9 @@ export interface ExecutionPage {
 }
 
 export function executionPage(view: ExecutionPage) {
-  const { agent, execution, stream, slice, atEnd, picture } = view;
+  const { agent, execution, picture } = view;
   const open = execution.status === "running" || execution.status === "queued";
-  const log = <Log {...{ execution, stream, slice, atEnd, errorLine: view.errorLine, canSearch: view.canSearch }} />;
+  const log = <Log execution={execution} {...view.log} />;
   return (
     <Shell
       title={`${execution.batch} ${execution.status}`}
