@@ -1,21 +1,21 @@
 // The routes of single things: a batch, an execution, a run. Gathers what their pages show, within bounds.
 import type { Hono } from "hono";
 import { excerptOf } from "../../definitions/excerpt.ts";
-import { isText } from "../views/unified-diff.ts";
 import { createLogReader, type LogWindow } from "../views/log-reader.ts";
+import { fileList, fileText } from "../api/revision-files.ts";
 import { errorLine } from "./error-line.ts";
 import { addLogRoutes } from "./log-routes.ts";
 import { streamsOf, type LogView } from "./log-views.ts";
 import type { LogStream } from "../../logs/port.ts";
 import { runState, type Execution } from "../../model/execution.ts";
-import type { Revision } from "../../model/ids.ts";
+import type { BatchStatus } from "../../model/batch.ts";
 import type { Problem } from "../../model/problem.ts";
 import type { SettingsFiles } from "../../sources/port.ts";
 import { plainPen, readLine } from "../../text/ansi.ts";
 import type { ExecutionView } from "../../views.ts";
 import { spanText } from "../../text/relative-time.ts";
 import { HttpProblem } from "../protocol/problem.ts";
-import { executionQuery, logQuery } from "../protocol/query.ts";
+import { executionQuery, logQuery, single } from "../protocol/query.ts";
 import { changesOf, type Changes } from "../views/changes.ts";
 import type { AppDeps } from "../views/deps.ts";
 import { createReader } from "../views/live.ts";
@@ -31,7 +31,9 @@ import { batchPage } from "./pages/batch.tsx";
 import type { ChainNode } from "./pages/chain.tsx";
 import { executionPage } from "./pages/execution.tsx";
 import { batchPath, executionPath } from "./pages/parts.tsx";
+import type { Source } from "./pages/source.tsx";
 import type { ShownProblem } from "./pages/problems.tsx";
+import { zoneOf } from "./zones.ts";
 import { runPage, type RunPicture } from "./pages/run.tsx";
 
 /** Boxes on one picture of a chain. */
@@ -39,8 +41,6 @@ const maxNodes = 60;
 const historyLength = 50;
 const maxExecutions = 500;
 const lastLineCount = 12;
-/** Bytes of a script that a page shows. */
-const maxScriptBytes = 64 * 1024;
 /** Letters of a log's last line that stand beside a reason. */
 const maxLastWord = 300;
 
@@ -69,9 +69,9 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         chain: { nodes, edges, hidden },
         plot: plotDurations(newest(history.outlines(status.name), Infinity)),
         streak: failuresInRow(history.outlines(status.name)),
-        timeZone: status.batch?.schedule?.timeZone ?? null,
+        timeZone: zoneOf(status.batch),
         inherited: status.batch?.inherited ?? {},
-        script: await scriptOf(status.revision),
+        source: await sourceOf(status, single(c, "file") ?? null),
         lastWord: await lastWordOf(items.find((item) => item.status === "failed")),
         history: {
           items: await Promise.all(items.map(live)),
@@ -119,7 +119,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         cause: (await history.find(execution.trigger.by ?? "")) ?? null,
         neighbours: neighboursOf(execution.id, history.outlines(execution.batch)),
         changes,
-        timeZone: catalog.batch(execution.batch)?.batch?.schedule?.timeZone ?? null,
+        timeZone: zoneOf(catalog.batch(execution.batch)?.batch),
         answer: await answerOf(execution, view, changes),
       }),
     );
@@ -142,16 +142,17 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
     return { window: isShown ? window : await reader.window(execution, streamsOf(view), { line: marked }), marked };
   }
 
-  async function scriptOf(revision: Revision | null): Promise<{ text: string; isCut: boolean } | null> {
-    const files = revision === null ? null : await revisions.files(revision);
-    const file = files?.find(({ path }) => path === "script.sh");
-    if (file === undefined || file.size > maxScriptBytes * 4) return null;
-    const bytes = await file.read();
-    if (!isText(bytes)) return null;
-    return {
-      text: new TextDecoder().decode(bytes.subarray(0, maxScriptBytes)),
-      isCut: bytes.length > maxScriptBytes,
-    };
+  /** The files of its revision, and one of them: the one asked for, else its script. */
+  async function sourceOf(status: BatchStatus, asked: string | null): Promise<Source | null> {
+    if (status.revision === null || (await revisions.files(status.revision)) === null) return null;
+    const { items } = await fileList(revisions, status);
+    const path = asked ?? "script.sh";
+    try {
+      return { files: items, shown: { path, text: await fileText(revisions, status, path), trouble: null } };
+    } catch (error) {
+      if (!(error instanceof HttpProblem) || (asked !== null && error.status === 404)) throw error;
+      return { files: items, shown: { path, text: null, trouble: `${error.message}.` } };
+    }
   }
 
   async function lastWordOf(execution: Execution | undefined): Promise<string | null> {
@@ -193,6 +194,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         picture: picture(executions),
         gantt: ganttOf(executions.slice(0, maxExecutions), clock.now()),
         executions: await Promise.all(executions.slice(0, maxExecutions).map(live)),
+        zoneOf: (name) => zoneOf(catalog.batch(name)?.batch),
       }),
     );
   });

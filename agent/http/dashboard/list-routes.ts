@@ -17,6 +17,7 @@ import { agentState, html } from "./page.ts";
 import { overviewPage } from "./pages/overview.tsx";
 import { problemsPage } from "./pages/problems.tsx";
 import { addTimelineRoute } from "./timeline-route.ts";
+import { zoneOf } from "./zones.ts";
 
 /** Lines of the list on one page. */
 const pageLength = 100;
@@ -90,6 +91,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
         tags: tagsOf(all),
         items: await Promise.all(items.map(live)),
         nextCursor: more ? (items.at(-1)?.id ?? null) : null,
+        zoneOf: (name) => zoneOf(catalog.batch(name)?.batch),
       }),
     );
   });

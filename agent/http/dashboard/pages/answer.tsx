@@ -6,7 +6,7 @@ import type { Outline } from "../../../history/port.ts";
 import type { Streak } from "../failures.ts";
 import { whyText } from "../words.ts";
 import { PlainLines } from "./log.tsx";
-import { Absolute, Command, executionPath, Relative, Status } from "./parts.tsx";
+import { Command, executionPath, Relative, Status, When } from "./parts.tsx";
 
 export interface Answer {
   execution: ExecutionView;
@@ -24,16 +24,17 @@ export interface Answer {
   notAgain: string | null;
 }
 
-export function AnswerBox({ answer, now }: { answer: Answer; now: number }) {
+export function AnswerBox({ answer, zone, now }: { answer: Answer; zone: string | null; now: number }) {
   const { execution, streak, recovery, lastLines, lastLinesOf, lastWord, changes, notAgain } = answer;
   const at = execution.finishedAt ?? execution.createdAt;
   return (
     <section class={`box answer ${execution.status}`} aria-label="What happened">
       <p class="what">
-        <Status of={execution} /> <Relative at={at} now={now} /> <span class="what-why">{whyText(execution)}</span>
+        <Status of={execution} /> <Relative at={at} now={now} zone={zone} />{" "}
+        <span class="what-why">{whyText(execution)}</span>
       </p>
       {lastWord !== null && <p class="last-word mono">{lastWord}</p>}
-      <Since streak={streak} recovery={recovery} now={now} />
+      <Since streak={streak} recovery={recovery} zone={zone} now={now} />
       {lastLines.length > 0 && (
         <div
           class="log short"
@@ -54,7 +55,12 @@ export function AnswerBox({ answer, now }: { answer: Answer; now: number }) {
   );
 }
 
-function Since({ streak, recovery, now }: Pick<Answer, "streak" | "recovery"> & { now: number }) {
+function Since({
+  streak,
+  recovery,
+  zone,
+  now,
+}: Pick<Answer, "streak" | "recovery"> & { zone: string | null; now: number }) {
   return (
     <>
       {streak !== null && (
@@ -63,8 +69,7 @@ function Since({ streak, recovery, now }: Pick<Answer, "streak" | "recovery"> & 
             <>First failure</>
           ) : (
             <>
-              <b>{streak.count} failures in a row</b>, the first <Relative at={streak.since} now={now} /> (
-              <Absolute at={streak.since} />)
+              <b>{streak.count} failures in a row</b>, the first <When at={streak.since} now={now} zone={zone} />
             </>
           )}
           {streak.lastSuccess === null ? (

@@ -18,11 +18,14 @@ export function ExecutionTable({
   caption,
   executions,
   now,
+  zoneOf,
   withBatch = false,
 }: {
   caption: string;
   executions: readonly ExecutionView[];
   now: number;
+  /** The zone of a batch, for the time there. */
+  zoneOf: (batch: string) => string | null;
   withBatch?: boolean;
 }) {
   return (
@@ -59,14 +62,15 @@ export function ExecutionTable({
               <a class="line" data-row-link href={executionPath(execution.id)}>
                 <Status of={execution} />{" "}
                 {execution.attempt > 1 && <span class="badge">attempt {execution.attempt}</span>}
+                {execution.late && <span class="badge odd">late</span>}
                 <span class="why">{execution.status === "queued" ? waitText(execution) : whyText(execution)}</span>
               </a>
               <Progress execution={execution} now={now} />
             </td>
             <td>
-              <Relative at={execution.startedAt ?? execution.createdAt} now={now} />
+              <Relative at={execution.startedAt ?? execution.createdAt} now={now} zone={zoneOf(execution.batch)} />
               <span class="about wide">
-                <Absolute at={execution.startedAt ?? execution.createdAt} />
+                <Absolute at={execution.startedAt ?? execution.createdAt} zone={zoneOf(execution.batch)} />
               </span>
             </td>
             <td class="number">
