@@ -73,6 +73,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
         page: { at, of },
         found: found.length,
         rows,
+        tryOut: all.some((one) => one.standing.newest !== null) ? null : (all.find(canStart)?.status.name ?? null),
       }),
     );
   });
@@ -123,4 +124,8 @@ const isoOrNull = (at: number | null) => (at === null ? null : new Date(at).toIS
 /** For the agent and its data folder, rather than of a folder somebody wrote. */
 function isOwn({ batch, code }: Problem): boolean {
   return batch === "" || code === "history-corrupt" || code === "not-stored";
+}
+
+function canStart({ status }: Listed): boolean {
+  return status.state === "scheduled";
 }

@@ -20,8 +20,12 @@ export function writeTimes(): void {
   for (const time of document.querySelectorAll<HTMLTimeElement>("time[data-clock]")) {
     const local = localText(time.dateTime);
     const own = ownText(time.dateTime, time.dataset["own"]);
-    const city = own.replace(/\S+\/(\S+)\)$/, "$1)").replaceAll("_", " ");
-    const text = (local.slice(0, 10) === today ? local.slice(11, 16) : local.slice(5, 16)) + city;
+    const city = own
+      .replace(/\S+\/(\S+)\)$/, "$1)")
+      .replaceAll("_", " ")
+      .replace(/\(\d\d-\d\d /, "(");
+    const isSoon = local.slice(0, 10) === today || Math.abs(Date.parse(time.dateTime) - now) < dayMs;
+    const text = (isSoon ? local.slice(11, 16) : local.slice(5, 16)) + city;
     if (time.textContent !== text) time.textContent = text;
     time.title = local + own;
   }
@@ -50,6 +54,7 @@ export function writeTimes(): void {
   }
 }
 
+const dayMs = 86_400_000;
 const zoneName = Intl.DateTimeFormat().resolvedOptions().timeZone;
 /** One for all times: to make one takes longer than to write a hundred times with it. */
 const shortZone = new Intl.DateTimeFormat("en-GB", { timeZoneName: "short" });

@@ -6,7 +6,7 @@ import type { Outline } from "../../../history/port.ts";
 import type { Streak } from "../failures.ts";
 import { whyText } from "../words.ts";
 import { PlainLines } from "./log.tsx";
-import { Command, executionPath, Relative, Status, When } from "./parts.tsx";
+import { Command, executionPath, Relative, Status, Waiting, When } from "./parts.tsx";
 
 export interface Answer {
   execution: ExecutionView;
@@ -132,10 +132,14 @@ function countText(diff: string): string {
 }
 
 /** Returns what is under way, and how to stop it. */
-export function OpenBox({ execution }: { execution: ExecutionView }) {
+export function OpenBox({ execution, now }: { execution: ExecutionView; now: number }) {
   return (
     <section class="box answer" aria-label="Stop it">
-      {execution.status === "queued" && <p>{waitText(execution)}</p>}
+      {execution.status === "queued" && (
+        <p>
+          <Waiting execution={execution} now={now} />
+        </p>
+      )}
       <p class="dim">
         {execution.status === "running"
           ? `${bytesText(execution.stdoutBytes + execution.stderrBytes)} of output so far. To stop it:`
@@ -144,10 +148,4 @@ export function OpenBox({ execution }: { execution: ExecutionView }) {
       <Command text={`batch-agent cancel ${execution.id}`} />
     </section>
   );
-}
-
-/** Returns what a queued execution waits for, where it is known. */
-export function waitText(execution: ExecutionView & { waitingFor?: string | null }): string {
-  if (typeof execution.waitingFor === "string") return `Waits for ${execution.waitingFor}.`;
-  return execution.trigger.kind === "retry" ? "Waits for its retry." : "Waits for its turn.";
 }

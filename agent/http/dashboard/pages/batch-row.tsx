@@ -6,8 +6,7 @@ import type { ExecutionView } from "../../../views.ts";
 import { scheduleWords } from "../schedule-words.ts";
 import { whyText } from "../words.ts";
 import { zoneOf } from "../zones.ts";
-import { waitText } from "./answer.tsx";
-import { BatchLink, Clock, executionPath, Relative, Status, Strip, ToneMark, Took } from "./parts.tsx";
+import { BatchLink, Clock, executionPath, Relative, Status, Strip, ToneMark, Took, Waiting } from "./parts.tsx";
 
 export interface ListRow extends Listed {
   /** Its latest executions, oldest first. */
@@ -53,8 +52,8 @@ export function Row({ row, now }: { row: ListRow; now: number }) {
             <Status of={live} /> {live.status === "running" && <Took execution={live} now={now} />}{" "}
             <SmallProgress execution={live} />
             {live.status === "queued" && (
-              <span class="why" title={waitText(live)}>
-                {waitText(live)}
+              <span class="why">
+                <Waiting execution={live} now={now} />
               </span>
             )}
             {live.late && <span class="badge odd">late</span>}

@@ -63,7 +63,7 @@ export function executionPage(view: ExecutionPage) {
           {open && (
             <>
               <Progress execution={execution} now={agent.now} />
-              <OpenBox execution={execution} />
+              <OpenBox execution={execution} now={agent.now} />
             </>
           )}
           {view.answer === null && !open && <FactsBox view={view} now={agent.now} />}
@@ -128,7 +128,7 @@ function Facts({ view: { execution, attempts, cause, timeZone }, now }: { view: 
         <dt>Triggered</dt>
         <dd>
           <Trigger kind={trigger.kind} cause={cause} />
-          {trigger.actor !== null && ` by ${trigger.actor}`}
+          {trigger.actor !== null && `, ${trigger.actor}`}
           {trigger.note !== null && `: ${trigger.note}`}
         </dd>
         <dt>Due</dt>

@@ -2,8 +2,7 @@
 import { bytesText } from "../../../text/relative-time.ts";
 import type { ExecutionView } from "../../../views.ts";
 import { whyText } from "../words.ts";
-import { waitText } from "./answer.tsx";
-import { Absolute, BatchLink, executionPath, Progress, Relative, Status, Took } from "./parts.tsx";
+import { Absolute, BatchLink, executionPath, Progress, Relative, Status, Took, Waiting } from "./parts.tsx";
 
 const triggerWords: Readonly<Record<string, string>> = {
   cron: "schedule",
@@ -63,7 +62,9 @@ export function ExecutionTable({
                 <Status of={execution} />{" "}
                 {execution.attempt > 1 && <span class="badge">attempt {execution.attempt}</span>}
                 {execution.late && <span class="badge odd">late</span>}
-                <span class="why">{execution.status === "queued" ? waitText(execution) : whyText(execution)}</span>
+                <span class="why">
+                  {execution.status === "queued" ? <Waiting execution={execution} now={now} /> : whyText(execution)}
+                </span>
               </a>
               <Progress execution={execution} now={now} />
             </td>

@@ -16,6 +16,8 @@ export interface Overview {
   page: { at: number; of: number };
   found: number;
   rows: readonly ListRow[];
+  /** A batch to try out while nothing has ever run. */
+  tryOut: string | null;
 }
 
 const stateNames: readonly BatchState[] = ["scheduled", "chained", "disabled", "invalid", "removed"];
@@ -44,11 +46,23 @@ export function overviewPage(view: Overview) {
             <code>batch.yaml</code> into the folder of batches; it appears here within a moment:
           </p>
           <Command text="batch-agent init" />
+          <p class="needs-scripts">
+            <kbd>?</kbd> shows the keys and the words of these pages.
+          </p>
         </div>
       ) : (
         <>
           <ListFilters query={query} tags={view.tags} groups={view.groups} />
           <div id="list" data-live aria-live="off">
+            {view.tryOut !== null && (
+              <div class="hint">
+                <p>
+                  Nothing has run yet. Batches start by their schedules; to try one now, run this on the agent's
+                  machine:
+                </p>
+                <Command text={`batch-agent trigger ${view.tryOut} --follow`} />
+              </div>
+            )}
             <p class="found" role="status">
               {view.found} {view.found === 1 ? "batch" : "batches"}
               {view.page.of > 1 && `, page ${view.page.at} of ${view.page.of}`}

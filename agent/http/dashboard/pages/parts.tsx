@@ -161,6 +161,23 @@ export function Progress({ execution, now }: { execution: ExecutionView; now: nu
   );
 }
 
+/** What a queued execution waits for, as far as that is known; a time in it is told as one. */
+export function Waiting({ execution, now }: { execution: ExecutionView; now: number }) {
+  const known = execution.waitingFor ?? (execution.trigger.kind === "retry" ? "its retry" : "its turn");
+  const [, text = known, at = null] = /^(.*) at (\d{4}-\d\d-\d\dT[\d:.]+Z)$/.exec(known) ?? [];
+  return (
+    <>
+      Waits for {text}
+      {at !== null && (
+        <>
+          {" "}
+          <Relative at={at} now={now} />
+        </>
+      )}
+    </>
+  );
+}
+
 export const batchPath = (name: string) => `/batches/${encodeURIComponent(name)}`;
 export const executionPath = (id: string) => `/executions/${encodeURIComponent(id)}`;
 export const runPath = (run: string) => `/runs/${encodeURIComponent(run)}`;

@@ -46,6 +46,8 @@ export function runPage({ agent, run, picture, gantt, executions, zoneOf }: RunP
             due <When at={first.trigger.dueAt} now={agent.now} zone={zoneOf(first.batch)} />
           </span>
         </div>
+        {picture.state === "failed" && <Command text={`batch-agent rerun ${run}`} />}
+        {picture.state === "running" && <Command text={`batch-agent cancel ${run}`} />}
         <section class="box" aria-labelledby="chain-title">
           <h2 id="chain-title">Chain</h2>
           <Chain label="Batches of this run" nodes={picture.nodes} edges={picture.edges} />
@@ -53,8 +55,6 @@ export function runPage({ agent, run, picture, gantt, executions, zoneOf }: RunP
           <ChainLegend edges={picture.edges} />
         </section>
         <GanttBox gantt={gantt} />
-        {picture.state === "failed" && <Command text={`batch-agent rerun ${run}`} />}
-        {picture.state === "running" && <Command text={`batch-agent cancel ${run}`} />}
         <section class="box" aria-label="Executions">
           <ExecutionTable caption="Executions" executions={executions} now={agent.now} zoneOf={zoneOf} withBatch />
         </section>

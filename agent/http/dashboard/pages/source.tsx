@@ -1,4 +1,5 @@
 // What a batch is made of: its settings with what it inherits, and the files of its revision in force.
+import { batchSchema } from "../../../model/batch-schema.gen.ts";
 import type { BatchView } from "../../../views.ts";
 import { bytesText } from "../../../text/relative-time.ts";
 import { highlight } from "../highlight.ts";
@@ -77,6 +78,11 @@ function File({ name, shown: { path, text, trouble } }: { name: string; shown: N
 export type Inherited = Readonly<Record<string, string>>;
 
 export function Settings({ batch, inherited }: { batch: BatchView; inherited: Inherited }) {
+  const all = Object.entries(batch.definition ?? {}).filter(
+    ([key, value]) => key !== "description" && key !== "tags" && !isEmpty(value),
+  );
+  const isPlain = ([key, value]: [string, unknown]) => isDefault(key, value) && !(key in inherited);
+  const [set, defaults] = [all.filter((one) => !isPlain(one)), all.filter(isPlain)];
   return (
     <section class="box" aria-labelledby="settings-title">
       <h2 id="settings-title">Settings</h2>
@@ -87,21 +93,33 @@ export function Settings({ batch, inherited }: { batch: BatchView; inherited: In
             : "There is no valid version of it yet."}
         </p>
       ) : (
-        <dl class="settings">
-          {Object.entries(batch.definition)
-            .filter(([key, value]) => key !== "description" && key !== "tags" && !isEmpty(value))
-            .map(([key, value]) => (
-              <>
-                <dt class="mono">{key}</dt>
-                <dd class="mono">
-                  {textOf(value)}
-                  <Origins name={key} inherited={inherited} />
-                </dd>
-              </>
-            ))}
-        </dl>
+        <>
+          <SettingList settings={set} inherited={inherited} />
+          {defaults.length > 0 && (
+            <details id="defaults">
+              <summary>{defaults.length} settings at their defaults</summary>
+              <SettingList settings={defaults} inherited={inherited} />
+            </details>
+          )}
+        </>
       )}
     </section>
+  );
+}
+
+function SettingList({ settings, inherited }: { settings: readonly [string, unknown][]; inherited: Inherited }) {
+  return (
+    <dl class="settings">
+      {settings.map(([key, value]) => (
+        <>
+          <dt class="mono">{key}</dt>
+          <dd class="mono">
+            {textOf(value)}
+            <Origins name={key} inherited={inherited} />
+          </dd>
+        </>
+      ))}
+    </dl>
   );
 }
 
@@ -127,4 +145,26 @@ function textOf(value: unknown): string {
       .map(([key, each]) => `${key}: ${textOf(each)}`)
       .join(", ");
   return String(value);
+}
+
+type Schema = Readonly<
+  Record<
+    string,
+    {
+      description?: string;
+      default?: unknown;
+      properties?: Readonly<Record<string, { description?: string; default?: unknown }>>;
+    }
+  >
+>;
+const known: Schema = batchSchema.properties;
+
+/** Returns whether a setting says no more than would hold without it. */
+function isDefault(key: string, value: unknown): boolean {
+  const schema = known[key];
+  if (schema?.properties !== undefined && typeof value === "object" && value !== null) {
+    const { properties } = schema;
+    return Object.entries(value).every(([part, one]) => one === properties[part]?.default);
+  }
+  return JSON.stringify(value) === JSON.stringify(schema?.default);
 }
