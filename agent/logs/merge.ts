@@ -2,6 +2,7 @@
 // sizes the logs had at which time. A line belongs to the step in which it was finished; within a step stdout goes
 // first. Bounded memory: one piece of a log and one of `times`, however long they are.
 import { wholeCharacters, wholeLines } from "../text/lines.ts";
+import { parseStep, type LogStep } from "./order.ts";
 
 type LogStream = "stdout" | "stderr";
 /** A file that grows. */
@@ -43,9 +44,7 @@ export interface MergeSource {
   from: Record<LogStream, number>;
 }
 
-interface Step {
-  at: string;
-  sizes: Record<LogStream, number>;
+interface Step extends LogStep {
   isLast: boolean;
 }
 
@@ -80,13 +79,9 @@ export function createMerge(source: MergeSource): () => Promise<MergedPiece | "w
   async function readStep(): Promise<Step | null> {
     for (;;) {
       const end = unread.indexOf("\n");
-      const match = /^(\S+) (\d{1,15}) (\d{1,15})$/.exec(unread.slice(0, Math.max(0, end)));
+      const found = parseStep(unread.slice(0, Math.max(0, end)));
       unread = unread.slice(end + 1);
-      if (match !== null) {
-        const [, at = "", stdout, stderr] = match;
-        if (!Number.isNaN(Date.parse(at)))
-          return { at, sizes: { stdout: Number(stdout), stderr: Number(stderr) }, isLast: false };
-      }
+      if (found !== null) return { ...found, isLast: false };
       if (end >= 0) continue; // a line of somebody else's
       if (unread.length > timesChunkBytes) unread = "";
       const bytes = await source.times.read(timesAt, timesChunkBytes);

@@ -1,11 +1,10 @@
 // Query parameters, checked: what is malformed is a 400 that names the parameter and what it takes.
 import type { Context } from "hono";
 import type { ExecutionQuery } from "../../history/port.ts";
-import type { LogStream } from "../../logs/port.ts";
 import type { BatchState } from "../../model/batch.ts";
 import { idPattern, reasons, statuses, type ExecutionStatus, type Reason } from "../../model/execution.ts";
 import { zooms, type Zoom } from "../dashboard/drawing/window.ts";
-import { logViews } from "../dashboard/log-views.ts";
+import { logViews, type LogView } from "../dashboard/log-views.ts";
 import { lastFilters, sorts, type ListQuery } from "../dashboard/batch-list.ts";
 import { HttpProblem } from "./problem.ts";
 
@@ -212,12 +211,26 @@ function groupChoice(c: Context): string | null {
   return matching(c, "group", groupName, "the path of a group such as billing/eu") ?? null;
 }
 
-/** Returns which log of an execution a page shows, and where: at its end, before a byte, or around a line. */
-export function logQuery(c: Context): { log: LogStream | null; before: number | null; line: number | null } {
-  const before = matching(c, "before", /^\d{1,15}$/, "a number of bytes");
+export interface LogQuery {
+  log: LogView;
+  before: number | null;
+  after: number | null;
+  line: number | null;
+  /** True where lines are shown with their times. */
+  times: boolean;
+}
+
+/** Returns which output of an execution a page shows, and where: before or after a position, or around a line. */
+export function logQuery(c: Context): LogQuery {
+  const position = (name: string) => {
+    const value = matching(c, name, /^\d{1,15}$/, "a position in the log");
+    return value === undefined ? null : Number(value);
+  };
   return {
-    log: choice(c, "log", logViews),
-    before: before === undefined ? null : Number(before),
+    log: choice(c, "log", logViews) ?? "merged",
+    before: position("before"),
+    after: position("after"),
     line: integer(c, "line", 1, 999_999_999) ?? null,
+    times: flag(c, "times"),
   };
 }
