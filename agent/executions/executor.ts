@@ -210,7 +210,7 @@ class ExecutorLoop implements Executor {
 
   async rerun(target: string, by: AskedBy): Promise<ActedOn> {
     const { recorder, reader, clock, definition } = this.#deps;
-    if (!idPattern.test(target)) return { error: `${target} is neither an execution nor a run: a rerun needs its id` };
+    if (!idPattern.test(target)) return { error: this.#noId(target) };
     const asked = await reader.find(target);
     const run = asked?.run ?? (target as RunId);
     const key = runKey(run);
@@ -283,6 +283,11 @@ class ExecutorLoop implements Executor {
 
   #noDefinition(name: string): string {
     return this.#deps.recorder.head(name) === undefined ? this.#unknown(name) : `${name} is gone, or has problems`;
+  }
+
+  #noId(target: string): string {
+    if (this.#deps.recorder.head(target) === undefined) return this.#unknown(target);
+    return `a rerun needs the id of an execution or a run: batch-agent history ${target} lists those of ${target}`;
   }
 
   #unknown(target: string): string {
