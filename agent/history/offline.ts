@@ -7,7 +7,7 @@ import type { BatchName, ExecutionId } from "../model/ids.ts";
 import { errorCode } from "../platform/files.ts";
 import type { Change } from "./change.ts";
 import { newHead, type Head } from "./document.ts";
-import { readDocument } from "./documents.ts";
+import { readDocument } from "./document-file.ts";
 import { readJournal } from "./journal.ts";
 
 export interface OfflineRecord {
