@@ -235,3 +235,22 @@ describe("parameters", () => {
     expect(answer).toEqual({ error: expect.stringContaining(why) as string });
   });
 });
+
+test("a rerun whose input's logs are gone is refused; without that input it goes on", async () => {
+  const keep = { executions: 1, ageMs: null };
+  const mail = chained("mail", { after: ["report"], input: "previous" });
+  const { executor, runner, due, rows, started, status, known } = await setUp({ batches: [batch({ keep }), mail] });
+  for (const round of [0, 1]) {
+    due(t0 + round * 60_000, batch({ keep }));
+    await started(2 * round + 1);
+    runner.end(2 * round);
+    await started(2 * round + 2);
+    runner.end(2 * round + 1);
+    await status(round, "succeeded", "mail");
+  }
+  const [first] = rows("mail");
+  expect(rows("report")).toHaveLength(1);
+  expect(idsOf(await executor.rerun(first?.id ?? "", by()))).toContain("the input of mail is no longer kept");
+  known.set("mail" as BatchName, { ...mail, input: "none" });
+  expect(idsOf(await executor.rerun(first?.id ?? "", by()))).toHaveLength(1);
+});
