@@ -128,6 +128,10 @@ export class Store implements Recorder {
     return this.#state.openRun(run);
   }
 
+  heldOf(run: RunId): Execution[] {
+    return [...this.#state.held.values()].filter((execution) => execution.run === run);
+  }
+
   reopen(rows: readonly Execution[]): void {
     for (const row of rows)
       if (this.runKeyOf(row.id) !== undefined) this.#state.hold(this.#state.held.get(row.id) ?? row);
