@@ -17,14 +17,14 @@ export interface LogStore {
    * Bytes from `start` up to but without `end`; stops early when the file is shorter. Read as the reader asks for
    * them.
    */
-  read(
+  read: (
     batch: BatchName,
     id: ExecutionId,
     stream: LogStream,
     start: number,
     end: number,
     pieceBytes?: number,
-  ): ReadableStream<Uint8Array>;
+  ) => ReadableStream<Uint8Array>;
   /** The same bytes, piece by piece. Rejects when it is shorter, cannot be read, or `write` does. */
   copy: (batch: BatchName, id: ExecutionId, stream: LogStream, start: number, end: number) => LogCopy;
   /** Offset at which the last `lines` lines before `end` begin; an unfinished last line counts. */

@@ -30,7 +30,10 @@ export function createLogStore(dataDir: string): LogStore {
           async pull(controller) {
             try {
               file ??= await openPlain(pathOf(batch, id, stream));
-              if (file === null) return controller.close();
+              if (file === null) {
+                controller.close();
+                return;
+              }
               const wanted = Math.min(pieceBytes, end - at);
               const { bytesRead, buffer } = await file.read(new Uint8Array(wanted), 0, wanted, at);
               at += bytesRead;

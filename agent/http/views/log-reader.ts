@@ -3,17 +3,9 @@
 // ends: positions, numbers and times are those of its line break.
 import { isOpen, type Execution } from "../../model/execution.ts";
 import type { EpochMs, Iso } from "../../model/ids.ts";
-import {
-  orderOf,
-  parseStep,
-  type LogOrder,
-  type LogSizes,
-  type LogStep,
-  type LogStore,
-  type LogStream,
-  type LogTaps,
-} from "../../logs/port.ts";
+import { orderOf, type LogOrder, type LogSizes, type LogStore, type LogStream, type LogTaps } from "../../logs/port.ts";
 import { createLineIndex } from "./line-index.ts";
+import { readSteps } from "./log-steps.ts";
 
 /** A page holds no more of a log than this. */
 const windowBytes = 64 * 1024;
@@ -25,7 +17,6 @@ const bytesBefore = 24 * 1024;
 const lookBackBytes = 64 * 1024;
 /** Pieces without the end of any line that are passed over. */
 const maxEmptyPieces = 64;
-const timesChunkBytes = 64 * 1024;
 const newline = 0x0a;
 
 export interface LogLine {
@@ -79,30 +70,8 @@ interface Output {
 export function createLogReader(logs: LogStore, taps: LogTaps, now: () => EpochMs) {
   const index = createLineIndex(logs);
 
-  async function readSteps({ batch, id }: Execution): Promise<LogStep[]> {
-    const tap = await taps.open(batch, id, "times");
-    try {
-      const steps: LogStep[] = [];
-      let rest = "";
-      for (let at = 0; at < tap.size();) {
-        const bytes = await tap.read(at, timesChunkBytes);
-        if (bytes.length === 0) break;
-        at += bytes.length;
-        const lines = (rest + Buffer.from(bytes).toString("latin1")).split("\n");
-        rest = lines.pop() ?? "";
-        for (const line of lines) {
-          const step = parseStep(line);
-          if (step !== null) steps.push(step);
-        }
-      }
-      return steps;
-    } finally {
-      tap.close();
-    }
-  }
-
   async function look(execution: Execution, streams: readonly LogStream[]): Promise<Output> {
-    const steps = await readSteps(execution);
+    const steps = await readSteps(taps, execution);
     const sizeOf = async (stream: LogStream) =>
       streams.includes(stream) ? ((await logs.stat(execution.batch, execution.id, stream))?.size ?? 0) : 0;
     const sizes = { stdout: await sizeOf("stdout"), stderr: await sizeOf("stderr") };

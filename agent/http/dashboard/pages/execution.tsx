@@ -199,7 +199,7 @@ function Facts({ view: { execution, attempts, cause, timeZone }, now }: { view: 
           <>
             <dt>Place</dt>
             <dd class="mono">
-              {[execution.place.node, execution.place.pod].filter((part) => part !== null).join(" / ")}
+              {execution.place.node} / {execution.place.pod}
             </dd>
           </>
         )}
