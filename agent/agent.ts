@@ -101,9 +101,11 @@ async function start(folder: string, config: Config, { log, env, version, lifecy
     newId: createIds(history.newestId()),
     definition: (name) => inForce.definition(name),
     graph: () => inForce.graph(),
+    pool: (group, name) => inForce.pool(group, name),
     checkRevision: guard.check,
   });
   const scheduler = createScheduler({ clock, onDue: executor.due });
+  inForce.subscribe({ onConnected: executor.refresh });
   inForce.subscribe({ onApplied: followInForce(scheduler, (name) => recorder.head(name)?.schedule?.coveredUntil) });
 
   const probe = createProbe(dataDir);
@@ -123,6 +125,8 @@ async function start(folder: string, config: Config, { log, env, version, lifecy
     git: () => follower?.health() ?? null,
     isStarted: () => lifecycle.state !== "starting",
     counts: () => executor.counts(),
+    poolUse: executor.poolUse,
+    waitingFor: executor.waitingFor,
     hasBash: () => hasBash(baseEnv),
     dataTrouble: () => history.trouble() ?? probe.trouble(),
     otherProblems: () => [...history.problems(), ...guard.problems()],

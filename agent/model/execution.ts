@@ -88,6 +88,8 @@ export interface Execution {
   notifyDue?: NotifyDue;
   /** When a retry's delay is over, or the wait for an earlier execution was. Not shown. */
   notBefore?: Iso;
+  /** Key of the pool that it was started in; missing for none. Not shown. */
+  pool?: string;
   /** Holds what its batch's timeout was at its start, null for none; missing before it. Not shown. */
   timeoutMs?: number | null;
   /** Boot id of the machine that started it; a pid means nothing after a reboot. Not shown. */

@@ -68,7 +68,7 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
   api("/api/batches/:name/files/:path{.+}", [], async (c) =>
     c.text(await fileText(deps.revisions, batchOf(c), c.req.param("path") ?? "")),
   );
-  api("/api/groups", [], async (c) => json(c, { items: await groupViews(deps) }));
+  api("/api/groups", [], (c) => json(c, { items: groupViews(deps) }));
   api("/api/problems", [], (c) => json(c, { items: catalog.problems().map(problemView) }));
 
   api("/api/executions", executionParameters, async (c) => {
