@@ -5,6 +5,7 @@ import { InForce } from "./definitions/in-force.ts";
 import { createCommandBox } from "./executions/command-box.ts";
 import { createCommandLoop } from "./executions/command-loop.ts";
 import { createExecutor } from "./executions/executor.ts";
+import { createLateness } from "./executions/late-loop.ts";
 import { openHistory } from "./history/open.ts";
 import { createHousekeeper } from "./housekeeper.ts";
 import { openHttp } from "./http/open.ts";
@@ -91,9 +92,10 @@ async function start(folder: string, config: Config, { log, env, version, lifecy
   const logs = createLogStore(dataDir);
   const address = new DashboardAddress(config.baseUrl);
   const changedSince = changedFilesFinder({ history: reader, revisions, now: clock.now });
-  const linkTo = ({ id }: { id: string }) => address.ofExecution(id);
+  const linkTo = (what: { id: string } | string | null) => address.of(what);
+  const taps = createLogTaps(dataDir, clock);
   const telling = await openNotifications({
-    ...{ dataDir, version, config, clock, log, recorder, reader, logs, inForce, linkTo, changedSince },
+    ...{ dataDir, version, config, clock, log, recorder, reader, logs, taps, inForce, linkTo, changedSince },
   });
   const { notifier, deliveries } = telling;
   const executor = createExecutor({
@@ -105,7 +107,13 @@ async function start(folder: string, config: Config, { log, env, version, lifecy
     checkRevision: guard.check,
   });
   const scheduler = createScheduler({ clock, onDue: executor.due });
+  const lateness = createLateness({
+    ...{ clock, log, recorder, reader, notifier },
+    graph: () => inForce.graph(),
+    inForce: (name) => inForce.definition(name)?.batch ?? null,
+  });
   inForce.subscribe({ onConnected: executor.refresh });
+  inForce.subscribe({ onApplied: lateness.applied });
   inForce.subscribe({ onApplied: followInForce(scheduler, (name) => recorder.head(name)?.schedule?.coveredUntil) });
 
   const probe = createProbe(dataDir);
@@ -134,9 +142,8 @@ async function start(folder: string, config: Config, { log, env, version, lifecy
     undelivered: () => deliveries.trouble(),
   });
   const server = await openHttp(config, {
-    ...{ catalog, recorder, reader, logs, revisions, inForce, reconciler, clock, log, version },
+    ...{ catalog, recorder, reader, logs, taps, revisions, inForce, reconciler, clock, log, version },
     ...{ settings: sources.settings, commits: sources.commits, logLimitBytes: config.logLimitBytes },
-    taps: createLogTaps(dataDir, clock),
   });
   lifecycle.onStop(() => server.close());
   address.servedAt(server.linkUrl);
@@ -163,9 +170,10 @@ async function start(folder: string, config: Config, { log, env, version, lifecy
   const batchOf = (name: string) => inForce.definition(name)?.batch ?? null;
   const commands = createCommandLoop({ clock, log, box, executor, recorder, reader, batchOf });
   lifecycle.onStop(() => commands.stop());
+  lifecycle.onStop(() => lateness.stop());
   lifecycle.onStop(() => housekeeper.stop());
   lifecycle.onStop(() => follower?.stop());
-  if (!lifecycle.isDraining) for (const loop of [scheduler, commands, housekeeper, follower]) loop?.start();
+  if (!lifecycle.isDraining) for (const loop of [scheduler, lateness, commands, housekeeper, follower]) loop?.start();
   lifecycle.started();
   await loadReaders();
   return {

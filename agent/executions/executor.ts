@@ -33,7 +33,7 @@ import type { AskedBy, TriggerAnswer } from "./port.ts";
 import type { Rank } from "./lines.ts";
 import { poolKey, poolOf, Pools, type DeclaredPool, type Pool } from "./pools.ts";
 import { createQueue, type Queue } from "./queue.ts";
-import { RunningExecutions, type RunningDeps, type RunningEvents } from "./running.ts";
+import { asRecorded, RunningExecutions, type RunningDeps, type RunningEvents } from "./running.ts";
 
 /** Between a group's SIGTERM and its SIGKILL at shutdown; with the grace of 25 s it fits Kubernetes' 30 s. */
 const killAtShutdownMs = 4_000;
@@ -421,10 +421,8 @@ class ExecutorLoop implements Executor {
     for (const execution of plan.ended) this.#logEnd(execution);
     // Nobody hears of what is not durable.
     const durable = () => recorded.catch(() => recorder.durable());
-    for (const execution of plan.ended)
-      if (execution.startedAt !== null) void durable().then(() => notifier?.ping("stop", execution));
     for (const change of plan.changes)
-      if (change.kind === "put" && change.execution.notifyDue !== undefined) {
+      if (change.kind === "put" && (change.execution.notifyDue ?? change.execution.pingDue) !== undefined) {
         const { execution } = change;
         void durable().then(() => notifier?.take(execution));
       }
@@ -529,7 +527,9 @@ class ExecutorLoop implements Executor {
   /** Called with a final execution; resolves when it is durable with all that it sets off. */
   async #finish(ended: Execution): Promise<void> {
     const cancelled = ended.cancelled ?? this.#deps.recorder.current(ended.id)?.cancelled;
-    const final = cancelled === undefined ? ended : { ...ended, cancelled };
+    const recorded = asRecorded(cancelled === undefined ? ended : { ...ended, cancelled }, this.#deps.recorder);
+    const isPinged = ended.startedAt !== null && this.#deps.notifier?.pings(ended.batch) === true;
+    const final: Execution = isPinged ? { ...recorded, pingDue: [...(recorded.pingDue ?? []), "stop"] } : recorded;
     const plan = planEnd(final, this.#world, this.#deps, this.#deps.clock.now());
     // The history itself tries again and says so when it cannot write.
     await this.#carryOut(plan).catch(() => undefined);
@@ -623,7 +623,11 @@ class ExecutorLoop implements Executor {
     const pool = this.#poolOf(batch);
     // What is in force may be changing just now.
     if (pool !== null && this.#pools.used(pool.key) >= pool.size) return this.#join(queued);
-    const started = transition(queued, { kind: "start", at: now, revision, commit, boot: runner.boot });
+    const isPinged = this.#deps.notifier?.pings(queued.batch) === true;
+    const started: Execution = {
+      ...transition(queued, { kind: "start", at: now, revision, commit, boot: runner.boot }),
+      ...(isPinged ? { pingDue: ["start"] } : {}),
+    };
     // A definition may have changed while it waited; what is done again has the values of then.
     const kept = queued.trigger.kind === "rerun" || queued.trigger.kind === "retry" ? (queued.params ?? {}) : {};
     const params = valuesInForce(batch, kept, queued.given);
@@ -646,7 +650,9 @@ class ExecutorLoop implements Executor {
   }
 
   #events(execution: Execution, onUnrecorded: () => void): RunningEvents {
-    const onLaunch = () => this.#deps.notifier?.ping("start", execution);
+    const onLaunch = () => {
+      if (execution.pingDue !== undefined) this.#deps.notifier?.take(execution);
+    };
     const onFree = () => {
       this.#pools.release(execution.id);
       this.#pump();

@@ -7,7 +7,7 @@ import type { HistoryEvent } from "./events.ts";
 import type { Outline, Span } from "./row-index.ts";
 
 export type { Change } from "./change.ts";
-export type { Told } from "./document.ts";
+export type { LateDue, Told } from "./document.ts";
 export type { HistoryEvent } from "./events.ts";
 export { isForgotten, maxKeep, selectExpired } from "./retention.ts";
 export { outlineOf, runKey, type Outline } from "./row-index.ts";
@@ -114,7 +114,7 @@ export interface HistoryReader {
    */
   spansSince: (since: EpochMs) => Iterable<Span>;
   counts: (name: string) => Record<ExecutionStatus, number>;
-  /** Ids of executions of which people are still to be told. */
+  /** Ids of executions of which people are still to be told, or heartbeats to be sent. */
   notifyDue: () => ExecutionId[];
   events: {
     newest: () => number;

@@ -27,7 +27,7 @@ export interface Outline {
   isRetry: boolean;
   /** A row for due times that nobody started. */
   isMissed: boolean;
-  /** People are still to be told of its end. */
+  /** People are still to be told of its end, or heartbeats to be sent. */
   isNotifyDue: boolean;
 }
 
@@ -76,6 +76,10 @@ const anomalies: readonly Execution["unusual"][] = [null, "too-fast", "too-slow"
 /** Bits of `marks`: status 0 to 2 (0: the slot is free), reason 3 to 7, unusual 8 and 9, then the flags. */
 const flag = { retry: 1 << 10, missed: 1 << 11, notifyDue: 1 << 12 };
 
+function isNotifyDue({ notifyDue, pingDue = [] }: Execution): boolean {
+  return notifyDue !== undefined || pingDue.length > 0;
+}
+
 /** A number for a run's id; two runs hardly ever share one. */
 export function runKey(run: RunId | string): number {
   const words = new Uint32Array(4);
@@ -102,7 +106,7 @@ export function outlineOf(execution: Execution): Outline {
     revision,
     isRetry: execution.trigger.kind === "retry",
     isMissed: execution.missed !== undefined,
-    isNotifyDue: execution.notifyDue !== undefined,
+    isNotifyDue: isNotifyDue(execution),
   };
 }
 
@@ -622,7 +626,7 @@ export class RowIndex {
       (Math.max(0, anomalies.indexOf(execution.unusual)) << 8) |
       (execution.trigger.kind === "retry" ? flag.retry : 0) |
       (execution.missed === undefined ? 0 : flag.missed) |
-      (execution.notifyDue === undefined ? 0 : flag.notifyDue);
+      (isNotifyDue(execution) ? flag.notifyDue : 0);
   }
 
   #tally(slot: number, by: 1 | -1): void {

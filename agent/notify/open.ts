@@ -4,9 +4,10 @@ import type { Clock } from "../async/clock.ts";
 import type { InForce } from "../definitions/in-force.ts";
 import type { HistoryReader, Recorder } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
-import type { LogStore } from "../logs/port.ts";
+import type { LogStore, LogTaps } from "../logs/port.ts";
 import type { Batch } from "../model/batch.ts";
 import type { Execution } from "../model/execution.ts";
+import type { BatchName } from "../model/ids.ts";
 import { createDeliveries, type Deliveries } from "./deliveries.ts";
 import { readSmtpUrl } from "./mail-url.ts";
 import type { Notice } from "./message.ts";
@@ -29,8 +30,9 @@ export interface NotificationsDeps {
   recorder: Recorder;
   reader: HistoryReader;
   logs: LogStore;
+  taps: LogTaps;
   inForce: InForce;
-  linkTo: (execution: Execution) => string;
+  linkTo: (what: Execution | BatchName | null) => string;
   changedSince: (execution: Execution) => Promise<Notice["changed"]>;
 }
 
@@ -57,7 +59,8 @@ export async function openNotifications(deps: NotificationsDeps): Promise<Notifi
   if (mail === null) warnOfMailOnce(inForce, log);
   return {
     notifier: createNotifier({
-      ...{ clock, log, recorder: deps.recorder, reader: deps.reader, logs: deps.logs, outbox, deliveries },
+      ...{ clock, log, recorder: deps.recorder, reader: deps.reader, outbox, deliveries },
+      ...{ logs: deps.logs, taps: deps.taps },
       batchOf: (name) => inForce.batch(name)?.batch ?? null, // also of one whose chain has broken while it ran
       mails: mail !== null,
       linkTo: deps.linkTo,

@@ -125,6 +125,12 @@ function Facts({ view: { execution, attempts, cause, timeZone }, now }: { view: 
             <dd>{unusualSentence[execution.unusual]}</dd>
           </>
         )}
+        {execution.late && (
+          <>
+            <dt>Late</dt>
+            <dd>Its batch had not succeeded in time after the due time.</dd>
+          </>
+        )}
         <dt>Triggered</dt>
         <dd>
           <Trigger kind={trigger.kind} cause={cause} />
