@@ -141,6 +141,7 @@ async function start(folder: string, config: Config, { log, env, version, lifecy
     unsentMail: telling.unsentMail,
     undelivered: () => deliveries.trouble(),
   });
+  const problemLoop = telling.createProblemLoop(catalog.agentProblems);
   const server = await openHttp(config, {
     ...{ catalog, recorder, reader, logs, taps, revisions, inForce, reconciler, clock, log, version },
     ...{ settings: sources.settings, commits: sources.commits, logLimitBytes: config.logLimitBytes },
@@ -171,10 +172,12 @@ async function start(folder: string, config: Config, { log, env, version, lifecy
   const commands = createCommandLoop({ clock, log, box, executor, recorder, reader, batchOf });
   lifecycle.onStop(() => commands.stop());
   lifecycle.onStop(() => lateness.stop());
+  lifecycle.onStop(() => problemLoop.stop());
   lifecycle.onStop(() => housekeeper.stop());
   lifecycle.onStop(() => follower?.stop());
   if (!lifecycle.isDraining) for (const loop of [scheduler, lateness, commands, housekeeper, follower]) loop?.start();
   lifecycle.started();
+  await problemLoop.start();
   await loadReaders();
   return {
     url: server.url,

@@ -36,6 +36,9 @@ export interface Config {
   mailFrom: string | null;
   /** Path of the file that holds the secret webhooks are signed with; null: unsigned. */
   webhookSecretFile: string | null;
+  /** Who hears of the agent's own problems. */
+  notifyMail: readonly string[];
+  notifyWebhook: readonly string[];
   /** Remote repository to follow; null: the folder is followed as it is. */
   git: {
     url: string;
@@ -149,6 +152,18 @@ export function runOptions(machine: Machine): readonly Option[] {
       description: "holds the secret that webhooks are signed with; unsigned without it",
       fallback: "",
     },
+    {
+      name: "notify-mail",
+      value: "addresses",
+      description: "who hears of the agent's own problems by mail, with commas between",
+      fallback: "",
+    },
+    {
+      name: "notify-webhook",
+      value: "urls",
+      description: "webhooks that hear of the agent's own problems, with commas between",
+      fallback: "",
+    },
     { name: "git-url", value: "url", description: "repository to follow instead of a folder", fallback: "" },
     { name: "git-ref", value: "ref", description: "branch or tag of it; its default branch without it", fallback: "" },
     { name: "git-path", value: "path", description: "folder of batches in it", fallback: "" },
@@ -247,6 +262,22 @@ export function readConfig(
     return { smtpUrl, smtpUrlFile };
   }
 
+  function agentReceivers(): Pick<Config, "notifyMail" | "notifyWebhook"> {
+    const listOf = (name: string) =>
+      text(name)
+        .value.split(/[\s,]+/)
+        .filter((word) => word !== "");
+    const [notifyMail, notifyWebhook] = [listOf("notify-mail"), listOf("notify-webhook")];
+    const wrong = notifyMail.find((address) => !/^[^\s@<>,;:"]+@[^\s@<>,;:"]+$/.test(address));
+    if (wrong !== undefined) throw new UsageError(`${text("notify-mail").from}: "${wrong}" is not a mail address`);
+    // A webhook's address may hold a secret: it is not repeated.
+    if (!notifyWebhook.every((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)))
+      throw new UsageError(`${text("notify-webhook").from}: this is not a URL that begins with https:// or http://`);
+    if (notifyMail.length > 0 && optional("smtp-url") === null && optional("smtp-url-file") === null)
+      throw new UsageError("--notify-mail needs --smtp-url", "name the mail server, or take --notify-webhook");
+    return { notifyMail, notifyWebhook };
+  }
+
   function optional(name: string): string | null {
     const { value } = text(name);
     return value === "" ? null : value;
@@ -309,6 +340,7 @@ export function readConfig(
     ...mailServer(),
     mailFrom: optional("mail-from"),
     webhookSecretFile: optional("webhook-secret-file"),
+    ...agentReceivers(),
     git: git(),
     logLevel: word("log-level", ["debug", "info", "warn", "error"]),
   };

@@ -97,6 +97,11 @@ export interface Catalog {
   /** Returns in words what a queued execution waits for, where its record cannot know. */
   waitingFor: (id: ExecutionId) => string | undefined;
   problems: () => readonly Problem[];
+  /**
+   * The agent's own: of its data, of git, of its means. `isWhole`: everything has been looked over once, so that what
+   * is not a problem now is none.
+   */
+  agentProblems: () => { problems: readonly Problem[]; isWhole: boolean };
   edges: () => readonly Edge[];
   /** Why the agent is not ready; empty when it is. */
   notReady: () => string[];
@@ -165,6 +170,13 @@ export function createCatalog(deps: StatusDeps): Catalog {
     ];
   }
 
+  function agentProblems(): ReturnType<Catalog["agentProblems"]> {
+    const root = rootProblem();
+    const means = [...ownProblems(), ...tellingTroubles(deps.unsentMail(), [])];
+    const problems = [...means, ...(root === null ? [] : [root]), ...deps.otherProblems()];
+    return { problems, isWhole: reconciler.health().lastVerifiedAt !== null };
+  }
+
   function notReady(): string[] {
     const root = rootProblem();
     const health = git();
@@ -187,6 +199,7 @@ export function createCatalog(deps: StatusDeps): Catalog {
     poolUse: deps.poolUse,
     waitingFor: deps.waitingFor,
     problems,
+    agentProblems,
     edges: () => inForce.graph().edges,
     notReady,
     details: () => ({

@@ -72,6 +72,7 @@ export async function serve(options: ServeOptions = {}) {
     poolUse: (group, name) => options.poolUse?.[`${group}:${name}`] ?? { running: 0, waiting: 0 },
     waitingFor: (id) => options.waitingFor?.[id],
     problems: () => options.problems ?? [],
+    agentProblems: () => ({ problems: [], isWhole: true }),
     edges: () => [],
     notReady: () => options.notReady ?? [],
     details: () => ({
