@@ -7,6 +7,7 @@ import { createCommandLoop } from "./executions/command-loop.ts";
 import { createExecutor } from "./executions/executor.ts";
 import { createLateness } from "./executions/late-loop.ts";
 import { openHistory } from "./history/open.ts";
+import { createLogLimit } from "./history/log-limit.ts";
 import { createHousekeeper } from "./housekeeper.ts";
 import { openHttp } from "./http/open.ts";
 import { changedFilesFinder } from "./http/views/changes.ts";
@@ -14,7 +15,7 @@ import { DashboardAddress } from "./http/views/dashboard-address.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Logger } from "./logger.ts";
 import { createLogTaps } from "./logs/follow.ts";
-import { createLogStore } from "./logs/store.ts";
+import { createLogStore, totalBytes } from "./logs/store.ts";
 import { openNotifications } from "./notify/open.ts";
 import { createIds, systemClock } from "./platform/clock.ts";
 import { openDataFolder } from "./platform/data-folder.ts";
@@ -126,6 +127,11 @@ async function start(folder: string, config: Config, { log, env, version, lifecy
     isRunRead: (key) => executor.isRunRead(key),
     keepOf: (name) => inForce.batch(name)?.batch?.keep,
   });
+  const logLimit = createLogLimit({
+    ...{ clock, log, recorder, reader, maxBytes: config.keepLogsBytes },
+    runningBytes: () => totalBytes(logs, recorder.open()),
+    isRunRead: (key) => executor.isRunRead(key),
+  });
   const follower = sources.createFollower(() => housekeeper.resyncNow());
 
   const catalog = createCatalog({
@@ -173,9 +179,11 @@ async function start(folder: string, config: Config, { log, env, version, lifecy
   lifecycle.onStop(() => commands.stop());
   lifecycle.onStop(() => lateness.stop());
   lifecycle.onStop(() => problemLoop.stop());
+  lifecycle.onStop(() => logLimit.stop());
   lifecycle.onStop(() => housekeeper.stop());
   lifecycle.onStop(() => follower?.stop());
-  if (!lifecycle.isDraining) for (const loop of [scheduler, lateness, commands, housekeeper, follower]) loop?.start();
+  if (!lifecycle.isDraining)
+    for (const loop of [scheduler, lateness, logLimit, commands, housekeeper, follower]) loop?.start();
   lifecycle.started();
   await problemLoop.start();
   await loadReaders();

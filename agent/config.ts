@@ -22,6 +22,8 @@ export interface Config {
   /** Bytes a log. */
   logLimitBytes: number;
   keepRemovedMs: number;
+  /** Bytes of all logs together; null for as many as there are. */
+  keepLogsBytes: number | null;
   /** Most entries of an archive, and most bytes it may unpack to. */
   archiveEntries: number;
   archiveBytes: number;
@@ -113,6 +115,12 @@ export function runOptions(machine: Machine): readonly Option[] {
       value: "duration",
       description: "how long the data of a removed batch is kept",
       fallback: "30d",
+    },
+    {
+      name: "keep-logs",
+      value: "size",
+      description: "how long all logs together may be; above it those of the oldest executions go",
+      fallback: "",
     },
     {
       name: "archive-entries",
@@ -333,6 +341,7 @@ export function readConfig(
     timeZoneNote: isGiven("time-zone") ? null : machine.zone.note,
     logLimitBytes: size("log-limit", 1),
     keepRemovedMs: duration("keep-removed", 0),
+    keepLogsBytes: optional("keep-logs") === null ? null : size("keep-logs", 1),
     archiveEntries: integer("archive-entries", 1, 1_000_000),
     archiveBytes: size("archive-bytes", 1),
     tokenFile: optional("token-file"),

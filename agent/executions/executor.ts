@@ -244,7 +244,7 @@ class ExecutorLoop implements Executor {
       const scope = {
         graph: this.#world.graph(),
         inForce: this.#world.inForce,
-        isKept: (id: ExecutionId) => recorder.runKeyOf(id) !== undefined,
+        isKept: (id: ExecutionId) => recorder.hasLogs(id),
         openOf: (name: string) => this.#openOf(name as BatchName),
       };
       const decided = planRerun(asked?.id ?? null, all, scope);

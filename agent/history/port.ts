@@ -66,7 +66,15 @@ export interface Recorder {
    * `before`: for a put, the execution as it was last heard of.
    */
   subscribe: (listener: Listener) => void;
-  /** Deletes execution folders that no record names: what a crash left between the two. */
+  /** Bytes of all logs that ended executions have left. */
+  logBytes: () => number;
+  /** Ended executions that have left logs, oldest first. Nothing may be awaited while they are read. */
+  oldestLogs: () => Iterable<Outline>;
+  /** Returns whether an execution is on record with its logs. */
+  hasLogs: (id: string) => boolean;
+  /** Deletes the folder of an execution whose record says that its logs are deleted. */
+  deleteLogs: (batch: BatchName, id: ExecutionId) => Promise<void>;
+  /** Deletes execution folders that no record names, or says are deleted: what a crash left between the two. */
   deleteOrphans: () => Promise<number>;
 }
 

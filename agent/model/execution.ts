@@ -74,6 +74,8 @@ export interface Execution {
   late?: boolean;
   /** Set where a schedule set off its run, so that it can be late; not for a rerun. Not shown. */
   scheduled?: true;
+  /** Set once --keep-logs has taken its logs; missing before. */
+  logsDeleted?: true;
   /** Only on `missed` rows: first and last due time of the gap and how many there were. */
   missed?: { from: Iso; to: Iso; count: number };
   /** Executions it comes after, in the order of `after`. Not shown. */
