@@ -23,7 +23,9 @@ test("one that runs for too long and one that waits for it are late: told once, 
   const place = workplace();
   const { url, calls } = await webhookServer();
   const smtp = await mailServer();
-  const at = soon(2_500);
+  const args = ["--smtp-url", `smtp://127.0.0.1:${smtp.port}`, "--base-url", "https://batches.example.org"];
+  let agent = await startAgent(place, args);
+  const at = soon(4_000);
   const notify = (path: string) => `notify: { mail: [ops@example.org], webhook: ["${url}/${path}"] }\n`;
   place.put("load", `cron: "${at}"\nlateAfter: 2s\n${notify("load")}`, "sleep 9\n");
   place.put("report", `after: load\nlateAfter: 3s\n${notify("report")}`, "echo done\n");
@@ -33,8 +35,6 @@ test("one that runs for too long and one that waits for it are late: told once, 
     "sleep 4\n",
   );
   place.put("quick", `cron: "${at}"\nlateAfter: 3s\n${notify("quick")}`, "true\n");
-  const args = ["--smtp-url", `smtp://127.0.0.1:${smtp.port}`, "--base-url", "https://batches.example.org"];
-  let agent = await startAgent(place, args);
   const told = (name: string) =>
     calls.filter(({ path }) => path === `/${name}`).map(({ body }) => JSON.parse(body) as Told);
   await eventually(() => told("load").length === 1 && told("report").length === 1, 20_000);
@@ -82,15 +82,15 @@ test("one that runs for too long and one that waits for it are late: told once, 
   const { id = "" } = (await latest(agent, "load")) ?? {};
   expect(await (await agent.get(`/executions/${id}`)).text()).toContain('<span class="badge unusual">late</span>');
   expect(readdirSync(`${place.data}/outbox`)).toEqual([]);
-}, 60_000);
+}, 90_000);
 
 test("one that became late while no agent was there is told by the next one, and the metric says so", async () => {
   const place = workplace();
   const { url, calls } = await webhookServer();
-  const at = soon(2_000);
-  place.put("load", `cron: "${at}"\nlateAfter: 3s\nnotify: { webhook: ["${url}"] }\n`, "sleep 600\n");
   let agent = await startAgent(place);
-  await eventually(async () => (await latest(agent, "load"))?.status === "running", 10_000);
+  const at = soon(4_000);
+  place.put("load", `cron: "${at}"\nlateAfter: 3s\nnotify: { webhook: ["${url}"] }\n`, "sleep 600\n");
+  await eventually(async () => (await latest(agent, "load"))?.status === "running", 20_000);
   await agent.exit("SIGKILL");
   await new Promise((done) => setTimeout(done, 3_500));
   expect(calls).toEqual([]);
@@ -101,8 +101,8 @@ test("one that became late while no agent was there is told by the next one, and
   await agent.exit("SIGKILL");
   execFileSync("bash", ["-c", `kill -9 -- -$(cat ${place.data}/batches/load/executions/*/pid)`]);
   agent = await startAgent(place);
-  await eventually(async () => (await latest(agent, "load"))?.status === "failed", 10_000);
+  await eventually(async () => (await latest(agent, "load"))?.status === "failed", 20_000);
   expect(await latest(agent, "load")).toMatchObject({ late: true });
   await new Promise((done) => setTimeout(done, 4_000));
   expect(calls.map(({ body }) => (JSON.parse(body) as Told).event).sort()).toEqual(["failure", "late"]);
-}, 60_000);
+}, 90_000);

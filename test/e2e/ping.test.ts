@@ -45,11 +45,11 @@ test("a heartbeat whose receiver hears nothing, and whose agent dies, is not los
   const place = workplace();
   let away = true;
   const { url, calls } = await webhookServer((_, response) => void response.writeHead(away ? 503 : 200).end());
-  const soon = new Date(Date.now() + 2_500).toISOString();
+  let agent = await startAgent(place);
+  const soon = new Date(Date.now() + 4_000).toISOString();
   const script = "echo one; sleep 0.4; echo two >&2; sleep 0.4; echo three; sleep 0.4; printf four >&2; sleep 5\n";
   place.put("load", `cron: "${soon}"\nnotify: { ping: ["${url}/load"] }\n`, script);
-  let agent = await startAgent(place);
-  await eventually(async () => (await agent.executions("?status=running"))[0]?.stderrBytes === 8, 10_000);
+  await eventually(async () => (await agent.executions("?status=running"))[0]?.stderrBytes === 8, 20_000);
   await new Promise((done) => setTimeout(done, 500));
   await agent.exit("SIGKILL");
   await new Promise((done) => setTimeout(done, 6_000)); // it ends while no agent is there

@@ -65,10 +65,11 @@ test("the agent's own problems go to --notify-mail and --notify-webhook; a mail 
       done(address.startsWith("nobody") ? new Error("no such user") : undefined),
   });
   const told = () => calls.map(({ body }) => JSON.parse(body) as Told);
+  const args = ["--smtp-url", `smtp://127.0.0.1:${smtp.port}`, "--notify-mail", "admin@example.org,second@example.org"];
+  const agent = await startAgent(place, [...args, "--notify-webhook", url]);
   const soon = new Date(Date.now() + 4_000).toISOString();
   place.put("load", `cron: "${soon}"\nnotify: { mail: [nobody@example.org] }\n`, "exit 1\n");
-  const args = ["--smtp-url", `smtp://127.0.0.1:${smtp.port}`, "--notify-mail", "admin@example.org,second@example.org"];
-  await startAgent(place, [...args, "--notify-webhook", url]);
+  await eventually(async () => (await agent.batch("load")).state === "scheduled", 15_000);
   put(join(place.batches, "_group.yaml"), "nonsense: 1\n");
   await eventually(() => told().length === 1 && smtp.mails.length === 2, 15_000);
   expect(told()[0]?.problem).toMatchObject({ batch: "_group.yaml", code: "unknown-key" });
