@@ -136,7 +136,7 @@ export class RunningExecutions {
       launch: how.launch,
       successCodes: how.successCodes,
       timeoutMs: how.timeoutMs,
-      onSeen: (seen) => void recorder.commit([{ kind: "put", execution: seen }], { lazy: true }),
+      onSeen: (seen) => void recorder.commit([{ kind: "put", execution: asRecorded(seen, recorder) }], { lazy: true }),
     });
     this.#attempts.set(execution.id, attempt);
     // The next in line has its slot as soon as the process is gone, while the end is being written.
@@ -170,6 +170,13 @@ export class RunningExecutions {
       .finally(() => this.#unfinished.delete(finished));
     this.#unfinished.add(finished);
   }
+}
+
+/** The same with what others have put on its record since it was taken: that it is late, heartbeats still due. */
+export function asRecorded(execution: Execution, recorder: Pick<Recorder, "current">): Execution {
+  const { late, pingDue } = recorder.current(execution.id) ?? execution;
+  const { pingDue: _stale, ...rest } = execution;
+  return { ...rest, ...(late === true ? { late } : {}), ...(pingDue === undefined ? {} : { pingDue }) };
 }
 
 function unadopted(id: ExecutionId): never {

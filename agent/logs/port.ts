@@ -3,6 +3,7 @@ import type { EpochMs, ExecutionId, BatchName } from "../model/ids.ts";
 
 import type { Found } from "./search.ts";
 
+export { mergedEnd } from "./merged-end.ts";
 export { createMerge, type MergedPiece, type MergeSource } from "./merge.ts";
 export { orderOf, parseStep, type LogOrder, type LogSizes, type LogStep } from "./order.ts";
 

@@ -103,3 +103,14 @@ export function createLogStore(dataDir: string): LogStore {
     },
   };
 }
+
+/** Returns the length of all logs of these executions. */
+export async function totalBytes(
+  logs: Pick<LogStore, "stat">,
+  executions: readonly { batch: BatchName; id: ExecutionId }[],
+): Promise<number> {
+  let sum = 0;
+  for (const { batch, id } of executions)
+    for (const stream of ["stdout", "stderr"] as const) sum += (await logs.stat(batch, id, stream))?.size ?? 0;
+  return sum;
+}

@@ -154,7 +154,7 @@ export class Inspector {
     const own = folder.inherited === undefined ? {} : readInherited(folder.inherited.text);
     const origins = Object.fromEntries(Object.keys(own).map((key) => [key, folder.group]));
     const kept = { ...inheritance, defaults: own, origins };
-    return parseBatch(folder, { timeZone: this.#deps.timeZone, inheritance: kept }).batch;
+    return parseBatch(folder, { timeZone: this.#deps.timeZone, inheritance: kept, isInForce: true }).batch;
   }
 
   /** Returns true for a batch of which nothing was ever in force. */
