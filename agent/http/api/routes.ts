@@ -26,15 +26,8 @@ import { archiveResponse, logResponse } from "./serve-log.ts";
 export function addApiRoutes(app: Hono, deps: AppDeps): void {
   const { catalog, history, logs, metrics, clock } = deps;
   const reader = createReader(deps);
-  const { live, viewOf, executionOf, batchOf } = reader;
+  const { live, viewOf, executionOf, loggedOf, batchOf } = reader;
   const following = { ...deps, live, now: clock.now };
-  /** The one the path names, with its logs; throws a 404, or a 410 where they are gone. */
-  const loggedOf = async (c: Context) => {
-    const execution = await executionOf(c);
-    if (execution.logsDeleted === true)
-      throw new HttpProblem(410, `the logs of execution ${execution.id} are no longer kept (--keep-logs)`);
-    return execution;
-  };
   const log = async (c: Context, stream: LogStream) => {
     const execution = await loggedOf(c);
     return flag(c, "follow")

@@ -75,7 +75,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
         page: { at, of },
         found: found.length,
         rows,
-        pools: await poolsOf(deps),
+        pools: poolsOf(deps),
         tryOut: all.some((one) => one.standing.newest !== null) ? null : (all.find(canStart)?.status.name ?? null),
       }),
     );
@@ -134,9 +134,9 @@ function canStart({ status }: Listed): boolean {
 }
 
 /** Pools that are declared, at most a few: the API has them all. */
-async function poolsOf(deps: AppDeps): Promise<Pool[]> {
+function poolsOf(deps: AppDeps): Pool[] {
   const isThere = [...deps.catalog.groups().inForce.values()].some(({ pools }) => Object.keys(pools).length > 0);
   if (!isThere) return [];
-  const groups = await groupViews(deps);
+  const groups = groupViews(deps);
   return groups.flatMap(({ name: group, pools }) => pools.map((pool) => ({ group, ...pool }))).slice(0, maxPools);
 }

@@ -69,6 +69,13 @@ export function createReader({
     return batchView(status, past, catalog.next(status.name, nextShown), commitInfo);
   }
 
+  const executionOf = async (c: Context): Promise<Execution> => {
+    const id = c.req.param("id") ?? "";
+    const execution = await history.find(id);
+    if (execution === undefined) throw new HttpProblem(404, `there is no execution ${id}`);
+    return execution;
+  };
+
   return {
     live,
     text,
@@ -87,10 +94,12 @@ export function createReader({
       return viewOf(catalog.batch(name) ?? gone);
     },
     /** The one the path names; throws a 404. */
-    executionOf: async (c: Context): Promise<Execution> => {
-      const id = c.req.param("id") ?? "";
-      const execution = await history.find(id);
-      if (execution === undefined) throw new HttpProblem(404, `there is no execution ${id}`);
+    executionOf,
+    /** The one the path names, with its logs; throws a 404, or a 410 where they are gone. */
+    loggedOf: async (c: Context): Promise<Execution> => {
+      const execution = await executionOf(c);
+      if (execution.logsDeleted === true)
+        throw new HttpProblem(410, `the logs of execution ${execution.id} are no longer kept (--keep-logs)`);
       return execution;
     },
     /** The one the path names; throws a 404. */
