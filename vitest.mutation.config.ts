@@ -5,6 +5,8 @@ import shared from "./vitest.config.ts";
 export default mergeConfig(shared, {
   test: {
     include: ["test/{executions,notify,reconcile,schedule,history}/**/*.test.ts"],
-    exclude: ["test/**/{schedule-random,reconciler,groups,store,journal,power-cut,mail,deliveries,webhook,ping}.test.ts"],
+    exclude: [
+      "test/**/{schedule-random,reconciler,groups,store,journal,power-cut,mail,deliveries,webhook,ping}.test.ts",
+    ],
   },
 });
