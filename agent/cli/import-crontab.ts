@@ -1,9 +1,12 @@
 // `batch-agent import-crontab`: a crontab as batch folders. Writes all of them or, where one is there already, none.
 import { createReadStream, existsSync } from "node:fs";
-import { join } from "node:path";
+import { mkdir, readdir } from "node:fs/promises";
+import { basename, join } from "node:path";
 import { importCrontab } from "./crontab/crontab.ts";
 import type { Known } from "./crontab/users.ts";
-import { readPlainBytes } from "../platform/files.ts";
+import { StoreError } from "../errors.ts";
+import { groupFileName } from "../model/group.ts";
+import { readPlainBytes, writeFresh } from "../platform/files.ts";
 import { harmless } from "../text/glyphs.ts";
 import { count } from "./report/problems.ts";
 import { existing, writeFolder } from "./write-folder.ts";
@@ -46,19 +49,27 @@ export async function runImport(
   options: ImportOptions,
   deps: { write: (text: string) => void; complain: (text: string) => void },
 ): Promise<number> {
-  const { out, dryRun } = options;
+  const { dryRun } = options;
   const form = options.form ?? (/(^|\/)etc\/crontab$|(^|\/)cron\.d\//.test(file) ? "system" : null);
   const shown = file === "-" ? "stdin" : file;
   const { text, undecodable } = decode(bytes);
-  const { batches, remarks } = importCrontab(text, { form, file: shown, undecodable, known: thisMachines() });
+  const { batches, group, remarks } = importCrontab(text, { form, file: shown, undecodable, known: thisMachines() });
   for (const { line, lost, message } of remarks)
     deps.complain(`${harmless(shown)}:${line}: ${lost ? "" : "note: "}${harmless(message)}\n`);
-  const taken = await existing(
-    out,
-    batches.map(({ name }) => name),
-  );
-  for (const name of taken) deps.complain(`batch-agent: ${join(out, name)} is there already; nothing was written\n`);
+  const names = batches.map(({ name }) => name);
+  const out = group === null ? options.out : await groupFolder(options.out, file);
+  const taken = await existing(options.out, names);
+  for (const name of taken)
+    deps.complain(`batch-agent: ${join(options.out, name)} is there already; nothing was written\n`);
   const lost = remarks.filter((remark) => remark.lost).length;
+  if (group !== null) {
+    const path = join(out, groupFileName);
+    if (dryRun) deps.write(`# ${path}\n${group}\n`);
+    else if (taken.length === 0) {
+      await writeGroup(out, group);
+      deps.write(`${path}  what all lines share\n`);
+    }
+  }
   for (const { name, line, settings, script } of batches) {
     if (dryRun) deps.write(`# ${join(out, name)}/batch.yaml\n${settings}# ${join(out, name)}/script.sh\n${script}\n`);
     else if (taken.length === 0) {
@@ -71,6 +82,33 @@ export async function runImport(
     `${count(made, "batch", "batches")} written${dryRun ? ` (${batches.length} without --dry-run)` : ""}, ${count(lost, "thing", "things")} left out\n`,
   );
   return lost > 0 || taken.length > 0 ? 1 : 0;
+}
+
+/**
+ * Returns the folder whose `_group.yaml` holds what the lines share: the folder of batches itself where it is new, else
+ * a group of its own, so that nobody else's batches inherit it.
+ */
+async function groupFolder(out: string, file: string): Promise<string> {
+  const entries = await readdir(out).catch(() => []);
+  if (entries.every((entry) => entry.startsWith("."))) return out;
+  const plain = basename(file)
+    .toLowerCase()
+    .replace(/[^a-z0-9]+/g, "-");
+  const name = /[a-z0-9](?:[a-z0-9-]{0,50}[a-z0-9])?/.exec(plain)?.[0] ?? "crontab";
+  for (let count = 1; ; count++) {
+    const candidate = count === 1 ? name : `${name}-${count}`;
+    if ((await existing(out, [candidate])).length === 0) return join(out, candidate);
+  }
+}
+
+/** Throws StoreError, also when there is one already. */
+async function writeGroup(folder: string, text: string): Promise<void> {
+  try {
+    await mkdir(folder, { recursive: true });
+    await writeFresh(join(folder, groupFileName), text, { mode: 0o666 });
+  } catch (error) {
+    throw new StoreError("write", join(folder, groupFileName), error);
+  }
 }
 
 /** Lines in another encoding are known by their number: what they hold is never guessed. */

@@ -3,7 +3,7 @@
 import { createHash } from "node:crypto";
 import type { Clock } from "../async/clock.ts";
 import { groupProblemName, icsNamesOf, parseGroup, type IcsFiles } from "./group.ts";
-import { inheritFrom, isWithinGroup, lineage } from "./inherit.ts";
+import { inheritFrom, lineage } from "./inherit.ts";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Group, GroupFile, GroupName, Inheritance } from "../model/group.ts";
@@ -189,7 +189,7 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
 
 /** True for a name whose group, or a group around it, is among `changed`. */
 export function isAffected(group: GroupName, changed: ReadonlySet<GroupName>): boolean {
-  return [...changed].some((outer) => isWithinGroup(group, outer));
+  return changed.size > 0 && lineage(group).some((outer) => changed.has(outer));
 }
 
 /** The reader of iCalendar files is loaded only where one is named. */

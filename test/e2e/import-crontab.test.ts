@@ -20,10 +20,10 @@ test("from a crontab to batches that are valid, due and run", { timeout: limit }
   const made = await type(home, ["import-crontab", "crontab"]);
   expect(made).toEqual({
     code: 0,
-    stdout: "batches.d/read  from line 3\nbatches.d/weekly  from line 4\n",
+    stdout: "batches.d/_group.yaml  what all lines share\nbatches.d/read  from line 3\nbatches.d/weekly  from line 4\n",
     stderr: "2 batches written, 0 things left out\n",
   });
-  expect(readdirSync(join(home, "batches.d"))).toEqual(["read", "weekly"]);
+  expect(readdirSync(join(home, "batches.d"))).toEqual(["_group.yaml", "read", "weekly"]);
   expect(await type(home, ["validate"])).toMatchObject({ code: 0 });
   const { items } = JSON.parse((await type(home, ["next", "-n", "8", "--json", "--time-zone", "UTC"])).stdout) as {
     items: { batch: string; startsAt: string }[];
@@ -64,6 +64,24 @@ test("nothing is overwritten, and what is lost is told by the exit code", { time
     code: 1,
     stderr: expect.stringContaining("cannot read gone") as string,
   });
+});
+
+test("beside other batches, what the lines share lies in a group of its own", { timeout: limit }, async () => {
+  const home = temporaryFolder();
+  mkdirSync(join(home, "batches.d/other"), { recursive: true });
+  writeFileSync(join(home, "batches.d/other/batch.yaml"), 'cron: "@daily"\n');
+  writeFileSync(join(home, "batches.d/other/script.sh"), "echo ${GREETING:-none}\n");
+  writeFileSync(join(home, "My crontab.txt"), `MAILTO=ops@example.org\nCRON_TZ=Europe/Paris\n${crontab}`);
+  const made = await type(home, ["import-crontab", "My crontab.txt"]);
+  const folder = "batches.d/my-crontab-txt";
+  expect(made.stdout.split("\n").slice(0, 2)).toEqual([
+    `${folder}/_group.yaml  what all lines share`,
+    `${folder}/read  from line 5`,
+  ]);
+  expect(readFileSync(join(home, folder, "read/batch.yaml"), "utf8")).not.toMatch(/ops@|Paris|GREETING/);
+  expect(await type(home, ["validate"])).toMatchObject({ code: 0 });
+  expect(await type(home, ["exec", "other"])).toMatchObject({ code: 0, stdout: "none\n" });
+  expect((await type(home, ["exec", "read"], { env: { HOME: home } })).stdout).toBe(`hello world 100%, ${home}\n`);
 });
 
 test("a crontab in Latin-1: what cannot be kept is said with its line, the rest is written", async () => {

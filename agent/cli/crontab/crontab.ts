@@ -10,7 +10,7 @@ import { isTimeZone } from "../../schedule/zone.ts";
 const mailAddress = new RegExp(batchSchema.properties.notify.properties.mail.items.pattern);
 
 /** One batch folder to be. */
-export interface ImportedBatch {
+interface ImportedBatch {
   name: string;
   /** Line of the crontab, from 1. */
   line: number;
@@ -18,8 +18,16 @@ export interface ImportedBatch {
   script: string;
 }
 
+/** `group`: text of the `_group.yaml` with what all batches share; null where they share nothing. */
+export interface ImportedCrontab {
+  batches: ImportedBatch[];
+  group: string | null;
+  remarks: Remark[];
+  system: boolean;
+}
+
 /** Something to know about a line; `lost`: it has no batch, or not all of what it said. */
-export interface Remark {
+interface Remark {
   line: number;
   lost: boolean;
   message: string;
@@ -53,13 +61,14 @@ export function importCrontab(
     undecodable?: ReadonlySet<number>;
     known?: Known;
   },
-): { batches: ImportedBatch[]; remarks: Remark[]; system: boolean } {
+): ImportedCrontab {
   const lines = text.replace(/^\uFEFF/, "").split(/\r?\n/);
   const rests = lines.flatMap((line) => (isJob(line) && "cron" in translate(line) ? splitJob(line).rest : []));
   const form = options.form ?? findForm(rests, options.known ?? nothingKnown);
-  if (typeof form === "object") return { batches: [], remarks: [question(lines, form.ask)], system: false };
+  if (typeof form === "object")
+    return { batches: [], group: null, remarks: [question(lines, form.ask)], system: false };
   const system = form === "system";
-  const batches: ImportedBatch[] = [];
+  const jobs: Job[] = [];
   const remarks: Remark[] = [];
   const taken = new Map<string, number>();
   const setting: Setting = { shell: cronsShell, timeZone: null, mail: [], jitter: null, env: new Map() };
@@ -82,19 +91,60 @@ export function importCrontab(
       else if (/\p{L}/u.test(said) && !/\bdow\b|day of (the )?(month|week)|^\W*(edit|DO NOT EDIT) this/i.test(said))
         comment.push(said);
     } else if (isJob(trimmed)) {
-      const batch = toBatch(
-        trimmed,
-        { system, line, comment: comment.join(" "), setting, file: options.file, taken },
-        tell,
-      );
-      if (batch !== null) batches.push(batch);
+      const job = toJob(trimmed, { system, line, comment: comment.join(" "), setting, taken }, tell);
+      if (job !== null) jobs.push(job);
       comment = [];
     } else {
       readVariable(trimmed, setting, tell);
       comment = [];
     }
   });
-  return { batches, remarks, system };
+  const shared = sharedBy(jobs.map((job) => job.setting));
+  const batches = jobs.map(({ name, line, script, ...job }) => ({
+    name,
+    line,
+    script,
+    settings: settingsText({ ...job, line, file: options.file, setting: without(job.setting, shared) }),
+  }));
+  const defaults = settingLines(shared);
+  const head = `# What all lines of ${shownFile(options.file)} have in common.`;
+  const group = defaults.length === 0 ? null : textOf([head, "defaults:", ...defaults.map((one) => `  ${one}`)]);
+  return { batches, group, remarks, system };
+}
+
+/** What a batch will be, with the variables that hold for its line. */
+interface Job {
+  name: string;
+  line: number;
+  cron: string;
+  comment: string;
+  user: string | null;
+  script: string;
+  setting: Inheritable;
+}
+
+type Inheritable = Pick<Setting, "timeZone" | "mail" | "jitter" | "env">;
+
+/** What every line has, and has alike: a batch cannot do without what its group sets. Nothing of a single one. */
+function sharedBy(settings: readonly Inheritable[]): Inheritable {
+  const [first, ...others] = settings;
+  if (first === undefined || others.length === 0) return { timeZone: null, mail: [], jitter: null, env: new Map() };
+  const all = (isAlike: (other: Inheritable) => boolean) => others.every(isAlike);
+  return {
+    timeZone: all(({ timeZone }) => timeZone === first.timeZone) ? first.timeZone : null,
+    mail: all(({ mail }) => mail.join() === first.mail.join()) ? first.mail : [],
+    jitter: all(({ jitter }) => jitter === first.jitter) ? first.jitter : null,
+    env: new Map([...first.env].filter(([name, value]) => all(({ env }) => env.get(name) === value))),
+  };
+}
+
+function without(setting: Inheritable, shared: Inheritable): Inheritable {
+  return {
+    timeZone: shared.timeZone === null ? setting.timeZone : null,
+    mail: shared.mail.length === 0 ? setting.mail : [],
+    jitter: shared.jitter === null ? setting.jitter : null,
+    env: new Map([...setting.env].filter(([name]) => !shared.env.has(name))),
+  };
 }
 
 function question(lines: readonly string[], word: string): Remark {
@@ -133,15 +183,14 @@ interface JobContext {
   line: number;
   comment: string;
   setting: Setting;
-  file: string;
   taken: Map<string, number>;
 }
 
-function toBatch(
+function toJob(
   text: string,
-  { system, line, comment, setting, file, taken }: JobContext,
+  { system, line, comment, setting, taken }: JobContext,
   tell: (message: string, lost?: boolean) => void,
-): ImportedBatch | null {
+): Job | null {
   const refuse = (message: string) => {
     tell(`left out: ${message}`, true);
     return null;
@@ -169,7 +218,10 @@ function toBatch(
   return {
     name,
     line,
-    settings: settingsText({ cron: translated.cron, comment, user, line, file, setting }),
+    cron: translated.cron,
+    comment,
+    user,
+    setting: { ...setting, env: new Map(setting.env) },
     script: scriptText(run, input, setting.shell),
   };
 }
@@ -243,23 +295,36 @@ function settingsText({
   user: string | null;
   line: number;
   file: string;
-  setting: Setting;
+  setting: Inheritable;
 }): string {
-  const { timeZone, env, mail, jitter } = setting;
   const description = [comment, user === null ? "" : `(ran as ${user})`]
     .filter((part) => part !== "")
     .join(" ")
     .slice(0, maxDescription);
-  const lines = [
-    `# From line ${line} of ${file.replace(/[^\x20-\x7e]/g, "?")}.`,
+  return textOf([
+    `# From line ${line} of ${shownFile(file)}.`,
     ...(description === "" ? [] : [`description: ${yamlText(description)}`]),
     `cron: ${yamlText(cron)}`,
+    ...settingLines(setting),
+  ]);
+}
+
+function shownFile(file: string): string {
+  return file.replace(/[^\x20-\x7e]/g, "?");
+}
+
+function textOf(lines: readonly string[]): string {
+  return `${lines.join("\n")}\n`;
+}
+
+/** Lines of batch.yaml, or below `defaults` of a group. */
+function settingLines({ timeZone, env, mail, jitter }: Inheritable): string[] {
+  return [
     ...(timeZone === null ? [] : [`timeZone: ${yamlText(timeZone)}`]),
     ...(jitter === null ? [] : [`jitter: ${jitter}`]),
     ...(env.size === 0 ? [] : ["env:", ...[...env].map(([name, value]) => `  ${name}: ${yamlText(value)}`)]),
     ...(mail.length === 0 ? [] : ["notify:", `  mail: [${mail.map(yamlText).join(", ")}]`]),
   ];
-  return `${lines.join("\n")}\n`;
 }
 
 /** JSON's strings are YAML's, but for what YAML does not take unescaped. */

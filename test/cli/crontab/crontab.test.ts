@@ -185,7 +185,10 @@ describe("a crontab", () => {
   ];
 
   test("becomes batches; what is said above a line describes it; variables count for the lines below", () => {
-    const { batches, remarks } = of(crontab.join("\n"));
+    const { batches, group, remarks } = of(crontab.join("\n"));
+    expect(group).toBe(
+      '# What all lines of crontab have in common.\ndefaults:\n  env:\n    PATH: "/opt/bin:/usr/bin"\n',
+    );
     expect(batches.map(({ name, line }) => [name, line])).toEqual([
       ["backup", 7],
       ["backup-2", 11],
@@ -193,17 +196,55 @@ describe("a crontab", () => {
     ]);
     expect(batches[0]).toMatchObject({
       settings:
-        '# From line 7 of crontab.\ndescription: "Backs up the warehouse, every night"\ncron: "30 2 * * *"\nenv:\n  PATH: "/opt/bin:/usr/bin"\nnotify:\n  mail: ["ops@example.com"]\n',
+        '# From line 7 of crontab.\ndescription: "Backs up the warehouse, every night"\ncron: "30 2 * * *"\nnotify:\n  mail: ["ops@example.com"]\n',
       script: '#!/usr/bin/env bash\ncd "$HOME" || exit 1 # where cron starts\n/opt/backup.sh "it\'s" > /tmp/out\n',
     });
     expect(batches[1]).toMatchObject({
-      settings:
-        '# From line 11 of crontab.\ncron: "@daily"\ntimeZone: "Europe/Paris"\nenv:\n  PATH: "/opt/bin:/usr/bin"\n',
+      settings: '# From line 11 of crontab.\ncron: "@daily"\ntimeZone: "Europe/Paris"\n',
       script:
         "#!/usr/bin/env bash\ncd \"$HOME\" || exit 1 # where cron starts\nexec <<'END_OF_INPUT'\nhello\nEND_OF_INPUT\n/opt/backup.sh\n",
     });
     expect(batches[2]?.script).toContain("exec '/usr/bin/zsh' -c 'echo '\\''a b'\\'''\n");
     expect(remarks.filter(({ lost }) => lost)).toEqual([]);
+  });
+
+  test.each([
+    ["one line shares with nobody", ["A=1", "@daily x"], null],
+    ["nothing is set", ["@daily x", "@daily y"], null],
+    ["all differ", ["A=1", "@daily x", "A=2", "MAILTO=ops@example.org", "@daily y"], null],
+    ["what comes later is not shared", ["@daily x", "A=1", "@daily y", "@daily z"], null],
+    [
+      "all that is alike everywhere is",
+      [
+        "CRON_TZ=Europe/Paris",
+        "MAILTO=a@example.org,b@example.org",
+        "RANDOM_DELAY=5",
+        "A=1",
+        "B=2",
+        "@daily x",
+        "B=3",
+        "@daily y",
+      ],
+      [
+        "defaults:",
+        '  timeZone: "Europe/Paris"',
+        "  jitter: 5m",
+        "  env:",
+        '    A: "1"',
+        "  notify:",
+        '    mail: ["a@example.org", "b@example.org"]',
+        "",
+      ].join("\n"),
+    ],
+  ])("%s", (_name, lines, want) => {
+    const { group, batches } = of(lines.join("\n"));
+    expect(group === null ? null : group.slice(group.indexOf("\n") + 1)).toBe(want);
+    expect(
+      batches
+        .map(({ settings }) => settings)
+        .join()
+        .includes('B: "3"'),
+    ).toBe(want !== null);
   });
 
   test("CRLF and a byte order mark change nothing", () =>
