@@ -15,7 +15,10 @@ const headBytes = 24;
 /** The agent sends less; more is not one of ours. */
 const maxFrameBytes = 1024 * 1024;
 
-/** Frames out of pieces cut anywhere; one that is not whole at the end is dropped. Throws AgentError for anything else. */
+/**
+ * Frames out of pieces cut anywhere; one that is not whole at the end is dropped. Throws AgentError for anything
+ * else.
+ */
 export async function* framesOf(pieces: AsyncIterable<Uint8Array>): AsyncGenerator<LogFrame> {
   let rest: Buffer = Buffer.alloc(0);
   for await (const piece of pieces) {

@@ -12,7 +12,10 @@ import { closest } from "./suggest.ts";
 import type { Fault } from "./text-file.ts";
 import type { Path, YamlFile } from "./yaml.ts";
 
-/** Returns what is inherited as YAML, so that a change of it is shown like that of a file. A calendar stands by the digest of its days. */
+/**
+ * Returns what is inherited as YAML, so that a change of it is shown like that of a file. A calendar stands by the
+ * digest of its days.
+ */
 export function inheritsText(part: Record<string, unknown>, days: DayRule | null): string | null {
   const named = [...(days?.skip ?? []), ...(days?.only ?? [])];
   const calendars = Object.fromEntries(named.map(({ name, key }) => [name, key]));

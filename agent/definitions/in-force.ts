@@ -110,7 +110,10 @@ export class InForce {
     };
   }
 
-  /** Returns what a start of the batch runs; null where it is not there, not valid, or has no sound place in its chain. */
+  /**
+   * Returns what a start of the batch runs; null where it is not there, not valid, or has no sound place in its
+   * chain.
+   */
   definition(name: string): { batch: Batch; revision: Revision; commit: string | null } | null {
     const status = this.batch(name);
     if (status === undefined || status.state === "invalid" || status.batch === null || status.revision === null)

@@ -78,7 +78,9 @@ export function decideNotice(
   }
 }
 
-/** Returns whether people are told that a batch is late for one more due time: once an hour, with how many there were. */
+/**
+ * Returns whether people are told that a batch is late for one more due time: once an hour, with how many there were.
+ */
 export function decideLate(
   notify: Notify,
   told: Told | undefined,

@@ -199,7 +199,8 @@ export function mailHtml(notice: Notice): string {
 }
 
 /**
- * JSON of `{event, text, execution}`, and where there is no execution of `{event, text, execution: null, batch, dueAt}`;
+ * JSON of `{event, text, execution}`, and where there is no execution of `{event, text, execution: null, batch,
+ * dueAt}`;
  * `text` is for chat tools, and holds nothing that the script printed.
  */
 export function webhookBody(notice: Notice): string {

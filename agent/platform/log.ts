@@ -29,7 +29,10 @@ export function createLogger(options: { level: string; people: boolean }): OwnLo
   };
 }
 
-/** Returns a format for a terminal: coloured, with the control characters of names and messages shown instead of obeyed. */
+/**
+ * Returns a format for a terminal: coloured, with the control characters of names and messages shown instead of
+ * obeyed.
+ */
 export function createPeopleFormat(): (line: string) => string {
   const pretty = prettyFactory({ translateTime: "SYS:HH:MM:ss", singleLine: true, colorize: true });
   const shown = (_key: string, value: unknown) => (typeof value === "string" ? escapeControls(value) : value);

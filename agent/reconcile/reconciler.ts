@@ -42,7 +42,10 @@ export interface ReconcilerDeps {
   isWatching: () => boolean;
 }
 
-/** Invariants: at most one pass runs; what becomes dirty meanwhile is looked at right after; a failed pass is repeated. */
+/**
+ * Invariants: at most one pass runs; what becomes dirty meanwhile is looked at right after; a failed pass is
+ * repeated.
+ */
 export class Reconciler {
   readonly #deps: ReconcilerDeps;
   readonly #dirty = new DirtyNames();
@@ -129,7 +132,10 @@ export class Reconciler {
     await this.#running;
   }
 
-  /** Returns how long the next look can wait: what writes all the time neither holds up the others nor is read as often. */
+  /**
+   * Returns how long the next look can wait: what writes all the time neither holds up the others nor is read as
+   * often.
+   */
   #waitMs(): number {
     const onlyRestless = !this.#dirty.all && [...this.#dirty.names].every((name) => this.#looks.isRestless(name));
     return onlyRestless ? restlessMs : debounceMs;

@@ -1,5 +1,6 @@
 // Due times of a schedule. Patterns are matched on the wall clock and mapped to instants here, so that a change of
-// clocks means what docs/batch-yaml.md says: in a gap once, at its end; in a repeated hour once, or twice if it repeats.
+// clocks means what docs/batch-yaml.md says: in a gap once, at its end; in a repeated hour once, or twice if it
+// repeats.
 import type { Pattern, Schedule } from "../model/batch.ts";
 import type { DayRule } from "../model/calendar.ts";
 import type { EpochMs } from "../model/ids.ts";

@@ -1,4 +1,5 @@
-// Turns what was read of one entry into the facts that are validated: a folder with its files, or what is wrong with it.
+// Turns what was read of one entry into the facts that are validated: a folder with its files, or what is wrong with
+// it.
 import { createHash } from "node:crypto";
 import type { Folder } from "../model/batch.ts";
 import type { Revision } from "../model/ids.ts";

@@ -15,7 +15,9 @@ import { isMadeByMachine } from "./leftovers.ts";
 import type { BatchSource, GroupSource, Loaded, Unchanged } from "./port.ts";
 import { unlimited, walkTree, type OpenArchive, type TreeLimits } from "./tree.ts";
 
-/** What changed more recently than this, in ms, may change again with the same times: some file systems count seconds. */
+/**
+ * What changed more recently than this, in ms, may change again with the same times: some file systems count seconds.
+ */
 const surelyOlderMs = 2_000;
 
 export interface SourceOptions {

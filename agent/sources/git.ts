@@ -140,7 +140,8 @@ class GitRemote {
       await this.#switchTo(id, staging);
       return { commit: id, refused: null };
     } catch (error) {
-      await this.#repository.clearTree(staging).catch(() => undefined); // a half tree takes the room that executions need
+      // a half tree takes the room that executions need
+      await this.#repository.clearTree(staging).catch(() => undefined);
       throw new StoreError("take over", this.#url, error, "is there room in the data folder?");
     }
   }

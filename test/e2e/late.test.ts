@@ -38,7 +38,8 @@ test("one that runs for too long and one that waits for it are late: told once, 
   const told = (name: string) =>
     calls.filter(({ path }) => path === `/${name}`).map(({ body }) => JSON.parse(body) as Told);
   await eventually(() => told("load").length === 1 && told("report").length === 1, 20_000);
-  await eventually(() => readdirSync(`${place.data}/outbox`).length === 0); // else it would come again, with the same id
+  // else it would come again, with the same id
+  await eventually(() => readdirSync(`${place.data}/outbox`).length === 0);
   await agent.exit("SIGKILL");
   agent = await startAgent(place, args);
   await eventually(async () => (await latest(agent, "report"))?.status === "succeeded", 20_000);

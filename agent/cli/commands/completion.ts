@@ -54,7 +54,7 @@ const argumentKinds: Record<string, ValueKind> = {
 function kindOf({ flags, required, optional, argChoices }: Option): ValueKind {
   if (!required && !optional) return "none";
   if (argChoices !== undefined) return "other";
-  const name = /[<[]([^>\]]*)[>\]]/.exec(flags)?.[1] ?? "";
+  const name = /[<[]([^<[>\]]*)[>\]]/.exec(flags)?.[1] ?? "";
   if (/folder|dir/.test(name)) return "folder";
   return /file|path/.test(name) ? "file" : "other";
 }

@@ -10,7 +10,8 @@ export interface Token {
 /** Longer lines are no text that somebody wrote: they stay plain. */
 const maxLineChars = 1_000;
 
-const strings = /'[^']*'|"(?:\\.|[^"\\])*"/.source;
+/** A double quote that is not closed reaches to the end of its line: else each quote would be looked at anew. */
+const strings = /'[^']*'|"(?:\\.|[^"\\])*(?:"|\\?$)/.source;
 const shell = new RegExp(
   [
     /(?<comment>(?<=^|[\s;])#.*$)/.source,
@@ -24,9 +25,9 @@ const shell = new RegExp(
 const yaml = new RegExp(
   [
     /(?<comment>(?<=^|\s)#.*$)/.source,
-    /(?<key>(?<=^\s*(?:- +)*|[{,] *)[\w.-]+(?=:(?:\s|$)))/.source,
+    /(?<key>(?<![\w.-])(?=[\w.-])(?<=^\s*(?:- +)*|[{,] *)[\w.-]+(?=:(?:\s|$)))/.source,
     `(?<string>${strings})`,
-    /(?<keyword>(?<=[:,[-] +)(?:true|false|null|\d[\w.:-]*)(?=\s*(?:$|[,\]}#])))/.source,
+    /(?<keyword>(?=[tfn\d])(?<=[:,[-] +)(?:true|false|null|\d[\w.:-]*)(?=\s*(?:$|[,\]}#])))/.source,
   ].join("|"),
   "g",
 );

@@ -39,7 +39,10 @@ export type ChangesDeps = {
   now: () => number;
 };
 
-/** Returns what finds the files that differ from a batch's last success before an execution; null when that cannot be told. */
+/**
+ * Returns what finds the files that differ from a batch's last success before an execution; null when that cannot be
+ * told.
+ */
 export function changedFilesFinder(deps: ChangesDeps) {
   return async (execution: Execution): Promise<{ since: Iso; files: string[] } | null> => {
     const { from, files } = await changesOf(execution, deps);

@@ -20,10 +20,7 @@ export function writeTimes(): void {
   for (const time of document.querySelectorAll<HTMLTimeElement>("time[data-clock]")) {
     const local = localText(time.dateTime);
     const own = ownText(time.dateTime, time.dataset["own"]);
-    const city = own
-      .replace(/\S+\/(\S+)\)$/, "$1)")
-      .replaceAll("_", " ")
-      .replace(/\(\d\d-\d\d /, "(");
+    const city = cityOf(own).replace(/\(\d\d-\d\d /, "(");
     const isSoon = local.slice(0, 10) === today || Math.abs(Date.parse(time.dateTime) - now) < dayMs;
     const text = (isSoon ? local.slice(11, 16) : local.slice(5, 16)) + city;
     if (time.textContent !== text) time.textContent = text;
@@ -99,4 +96,11 @@ export function valueOf(form: HTMLFormElement, name: string, value: string): str
   if (!(input instanceof HTMLInputElement) || input.dataset["at"] === undefined || value === "") return value;
   const at = new Date(input.type === "date" ? `${value}T00:00` : value);
   return Number.isNaN(at.getTime()) ? "" : at.toISOString().replace(/:00\.000Z$/, "Z");
+}
+
+/** ` (02:00 Buenos Aires)` of ` (02:00 America/Argentina/Buenos_Aires)`. */
+function cityOf(own: string): string {
+  const slash = own.lastIndexOf("/");
+  const short = slash < 0 ? own : own.slice(0, own.lastIndexOf(" ", slash) + 1) + own.slice(slash + 1);
+  return short.replaceAll("_", " ");
 }
