@@ -36,6 +36,7 @@ import { createProbe } from "./platform/probe.ts";
 import { openTokenFile } from "./platform/token.ts";
 import { createReconciler, type Reconciler } from "./reconcile/reconciler.ts";
 import { baseEnvironment } from "./runners/environment.ts";
+import { allowListOf } from "./runners/kubernetes/options.ts";
 import { createRunner, hasBash, readBootId } from "./runners/local/runner.ts";
 import { createScheduler } from "./schedule/scheduler.ts";
 import { createUnpacker, loadReaders } from "./sources/archive/unpack.ts";
@@ -50,7 +51,7 @@ import { createSettingsFiles } from "./sources/settings-files.ts";
 import { unlimited } from "./sources/tree.ts";
 import { createWatch } from "./sources/watch.ts";
 import { createWorkTree } from "./sources/worktree.ts";
-import { ownTroubles, tellingTroubles, type Catalog } from "./status.ts";
+import { ownTroubles, runnerStatus, tellingTroubles, type Catalog } from "./status.ts";
 
 /** While events cannot be had, the folder is looked over this often, or ten times as long as one look takes. */
 const pollMs = 2_000;
@@ -118,12 +119,23 @@ export async function startAgent(
         log.error(`something else lay in the place of the folder ${name}; it was set aside`, { path: aside }),
       );
     const baseEnv = baseEnvironment(deps.env);
-    const runner = createRunner(dataDir, { clock, log, baseEnv, logLimitBytes: config.logLimitBytes });
-    undo.push(() => runner.close());
+    const userAgent = `batch-agent/${version}`;
     const metrics = createMetrics({ version, catalog: () => catalog, history: () => reader });
     const history = await openHistory(dataDir, { clock, log });
     const { recorder, reader } = history;
     undo.push(() => history.close());
+    const { logLimitBytes } = config;
+    const cluster =
+      config.kubernetes === null
+        ? null
+        : (await import("./runners/kubernetes/open.ts")).openKubernetes(config.kubernetes, dataDir, {
+            ...{ clock, log, baseEnv, logLimitBytes, userAgent, env: deps.env, random: Math.random },
+            onRecord: (id) => (reader.isOpen(id) ? "open" : recorder.runKeyOf(id) === undefined ? "unknown" : "ended"),
+            fence: () => undefined,
+          });
+    const runner = cluster ?? createRunner(dataDir, { clock, log, baseEnv, logLimitBytes });
+    undo.push(() => runner.close());
+    if (cluster !== null) metrics.addKubernetes(cluster.counts);
     recorder.subscribe((_seq, change, before) => {
       if (change.kind === "put") metrics.changed(change.execution, before);
     });
@@ -154,7 +166,6 @@ export async function startAgent(
             from: config.mailFrom,
             hostname: hostname(),
           });
-    const userAgent = `batch-agent/${version}`;
     const webhooks = await openWebhookCaller({ clock, secretFile: config.webhookSecretFile, userAgent });
     const pings = createPinger({ clock, userAgent });
     const outbox = createOutbox(dataDir, { clock, log });
@@ -217,6 +228,7 @@ export async function startAgent(
       clock,
       log,
       timeZone: config.timeZone,
+      kubernetes: config.kubernetes === null ? null : allowListOf(config.kubernetes),
       watching: () => watch.mode() === "inotify",
       isAwaited: () => remote !== null && remote.commit() === null,
       onApplied: (name, batch) => reschedule(name, batch),
@@ -236,7 +248,11 @@ export async function startAgent(
 
     /** Said wherever it is looked for. */
     const own = () =>
-      ownTroubles({ data: history.trouble() ?? probe.trouble(), git: gitTrouble(), bash: hasBash(baseEnv) });
+      ownTroubles({
+        data: history.trouble() ?? probe.trouble(),
+        git: gitTrouble(),
+        bash: cluster !== null || hasBash(baseEnv),
+      });
     const telling = () =>
       tellingTroubles(
         mailer === null ? reconciler.entries().flatMap(({ name, batch }) => (asksForMail(batch) ? name : [])) : [],
@@ -292,6 +308,7 @@ export async function startAgent(
         batches: reconciler.entries().filter(({ state }) => state !== "removed").length,
         problems: problems().length,
         git: follower?.health() ?? null,
+        runner: runnerStatus(cluster?.health() ?? null),
       }),
     };
     const access = {

@@ -77,6 +77,24 @@ export function tellingTroubles(
 function trouble(code: ProblemCode, file: string | null, message: string, hint: string | null): Problem {
   return { batch: "", file, line: null, column: null, path: null, code, message, hint };
 }
+
+/** Describes where scripts run; of the local runner only its kind. */
+export interface RunnerStatus {
+  kind: "local" | "kubernetes";
+  namespace: string | null;
+  /** URL of the API server. */
+  server: string | null;
+  /** True while the API server tells of every change of a pod. */
+  watching: boolean | null;
+  /** Words of the API server on what it refuses, or why it cannot be asked. */
+  problem: string | null;
+}
+
+export function runnerStatus(kubernetes: Omit<RunnerStatus, "kind"> | null): RunnerStatus {
+  if (kubernetes === null) return { kind: "local", namespace: null, server: null, watching: null, problem: null };
+  return { kind: "kubernetes", ...kubernetes };
+}
+
 /** Describes what the HTTP layer may ask of the running agent. */
 export interface Catalog {
   /** Every batch there is or whose history is still kept, by name. */
@@ -108,5 +126,6 @@ export interface Catalog {
      */
     timeZoneNote: string | null;
     git: GitHealth | null;
+    runner: RunnerStatus;
   };
 }

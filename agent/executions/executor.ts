@@ -7,7 +7,14 @@ import type { Graph } from "../definitions/chain-graph.ts";
 import { closest } from "../definitions/suggest.ts";
 import { maxKeep, runKey, selectExpired, type Change } from "../history/port.ts";
 import type { Batch } from "../model/batch.ts";
-import { idPattern, isOpen, type AbortedReason, type Execution, type TriggerKind } from "../model/execution.ts";
+import {
+  idPattern,
+  isOpen,
+  isWithRunner,
+  type AbortedReason,
+  type Execution,
+  type TriggerKind,
+} from "../model/execution.ts";
 import type { BatchName, EpochMs, ExecutionId, Revision, RunId } from "../model/ids.ts";
 import type { Notifier } from "../notify/port.ts";
 import type { DueDecision } from "../schedule/catchup.ts";
@@ -293,10 +300,12 @@ class ExecutorLoop implements Executor {
       timeoutMs,
       successCodes: this.#batchOf(batch)?.successCodes ?? [0],
     });
-    const running = open.filter(({ status }) => status === "running");
-    this.#running.adopt(running, termsOf, (execution) => this.#events(execution, () => undefined));
+    const running = open.filter(isWithRunner);
+    this.#running.adopt(running, termsOf, (execution) =>
+      this.#events(execution, () => this.#backOff(unasked(execution))),
+    );
     for (const { id, cancelled } of running) if (cancelled !== undefined) this.#running.get(id)?.cancel(cancelled);
-    for (const execution of open.filter(({ status }) => status === "queued")) {
+    for (const execution of open.filter((one) => !isWithRunner(one))) {
       const { id, batch } = execution;
       const concurrency = this.#batchOf(batch)?.concurrency;
       const isAlone = this.#open.of(batch).length === 1;
@@ -329,6 +338,7 @@ class ExecutorLoop implements Executor {
   async stop(graceMs: number): Promise<void> {
     this.#stopping = true;
     this.#queue.stopDelays();
+    if (this.#deps.runner.isRemote === true) return this.#deps.runner.close(); // what runs goes on; the next one adopts it
     if (await this.#within(this.#running.settled(), graceMs)) return;
     for (const attempt of this.#running.attempts()) attempt.stop("shutdown", killAtShutdownMs);
     // A process that not even SIGKILL ends (it hangs in the kernel) is left to the next agent.
@@ -504,7 +514,7 @@ class ExecutorLoop implements Executor {
       const id = this.#queue.shift();
       if (id === undefined) return;
       const execution = this.#deps.recorder.current(id);
-      if (execution?.status === "queued") this.#begin(execution);
+      if (execution?.status === "queued" && !isWithRunner(execution)) this.#begin(execution);
     }
   }
 
@@ -530,7 +540,10 @@ class ExecutorLoop implements Executor {
     if (verdict.kind === "abort") return this.#refuse(queued, verdict.reason, verdict.message);
     if (definition === null) return this.#refuse(queued, "disabled", "");
     const { revision, commit, batch } = definition;
-    const started = transition(queued, { kind: "start", at: now, revision, commit, boot: runner.boot });
+    const started =
+      runner.isRemote === true
+        ? transition(queued, { kind: "ask", at: now, revision, commit })
+        : transition(queued, { kind: "start", at: now, revision, commit, boot: runner.boot });
     // A definition may have changed while it waited; what is done again has the values of then.
     const kept = queued.trigger.kind === "rerun" || queued.trigger.kind === "retry" ? (queued.params ?? {}) : {};
     const params = valuesInForce(batch, kept, queued.given);
@@ -572,6 +585,11 @@ class ExecutorLoop implements Executor {
 
 function iso(at: EpochMs): string {
   return new Date(at).toISOString();
+}
+
+/** The same execution before a runner was asked to start it. */
+function unasked({ askedAt: _asked, ...queued }: Execution): Execution {
+  return queued;
 }
 
 /** Returns what to know of a start by hand of a batch that otherwise follows others; null where there is nothing. */

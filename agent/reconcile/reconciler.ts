@@ -1,6 +1,7 @@
 // Keeps what is in force equal to the folder of batches: looks at names that may have changed, settles, plans, applies.
 import { messageOf } from "../errors.ts";
 import type { Clock } from "../async/clock.ts";
+import type { AllowList } from "../definitions/allowed.ts";
 import { parseBatch } from "../definitions/batch.ts";
 import { stateOf, type Graph } from "../definitions/chain-graph.ts";
 import { createGroups, groupSettleMs, isAffected } from "../definitions/group-files.ts";
@@ -104,6 +105,8 @@ export interface ReconcilerDeps {
   clock: Clock;
   log: Logger;
   timeZone: string;
+  /** What batches may name of a cluster; missing where scripts run on this machine. */
+  kubernetes?: AllowList | null;
   /** Called after what is in force for a batch has changed; null: it is gone, or has no sound place in its chain. */
   onApplied: (name: BatchName, batch: Batch | null) => void;
   /** Called after each pass: how long it took and whether it failed. */
@@ -121,6 +124,7 @@ export interface ReconcilerDeps {
 
 export function createReconciler(deps: ReconcilerDeps): Reconciler {
   const { source, revisions, recorder, clock, log } = deps;
+  const parsedBy = { timeZone: deps.timeZone, kubernetes: deps.kubernetes ?? null };
   const entries = new Map<string, Entry>();
   const dirtyNames = new Set<string>();
   /** The same as paths below the root: what must be listed again, and the groups whose files may have changed. */
@@ -438,7 +442,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
   /** Judges a folder with what it inherits. */
   function parse(folder: Folder): { batch: Batch | null; problems: readonly Problem[]; folder: Folder } {
     const inheritance = groups.inheritance(folder.group);
-    const parsed = parseBatch(folder, { timeZone: deps.timeZone, inheritance, now: clock.now() });
+    const parsed = parseBatch(folder, { ...parsedBy, inheritance, now: clock.now() });
     return { ...parsed, folder: withInherited(folder, parsed.inherits) };
   }
 
@@ -502,7 +506,7 @@ export function createReconciler(deps: ReconcilerDeps): Reconciler {
       defaults: own,
       origins: Object.fromEntries(Object.keys(own).map((key) => [key, folder.group])),
     };
-    return parseBatch(folder, { timeZone: deps.timeZone, inheritance: kept }).batch;
+    return parseBatch(folder, { ...parsedBy, inheritance: kept }).batch;
   }
 
   function current(desired: readonly Desired[]): Map<string, InForce> {

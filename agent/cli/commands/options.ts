@@ -35,3 +35,8 @@ export function positive(text: string): number {
     throw new InvalidArgumentError("a whole number from 1 to 100000");
   return Number(text);
 }
+
+/** Puts the values of an option that may be given often together. */
+export function joined(text: string, before: string | undefined): string {
+  return before === undefined ? text : `${before},${text}`;
+}

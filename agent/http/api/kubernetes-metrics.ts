@@ -1,0 +1,42 @@
+// Metrics of the Kubernetes runner; none of them is there without it.
+import { Counter, Gauge, type Registry } from "prom-client";
+
+export interface KubernetesCounts {
+  pods: number;
+  /** Pods that came second to a claim. */
+  seconds: number;
+  /** Requests by method and status, as `GET 200`; status 0 where there was no answer. */
+  requests: ReadonlyMap<string, number>;
+}
+
+/** Returns what brings the metrics up to date. */
+export function addKubernetesMetrics(registry: Registry, counts: () => KubernetesCounts): () => void {
+  const on = { registers: [registry] };
+  const pods = new Gauge({
+    ...on,
+    name: "batch_agent_kubernetes_pods",
+    help: "Pods of this agent, ended ones included.",
+  });
+  const seconds = new Counter({
+    ...on,
+    name: "batch_agent_kubernetes_second_pods_total",
+    help: "Pods, or containers, that came second to an execution and did nothing.",
+  });
+  const requests = new Counter({
+    ...on,
+    name: "batch_agent_kubernetes_requests_total",
+    help: "Requests to the API server; code 0 where there was no answer.",
+    labelNames: ["method", "code"],
+  });
+  return () => {
+    const now = counts();
+    pods.set(now.pods);
+    seconds.reset();
+    seconds.inc(now.seconds);
+    requests.reset();
+    for (const [key, count] of now.requests) {
+      const [method = "", code = ""] = key.split(" ");
+      requests.inc({ method, code }, count);
+    }
+  };
+}
