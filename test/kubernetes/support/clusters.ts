@@ -48,7 +48,7 @@ export async function fakeCluster(): Promise<Cluster> {
   };
 }
 
-export function kubernetesArgs(kubeconfig: string, namespace: string): string[] {
+export function kubernetesArgs(kubeconfig: string, namespace: string, claim = "batch-agent-data"): string[] {
   return [
     "--runner",
     "kubernetes",
@@ -57,7 +57,7 @@ export function kubernetesArgs(kubeconfig: string, namespace: string): string[] 
     "--kubernetes-namespace",
     namespace,
     "--kubernetes-claim",
-    "batch-agent-data",
+    claim,
   ];
 }
 
