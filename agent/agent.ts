@@ -51,7 +51,7 @@ import { createSettingsFiles } from "./sources/settings-files.ts";
 import { unlimited } from "./sources/tree.ts";
 import { createWatch } from "./sources/watch.ts";
 import { createWorkTree } from "./sources/worktree.ts";
-import { ownTroubles, runnerStatus, tellingTroubles, type Catalog } from "./status.ts";
+import { ownTroubles, runnerStatus, tellingTroubles, type Catalog, type LeaseStatus } from "./status.ts";
 
 /** While events cannot be had, the folder is looked over this often, or ten times as long as one look takes. */
 const pollMs = 2_000;
@@ -84,6 +84,8 @@ export async function startAgent(
     version: string;
     /** Called when another agent has taken the data folder over: this one must end at once and leave all as it is. */
     onLockLost: () => void;
+    /** Where several agents take turns: which turn this is, what keeps it from acting after it, and what it says. */
+    lease?: { epoch: number; fence: () => void; health: () => LeaseStatus };
   },
 ): Promise<Agent> {
   const clock = systemClock;
@@ -98,6 +100,7 @@ export async function startAgent(
       deps.onLockLost();
     },
     (aside) => log.error("something that is no lock lay in the place of agent.lock; it was set aside", { path: aside }),
+    deps.lease?.epoch,
   );
   const undo: (() => Promise<void> | undefined)[] = [unlock];
   /** At once, whatever else is still to be waited for: no new starts, and what runs has its grace from now on. */
@@ -121,7 +124,10 @@ export async function startAgent(
     const baseEnv = baseEnvironment(deps.env);
     const userAgent = `batch-agent/${version}`;
     const metrics = createMetrics({ version, catalog: () => catalog, history: () => reader });
-    const history = await openHistory(dataDir, { clock, log });
+    const history = await openHistory(dataDir, {
+      ...{ clock, log },
+      ...(deps.lease === undefined ? {} : { fence: deps.lease.fence }),
+    });
     const { recorder, reader } = history;
     undo.push(() => history.close());
     const { logLimitBytes } = config;
@@ -131,11 +137,14 @@ export async function startAgent(
         : (await import("./runners/kubernetes/open.ts")).openKubernetes(config.kubernetes, dataDir, {
             ...{ clock, log, baseEnv, logLimitBytes, userAgent, env: deps.env, random: Math.random },
             onRecord: (id) => (reader.isOpen(id) ? "open" : recorder.runKeyOf(id) === undefined ? "unknown" : "ended"),
-            fence: () => undefined,
+            fence: deps.lease?.fence ?? (() => undefined),
           });
     const runner = cluster ?? createRunner(dataDir, { clock, log, baseEnv, logLimitBytes });
     undo.push(() => runner.close());
-    if (cluster !== null) metrics.addKubernetes(cluster.counts);
+    if (cluster !== null) {
+      const leading = () => deps.lease?.health().leading ?? null;
+      metrics.addKubernetes(() => ({ ...cluster.counts(), leading: leading() }));
+    }
     recorder.subscribe((_seq, change, before) => {
       if (change.kind === "put") metrics.changed(change.execution, before);
     });
@@ -309,6 +318,7 @@ export async function startAgent(
         problems: problems().length,
         git: follower?.health() ?? null,
         runner: runnerStatus(cluster?.health() ?? null),
+        lease: deps.lease?.health() ?? null,
       }),
     };
     const access = {

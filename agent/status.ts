@@ -90,6 +90,15 @@ export interface RunnerStatus {
   problem: string | null;
 }
 
+/** Describes who leads, where several agents take turns by a Lease. */
+export interface LeaseStatus {
+  name: string;
+  holder: string | null;
+  leading: boolean;
+  /** When its holder began to lead, as far as this agent has seen it. */
+  since: string | null;
+}
+
 export function runnerStatus(kubernetes: Omit<RunnerStatus, "kind"> | null): RunnerStatus {
   if (kubernetes === null) return { kind: "local", namespace: null, server: null, watching: null, problem: null };
   return { kind: "kubernetes", ...kubernetes };
@@ -127,5 +136,6 @@ export interface Catalog {
     timeZoneNote: string | null;
     git: GitHealth | null;
     runner: RunnerStatus;
+    lease: LeaseStatus | null;
   };
 }

@@ -35,15 +35,20 @@ export async function run(
   }
   const log = createLogger({ level: config.logLevel, people: deps.people });
   deps.onLog(log);
-  const agent = await startAgent(folder, config, {
-    log,
-    env: deps.env,
-    version: deps.version,
-    onLockLost: deps.onLockLost,
-  });
-  log.info(
-    `batch-agent ${deps.version} runs ${config.git === null ? folder : "the repository of --git-url"}; dashboard: ${agent.url}`,
-    { url: agent.url },
-  );
+  const source = config.git === null ? folder : "the repository of --git-url";
+  const start = (own: Config, lease?: Lease) =>
+    startAgent(folder, own, {
+      ...{ log, env: deps.env, version: deps.version, onLockLost: deps.onLockLost },
+      ...(lease === undefined ? {} : { lease }),
+    });
+  if (config.kubernetes?.lease != null) {
+    const { leadOrStandBy } = await import("./lead.ts");
+    const agent = await leadOrStandBy(config, start, { log, source, ...deps });
+    return { agent, config };
+  }
+  const agent = await start(config);
+  log.info(`batch-agent ${deps.version} runs ${source}; dashboard: ${agent.url}`, { url: agent.url });
   return { agent, config };
 }
+
+type Lease = NonNullable<Parameters<typeof startAgent>[2]["lease"]>;

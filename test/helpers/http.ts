@@ -82,6 +82,7 @@ export async function serve(options: ServeOptions = {}) {
       timeZoneNote: null,
       git: null,
       runner: runnerStatus(null),
+      lease: null,
     }),
   };
   const app = createApp({

@@ -7,6 +7,8 @@ export interface KubernetesCounts {
   seconds: number;
   /** Requests by method and status, as `GET 200`; status 0 where there was no answer. */
   requests: ReadonlyMap<string, number>;
+  /** Whether this agent leads; null without a Lease. */
+  leading: boolean | null;
 }
 
 /** Returns what brings the metrics up to date. */
@@ -28,8 +30,13 @@ export function addKubernetesMetrics(registry: Registry, counts: () => Kubernete
     help: "Requests to the API server; code 0 where there was no answer.",
     labelNames: ["method", "code"],
   });
+  const leading =
+    counts().leading === null
+      ? null
+      : new Gauge({ ...on, name: "batch_agent_leading", help: "1 if this agent leads, 0 if it stands by." });
   return () => {
     const now = counts();
+    leading?.set(now.leading === true ? 1 : 0);
     pods.set(now.pods);
     seconds.reset();
     seconds.inc(now.seconds);

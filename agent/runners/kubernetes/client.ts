@@ -34,7 +34,7 @@ export interface Client {
   close: () => void;
 }
 
-export const inFlight = 8;
+const inFlight = 8;
 const timeoutMs = 30_000;
 /** An object is at most 3 MiB; a page of a list may hold 500 of some KiB. */
 const maxBodyBytes = 64 * 1024 * 1024;

@@ -41,11 +41,6 @@ export const kubernetesOptions = [
   option("advertise-url", "url", "where the other agents reach this one; its own address without it", ""),
 ] as const;
 
-/** Options whose values add up. */
-export const repeatableOptions: readonly string[] = kubernetesOptions.flatMap((one) =>
-  "repeatable" in one ? one.name : [],
-);
-
 export const defaultMaxParallel = 64;
 
 /** Reads options as config.ts does: by name, with their defaults; throws UsageError for what cannot be meant. */

@@ -43,7 +43,7 @@ function has(program: string): boolean {
   }
 }
 
-export function binaryPath(): string {
+function binaryPath(): string {
   return execFileSync(join(import.meta.dirname, "../cluster/build.sh"), ["--path"], { encoding: "utf8" }).trim();
 }
 
