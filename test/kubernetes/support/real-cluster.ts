@@ -52,7 +52,9 @@ export interface RealCluster extends Cluster {
   programs: Programs;
   /** Starts the API server again, on its own port. */
   startServer: () => Promise<void>;
-  server_url: string;
+  url: string;
+  /** Makes a volume of a folder for a claim that is there. */
+  makeVolume: (namespace: string, claim: string, path: string) => Promise<void>;
   ca: string;
   kubectl: (...args: string[]) => string;
 }
@@ -145,7 +147,8 @@ export async function realCluster(kind: "control-plane" | "kubelet"): Promise<Re
     namespace,
     client,
     ca,
-    server_url: server,
+    url: server,
+    makeVolume: (of, claim, path) => makeVolume(client, of, claim, path),
     image: kind === "kubelet" ? batchImage : "batch",
     server: null,
     kubelet: standIn?.kubelet ?? null,
@@ -217,21 +220,25 @@ async function must(client: Client, method: "POST" | "PUT", path: string, body: 
   return answer.body as Stored;
 }
 
-async function makeClaim(client: Client, name: string, path: string): Promise<void> {
-  const size = { storage: "1Gi" };
+async function makeVolume(client: Client, of: string, claim: string, path: string): Promise<void> {
   await must(client, "POST", "/api/v1/persistentvolumes", {
     apiVersion: "v1",
     kind: "PersistentVolume",
-    metadata: { name },
+    metadata: { name: claim },
     spec: {
-      capacity: size,
+      capacity: { storage: "100Gi" },
       accessModes: ["ReadWriteMany"],
       storageClassName: "",
       persistentVolumeReclaimPolicy: "Retain",
       hostPath: { path },
-      claimRef: { apiVersion: "v1", kind: "PersistentVolumeClaim", namespace, name },
+      claimRef: { apiVersion: "v1", kind: "PersistentVolumeClaim", namespace: of, name: claim },
     },
   });
+}
+
+async function makeClaim(client: Client, name: string, path: string): Promise<void> {
+  const size = { storage: "1Gi" };
+  await makeVolume(client, namespace, name, path);
   await must(client, "POST", `/api/v1/namespaces/${namespace}/persistentvolumeclaims`, {
     apiVersion: "v1",
     kind: "PersistentVolumeClaim",
