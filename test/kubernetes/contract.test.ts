@@ -1,9 +1,11 @@
 // What an agent on Kubernetes promises, on every cluster that can be had here. Needs a build.
+import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, test, vi } from "vitest";
 import type { Execution } from "../../agent/model/execution.ts";
 import { startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
+import { main } from "../helpers/cli.ts";
 import { eventually } from "../helpers/tmp.ts";
 import { fakeCluster, type Cluster } from "./support/clusters.ts";
 import { realCluster, realFault } from "./support/real-cluster.ts";
@@ -43,6 +45,9 @@ describe.each(clusters)("on $name", ({ open, fault }) => {
       const rows = (await agent.executions(`?batch=${name}`)).filter(({ finishedAt }) => finishedAt !== null);
       return rows.length >= count ? rows : null;
     }, 60_000);
+
+  const command = (data: string, ...words: string[]) =>
+    execFileSync(process.execPath, [main, ...words, "--data", data], { encoding: "utf8" });
 
   test("a script's code, output, environment and place are on record", async () => {
     const script =
@@ -120,5 +125,103 @@ describe.each(clusters)("on $name", ({ open, fault }) => {
     const [row] = (await ended(agent, "lost")) as [Execution];
     expect(row).toMatchObject({ status: "failed", reason: "spawn", startedAt: null });
     expect(row.message).toContain("nowhere.example.org/none");
+  });
+
+  test("variables of Secrets come over the agent's own and under the batch's; both streams keep their order through a pipe", async () => {
+    await cluster.putSecret("warehouse", { LEVEL: "secret", TOKEN: "t0ken", TZ: "Asia/Tokyo" });
+    const yaml = `${due()}env: {LEVEL: batch}\nkubernetes: {envFrom: [{secret: warehouse}]}\n`;
+    const script =
+      'echo "$LEVEL $TOKEN $TZ ${BATCH_AGENT_NODE-none}"; echo a >/dev/stderr; echo b | tee /dev/stderr; id -u';
+    const { agent } = await run({ secret: [yaml, script] }, ["--kubernetes-secrets", "ware*"]);
+    const [row] = (await ended(agent, "secret")) as [Execution];
+    expect(row.status).toBe("succeeded");
+    const [first, second, user] = (await (await agent.get(`/api/executions/${row.id}/stdout`)).text()).split("\n");
+    expect([first, second]).toEqual(["batch t0ken Asia/Tokyo none", "b"]);
+    if (cluster.isIsolated) expect(user).toBe("1000");
+    expect(await (await agent.get(`/api/executions/${row.id}/stderr`)).text()).toBe("a\nb\n");
+  });
+
+  test("a Secret that is not there is waited for, and cancelling that deletes the pod", async () => {
+    const yaml = "cron: '@yearly'\nkubernetes: {envFrom: [{secret: nope}]}\n";
+    const { agent, place } = await run({ missing: [yaml, "echo no"] }, ["--kubernetes-secrets", "*"]);
+    command(place.data, "trigger", "missing");
+    const row = await eventually(async () => {
+      const [one] = await agent.executions("?batch=missing");
+      return one?.waitingFor?.includes("nope") === true ? one : null;
+    }, 30_000);
+    expect(row).toMatchObject({ status: "queued", startedAt: null, place: { node: "n1" } });
+    command(place.data, "cancel", row.id);
+    const [end] = (await ended(agent, "missing")) as [Execution];
+    expect(end).toMatchObject({ status: "aborted", reason: "cancelled", startedAt: null });
+    await eventually(
+      async () => (await cluster.pods()).every(({ metadata }) => metadata.name !== row.place?.pod),
+      30_000,
+    );
+  });
+
+  test("cancelling one that runs ends it, with what it started", async () => {
+    const { agent, place } = await run({ deep: [due(), "trap '' TERM; sleep 300 & sleep 300"] });
+    const row = await eventually(async () => (await agent.executions("?status=running"))[0] ?? null, 30_000);
+    command(place.data, "cancel", row.id);
+    const [end] = (await ended(agent, "deep")) as [Execution];
+    expect(end).toMatchObject({ status: "aborted", reason: "cancelled" });
+    expect(end.durationMs).toBeGreaterThan(8_000);
+  });
+
+  test("a log beyond its limit ends it", async () => {
+    const { agent } = await run({ chatty: [due(), "while :; do echo 0123456789; done"] }, ["--log-limit", "100000"]);
+    const [end] = (await ended(agent, "chatty")) as [Execution];
+    expect(end).toMatchObject({ status: "failed", reason: "log-limit", stdoutBytes: 100_000 });
+  });
+
+  test("a full quota is waited for as a place is", async () => {
+    const free = await cluster.setQuota(1);
+    try {
+      const { agent } = await run({ one: [due(), "sleep 3"], two: [due(), "sleep 3"] });
+      const waiting = await eventually(
+        async () =>
+          (await agent.executions("?status=queued")).find(({ waitingFor }) => waitingFor?.includes("quota")) ?? null,
+        30_000,
+      );
+      expect(waiting.waitingFor).toContain("exceeded quota");
+      expect((await ended(agent, "one"))[0]).toMatchObject({ status: "succeeded" });
+      expect((await ended(agent, "two"))[0]).toMatchObject({ status: "succeeded" });
+    } finally {
+      await free();
+    }
+  });
+
+  test("an eviction names itself, as a drain does, though the script says that all is well", async ({ skip }) => {
+    if (cluster.server !== null) skip("the fake server knows no eviction");
+    const { agent } = await run({ drained: [due(), "trap 'exit 0' TERM; sleep 60 & wait"] });
+    const row = await eventually(async () => (await agent.executions("?status=running"))[0] ?? null, 30_000);
+    await new Promise((done) => setTimeout(done, 500)); // its trap is set
+    const pod = row.place?.pod ?? "";
+    const path = `/api/v1/namespaces/${cluster.namespace}/pods/${pod}/eviction`;
+    const body = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name: pod, namespace: cluster.namespace } };
+    expect(await cluster.client.request("POST", path, body)).toMatchObject({ kind: "ok" });
+    const [end] = (await ended(agent, "drained")) as [Execution];
+    expect(end).toMatchObject({ status: "failed", reason: "signal", message: "ended by its node: evicted" });
+  });
+
+  test("out of memory is said so, of a child and of all", async ({ skip }) => {
+    if (!cluster.isIsolated) skip("only a real container has a limit of memory");
+    const kubernetes = "kubernetes: {resources: {limits: {memory: 48Mi}}}\n";
+    const eat = "head -c 200000000 /dev/zero | tail -c 190000000 >/dev/null";
+    const { agent } = await run({
+      child: [due() + kubernetes, `bash -c '${eat}; exit 137'; exit 137`],
+      own: [due() + kubernetes, "a=$(head -c 200000000 /dev/zero | tr '\\0' x); echo ${#a}"],
+      survivor: [due() + kubernetes, `${eat} || true; exit 3`],
+    });
+    for (const name of ["child", "own"]) {
+      const [row] = (await ended(agent, name)) as [Execution];
+      expect(row).toMatchObject({
+        status: "failed",
+        reason: "signal",
+        signal: "SIGKILL",
+        message: "out of memory, limit 48Mi",
+      });
+    }
+    expect((await ended(agent, "survivor"))[0]).toMatchObject({ status: "failed", reason: "exit", exitCode: 3 });
   });
 });

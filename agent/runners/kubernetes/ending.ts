@@ -40,6 +40,8 @@ export type Judgement =
 
 /** A network file system may show a file this much later on another machine. */
 export const settleMs = 10_000;
+/** The same for one that we have ended: its reason is known, whatever its wrapper still says. */
+const stoppedSettleMs = 2_000;
 /** Once told, the reason for it is waited for this long. */
 const reasonMs = 3_000;
 /** A pod that is to be gone, on a node that says nothing. */
@@ -74,6 +76,7 @@ function withExit(seen: Seen, { end, at }: NonNullable<Seen["exit"]>, now: Epoch
 function withoutExit(seen: Seen, now: EpochMs): Judgement {
   const { pod, claim, stopReason } = seen;
   if (pod === "unknown") return { kind: "goes-on" };
+  const patienceMs = stopReason === null ? settleMs : stoppedSettleMs;
   const sinceMs = seen.overSince === null ? 0 : now - seen.overSince;
   const of = known(seen);
   const ended = (ending: PodEnding, by = stopReason): Judgement => {
@@ -82,7 +85,7 @@ function withoutExit(seen: Seen, now: EpochMs): Judgement {
   };
   if (pod === "gone") {
     if (stopReason !== null && claim === null) return ended({ kind: "spawn", message: notStarted(seen) });
-    if (sinceMs < settleMs) return { kind: "settling" };
+    if (sinceMs < patienceMs) return { kind: "settling" };
     if (claim === null) return ended({ kind: "spawn", message: notStarted(seen) });
     const why = outsideReason(of) ?? "its pod is gone, ended from outside";
     return ended({ kind: "lost", message: `${why}; it left no exit code${onNode(seen)}` });
@@ -101,7 +104,7 @@ function withoutExit(seen: Seen, now: EpochMs): Judgement {
     return ended({ kind: "spawn", message: neverStarted(seen, pod) });
   }
   const isSecond = pod.terminated?.exitCode === secondCode;
-  if (sinceMs < (isSecond ? secondMs : settleMs)) return { kind: "settling" };
+  if (sinceMs < (isSecond && stopReason === null ? secondMs : patienceMs)) return { kind: "settling" };
   const why = [pod.reason, pod.terminated?.reason].find((one) => one != null && one !== "Error" && one !== "Completed");
   const code = pod.terminated === null ? "" : ` with code ${pod.terminated.exitCode}`;
   const words = outsideReason(pod) ?? why ?? `its pod ended${code}`;

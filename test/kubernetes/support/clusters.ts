@@ -15,6 +15,11 @@ export interface Cluster {
   argsFor: (data: string) => Promise<string[]>;
   pods: () => Promise<Stored[]>;
   image: string;
+  /** True where pods are containers, with a user and limits of their own. */
+  isIsolated: boolean;
+  putSecret: (name: string, values: Readonly<Record<string, string>>) => Promise<void>;
+  /** At most so many pods that have not ended; the result takes it away. */
+  setQuota: (pods: number) => Promise<() => Promise<void>>;
   /** Only of the fake one. */
   server: FakeServer | null;
   /** Only of stand-ins. */
@@ -31,6 +36,18 @@ export async function fakeCluster(): Promise<Cluster> {
     namespace: "batches",
     client,
     image: "batch",
+    isIsolated: false,
+    putSecret(name, values) {
+      server.put("secrets", { metadata: { name }, data: encoded(values) });
+      return Promise.resolve();
+    },
+    setQuota(pods) {
+      server.quotaPods = pods;
+      return Promise.resolve(() => {
+        server.quotaPods = null;
+        return Promise.resolve();
+      });
+    },
     server,
     kubelet,
     argsFor(data) {
@@ -90,4 +107,11 @@ export function kubeconfigText(server: string, token: string, ca: string | null)
     ],
     users: [{ name: "test", user: { token } }],
   });
+}
+
+/** Values as a Secret holds them. */
+export function encoded(values: Readonly<Record<string, string>>): Record<string, string> {
+  return Object.fromEntries(
+    Object.entries(values).map(([name, value]) => [name, Buffer.from(value).toString("base64")]),
+  );
 }

@@ -34,7 +34,7 @@ export interface FakeServer {
   intercept: (method: string, path: string) => Fault | null;
   requests: string[];
   objects: (kind: string) => Stored[];
-  put: (kind: string, object: Partial<Stored> & { metadata: { name: string } }) => Stored;
+  put: (kind: string, object: { metadata: { name: string }; [key: string]: unknown }) => Stored;
   /** Changes an object as somebody else would. */
   change: (kind: string, name: string, change: (object: Stored) => void) => void;
   remove: (kind: string, name: string) => void;
@@ -68,7 +68,7 @@ export async function startFakeServer(options: { node?: string | null } = {}): P
     intercept: () => null,
     requests: [],
     objects: (kind) => [...store(kind).values()],
-    put: (kind, object) => create(kind, structuredClone<Partial<Stored>>(object) as Stored),
+    put: (kind, object) => create(kind, structuredClone(object) as unknown as Stored),
     change(kind, name, change) {
       const known = store(kind).get(name);
       if (known === undefined) throw new Error(`there is no ${kind} ${name}`);

@@ -6,7 +6,7 @@ import { join } from "node:path";
 import { systemClock } from "../../../agent/platform/clock.ts";
 import { createClient, type Client } from "../../../agent/runners/kubernetes/client.ts";
 import { eventually } from "../../helpers/tmp.ts";
-import { accessOf, kubeconfigText, kubernetesArgs, type Cluster } from "./clusters.ts";
+import { accessOf, encoded, kubeconfigText, kubernetesArgs, type Cluster } from "./clusters.ts";
 import type { Stored } from "./fake-server.ts";
 import { batchImage, makeImages, pauseImage } from "./image.ts";
 import { startKubelet } from "./kubelet.ts";
@@ -150,6 +150,22 @@ export async function realCluster(kind: "control-plane" | "kubelet"): Promise<Re
     url: server,
     makeVolume: (of, claim, path) => makeVolume(client, of, claim, path),
     image: kind === "kubelet" ? batchImage : "batch",
+    isIsolated: kind === "kubelet",
+    async putSecret(name, values) {
+      const path = `/api/v1/namespaces/${namespace}/secrets`;
+      await must(client, "POST", path, { apiVersion: "v1", kind: "Secret", metadata: { name }, data: encoded(values) });
+    },
+    async setQuota(pods) {
+      const path = `/api/v1/namespaces/${namespace}/resourcequotas`;
+      // Pods of earlier tests that go on would count: none do.
+      await must(client, "POST", path, {
+        apiVersion: "v1",
+        kind: "ResourceQuota",
+        metadata: { name: "rq" },
+        spec: { hard: { pods: String(pods) } },
+      });
+      return async () => void (await client.request("DELETE", `${path}/rq`));
+    },
     server: null,
     kubelet: standIn?.kubelet ?? null,
     startServer,
