@@ -131,13 +131,17 @@ export class PodRunning implements Running {
   }
 
   async look(): Promise<Look> {
-    const { clock, logLimitBytes } = this.#deps;
+    const { clock, logLimitBytes, pods } = this.#deps;
     const now = clock.now();
     if (this.#looked !== null && !this.#isOver && Math.abs(now - this.#looked.at) < minLookMs) {
       const { look } = this.#looked;
       return { ...look, cut: false, truncated: [], ...this.#standing() };
     }
-    this.#claim ??= readClaim(this.#folder, now);
+    // While its pod waits there is nothing to see, and a look over a network costs a moment each.
+    const { phase = "Pending" } = pods.get(this.#name) ?? {};
+    if (phase !== "Pending") this.#claim ??= readClaim(this.#folder, now);
+    const none = { cut: false, truncated: [], progress: null };
+    if (this.#claim === null && !this.#isOver) return { sizes: this.#sizes, ...none, ...this.#standing() };
     let sizes = measure(this.#folder);
     const truncated = (["stdout", "stderr"] as const).filter(
       (one) => sizes[`${one}Bytes`] < this.#sizes[`${one}Bytes`],

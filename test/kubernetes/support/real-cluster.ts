@@ -164,7 +164,9 @@ export async function realCluster(kind: "control-plane" | "kubelet"): Promise<Re
         metadata: { name: "rq" },
         spec: { hard: { pods: String(pods) } },
       });
-      return async () => void (await client.request("DELETE", `${path}/rq`));
+      return async () => {
+        await client.request("DELETE", `${path}/rq`);
+      };
     },
     server: null,
     kubelet: standIn?.kubelet ?? null,
