@@ -2,9 +2,12 @@
 // Turns arguments into a command. The one place that ends the process, reads its environment and hears its signals.
 import { readFileSync } from "node:fs";
 import { Command } from "commander";
+import { addCompletion } from "./cli/commands/completion.ts";
 import type { CommandContext } from "./cli/commands/context.ts";
 import { addExec } from "./cli/commands/exec.ts";
+import { addHistory } from "./cli/commands/history.ts";
 import { addImport } from "./cli/commands/import-crontab.ts";
+import { addInit } from "./cli/commands/init.ts";
 import { addLogs } from "./cli/commands/logs.ts";
 import { addNext } from "./cli/commands/next.ts";
 import { addOperating } from "./cli/commands/operate.ts";
@@ -54,6 +57,7 @@ A batch is a folder with script.sh and batch.yaml:
   batches.d/hello/batch.yaml    cron: "* * * * *"
   batches.d/hello/script.sh     echo "hello from $BATCH_NAME"
 
+  batch-agent init              a first folder to begin with
   batch-agent validate          what is wrong, with file, line and column
   batch-agent next              what will start when
   batch-agent plan              what would change in the agent that runs
@@ -61,11 +65,15 @@ A batch is a folder with script.sh and batch.yaml:
   batch-agent run               run it; edits are followed without a restart
   batch-agent status            how it is doing
   batch-agent logs -f hello     what its latest execution writes
+  batch-agent history           what has run, newest first
   batch-agent rerun <run>       do what failed of a run again
 
 Exit codes: 0 done; 1 problems found, or it could not be done; 2 wrong use; exec and logs -f give the script's.`,
     );
-  const commands = [addRun, addValidate, addNext, addPlan, addExec, addOperating, addStatus, addLogs, addImport];
+  const commands = [
+    ...[addRun, addInit, addValidate, addNext, addPlan, addExec, addOperating],
+    ...[addHistory, addStatus, addLogs, addImport, addCompletion],
+  ];
   for (const add of commands) add(program, context);
   await program.parseAsync();
 }

@@ -1,14 +1,17 @@
-// Describes what is wrong with the agent's own means, as problems of no batch.
+// Describes what the agent says of itself: what is wrong with its own means, whether it is ready, what is in force.
 import type { Edge } from "./definitions/chain-graph.ts";
+import type { InForce } from "./definitions/in-force.ts";
 import type { BatchStatus } from "./model/batch.ts";
 import type { Group, GroupName } from "./model/group.ts";
 import type { EpochMs } from "./model/ids.ts";
 import type { ProblemCode, Problem } from "./model/problem.ts";
-import type { WatchHealth, GitHealth } from "./sources/port.ts";
+import type { Reconciler } from "./reconcile/reconciler.ts";
+import type { Scheduler } from "./schedule/scheduler.ts";
+import type { Watch, WatchHealth, GitHealth } from "./sources/port.ts";
 
 const maxNames = 5;
 
-export interface OwnMeans {
+interface OwnMeans {
   /** Why the data folder does not take writes; null when it does. */
   data: { path: string; message: string; hint: string | null } | null;
   /** Why git cannot be followed; null when it can, or is not asked to be. */
@@ -18,7 +21,7 @@ export interface OwnMeans {
 }
 
 /** Returns what keeps batches from being followed, run or recorded. */
-export function ownTroubles({ data, git, bash }: OwnMeans): Problem[] {
+function ownTroubles({ data, git, bash }: OwnMeans): Problem[] {
   return [
     ...(data === null ? [] : [trouble("data-folder", data.path, data.message, data.hint)]),
     ...(git === null
@@ -51,7 +54,7 @@ export function ownTroubles({ data, git, bash }: OwnMeans): Problem[] {
  * @param unsent      names of batches that ask for mail where none can be sent
  * @param undelivered places that take no messages, why, and how many wait for them
  */
-export function tellingTroubles(
+function tellingTroubles(
   unsent: readonly string[],
   undelivered: readonly { place: string; why: string; waiting: number }[],
 ): Problem[] {
@@ -76,32 +79,6 @@ export function tellingTroubles(
 
 function trouble(code: ProblemCode, file: string | null, message: string, hint: string | null): Problem {
   return { batch: "", file, line: null, column: null, path: null, code, message, hint };
-}
-
-/** Describes where scripts run; of the local runner only its kind. */
-export interface RunnerStatus {
-  kind: "local" | "kubernetes";
-  namespace: string | null;
-  /** URL of the API server. */
-  server: string | null;
-  /** True while the API server tells of every change of a pod. */
-  watching: boolean | null;
-  /** Words of the API server on what it refuses, or why it cannot be asked. */
-  problem: string | null;
-}
-
-/** Describes who leads, where several agents take turns by a Lease. */
-export interface LeaseStatus {
-  name: string;
-  holder: string | null;
-  leading: boolean;
-  /** When its holder began to lead, as far as this agent has seen it. */
-  since: string | null;
-}
-
-export function runnerStatus(kubernetes: Omit<RunnerStatus, "kind"> | null): RunnerStatus {
-  if (kubernetes === null) return { kind: "local", namespace: null, server: null, watching: null, problem: null };
-  return { kind: "kubernetes", ...kubernetes };
 }
 
 /** Describes what the HTTP layer may ask of the running agent. */
@@ -138,4 +115,124 @@ export interface Catalog {
     runner: RunnerStatus;
     lease: LeaseStatus | null;
   };
+}
+
+/** Describes where scripts run; of the local runner only its kind. */
+export interface RunnerStatus {
+  kind: "local" | "kubernetes";
+  namespace: string | null;
+  /** URL of the API server. */
+  server: string | null;
+  /** True while the API server tells of every change of a pod. */
+  watching: boolean | null;
+  /** Words of the API server on what it refuses, or why it cannot be asked. */
+  problem: string | null;
+}
+
+/** Describes who leads, where several agents take turns by a Lease. */
+export interface LeaseStatus {
+  name: string;
+  holder: string | null;
+  leading: boolean;
+  /** When its holder began to lead, as far as this agent has seen it. */
+  since: string | null;
+}
+
+export function runnerStatus(kubernetes: Omit<RunnerStatus, "kind"> | null): RunnerStatus {
+  if (kubernetes === null) return { kind: "local", namespace: null, server: null, watching: null, problem: null };
+  return { kind: "kubernetes", ...kubernetes };
+}
+
+export interface StatusDeps {
+  version: string;
+  timeZone: string;
+  timeZoneNote: string | null;
+  inForce: InForce;
+  scheduler: Pick<Scheduler, "next" | "first">;
+  reconciler: Pick<Reconciler, "rootProblem" | "health">;
+  watch: Pick<Watch, "mode">;
+  /** Health of the repository that is followed; null where none is. */
+  git: () => GitHealth | null;
+  /** Returns true once everything is started. */
+  isStarted: () => boolean;
+  counts: () => { running: number; queued: number };
+  runner: () => RunnerStatus;
+  lease: () => LeaseStatus | null;
+  hasBash: () => boolean;
+  /** Why the data folder does not take writes; null when it does. */
+  dataTrouble: () => OwnMeans["data"];
+  /** Further problems of no batch: of the record, of revisions. */
+  otherProblems: () => readonly Problem[];
+  unsentMail: () => readonly string[];
+  undelivered: () => readonly { place: string; why: string; waiting: number }[];
+}
+
+/** Answers what the agent says of itself and of its batches from what is in force now. */
+export function createCatalog(deps: StatusDeps): Catalog {
+  const { version, timeZone, timeZoneNote, inForce, scheduler, reconciler, watch, git } = deps;
+
+  /** True before the first commit of a repository: git's trouble says it better than the missing folder. */
+  const isAwaitingCommit = () => {
+    const health = git();
+    return health !== null && health.commit === null;
+  };
+  const rootProblem = () => (isAwaitingCommit() ? null : reconciler.rootProblem());
+  const ownProblems = () => ownTroubles({ data: deps.dataTrouble(), git: gitTrouble(git()), bash: deps.hasBash() });
+
+  function problems(): Problem[] {
+    const root = rootProblem();
+    return [
+      ...ownProblems(),
+      ...tellingTroubles(deps.unsentMail(), deps.undelivered()),
+      ...(root === null ? [] : [root]),
+      ...deps.otherProblems(),
+      ...inForce.groups.problems(),
+      ...inForce.batches().flatMap((entry) => entry.problems),
+    ];
+  }
+
+  function notReady(): string[] {
+    const root = rootProblem();
+    const health = git();
+    // What a repository holds is there only after its first commit has been looked over.
+    const isFirstPassDone = deps.isStarted() && (health === null || reconciler.health().lastVerifiedAt !== null);
+    return [
+      ...(isFirstPassDone || isAwaitingCommit() ? [] : ["the first reconcile is not done yet"]),
+      ...(root === null ? [] : [root.message]),
+      ...(health === null || health.commit !== null ? [] : [awaitedCommit(health)]),
+      ...ownProblems().flatMap(({ code, message }) => (code.startsWith("git-") ? [] : [message])),
+    ];
+  }
+
+  return {
+    batches: () => inForce.batches(),
+    batch: (name) => inForce.batch(name),
+    next: (name, count) => scheduler.next(name, count).map((at) => new Date(at).toISOString()),
+    nextDueAt: (name) => scheduler.first(name),
+    groups: () => inForce.groupNames(),
+    pool: (group, name) => inForce.pool(group, name),
+    problems,
+    edges: () => inForce.graph().edges,
+    notReady,
+    details: () => ({
+      ...{ version, timeZone, timeZoneNote },
+      watch: { mode: watch.mode(), ...reconciler.health() },
+      ...deps.counts(),
+      batches: inForce.batches().filter(({ state }) => state !== "removed").length,
+      problems: problems().length,
+      ...{ git: git(), runner: deps.runner(), lease: deps.lease() },
+    }),
+  };
+}
+
+function gitTrouble(health: GitHealth | null): OwnMeans["git"] {
+  if (health === null || health.error === null) return null;
+  const { error, ambiguous, unverified } = health;
+  return { error, ambiguous, unverified };
+}
+
+function awaitedCommit({ url, unverified, error }: GitHealth): string {
+  return unverified
+    ? `no commit of ${url} could be verified yet: ${error ?? "not asked yet"}`
+    : `no commit of ${url} could be fetched yet`;
 }

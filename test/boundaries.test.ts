@@ -31,7 +31,6 @@ const composition = ["main.ts", "cli", "agent.ts", "lifecycle.ts", "housekeeper.
 const upwards: readonly string[] = [];
 const behindPorts: readonly string[] = [
   "http/views/live.ts -> executions/baseline.ts",
-  "reconcile/reconciler.ts -> sources/archive/inventory.ts",
 ];
 const circles: readonly string[] = [];
 

@@ -8,12 +8,8 @@ export interface AgentClient {
   readonly url: string;
   /** A JSON document; an answer with one of the statuses `also` counts too. Throws AgentError. */
   json: <T>(path: string, also?: readonly number[]) => Promise<T>;
-  /** Bytes of a log from offset `from` on; null when it has none there. Throws AgentError, while it is read too. */
-  bytes: (path: string, from: number) => Promise<AsyncIterable<Uint8Array> | null>;
-  /** The same, going on until the execution ends or the connection does. */
-  follow: (path: string, from: number) => Promise<AsyncIterable<Uint8Array>>;
-  /** How long a log is now. Throws AgentError. */
-  size: (path: string) => Promise<number>;
+  /** The bytes of an answer, as they come. Throws AgentError, while they are read too. */
+  stream: (path: string) => Promise<AsyncIterable<Uint8Array>>;
 }
 
 const answerMs = 30_000;
@@ -22,12 +18,12 @@ const answerMs = 30_000;
  * `url` without `/` at its end; `token`: null for none, and then `withheld` says what to tell when one is asked for.
  */
 export function createClient(url: string, token: string | null, withheld: AgentError | null = null): AgentClient {
-  async function ask(path: string, headers: Record<string, string>, method: "GET" | "HEAD" = "GET"): Promise<Response> {
+  async function ask(path: string, headers: Record<string, string>): Promise<Response> {
     const aborter = new AbortController();
     const late = setTimeout(() => aborter.abort(new Error(`no answer within ${answerMs / 1000} s`)), answerMs);
     try {
       const bearer: Record<string, string> = token === null ? {} : { Authorization: `Bearer ${token}` };
-      return await fetch(url + path, { method, headers: { ...headers, ...bearer }, signal: aborter.signal });
+      return await fetch(url + path, { headers: { ...headers, ...bearer }, signal: aborter.signal });
     } catch (error) {
       throw unreachable(url, error);
     } finally {
@@ -74,41 +70,18 @@ export function createClient(url: string, token: string | null, withheld: AgentE
         });
       }
     },
-    async bytes(path, from) {
-      const response = await ask(path, { Accept: "text/plain", ...(from > 0 ? { Range: `bytes=${from}-` } : {}) });
-      if (response.status === 416) {
-        await response.body?.cancel();
-        return null;
-      }
+    async stream(path) {
+      const response = await ask(path, {});
       if (!response.ok) throw await refused(response);
-      // An answer that is not a part begins at the start.
-      return chunks(url, response, response.status === 206 ? 0 : from);
-    },
-    async follow(path, from) {
-      const response = await ask(`${path}?follow=1`, {
-        Accept: "text/plain",
-        "Last-Event-ID": String(from), // also at 0: it says that bytes are counted
-      });
-      if (!response.ok) throw await refused(response);
-      return chunks(url, response, 0);
-    },
-    async size(path) {
-      const response = await ask(path, {}, "HEAD");
-      if (!response.ok) throw await refused(response);
-      return Number(response.headers.get("Content-Length") ?? 0);
+      return chunks(url, response);
     },
   };
 }
 
-/** The body without its first `skip` bytes. */
-async function* chunks(url: string, response: Response, skip: number): AsyncGenerator<Uint8Array> {
+async function* chunks(url: string, response: Response): AsyncGenerator<Uint8Array> {
   if (response.body === null) return;
-  let left = skip;
   try {
-    for await (const chunk of response.body as ReadableStream<Uint8Array>) {
-      if (chunk.length > left) yield chunk.subarray(left);
-      left -= Math.min(left, chunk.length);
-    }
+    for await (const chunk of response.body) yield chunk;
   } catch (error) {
     throw unreachable(url, error);
   }

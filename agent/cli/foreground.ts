@@ -16,6 +16,7 @@ import { baseEnvironment } from "../runners/environment.ts";
 import { createRunner } from "../runners/local/runner.ts";
 import type { ArchiveLimits } from "../sources/archive/inventory.ts";
 import { createUnpacker } from "../sources/archive/unpack.ts";
+import { missingBatch } from "./names.ts";
 import { createSource } from "../sources/folder.ts";
 import { createRevisionGuard } from "../sources/revision-guard.ts";
 import { createRevisions } from "../sources/revisions.ts";
@@ -59,8 +60,7 @@ export async function runInForeground(
     const loaded = await loadAll(source, options.chain ? scope : { ...scope, only: [name] });
     const looks = new Map(loaded.looks.map((look) => [look.name, look]));
     const root = looks.get(name);
-    if (root === undefined)
-      throw new ConfigError(`there is no batch ${name} in ${dir}`, "batches are named by their folders");
+    if (root === undefined) throw missingBatch(name, dir, await source.list());
     if (root.definition === null)
       throw new ConfigError(`${name} has problems: ${root.problems[0]?.message ?? ""}`, `batch-agent validate ${dir}`);
     const graph = options.chain ? loaded.graph : emptyGraph;

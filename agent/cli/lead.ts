@@ -2,12 +2,11 @@
 import { hostname, networkInterfaces } from "node:os";
 import { randomUUID } from "node:crypto";
 import { resolve } from "node:path";
-import type { Agent, startAgent } from "../agent.ts";
+import type { Agent, AgentDeps } from "../agent.ts";
 import type { Config } from "../config.ts";
 import { messageOf } from "../errors.ts";
 import { pathOfBase } from "../http/protocol/base-path.ts";
 import { serveStandby } from "../http/standby.ts";
-import type { Logger } from "../logger.ts";
 import { systemClock } from "../platform/clock.ts";
 import { readEpoch } from "../platform/lock.ts";
 import { createClient } from "../runners/kubernetes/client.ts";
@@ -15,25 +14,18 @@ import { findAccess } from "../runners/kubernetes/kubeconfig.ts";
 import { Lease } from "../runners/kubernetes/lease.ts";
 import { runnerStatus } from "../status.ts";
 
-type LeaseOfAgent = NonNullable<Parameters<typeof startAgent>[2]["lease"]>;
-
-export interface LeadDeps {
-  log: Logger;
-  env: Readonly<Record<string, string | undefined>>;
-  version: string;
+export interface LeadDeps extends Omit<AgentDeps, "lease"> {
   /** Words on what is run. */
   source: string;
-  /** Called when this agent must end at once. */
-  onLockLost: () => void;
 }
 
 /** Resolves once it serves, as the leader or beside it. Throws ConfigError. */
 export async function leadOrStandBy(
   config: Config,
-  start: (config: Config, lease: LeaseOfAgent) => Promise<Agent>,
+  start: (config: Config, lease: AgentDeps["lease"]) => Promise<Agent>,
   deps: LeadDeps,
 ): Promise<Agent> {
-  const { log, version } = deps;
+  const { log, version, lifecycle } = deps;
   const { kubernetes } = config;
   if (kubernetes?.lease == null) return Promise.reject(new Error("there is no --lease"));
   const name = kubernetes.lease;
@@ -58,7 +50,10 @@ export async function leadOrStandBy(
       deps.onLockLost();
     },
   });
-  const standing: { agent: Agent | null; isStopped: boolean } = { agent: null, isStopped: false };
+  lifecycle.onStop(() => client.close());
+  lifecycle.onStop(() => lease.release()); // only now: whoever leads next finds everything written
+  lifecycle.onStop(() => standby.close());
+  const standing: { agent: Agent | null } = { agent: null };
 
   async function lead(epoch: number): Promise<Agent> {
     log.info("this agent leads", { lease: name, epoch });
@@ -84,14 +79,6 @@ export async function leadOrStandBy(
       return standing.agent?.url ?? standby.url;
     },
     resync: async () => standing.agent?.resync(),
-    async stop() {
-      standing.isStopped = true;
-      const isWell = standing.agent === null ? true : await standing.agent.stop();
-      if (standing.agent === null) await standby.close();
-      await lease.release(); // only now: whoever leads next finds everything written
-      client.close();
-      return isWell;
-    },
   };
   if (lease.health().leading) {
     await lead(await lease.leading);
@@ -102,12 +89,11 @@ export async function leadOrStandBy(
     lease: name,
   });
   void lease.leading.then(async (epoch) => {
-    if (standing.isStopped) return;
+    if (lifecycle.isDraining) return;
     try {
       await lead(epoch);
     } catch (error) {
       log.error("this agent cannot lead", { error: messageOf(error) });
-      await lease.release();
       deps.onLockLost();
     }
   });

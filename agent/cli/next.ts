@@ -1,13 +1,15 @@
 // `batch-agent next`: the coming starts of a folder over all of its batches, in time order. Needs no agent.
+import { stat } from "node:fs/promises";
 import type { Batch, Schedule } from "../model/batch.ts";
-import type { EpochMs } from "../model/ids.ts";
+import { isBatchName, type EpochMs } from "../model/ids.ts";
 import type { Note } from "../model/problem.ts";
 import { clockChanges, nextDue } from "../schedule/schedule.ts";
 import { formatDuration } from "../text/duration.ts";
-import { inWords } from "../text/relative-time.ts";
+import { relativeText } from "../text/relative-time.ts";
 import { tableLines } from "../text/table.ts";
 import { count, noteLines } from "./report/problems.ts";
 import { loadAll } from "../definitions/load-all.ts";
+import { missingBatch } from "./names.ts";
 import type { FolderDeps } from "./validate.ts";
 
 /** One coming start; `startsAt` is `dueAt` and the batch's jitter. */
@@ -18,19 +20,39 @@ interface Start {
   startsAt: EpochMs;
 }
 
+const usualFolder = "batches.d";
+
+/** `next report` means the batch where there is no folder of that name. */
+export async function placeAndNames(dir: string, names: readonly string[]): Promise<{ dir: string; names: string[] }> {
+  const isFolder = async (path: string) => (await stat(path).catch(() => null))?.isDirectory() === true;
+  if (dir === usualFolder || !isBatchName(dir) || (await isFolder(dir)) || !(await isFolder(usualFolder)))
+    return { dir, names: [...names] };
+  return { dir: usualFolder, names: [dir, ...names] };
+}
+
 /**
- * Writes the table; gives the exit code, 1 only when there are batches and none could be read. Throws StoreError as
- * `source.list` does.
+ * Writes the table; gives the exit code, 1 when one of `names` cannot be read, or none where there are batches. Throws
+ * StoreError as `source.list` does, ConfigError for a name that is not there.
  */
 export async function next(
   dir: string,
-  options: { count: number; timeZone: string; json?: boolean },
-  deps: FolderDeps,
+  options: { names: readonly string[]; count: number; timeZone: string; json?: boolean },
+  deps: FolderDeps & { width: number },
 ): Promise<number> {
-  const { looks } = await loadAll(deps.source, { timeZone: options.timeZone, now: deps.now });
+  const { names } = options;
+  const loaded = await loadAll(deps.source, { timeZone: options.timeZone, now: deps.now });
+  const unknown = names.find((name) => !loaded.looks.some((look) => look.name === name));
+  if (unknown !== undefined)
+    throw missingBatch(
+      unknown,
+      dir,
+      loaded.looks.map(({ name }) => name),
+    );
+  const looks = names.length === 0 ? loaded.looks : loaded.looks.filter(({ name }) => names.includes(name));
   const batches = looks.flatMap(({ parsed }) => parsed?.batch ?? []);
   const starts = comingStarts(batches, options.count, deps.now);
-  const code = looks.length > 0 && looks.every(({ parsed }) => parsed === null) ? 1 : 0;
+  const isReadable = names.length === 0 ? looks.some(({ parsed }) => parsed !== null) : batches.length === looks.length;
+  const code = looks.length > 0 && !isReadable ? 1 : 0;
   if (options.json === true) {
     const items = starts.map(({ batch, schedule, dueAt, startsAt }) => ({
       batch: batch.name,
@@ -44,7 +66,9 @@ export async function next(
   const lines =
     starts.length === 0
       ? [looks.length === 0 ? `there is no batch in ${dir}` : "no start is to come"]
-      : table(starts, deps.now);
+      : table(starts, deps.now, deps.width);
+  const silent = names.length === 0 ? [] : batches.flatMap((batch) => silence(batch) ?? []);
+  if (silent.length > 0) lines.push(...(starts.length === 0 ? [] : [""]), ...silent);
   const shown = new Set(starts.map(({ batch }) => batch));
   const changes = noteLines([...shown].flatMap((batch) => changesOf(batch, deps.now)));
   if (changes.length > 0) lines.push("", ...changes);
@@ -96,16 +120,26 @@ function placeFor(start: Start, sorted: readonly Start[]): number {
   return low;
 }
 
-function table(starts: readonly Start[], now: EpochMs): string[] {
+function table(starts: readonly Start[], now: EpochMs, width: number): string[] {
   const jitter = starts.some(({ schedule }) => schedule.jitterMs > 0);
   const rows = starts.map(({ batch, schedule, startsAt }) => [
     iso(startsAt),
     `${localTime(startsAt, schedule.timeZone)} ${schedule.timeZone}`,
     batch.name,
-    `in ${inWords(startsAt - now)}`,
+    relativeText(startsAt, now),
     ...(jitter ? [schedule.jitterMs > 0 ? `+${formatDuration(schedule.jitterMs)}` : ""] : []),
   ]);
-  return tableLines([["UTC", "LOCAL", "BATCH", "STARTS", ...(jitter ? ["JITTER"] : [])], ...rows]);
+  return tableLines([["UTC", "LOCAL", "BATCH", "STARTS", ...(jitter ? ["JITTER"] : [])], ...rows], {
+    width,
+    whole: [0],
+  });
+}
+
+/** Returns why a batch that was asked for has no start of its own; null where it has. */
+function silence({ name, enabled, schedule, after }: Batch): string | null {
+  if (!enabled) return `${name} is disabled`;
+  if (schedule !== null) return null;
+  return after.length > 0 ? `${name} starts after ${after.join(", ")}` : `${name} starts when another batch fails`;
 }
 
 function changesOf({ name, schedule }: Batch, now: EpochMs): Note[] {

@@ -3,6 +3,7 @@ import { resolve, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { askAgent } from "../executions/command-box.ts";
 import type { Answer, Ended, Request } from "../executions/port.ts";
+import { idPattern } from "../model/execution.ts";
 import { harmless } from "../text/glyphs.ts";
 import { signalExitCode } from "./exit-code.ts";
 import { createLogCopy } from "./log-copy.ts";
@@ -20,6 +21,8 @@ export interface OperateDeps {
   complain: (text: string) => void;
   stdout: (bytes: Uint8Array) => void;
   stderr: (bytes: Uint8Array) => void;
+  /** Ends what a script printed: its colours must not be ours. */
+  endOutput: () => void;
 }
 
 /** Prints the execution's id; exit code 1 if no agent takes it within 5 s or it refuses, with `follow` the script's. */
@@ -34,7 +37,7 @@ export async function trigger(
 
 /** Prints the ids of what it cancelled; exit code 1 if nothing was open. */
 export function cancel(target: string, { note }: { note: string | null }, deps: OperateDeps): Promise<number> {
-  return act({ kind: "cancel", target }, { note, follow: false }, deps);
+  return act({ kind: "cancel", target: asId(target) }, { note, follow: false }, deps);
 }
 
 /** Prints the new executions' ids; exit code 1 if it is refused, with `follow` the script's. */
@@ -43,7 +46,7 @@ export function rerun(
   asked: { note: string | null; follow: boolean },
   deps: OperateDeps,
 ): Promise<number> {
-  return act({ kind: "rerun", target }, asked, deps);
+  return act({ kind: "rerun", target: asId(target) }, asked, deps);
 }
 
 /** Starts a run for each due time, one after the other; exit code 1 if one of them did not succeed. */
@@ -73,6 +76,12 @@ export async function backfill(
   }
   if (failed > 0) deps.complain(`batch-agent: ${failed} of ${known.dueTimes.length} due times did not succeed\n`);
   return failed > 0 ? 1 : 0;
+}
+
+/** Ids may be typed in lower case. */
+function asId(target: string): string {
+  const upper = target.toUpperCase();
+  return idPattern.test(upper) ? upper : target;
 }
 
 async function act(
@@ -120,6 +129,7 @@ async function follow({ id, batch }: { id: string; batch: string }, deps: Operat
   const over = () => isOver; // it changes while something is awaited
   while (!over()) await (copy(copyBytes) ? setTimeout(0) : Promise.race([setTimeout(copyMs), ending]));
   copy(Infinity);
+  deps.endOutput();
   const ended = await ending;
   if (ended === null) return 1;
   const { status, message, exitCode, signal } = ended;

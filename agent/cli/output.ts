@@ -27,3 +27,9 @@ export function createPrinter(stream: NodeJS.WriteStream): Printer {
     },
   };
 }
+
+/** A place for bytes: `write` resolves once more may come. */
+export interface Output {
+  readonly terminal: boolean;
+  write: (bytes: Uint8Array) => Promise<void>;
+}

@@ -1,10 +1,18 @@
 // `batch-agent run`: the agent in the foreground, until it is told to stop.
 import { stat } from "node:fs/promises";
-import { startAgent, type Agent } from "../agent.ts";
+import { startAgent, type Agent, type AgentDeps } from "../agent.ts";
 import { readConfig, type Config } from "../config.ts";
 import { ConfigError, UsageError } from "../errors.ts";
+import { Lifecycle } from "../lifecycle.ts";
 import { createLogger, type OwnLog } from "../platform/log.ts";
 import { thisMachine } from "./machine.ts";
+
+/** What a signal needs of an agent, also while it starts. */
+export interface Starting {
+  log: OwnLog;
+  lifecycle: Lifecycle;
+  config: Config;
+}
 
 /** Starts the agent and says where its dashboard is. Throws ConfigError or StoreError. */
 export async function run(
@@ -14,10 +22,11 @@ export async function run(
     env: Readonly<Record<string, string | undefined>>;
     people: boolean;
     version: string;
-    onLog: (log: OwnLog) => void;
+    /** Called before anything is started, so that it can be drained and stopped from then on. */
+    onStarting: (own: Starting) => void;
     onLockLost: () => void;
   },
-): Promise<{ agent: Agent; config: Config }> {
+): Promise<Agent> {
   const config = readConfig(flags, deps.env, thisMachine(deps.env));
   if (config.git !== null && dir !== undefined) {
     throw new UsageError(
@@ -34,21 +43,17 @@ export async function run(
     );
   }
   const log = createLogger({ level: config.logLevel, people: deps.people });
-  deps.onLog(log);
+  const lifecycle = new Lifecycle(log);
+  deps.onStarting({ log, lifecycle, config });
   const source = config.git === null ? folder : "the repository of --git-url";
-  const start = (own: Config, lease?: Lease) =>
-    startAgent(folder, own, {
-      ...{ log, env: deps.env, version: deps.version, onLockLost: deps.onLockLost },
-      ...(lease === undefined ? {} : { lease }),
-    });
+  const { env, version, onLockLost } = deps;
+  const start = (own: Config, lease?: AgentDeps["lease"]) =>
+    startAgent(folder, own, { log, env, version, lifecycle, onLockLost, ...(lease && { lease }) });
   if (config.kubernetes?.lease != null) {
     const { leadOrStandBy } = await import("./lead.ts");
-    const agent = await leadOrStandBy(config, start, { log, source, ...deps });
-    return { agent, config };
+    return leadOrStandBy(config, start, { log, env, version, lifecycle, onLockLost, source });
   }
   const agent = await start(config);
-  log.info(`batch-agent ${deps.version} runs ${source}; dashboard: ${agent.url}`, { url: agent.url });
-  return { agent, config };
+  log.info(`batch-agent ${version} runs ${source}; dashboard: ${agent.url}`, { url: agent.url });
+  return agent;
 }
-
-type Lease = NonNullable<Parameters<typeof startAgent>[2]["lease"]>;

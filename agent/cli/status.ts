@@ -26,7 +26,7 @@ const shownOnTerminal = 30;
 export async function status(
   client: AgentClient,
   options: StatusOptions,
-  deps: { now: number; terminal: boolean; colours: boolean; write: (text: string) => void },
+  deps: { now: number; terminal: boolean; colours: boolean; width: number; write: (text: string) => void },
 ): Promise<number> {
   const query = new URLSearchParams([
     ...(options.tag === undefined ? [] : [["tag", options.tag]]),
@@ -57,7 +57,7 @@ export async function status(
   deps.write(
     options.json
       ? `${JSON.stringify(overview, null, 2)}\n`
-      : overviewText(overview, { colours: deps.colours, limit }, deps.now),
+      : overviewText(overview, { colours: deps.colours, limit, width: deps.width }, deps.now),
   );
   return options.check && needsAttention(overview) ? 1 : 0;
 }

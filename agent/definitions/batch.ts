@@ -1,22 +1,20 @@
 // A folder as it was read → a batch ready to use, or everything that is wrong with it, with line and column.
-import { stringify } from "yaml";
 import type { Batch, BatchFile, Folder, Notify, Pattern, Retry } from "../model/batch.ts";
 import type { DayRule } from "../model/calendar.ts";
 import { isBatchName, type BatchName, type EpochMs } from "../model/ids.ts";
-import type { Place, ProblemCode, Problem } from "../model/problem.ts";
+import type { Place, Problem } from "../model/problem.ts";
 import type { Inheritance } from "../model/group.ts";
-import { createDayRule } from "../schedule/calendar.ts";
-import { createSchedule, jitterOffset, nextDue } from "../schedule/schedule.ts";
+import { createSchedule, jitterOffset } from "../schedule/schedule.ts";
 import { notAllowed, type AllowList } from "./allowed.ts";
 import { parseDuration } from "../text/duration.ts";
+import { inheritsText, namedThings, neverDue } from "./declared.ts";
 import { applyInheritance, inheritedPart, inheritsNothing } from "./inherit.ts";
 import { checkMeaning, entriesOf } from "./meaning.ts";
 import { checkSettings, pathText } from "./settings.ts";
 import { parseShebang } from "./shebang.ts";
 import { decodeText, scriptFaults, type Fault } from "./text-file.ts";
-import { readYaml, type Path, type YamlFile } from "./yaml.ts";
+import { readYaml } from "./yaml.ts";
 import { trimOf } from "../text/trim.ts";
-import { closest } from "./suggest.ts";
 
 const maxSettingsBytes = 256 * 1024;
 const maxProblems = 50;
@@ -213,61 +211,6 @@ function judgeSettings({ file, bytes, size }: Folder["settings"][number], option
     chain,
     faults,
   };
-}
-
-/** As YAML, so that a change of it is shown like that of a file. A calendar stands by the digest of its days. */
-function inheritsText(part: Record<string, unknown>, days: DayRule | null): string | null {
-  const named = [...(days?.skip ?? []), ...(days?.only ?? [])];
-  const calendars = Object.fromEntries(named.map(({ name, key }) => [name, key]));
-  if (Object.keys(part).length + named.length === 0) return null;
-  return stringify({ ...part, ...(named.length === 0 ? {} : { calendars }) }, { aliasDuplicateObjects: false });
-}
-
-/** Looks up the calendars and the pool that a batch names. */
-function namedThings(
-  file: Partial<BatchFile>,
-  yaml: YamlFile,
-  { pools, calendars }: Inheritance,
-): { days: DayRule | null; faults: Fault[] } {
-  const faults: Fault[] = [];
-  const report = (code: ProblemCode, what: string, name: string, path: Path, known: Iterable<string>) => {
-    const near = closest(name, [...known]);
-    const message = `there is no ${what} ${JSON.stringify(name)}`;
-    const hint =
-      near === null
-        ? `declare it in a _group.yaml of this batch's groups, below ${what}s`
-        : `did you mean \`${near}\`?`;
-    faults.push({ code, path, place: yaml.place(path, "value"), message, hint });
-  };
-  const calendarsOf = (key: "skipOn" | "onlyOn") =>
-    entriesOf(file[key], key).flatMap(({ text, path }) => {
-      const calendar = calendars.get(text);
-      if (calendar === undefined) report("unknown-calendar", "calendar", text, path, calendars.keys());
-      return calendar ?? [];
-    });
-  const days = createDayRule(calendarsOf("skipOn"), calendarsOf("onlyOn"), file.shift ?? "none");
-  if (file.pool !== undefined && !pools.has(file.pool))
-    report("unknown-pool", "pool", file.pool, ["pool"], pools.keys());
-  return { days, faults };
-}
-
-const fiveYearsMs = 5 * 366 * 86_400_000;
-
-/** A pattern that its calendars leave no day. */
-function neverDue(
-  patterns: Judged["patterns"],
-  timeZone: string,
-  days: DayRule | null,
-  now: EpochMs | undefined,
-): Fault[] {
-  if (days === null || now === undefined) return [];
-  return patterns.flatMap(({ pattern, place }) => {
-    if (pattern.kind === "once") return [];
-    const next = nextDue(createSchedule([pattern], timeZone, 0, days), now);
-    if (next !== null && next <= now + fiveYearsMs) return [];
-    const message = `"${pattern.text}" has no due time in the next five years: its calendars leave it no day`;
-    return [{ code: "never-due", path: ["cron"], place, message, hint: "look at skipOn, onlyOn and shift" }];
-  });
 }
 
 function toBatch(

@@ -5,7 +5,8 @@ import { validate } from "./check-batch.gen.ts";
 import { validate as validateDefaults } from "./check-defaults.gen.ts";
 import { validate as validateGroup } from "./check-group.gen.ts";
 import { closest, suggestKey } from "./suggest.ts";
-import { shownKey, type Path } from "./yaml.ts";
+import type { Path } from "./yaml.ts";
+import { shownKey } from "./yaml-errors.ts";
 
 /** A fault of the data; `of` tells whether the key or the value at `path` is to blame. */
 export interface SettingFault {

@@ -75,7 +75,12 @@ export interface Executor {
   isRunRead: (runKey: number) => boolean;
   /** Revisions that something running needs. */
   revisionsInUse: () => Set<Revision>;
-  /** No new starts; running ones get `graceMs`, then SIGTERM, then SIGKILL. Resolves when all are recorded. */
+  /** Starts nothing more. What runs goes on. */
+  drain: () => void;
+  /**
+   * Drains; running ones get `graceMs` from the first call on, then SIGTERM, then SIGKILL. Resolves when all are
+   * recorded.
+   */
   stop: (graceMs: number) => Promise<void>;
 }
 
@@ -104,6 +109,7 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     counts: () => loop.counts(),
     isRunRead: (runKey) => loop.isRunRead(runKey),
     revisionsInUse: () => loop.revisionsInUse(),
+    drain: () => loop.drain(),
     stop: (graceMs) => loop.stop(graceMs),
   };
 }
@@ -117,6 +123,7 @@ class ExecutorLoop implements Executor {
   /** The row of the due times that a start missed while it waited for a slot. */
   readonly #gaps = new Map<ExecutionId, Execution>();
   #stopping = false;
+  #ended: Promise<void> | null = null;
 
   constructor(deps: ExecutorDeps) {
     this.#deps = deps;
@@ -210,7 +217,7 @@ class ExecutorLoop implements Executor {
 
   async rerun(target: string, by: AskedBy): Promise<ActedOn> {
     const { recorder, reader, clock, definition } = this.#deps;
-    if (!idPattern.test(target)) return { error: `${target} is neither an execution nor a run: a rerun needs its id` };
+    if (!idPattern.test(target)) return { error: this.#noId(target) };
     const asked = await reader.find(target);
     const run = asked?.run ?? (target as RunId);
     const key = runKey(run);
@@ -285,6 +292,11 @@ class ExecutorLoop implements Executor {
     return this.#deps.recorder.head(name) === undefined ? this.#unknown(name) : `${name} is gone, or has problems`;
   }
 
+  #noId(target: string): string {
+    if (this.#deps.recorder.head(target) === undefined) return this.#unknown(target);
+    return `a rerun needs the id of an execution or a run: batch-agent history ${target} lists those of ${target}`;
+  }
+
   #unknown(target: string): string {
     if (idPattern.test(target)) return `there is no execution or run ${target}`;
     const near = closest(target, this.#deps.recorder.names());
@@ -335,9 +347,18 @@ class ExecutorLoop implements Executor {
     return new Set(this.#running.attempts().flatMap((attempt) => attempt.execution().revision ?? []));
   }
 
-  async stop(graceMs: number): Promise<void> {
+  drain(): void {
     this.#stopping = true;
     this.#queue.stopDelays();
+  }
+
+  stop(graceMs: number): Promise<void> {
+    this.drain();
+    this.#ended ??= this.#endAll(graceMs);
+    return this.#ended;
+  }
+
+  async #endAll(graceMs: number): Promise<void> {
     if (this.#deps.runner.isRemote === true) return this.#deps.runner.close(); // what runs goes on; the next one adopts it
     if (await this.#within(this.#running.settled(), graceMs)) return;
     for (const attempt of this.#running.attempts()) attempt.stop("shutdown", killAtShutdownMs);

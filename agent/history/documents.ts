@@ -11,19 +11,9 @@ import type { Execution } from "../model/execution.ts";
 import type { BatchName, ExecutionId } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
 import { syncFolder, writeDurably } from "../platform/durable.ts";
-import { yieldToEventLoop, clearTree, errorCode, readPart, readPlainBytes, setAside } from "../platform/files.ts";
-import {
-  documentText,
-  isDocument,
-  isExecution,
-  isHead,
-  rowId,
-  rowText,
-  splitDocument,
-  type BatchDocument,
-  type DocumentText,
-  type Head,
-} from "./document.ts";
+import { yieldToEventLoop, clearTree, errorCode, readPart, setAside } from "../platform/files.ts";
+import { documentText, isExecution, rowId, rowText, type DocumentText, type Head } from "./document.ts";
+import { offsetsOf, readDocument, readDocumentText, type FoundDocument } from "./document-file.ts";
 
 /** Begins the name of a folder that is on its way out; no batch has such a name. */
 const trash = ".trash-";
@@ -34,19 +24,9 @@ const corrupt = "history.json.corrupt-";
  * each start.
  */
 const maxReported = 10;
-const maxDocumentBytes = 256 * 1024 * 1024;
 /** Nearly all rows are shorter; one that is not is read again with more. */
 const rowBytes = 2_048;
 const maxRowBytes = 4 * 1024 * 1024;
-
-/**
- * A document as it was found. `offsets`: where each row begins; null where the file must be written anew before rows
- * can be read one by one.
- */
-export interface FoundDocument {
-  document: BatchDocument;
-  offsets: ReadonlyMap<ExecutionId, number> | null;
-}
 
 /** Describes what a document is to hold beside what it holds already. */
 export interface Checkpoint {
@@ -211,7 +191,7 @@ export class Documents {
     const adapter = {
       written: "",
       read: () => {
-        const found = readText(path, name);
+        const found = readDocumentText(path, name);
         if (typeof found !== "string") return Promise.resolve(found);
         this.#quarantine(name, found);
         return Promise.resolve(null);
@@ -313,46 +293,4 @@ export class Documents {
     this.#problems.push(problem);
     return problem;
   }
-}
-
-/** A document; null where there is none, the reason where it cannot be read. */
-export function readDocument(path: string, name: string): FoundDocument | string | null {
-  try {
-    const text = readPlainBytes(path, maxDocumentBytes, "refuse").toString("utf8");
-    const value: unknown = JSON.parse(text);
-    if (!isDocument(value, name)) return "it does not hold what a history holds";
-    const isOurs = splitDocument(text)?.rows.size === value.executions.length;
-    return { document: value, offsets: isOurs ? offsetsOf(text) : null };
-  } catch (error) {
-    return errorCode(error) === "ENOENT" ? null : messageOf(error);
-  }
-}
-
-/**
- * The same without a look into its rows where they stand line by line, as they were checked when they were read
- * first.
- */
-function readText(path: string, name: string): DocumentText | string | null {
-  try {
-    const split = splitDocument(readPlainBytes(path, maxDocumentBytes, "refuse").toString("utf8"));
-    if (split !== null && isHead(split.head, name)) return split;
-  } catch (error) {
-    return errorCode(error) === "ENOENT" ? null : messageOf(error);
-  }
-  const found = readDocument(path, name);
-  if (found === null || typeof found === "string") return found;
-  const { executions, ...head } = found.document;
-  return { head, rows: new Map(executions.map((row) => [row.id, rowText(row)])) };
-}
-
-/** Returns where each row begins in a document's text, in bytes. */
-function offsetsOf(text: string): Map<ExecutionId, number> {
-  const offsets = new Map<ExecutionId, number>();
-  let at = 0;
-  for (const line of text.split("\n")) {
-    const id = rowId(line);
-    if (id !== null) offsets.set(id, at);
-    at += Buffer.byteLength(line) + 1;
-  }
-  return offsets;
 }

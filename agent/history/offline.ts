@@ -1,5 +1,5 @@
 // Reads the record of a data folder without an agent, running or not, and writes nothing.
-import { readdirSync } from "node:fs";
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { messageOf } from "../errors.ts";
 import type { Execution } from "../model/execution.ts";
@@ -7,13 +7,18 @@ import type { BatchName, ExecutionId } from "../model/ids.ts";
 import { errorCode } from "../platform/files.ts";
 import type { Change } from "./change.ts";
 import { newHead, type Head } from "./document.ts";
-import { readDocument } from "./documents.ts";
+import { readDocument } from "./document-file.ts";
 import { readJournal } from "./journal.ts";
 
 export interface OfflineRecord {
   batches: Map<string, { head: Head; rows: Map<ExecutionId, Execution> }>;
   /** Files that cannot be read, whole or in part, and why. */
   unreadable: { file: string; reason: string }[];
+}
+
+/** Returns whether an agent has used this folder. */
+export function isDataFolder(dataDir: string): boolean {
+  return existsSync(join(dataDir, "batches")) || existsSync(join(dataDir, "journal"));
 }
 
 /**

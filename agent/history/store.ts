@@ -218,6 +218,7 @@ export class Store implements Recorder {
 
   async durable(): Promise<void> {
     if (this.#pending.isEmpty && this.#flushing === null) return;
+    if (this.#failure === null) this.#schedule(false); // what could wait has somebody who waits for it now
     await new Promise<void>((done) => this.#durableWaiters.push(done));
   }
 
@@ -316,7 +317,9 @@ export class Store implements Recorder {
     this.#cancelLazy = null;
     return (this.#flushing ??= this.#flushAll().finally(() => {
       this.#flushing = null;
-      if (this.#failure === null && !this.#pending.isEmpty) this.#schedule(false);
+      // Only now: who asks in between, as whoever has just heard of its commit may, would wait for the next one.
+      if (this.#pending.isEmpty) for (const done of this.#durableWaiters.splice(0)) done();
+      else if (this.#failure === null) this.#schedule(false);
     }));
   }
 
@@ -340,7 +343,6 @@ export class Store implements Recorder {
       this.#failure = null;
       for (const { done } of waiters) done();
     }
-    for (const done of this.#durableWaiters.splice(0)) done();
   }
 
   #fail(error: StoreError): void {

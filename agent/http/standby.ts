@@ -42,6 +42,7 @@ export async function serveStandby(
     url: `http://${host.includes(":") ? `[${host}]` : host}:${port}`,
     port,
     async close() {
+      if (!server.listening) return;
       const closed = new Promise<void>((done) => server.close(() => done()));
       server.closeAllConnections();
       await closed;

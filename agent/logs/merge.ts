@@ -2,6 +2,7 @@
 // sizes the logs had at which time. A line belongs to the step in which it was finished; within a step stdout goes
 // first. Bounded memory: one piece of a log and one of `times`, however long they are.
 import { wholeCharacters, wholeLines } from "../text/lines.ts";
+import { parseStep, type LogStep } from "./order.ts";
 
 type LogStream = "stdout" | "stderr";
 /** A file that grows. */
@@ -23,10 +24,15 @@ const timesChunkBytes = 16 * 1024;
 const patienceMs = 2_500;
 const newline = 0x0a;
 
+/** An unfinished line, such as a prompt or a percentage, is passed on after this where pieces of lines are wanted. */
+const unfinishedMs = 500;
+
 /** Whole lines of one log; or a piece of a line that is too long, or its end that has no newline. */
 export interface MergedPiece {
   stream: LogStream;
   at: string;
+  /** Place of its first byte in its log. */
+  offset: number;
   bytes: Uint8Array;
 }
 
@@ -39,13 +45,13 @@ export interface MergeSource {
   now: () => number;
   /** Goes on until it has ended; else what is there now is all. */
   follow: boolean;
+  /** true: a line that is not finished is passed on once it has waited half a second. */
+  isPrompt?: boolean;
   /** Offsets to begin at. */
   from: Record<LogStream, number>;
 }
 
-interface Step {
-  at: string;
-  sizes: Record<LogStream, number>;
+interface Step extends LogStep {
   isLast: boolean;
 }
 
@@ -56,10 +62,12 @@ export function createMerge(source: MergeSource): () => Promise<MergedPiece | "w
   let unread = "";
   let step: Step | null = null;
   let steppedAt = source.now();
+  /** Since when there has been something of a line that is not finished. */
+  const unfinishedSince: Record<LogStream, number | null> = { stdout: null, stderr: null };
 
   async function take(stream: LogStream, { at, sizes, isLast }: Step): Promise<MergedPiece | null> {
     const tap = source[stream];
-    position[stream] = Math.min(position[stream], tap.size()); // it was cut: this goes on from its new end
+    position[stream] = Math.min(position[stream], tap.size());
     const until = Math.min(sizes[stream], tap.size());
     for (const most of [chunkBytes, maxLineBytes]) {
       const start = position[stream];
@@ -69,24 +77,31 @@ export function createMerge(source: MergeSource): () => Promise<MergedPiece | "w
       const count = firstLines(bytes) || rest;
       if (count > 0) {
         position[stream] += count;
-        return { stream, at, bytes: bytes.subarray(0, count) };
+        unfinishedSince[stream] = null;
+        return { stream, at, offset: start, bytes: bytes.subarray(0, count) };
       }
       if (bytes.length < most) break;
     }
     return null; // the rest of its line is of a later step
   }
 
+  /** Returns a log whose unfinished line has waited long enough; null where there is none. */
+  function overdue(): LogStream | null {
+    if (source.isPrompt !== true) return null;
+    for (const stream of ["stdout", "stderr"] as const) {
+      if (source[stream].size() <= position[stream]) unfinishedSince[stream] = null;
+      else if (source.now() - (unfinishedSince[stream] ??= source.now()) > unfinishedMs) return stream;
+    }
+    return null;
+  }
+
   /** Reads one line of `times`; null where there is no whole one. */
   async function readStep(): Promise<Step | null> {
     for (;;) {
       const end = unread.indexOf("\n");
-      const match = /^(\S+) (\d{1,15}) (\d{1,15})$/.exec(unread.slice(0, Math.max(0, end)));
+      const found = parseStep(unread.slice(0, Math.max(0, end)));
       unread = unread.slice(end + 1);
-      if (match !== null) {
-        const [, at = "", stdout, stderr] = match;
-        if (!Number.isNaN(Date.parse(at)))
-          return { at, sizes: { stdout: Number(stdout), stderr: Number(stderr) }, isLast: false };
-      }
+      if (found !== null) return { ...found, isLast: false };
       if (end >= 0) continue; // a line of somebody else's
       if (unread.length > timesChunkBytes) unread = "";
       const bytes = await source.times.read(timesAt, timesChunkBytes);
@@ -100,6 +115,8 @@ export function createMerge(source: MergeSource): () => Promise<MergedPiece | "w
     const endedAt = await source.endedAt();
     const known = await readStep();
     const sizes = { stdout: await source.stdout.measure(), stderr: await source.stderr.measure() };
+    // One that was cut goes on from its new end.
+    for (const stream of ["stdout", "stderr"] as const) position[stream] = Math.min(position[stream], sizes[stream]);
     if (known !== null) return known;
     const at = endedAt ?? new Date(source.now()).toISOString();
     if (endedAt !== null || !source.follow) return { at, sizes, isLast: true };
@@ -116,7 +133,13 @@ export function createMerge(source: MergeSource): () => Promise<MergedPiece | "w
         step = null;
       }
       const next = await nextStep();
-      if (next === "wait") return "wait";
+      if (next === "wait") {
+        const stream = overdue();
+        if (stream === null) return "wait";
+        const sizes = { stdout: source.stdout.size(), stderr: source.stderr.size() };
+        const piece = await take(stream, { at: new Date(source.now()).toISOString(), sizes, isLast: true });
+        return piece ?? "wait";
+      }
       step = next;
       steppedAt = source.now();
     }

@@ -24,6 +24,8 @@ export interface Needle {
   isAscii: boolean;
   /** Tells ten times faster than a text in lower case that a chunk does not hold it. */
   pattern: RegExp;
+  /** Its very bytes, where nothing else can be meant; null where case is ignored and it has one, or it is ASCII. */
+  exact: Buffer | null;
 }
 
 export function needleOf(text: string): Needle {
@@ -33,7 +35,9 @@ export function needleOf(text: string): Needle {
     text.replace(/[\\^$.*+?()[\]{}|]/g, "\\$&"),
     `${ignoresCase ? "i" : ""}${isAscii ? "" : "u"}`,
   );
-  return { text: ignoresCase ? text.toLowerCase() : text, ignoresCase, isAscii, pattern };
+  const hasCase = ignoresCase && text.toLowerCase() !== text.toUpperCase();
+  const exact = isAscii || hasCase || text.includes("\ufffd") ? null : Buffer.from(text);
+  return { text: ignoresCase ? text.toLowerCase() : text, ignoresCase, isAscii, pattern, exact };
 }
 
 /** Finds at most `limit` lines; nothing in what is no plain file. Stops early once `isGone`. */
@@ -65,13 +69,13 @@ async function searchFile(file: FileHandle, needle: Needle, limit: number, isGon
     const lines = buffer.lastIndexOf(newline, filled - 1) + 1;
     const length = lines > 0 && !isEnd ? lines : filled;
     const bytes = buffer.subarray(0, length);
-    const decoded = bytes.toString(needle.isAscii ? "latin1" : "utf8");
-    for (const match of matchesIn(bytes, decoded, needle, limit - found.length + 1)) {
+    const plain = bytes.toString("latin1"); // ten times faster than UTF-8, and has the same newlines
+    for (const match of matchesIn(bytes, plain, needle, limit - found.length + 1)) {
       const first = match.line === 0 ? lineStart : at + match.start;
       if (found.at(-1)?.offset === first) continue;
       if (found.length < limit) found.push({ line: line + match.line, offset: first, text: shownText(bytes, match) });
     }
-    const ended = countLines(decoded);
+    const ended = countLines(plain);
     line += ended;
     if (ended > 0) lineStart = at + bytes.lastIndexOf(newline) + 1;
     // In a line that is longer than a chunk, what is looked for may lie on both sides of the cut.
@@ -95,8 +99,10 @@ interface Match {
 }
 
 /** Finds the first few lines that hold it, each once. */
-function matchesIn(bytes: Buffer, decoded: string, needle: Needle, limit: number): Match[] {
-  const { text, ignoresCase, isAscii, pattern } = needle;
+function matchesIn(bytes: Buffer, plain: string, needle: Needle, limit: number): Match[] {
+  const { text, ignoresCase, isAscii, pattern, exact } = needle;
+  if (exact !== null && !bytes.includes(exact)) return [];
+  const decoded = isAscii ? plain : bytes.toString("utf8");
   if (!pattern.test(decoded)) return [];
   const hay = ignoresCase ? decoded.toLowerCase() : decoded;
   const matches: Match[] = [];

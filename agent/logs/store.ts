@@ -9,7 +9,7 @@ import { needleOf, searchLog } from "./search.ts";
 
 const chunkBytes = 64 * 1024;
 /** One such piece is read while another is sent: a reader that stands still holds both. */
-const pieceBytes = 24 * 1024;
+const copyBytes = 24 * 1024;
 const newline = 0x0a;
 
 export function createLogStore(dataDir: string): LogStore {
@@ -22,7 +22,7 @@ export function createLogStore(dataDir: string): LogStore {
       return info?.isFile() === true ? { size: info.size, changedAt: Math.floor(info.mtimeMs) } : null;
     },
 
-    read(batch, id, stream, start, end) {
+    read(batch, id, stream, start, end, pieceBytes = chunkBytes) {
       let file: FileHandle | null = null;
       let at = start;
       return new ReadableStream<Uint8Array>(
@@ -30,11 +30,8 @@ export function createLogStore(dataDir: string): LogStore {
           async pull(controller) {
             try {
               file ??= await openPlain(pathOf(batch, id, stream));
-              if (file === null) {
-                controller.close();
-                return;
-              }
-              const wanted = Math.min(chunkBytes, end - at);
+              if (file === null) return controller.close();
+              const wanted = Math.min(pieceBytes, end - at);
               const { bytesRead, buffer } = await file.read(new Uint8Array(wanted), 0, wanted, at);
               at += bytesRead;
               if (bytesRead > 0) controller.enqueue(buffer.subarray(0, bytesRead));
@@ -58,7 +55,7 @@ export function createLogStore(dataDir: string): LogStore {
       const file = await openPlain(pathOf(batch, id, stream));
       if (file === null) throw new Error("the log is no plain file any more");
       try {
-        const size = Math.min(pieceBytes, end - start);
+        const size = Math.min(copyBytes, end - start);
         const pieces: Buffer[] = [];
         let sending = Promise.resolve();
         for (let at = start, turn = 0; at < end; turn = 1 - turn) {

@@ -11,7 +11,7 @@ export type Desired =
   | { name: string; kind: "valid"; folder: Folder; batch: Batch };
 
 /** Describes what is in force for one entry. */
-export interface InForce {
+export interface Current {
   batch: Batch | null;
   revision: Revision | null;
   problems: readonly Problem[];
@@ -23,7 +23,7 @@ export interface InForce {
 
 export type Action =
   /** Puts a definition in force. `schedule` is what the record must say from now on. */
-  | { kind: "apply"; name: string; folder: Folder; batch: Batch; schedule: InForce["schedule"] }
+  | { kind: "apply"; name: string; folder: Folder; batch: Batch; schedule: Current["schedule"] }
   /** Leaves what is in force and says what is wrong. */
   | { kind: "hold"; name: string; problems: readonly Problem[] }
   /** Takes a batch out: its folder is gone. */
@@ -32,13 +32,13 @@ export type Action =
 /** Idempotent: once the actions are carried out, the same input gives none. Only entries in `desired` are judged. */
 export function planReconcile(
   desired: readonly Desired[],
-  current: ReadonlyMap<string, InForce>,
+  current: ReadonlyMap<string, Current>,
   now: EpochMs,
 ): Action[] {
   return desired.flatMap((look) => planOne(look, current.get(look.name), now) ?? []);
 }
 
-function planOne(look: Desired, current: InForce | undefined, now: EpochMs): Action | null {
+function planOne(look: Desired, current: Current | undefined, now: EpochMs): Action | null {
   const { name } = look;
   switch (look.kind) {
     case "absent":
@@ -60,7 +60,7 @@ function planOne(look: Desired, current: InForce | undefined, now: EpochMs): Act
   }
 }
 
-function hold(name: string, problems: readonly Problem[], current: InForce | undefined): Action | null {
+function hold(name: string, problems: readonly Problem[], current: Current | undefined): Action | null {
   if (current !== undefined && JSON.stringify(current.problems) === JSON.stringify(problems)) return null;
   return { kind: "hold", name, problems };
 }
@@ -69,7 +69,7 @@ function hold(name: string, problems: readonly Problem[], current: InForce | und
  * An unchanged schedule goes on where it stands; a new one, or one that rested, counts from now: nothing before is
  * owed.
  */
-function accountedSchedule(batch: Batch, current: InForce | undefined, now: EpochMs): InForce["schedule"] {
+function accountedSchedule(batch: Batch, current: Current | undefined, now: EpochMs): Current["schedule"] {
   if (!batch.enabled || batch.schedule === null) return null;
   const { key } = batch.schedule;
   if (current?.schedule?.key === key && !current.gone) return current.schedule;

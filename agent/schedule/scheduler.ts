@@ -23,6 +23,21 @@ export interface Scheduler {
   stop: () => void;
 }
 
+/**
+ * Returns what keeps the schedule equal to what is in force.
+ * @param watermarkOf the time up to which a batch's due times are done with, ISO; undefined where nothing is on record
+ */
+export function followInForce(
+  scheduler: Pick<Scheduler, "set" | "remove">,
+  watermarkOf: (name: BatchName) => string | undefined,
+) {
+  return (name: BatchName, batch: Batch | null): void => {
+    const watermark = watermarkOf(name);
+    if (batch === null || !batch.enabled || batch.schedule === null || watermark === undefined) scheduler.remove(name);
+    else scheduler.set(batch, Date.parse(watermark));
+  };
+}
+
 interface Slot {
   batch: Batch;
   coveredUntil: EpochMs;

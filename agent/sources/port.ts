@@ -1,8 +1,10 @@
-// Decides where definitions come from: folders, revisions, git and the watch.
+// Describes where definitions come from: folders, revisions, git and the watch.
 import type { Folder } from "../model/batch.ts";
 import type { GroupFile, GroupName } from "../model/group.ts";
 import type { BatchName, EpochMs, Revision } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
+
+export { batchNameOf, foreignMessage } from "./archive/inventory.ts";
 
 export type Loaded =
   /** Nothing there, or nothing that is a batch. */
@@ -172,9 +174,16 @@ export interface WatchHealth {
   lastVerifiedAt: string | null;
   missedEvents: number;
 }
+export interface WatchListener {
+  /** Called for one entry, by its path below the root; with null when anything may have changed. */
+  onDirty: (path: string | null) => void;
+  /** Called when watching has failed: whoever listens then has to look often. */
+  onDegraded?: () => void;
+}
 /** Hints that entries may have changed. */
 export interface Watch {
-  start: () => Promise<void>;
+  /** Watches from when it resolves on. Call once. */
+  start: (listener: WatchListener) => Promise<void>;
   /** Checks that it still watches the folder that is there now. */
   verify: () => Promise<void>;
   close: () => Promise<void>;

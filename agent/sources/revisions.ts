@@ -30,57 +30,84 @@ export function createRevisions(
   sourceOf: (root: string) => BatchSource,
   unpack?: OpenArchive,
 ): Revisions {
-  const home = join(dataDir, "revisions");
-  const stored = sourceOf(home);
+  const revisions = new StoredRevisions(join(dataDir, "revisions"), root, sourceOf, unpack);
+  return {
+    store: (folder) => revisions.store(folder),
+    verify: (revision, reload) => revisions.verify(revision, reload),
+    load: (revision, name) => revisions.load(revision, name),
+    files: (revision) => revisions.files(revision),
+    collect: (inUse) => revisions.collect(inUse),
+    path: (revision) => revisions.path(revision),
+  };
+}
 
-  const exists = (revision: string) => existsSync(join(home, revision));
-
+/** Invariant: what bears a revision's name is whole; copies under way and what is deleted have names of their own. */
+class StoredRevisions {
+  readonly #home: string;
+  readonly #root: string;
+  readonly #stored: BatchSource;
+  readonly #unpack: OpenArchive | undefined;
   /** Stamps of revisions that were stored, or verified, and not touched since. */
-  const stamps = new Map<Revision, Stamps>();
-  const verifying = new Map<Revision, Promise<Verified>>();
+  readonly #stamps = new Map<Revision, Stamps>();
+  readonly #verifying = new Map<Revision, Promise<Verified>>();
 
-  async function store(folder: Folder): Promise<boolean> {
-    if (exists(folder.digest)) {
-      await closeToOthers(folder);
+  constructor(home: string, root: string, sourceOf: (root: string) => BatchSource, unpack: OpenArchive | undefined) {
+    this.#home = home;
+    this.#root = root;
+    this.#stored = sourceOf(home);
+    this.#unpack = unpack;
+  }
+
+  path(revision: Revision): string {
+    return join(this.#home, revision);
+  }
+
+  #exists(revision: string): boolean {
+    return existsSync(join(this.#home, revision));
+  }
+
+  async store(folder: Folder): Promise<boolean> {
+    if (this.#exists(folder.digest)) {
+      await this.#closeToOthers(folder);
       return true;
     }
-    const staging = await stage(folder);
+    const staging = await this.#stage(folder);
     if (staging === null) return false;
     try {
-      renameSync(staging, join(home, folder.digest));
-      await remember(folder.digest);
+      renameSync(staging, join(this.#home, folder.digest));
+      await this.#remember(folder.digest);
     } catch (error) {
       await removeTree(staging); // another batch with the same content was faster
       if (!["ENOTEMPTY", "EEXIST"].includes(errorCode(error))) throw notCopied(folder, error);
     }
-    await syncFolder(home).catch((error: unknown) => {
+    await syncFolder(this.#home).catch((error: unknown) => {
       throw notCopied(folder, error);
     });
     return true;
   }
 
   /** Another batch, or the same one before, may have shown to everybody what this one keeps to itself. */
-  async function closeToOthers({ digest, files = [] }: Folder): Promise<void> {
+  async #closeToOthers({ digest, files = [] }: Folder): Promise<void> {
     let closed = false;
     for (const { path } of files.filter(({ isPrivate }) => isPrivate)) {
-      const whole = join(home, digest, path);
+      const whole = join(this.#home, digest, path);
       const mode = statSync(whole, { throwIfNoEntry: false })?.mode ?? 0;
       if ((mode & 0o077) === 0) continue;
       chmodSync(whole, mode & 0o700);
       closed = true;
     }
-    if (closed) await remember(digest);
+    if (closed) await this.#remember(digest);
   }
 
   /** A whole copy of a folder under a name of its own; null when it must be read again. Throws StoreError. */
-  async function stage(folder: Folder): Promise<string | null> {
-    const staging = join(home, `.staging-${randomUUID()}`); // in containers every agent has pid 1
+  async #stage(folder: Folder): Promise<string | null> {
+    const staging = join(this.#home, `.staging-${randomUUID()}`); // in containers every agent has pid 1
     try {
       mkdirSync(staging, { recursive: true });
       const inherited = folder.inherited?.text ?? null;
       if (folder.files !== undefined) await writeOut(folder.files, inherited, staging);
       else if (
-        (await opened(folder, ({ files, faults }) =>
+        (await this.#opened(folder, ({ files, faults }) =>
           faults.length > 0 ? Promise.resolve(null) : copy(files, inherited, staging),
         )) !== (folder.inherited?.filesDigest ?? folder.digest)
       ) {
@@ -90,44 +117,45 @@ export function createRevisions(
       return staging;
     } catch (error) {
       await removeTree(staging).catch(() => undefined);
-      if (errorCode(error) === "ENOENT" && !exists(folder.digest)) {
+      if (errorCode(error) === "ENOENT" && !this.#exists(folder.digest)) {
         // The source moved under our hands, or our own folder is gone: the next look tells.
-        await mkdir(home, { recursive: true }).catch(() => undefined);
+        await mkdir(this.#home, { recursive: true }).catch(() => undefined);
         return null;
       }
       throw notCopied(folder, error);
     }
   }
 
-  async function remember(revision: Revision): Promise<void> {
-    const taken = await takeStamps(join(home, revision), Infinity).catch(() => null);
-    if (taken === null) stamps.delete(revision);
-    else stamps.set(revision, taken);
+  async #remember(revision: Revision): Promise<void> {
+    const taken = await takeStamps(join(this.#home, revision), Infinity).catch(() => null);
+    if (taken === null) this.#stamps.delete(revision);
+    else this.#stamps.set(revision, taken);
   }
 
-  function verify(revision: Revision, reload: () => Promise<Folder | null>): Promise<Verified> {
+  verify(revision: Revision, reload: () => Promise<Folder | null>): Promise<Verified> {
     const running =
-      verifying.get(revision) ?? verifyNow(revision, reload).finally(() => void verifying.delete(revision));
-    verifying.set(revision, running);
+      this.#verifying.get(revision) ??
+      this.#verifyNow(revision, reload).finally(() => void this.#verifying.delete(revision));
+    this.#verifying.set(revision, running);
     return running;
   }
 
-  async function verifyNow(revision: Revision, reload: () => Promise<Folder | null>): Promise<Verified> {
-    const path = join(home, revision);
-    const known = stamps.get(revision) ?? null;
+  async #verifyNow(revision: Revision, reload: () => Promise<Folder | null>): Promise<Verified> {
+    const path = join(this.#home, revision);
+    const known = this.#stamps.get(revision) ?? null;
     if (known !== null && (await isAsStamped(path, known))) return { kind: "intact" };
     const found = await takeStamps(path, (known?.size ?? maxEntries) + maxEntries).catch(() => null);
-    if (found !== null && (await isWhole(revision, found))) {
+    if (found !== null && (await this.#isWhole(revision, found))) {
       closeAgain(path, found);
-      await remember(revision);
+      await this.#remember(revision);
       return { kind: "intact" };
     }
     const changed = differences(known, found);
     const folder = await reload();
     if (folder?.digest === revision) {
-      const staging = await stage(folder);
+      const staging = await this.#stage(folder);
       if (staging !== null) {
-        await replaceBy(staging, revision);
+        await this.#replaceBy(staging, revision);
         return { kind: "restored", changed };
       }
     }
@@ -139,9 +167,9 @@ export function createRevisions(
         await removeTree(join(path, added));
       }
       const left = await takeStamps(path, known.size + 1).catch(() => null);
-      if (left !== null && (await isWhole(revision, left))) {
+      if (left !== null && (await this.#isWhole(revision, left))) {
         closeAgain(path, left);
-        await remember(revision);
+        await this.#remember(revision);
         return { kind: "restored", changed };
       }
     }
@@ -153,12 +181,12 @@ export function createRevisions(
    * over. What cannot
    * be read (rights taken away, a FIFO in a file's place) is not whole.
    */
-  function isWhole(revision: Revision, found: Stamps): Promise<boolean> {
-    return isEqual(revision, found).catch(() => false);
+  #isWhole(revision: Revision, found: Stamps): Promise<boolean> {
+    return this.#isEqual(revision, found).catch(() => false);
   }
 
-  async function isEqual(revision: Revision, found: Stamps): Promise<boolean> {
-    const real = realpathSync.native(join(home, revision));
+  async #isEqual(revision: Revision, found: Stamps): Promise<boolean> {
+    const real = realpathSync.native(join(this.#home, revision));
     const { files } = await walkTree(real, real, unlimited);
     const expected = new Set(files.flatMap(({ path }) => [path, ...foldersOf(path)]));
     if ([...found.keys()].some((path) => !expected.has(path))) return false;
@@ -166,33 +194,33 @@ export function createRevisions(
   }
 
   /** Returns what runs in the old copy keeps it until it has ended. */
-  async function replaceBy(staging: string, revision: Revision): Promise<void> {
-    const path = join(home, revision);
-    const old = join(home, `.replaced-${revision}-${randomUUID()}`);
+  async #replaceBy(staging: string, revision: Revision): Promise<void> {
+    const path = join(this.#home, revision);
+    const old = join(this.#home, `.replaced-${revision}-${randomUUID()}`);
     if (existsSync(path)) renameSync(path, old);
     renameSync(staging, path);
-    await remember(revision);
-    await syncFolder(home);
+    await this.#remember(revision);
+    await syncFolder(this.#home);
     if (existsSync(old) && !isWorkedIn(old)) await removeTree(old).catch(() => undefined);
   }
 
   /** Opens a batch's files where they lie, in a folder or an archive. */
-  async function opened<T>({ name, entry, group }: Folder, work: (tree: Tree) => Promise<T>): Promise<T> {
-    const real = realpathSync.native(root);
+  async #opened<T>({ name, entry, group }: Folder, work: (tree: Tree) => Promise<T>): Promise<T> {
+    const real = realpathSync.native(this.#root);
     const path = join(real, entryPath({ group, entry }));
     if (entry === name) return work(await walkTree(real, path));
-    if (unpack === undefined) throw new InvariantError(`nothing was given to open ${entry} with`);
-    return unpack(path, work);
+    if (this.#unpack === undefined) throw new InvariantError(`nothing was given to open ${entry} with`);
+    return this.#unpack(path, work);
   }
 
-  async function load(revision: Revision, name: BatchName): Promise<Folder | null> {
-    const loaded = await stored.load(revision);
+  async load(revision: Revision, name: BatchName): Promise<Folder | null> {
+    const loaded = await this.#stored.load(revision);
     if (loaded.kind !== "found" || loaded.folder.digest !== revision) return null; // gone or damaged
     return { ...loaded.folder, name, entry: name };
   }
 
-  async function files(revision: Revision): Promise<RevisionFile[] | null> {
-    const folder = join(home, revision);
+  async files(revision: Revision): Promise<RevisionFile[] | null> {
+    const folder = join(this.#home, revision);
     try {
       const real = await realpath(folder);
       const tree = await walkTree(real, real, unlimited);
@@ -209,24 +237,24 @@ export function createRevisions(
     }
   }
 
-  async function collect(inUse: () => ReadonlySet<Revision>): Promise<number> {
+  async collect(inUse: () => ReadonlySet<Revision>): Promise<number> {
     const wanted = inUse();
-    const candidates = (await readdir(home).catch(() => [])).filter((entry) => !wanted.has(entry as Revision));
+    const candidates = (await readdir(this.#home).catch(() => [])).filter((entry) => !wanted.has(entry as Revision));
     let gone = 0;
     for (const entry of candidates) {
-      if (entry.startsWith(".replaced-") && !isWorkedIn(join(home, entry))) await removeTree(join(home, entry));
-      const trash = join(home, `.trash-${entry}-${randomUUID()}`); // one that could not be deleted may still lie there
+      if (entry.startsWith(".replaced-") && !isWorkedIn(join(this.#home, entry)))
+        await removeTree(join(this.#home, entry));
+      // One that could not be deleted may still lie there.
+      const trash = join(this.#home, `.trash-${entry}-${randomUUID()}`);
       if (entry.startsWith(".") || inUse().has(entry as Revision)) continue;
       // At once with the question, so that nothing can take it into use in between.
-      renameSync(join(home, entry), trash);
-      stamps.delete(entry as Revision);
+      renameSync(join(this.#home, entry), trash);
+      this.#stamps.delete(entry as Revision);
       gone += 1;
       await removeTree(trash);
     }
     return gone;
   }
-
-  return { store, verify, load, files, collect, path: (revision) => join(home, revision) };
 }
 
 /**

@@ -2,38 +2,20 @@
 // swapped link), so whoever listens reads the truth for itself and looks over everything now and then. A hint needs
 // no more than one watch a folder, which is one call of the system; chokidar, which lists every folder and looks at
 // every file, watches the root's place.
-import { messageOf } from "../errors.ts";
-import {
-  existsSync,
-  lstatSync,
-  readdirSync,
-  readlinkSync,
-  realpathSync,
-  statSync,
-  watch,
-  type Dirent,
-  type FSWatcher,
-  type Stats,
-} from "node:fs";
+import { readdirSync, watch, type FSWatcher } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
-import { basename, dirname, join, relative, resolve, sep } from "node:path";
+import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout as later } from "node:timers/promises";
 import { watch as chokidarWatch, type FSWatcher as Chokidar } from "chokidar";
+import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import { yieldToEventLoop, errorCode, isWithin } from "../platform/files.ts";
 import { groupFileName } from "../model/group.ts";
-import { isBatchFolder, maxGroups } from "./group-tree.ts";
-import type { Watch } from "./port.ts";
+import { errorCode, yieldToEventLoop } from "../platform/files.ts";
+import { watchEntry } from "./entry-walk.ts";
+import type { Watch, WatchListener } from "./port.ts";
+import { HintQueue, type Hints } from "./watch-hints.ts";
+import { identityOf, WatchedFolders, type OnEvent } from "./watched-folders.ts";
 
-/**
- * For one entry; what lies beyond is left to the resync: each folder takes one of the system's watches, each list
- * holds others up.
- */
-const most = { folders: 1_000, listed: 10_000 };
-/** A folder whose own list is longer holds more files than a batch may. */
-const maxListBytes = 512 * 1024;
-const burst = { names: 50, withinMs: 1_000 };
-const maxPauseMs = 1_000;
 /** How often a root that is not there is looked for: the folder it comes into may be gone too. */
 const absentMs = 1_000;
 /** A parent with very many entries, or far away, holds nobody up. */
@@ -41,355 +23,203 @@ const maxReadyMs = 5_000;
 /** Nothing to be watched there, or nothing we may: whoever reads it finds out. */
 const harmless = ["ENOENT", "ENOTDIR", "ELOOP", "EACCES", "EPERM"];
 
-/** A folder, by where it really is: inotify tells of all that happens right in it. */
-interface Folder {
-  watcher: FSWatcher;
-  identity: string;
-  /** The entries that have files in it, as paths below the root. */
-  names: Set<string>;
-  /** The groups that it is: what happens in it happens to an entry of theirs. */
-  groups: Set<string>;
+export interface WatchOptions {
+  poll: boolean;
+  log: Logger;
+  /** The agent's own data as it really lies: no batch. */
+  except?: string;
 }
 
-/** Describes what is watched for one entry: a batch with all of its folders, or a group with its own. */
-interface Watched {
-  folders: Set<string>;
-  /** The entries, batches or not, that its links lead into. */
-  links: Set<string>;
-  isGroup: boolean;
+/** A folder where it really is. */
+interface Location {
+  real: string;
+  identity: string;
 }
 
 /**
- * Watches `root` and its place in its parent. `onDirty(path)` for one entry, as a path below the root,
- * `onDirty(null)` when anything may have changed. After an
- * error (the inotify limit, say) it stops by itself and `mode()` is `poll`, which `onDegraded` tells: the listener
- * then has to look often.
- * `except`: where the agent's own data really lies; it is no batch.
+ * Watches `root` and its place in its parent. After an error (the inotify limit, say) it stops by itself and `mode()`
+ * is `poll`, which `onDegraded` tells: the listener then has to look often.
  */
-export function createWatch(
-  root: string,
-  options: {
-    poll: boolean;
-    log: Logger;
-    except?: string;
-    onDirty: (name: string | null) => void;
-    onDegraded?: () => void;
-  },
-): Watch {
-  const { log, except, onDirty } = options;
-  const path = resolve(root);
-  let mode: "inotify" | "poll" = options.poll ? "poll" : "inotify";
-  let outer: { identity: string; watcher: Chokidar } | null = null;
-  /** The root where it really is; null while it is not there. */
-  let inner: { real: string; identity: string; watcher: FSWatcher } | null = null;
-  const folders = new Map<string, Folder>();
-  const watched = new Map<string, Watched>();
-  /** The other way round: who has links into an entry. */
-  const linkers = new Map<string, Set<string>>();
-  /** Holds what is to be told, and whether something of it came or went. */
-  const told = new Map<string | null, boolean>();
-  let timer: NodeJS.Timeout | undefined;
-  let telling = false;
-  let pauseMs = 0;
-  let recent = { since: 0, names: new Set<string | null>() };
-  let absent: NodeJS.Timeout | undefined;
-  let running = Promise.resolve();
-  let next: Promise<void> | null = null;
-  let closed = false;
+export function createWatch(root: string, options: WatchOptions): Watch {
+  return new FolderWatch(root, options);
+}
 
-  function degrade(error: unknown): void {
-    if (mode === "poll" || closed) return;
-    mode = "poll";
-    log.warn("watching failed, going over to polling", {
-      error: messageOf(error),
+/** Invariants: `#inner` is null while the root is not there; one rebuild at a time, with at most one more waiting. */
+class FolderWatch implements Watch {
+  readonly #path: string;
+  readonly #options: WatchOptions;
+  readonly #hints: HintQueue;
+  readonly #folders: WatchedFolders;
+  #listener: WatchListener = { onDirty: () => undefined };
+  #mode: "inotify" | "poll";
+  #outer: { identity: string; watcher: Chokidar } | null = null;
+  #inner: (Location & { watcher: FSWatcher }) | null = null;
+  #absent: NodeJS.Timeout | undefined;
+  #running = Promise.resolve();
+  #next: Promise<void> | null = null;
+  #isClosed = false;
+
+  constructor(root: string, options: WatchOptions) {
+    this.#path = resolve(root);
+    this.#options = options;
+    this.#mode = options.poll ? "poll" : "inotify";
+    this.#hints = new HintQueue({
+      prepare: (hints) => this.#watchHinted(hints),
+      report: (name) => this.#listener.onDirty(name),
     });
-    shut();
-    void outer?.watcher.close();
-    outer = null;
-    onDirty(null);
-    options.onDegraded?.();
+    this.#folders = new WatchedFolders({
+      open: (at, onEvent) => this.#open(at, onEvent),
+      onChange: (name, moved) => this.#hints.add(name, moved),
+    });
   }
 
-  function open(at: string, onEvent: (moved: boolean, file: string | null) => void): FSWatcher | null {
-    if (mode === "poll" || closed) return null;
+  mode = (): "inotify" | "poll" => this.#mode;
+
+  start = (listener: WatchListener): Promise<void> => {
+    this.#listener = listener;
+    this.#running = this.#rebuild(true);
+    return this.#running;
+  };
+
+  /** One after another; one that waits is enough for all that ask meanwhile. */
+  verify = (): Promise<void> => {
+    this.#next ??= this.#running.then(() => {
+      this.#next = null;
+      this.#running = this.#rebuild(false);
+      return this.#running;
+    });
+    return this.#next;
+  };
+
+  close = async (): Promise<void> => {
+    this.#isClosed = true;
+    this.#hints.close();
+    this.#closeInner();
+    await this.#closeOuter();
+  };
+
+  #degrade(error: unknown): void {
+    if (this.#mode === "poll" || this.#isClosed) return;
+    this.#mode = "poll";
+    this.#options.log.warn("watching failed, going over to polling", { error: messageOf(error) });
+    this.#closeInner();
+    void this.#closeOuter();
+    this.#listener.onDirty(null);
+    this.#listener.onDegraded?.();
+  }
+
+  #open(at: string, onEvent: OnEvent): FSWatcher | null {
+    if (this.#mode === "poll" || this.#isClosed) return null;
     try {
-      return watch(at, (event, file) => onEvent(event === "rename", file)).on("error", degrade);
+      const watcher = watch(at, (event, file) => onEvent(event === "rename", file));
+      return watcher.on("error", (error) => this.#degrade(error));
     } catch (error) {
-      if (!harmless.includes(errorCode(error))) degrade(error);
+      if (!harmless.includes(errorCode(error))) this.#degrade(error);
       return null;
     }
   }
 
-  function shut(): void {
-    clearTimeout(timer);
-    clearTimeout(absent);
-    timer = undefined;
-    told.clear();
-    inner?.watcher.close();
-    inner = null;
-    for (const { watcher } of folders.values()) watcher.close();
-    for (const map of [folders, watched, linkers]) map.clear();
+  #closeInner(): void {
+    clearTimeout(this.#absent);
+    this.#hints.clear();
+    this.#inner?.watcher.close();
+    this.#inner = null;
+    this.#folders.closeAll();
   }
 
-  function changed(name: string | null, moved: boolean): void {
-    const now = performance.now();
-    if (now - recent.since > burst.withinMs) recent = { since: now, names: new Set() };
-    recent.names.add(name);
-    told.set(name, moved || told.get(name) === true);
-    if (recent.names.size >= burst.names) {
-      recent.names.clear();
-      told.set(null, true); // events may have been lost: look over everything
-    }
-    arm();
+  async #closeOuter(): Promise<void> {
+    const outer = this.#outer;
+    this.#outer = null;
+    await outer?.watcher.close();
   }
 
-  /** A folder full of files that come and go is listed a part of the time only. */
-  function arm(): void {
-    if (!telling && told.size > 0) timer ??= setTimeout(() => void tell(), pauseMs);
+  async #watchHinted(hints: Hints): Promise<void> {
+    if (hints.has(null)) return this.#watchAll();
+    for (const [name, moved] of hints)
+      if (name !== null && moved && this.#inner !== null) await this.#watchBelow(this.#inner.real, name);
   }
 
-  /** Returns what came is watched before anybody is told to read it: what comes into it later is told again. */
-  async function tell(): Promise<void> {
-    timer = undefined;
-    telling = true;
-    const began = performance.now();
-    const hints = [...told];
-    told.clear();
-    if (hints.some(([name]) => name === null)) await watchAll();
-    else
-      for (const [name, moved] of hints)
-        if (name !== null && moved && inner !== null) await watchBelow(inner.real, name);
-    pauseMs = Math.min(maxPauseMs, 4 * (performance.now() - began));
-    telling = false;
-    if (closed) return;
-    for (const [name] of hints) onDirty(name);
-    arm();
-  }
-
-  /**
-   * Watches every folder that an entry has files in, and no longer those it had some in. A folder that is no batch
-   * is a group: it is
-   * watched itself, and so is each of its entries.
-   * @param depth groups around it
-   */
-  function watchEntry(real: string, name: string, depth = groupsAround(name)): string[] {
-    const held: Watched = { folders: new Set(), links: new Set(), isGroup: false };
-    const visited = new Set<string>();
-    const wasGroup = watched.get(name)?.isGroup === true;
-    let listed = 0;
-
-    function hold(at: string, info: Stats): void {
-      if (held.folders.has(at) || held.folders.size >= most.folders) return;
-      const identity = identityOf(info);
-      const known = folders.get(at);
-      const [names, groups] = [new Set(known?.names), new Set(known?.groups)];
-      (held.isGroup ? groups : names).add(name);
-      if (known?.identity === identity) Object.assign(known, { names, groups });
-      else openFolder(at, identity, names, groups);
-      held.folders.add(at);
-    }
-
-    function follow(at: string, known?: Dirent): void {
-      try {
-        const entry = known ?? lstatSync(at);
-        if (entry.isDirectory()) visit(at);
-        else if (entry.isSymbolicLink()) followLink(at);
-      } catch {
-        // It went meanwhile, which the folder that it was in tells, or cannot be read, which whoever reads it finds
-        // out.
-      }
-    }
-
-    /** A file that a link leads to is watched in the folder where it really is: editors put another one there. */
-    function followLink(at: string): void {
-      const aim = resolve(dirname(at), readlinkSync(at));
-      if (isWithin(real, aim)) held.links.add(entryOf(aim));
-      const isThere = existsSync(at);
-      const target = isThere ? realpathSync.native(at) : nearest(aim);
-      if (!isWithin(real, target)) return;
-      held.links.add(entryOf(target));
-      const info = statSync(target);
-      const folder = info.isDirectory() ? target : dirname(target);
-      if (info.isDirectory() && isThere) visit(target);
-      else if (folder !== real && !held.folders.has(folder)) hold(folder, statSync(folder));
-    }
-
-    /** The entry of the root or of a group, as far as groups are known, that a path lies in. */
-    function entryOf(at: string): string {
-      const parts = relative(real, at).split(sep);
-      let entry = parts.shift() ?? "";
-      while (parts.length > 0 && watched.get(entry)?.isGroup === true) entry += `/${parts.shift() ?? ""}`;
-      return entry;
-    }
-
-    function visit(at: string): void {
-      if (at === real || visited.has(at) || visited.size >= most.folders) return;
-      visited.add(at);
-      const info = statSync(at);
-      const isTop = visited.size === 1;
-      // Read before it is known whether it is a group: a batch comes to be by a file that is put there.
-      const entries =
-        listed > most.listed || info.size > maxListBytes ? null : readdirSync(at, { withFileTypes: true });
-      held.isGroup = isTop
-        ? depth < maxGroups && entries !== null && !isBatchFolder(entries.map((entry) => entry.name))
-        : held.isGroup;
-      hold(at, info);
-      if (entries === null) return;
-      if (held.isGroup) {
-        below.push(
-          ...entries
-            .filter((entry) => !entry.isFile() && !isPassedOver(at, entry.name))
-            .map((entry) => `${name}/${entry.name}`),
-        );
-        return;
-      }
-      listed += entries.length;
-      for (const entry of entries)
-        if (!entry.name.startsWith("..") && entry.name !== ".git") follow(join(at, entry.name), entry);
-    }
-
-    const below: string[] = [];
-    follow(join(real, name));
-    release(name, held);
-    held.links.delete(name);
-    for (const entry of held.links) linkers.set(entry, (linkers.get(entry) ?? new Set()).add(name));
-    if (held.folders.size + held.links.size > 0) watched.set(name, held);
-    else watched.delete(name);
-    if (wasGroup && !held.isGroup)
-      for (const other of [...watched.keys()]) if (other.startsWith(`${name}/`)) forget(other);
-    return below;
-  }
-
-  /** Watches an entry and, where it is a group, all below it. `seen` is told of each. */
-  async function watchBelow(real: string, name: string, seen?: Set<string>): Promise<void> {
+  /** Watches an entry and, where it is a group, all below it; adds each name to `seen`. */
+  async #watchBelow(real: string, name: string, seen?: Set<string>): Promise<void> {
+    const isPassedOver = (folder: string, file: string) => this.#isPassedOver(folder, file);
     const open = [name];
     for (let next = open.pop(); next !== undefined; next = open.pop()) {
       seen?.add(next);
       await yieldToEventLoop();
-      if (inner?.real !== real) return;
-      open.push(...watchEntry(real, next));
+      if (this.#inner?.real !== real) return;
+      open.push(...watchEntry(next, { folders: this.#folders, real, isPassedOver }));
     }
   }
 
-  function forget(name: string): void {
-    release(name, { folders: new Set(), links: new Set(), isGroup: false });
-    watched.delete(name);
-  }
-
-  function openFolder(at: string, identity: string, names: Set<string>, groups: Set<string>): void {
-    drop(at);
-    const watcher = open(at, (moved, file) => {
-      const folder = folders.get(at);
-      if (folder === undefined) return;
-      // Itself. Another may come to its place, with its inode even: this watch is of no use any more.
-      const isItself = moved && file === basename(at) && folder.watcher === watcher;
-      if (isItself) drop(at);
-      for (const name of folder.names) changed(name, moved);
-      for (const group of folder.groups) changedIn(group, moved, file, isItself);
-    });
-    if (watcher !== null) folders.set(at, { watcher, identity, names, groups });
-  }
-
-  /** For an entry of a group, or of the group itself where it may have become a batch. */
-  function changedIn(group: string, moved: boolean, file: string | null, isItself: boolean): void {
-    // The link behind a mounted volume: everything below may lie elsewhere now.
-    if (file === null || file.startsWith("..")) return changed(null, true);
-    if (isItself || isBatchFolder([file])) changed(group, true);
-    if (file === groupFileName || !/^[._]/.test(file)) changed(`${group}/${file}`, moved);
-    // A link may have been followed before it was known how far groups reach.
-    for (const entry of lineage(`${group}/${file}`)) for (const name of linkers.get(entry) ?? []) changed(name, moved);
-  }
-
-  function drop(at: string): void {
-    folders.get(at)?.watcher.close();
-    folders.delete(at);
-  }
-
-  /** Lets go of what was watched for an entry and is not by now. */
-  function release(name: string, held: Watched): void {
-    const before = watched.get(name);
-    for (const at of before?.folders ?? []) {
-      const folder = folders.get(at);
-      if (held.folders.has(at) || folder === undefined) continue;
-      folder.names.delete(name);
-      folder.groups.delete(name);
-      if (folder.names.size + folder.groups.size === 0) drop(at);
-    }
-    for (const entry of before?.links ?? []) {
-      const names = linkers.get(entry);
-      names?.delete(name);
-      if (names?.size === 0) linkers.delete(entry);
-    }
-  }
-
-  async function watchAll(): Promise<void> {
-    const within = inner;
+  async #watchAll(): Promise<void> {
+    const within = this.#inner;
     if (within === null) return;
-    const names = new Set([...watched.keys()].filter((name) => !name.includes("/")));
+    const names = new Set(this.#folders.names().filter((name) => !name.includes("/")));
     try {
       for (const entry of readdirSync(within.real, { withFileTypes: true }))
-        if (!entry.isFile() && !isPassedOver(within.real, entry.name)) names.add(entry.name);
+        if (!entry.isFile() && !this.#isPassedOver(within.real, entry.name)) names.add(entry.name);
     } catch {
       return; // it went: the watch of its place tells
     }
     const seen = new Set<string>();
     for (const name of names) {
-      if (inner !== within) return;
-      await watchBelow(within.real, name, seen);
+      if (this.#inner !== within) return;
+      await this.#watchBelow(within.real, name, seen);
     }
-    for (const name of [...watched.keys()]) if (!seen.has(name)) forget(name);
+    for (const name of this.#folders.names()) if (!seen.has(name)) this.#folders.forget(name);
   }
 
-  function groupsAround(name: string): number {
-    return name.split("/").length - 1;
+  /** Returns true for what is no batch, whatever it holds. */
+  #isPassedOver(folder: string, file: string): boolean {
+    return /^[._]/.test(file) || join(folder, file) === this.#options.except;
   }
 
-  /** No batch, whatever it holds. */
-  function isPassedOver(real: string, name: string): boolean {
-    return /^[._]/.test(name) || join(real, name) === except;
-  }
-
-  async function begin(): Promise<void> {
-    const found = await locate(path);
-    const watcher = found === null ? null : watchRoot(found.real);
+  async #begin(): Promise<void> {
+    const found = await locate(this.#path);
+    const watcher = found === null ? null : this.#watchRoot(found.real);
     if (found !== null && watcher !== null) {
-      inner = { ...found, watcher };
-      await watchAll();
-    } else if (mode !== "poll" && !closed) {
-      absent = setTimeout(() => void verify(), absentMs).unref();
+      this.#inner = { ...found, watcher };
+      await this.#watchAll();
+    } else if (this.#mode !== "poll" && !this.#isClosed) {
+      this.#absent = setTimeout(() => void this.verify(), absentMs).unref();
     }
   }
 
-  function watchRoot(real: string): FSWatcher | null {
-    const watcher = open(real, (moved, file) => {
-      if (moved && file === basename(real) && inner?.watcher === watcher) {
-        inner.identity = ""; // itself
-        void verify();
+  #watchRoot(real: string): FSWatcher | null {
+    const watcher = this.#open(real, (moved, file) => {
+      if (moved && file === basename(real) && this.#inner?.watcher === watcher) {
+        this.#inner.identity = ""; // itself
+        void this.verify();
       }
       // The link behind a mounted volume: everything may lie elsewhere now.
-      if (file === null || file.startsWith("..")) return changed(null, true);
-      if (file === groupFileName || !isPassedOver(real, file)) changed(file, moved);
-      for (const name of linkers.get(file) ?? []) changed(name, moved);
+      if (file === null || file.startsWith("..")) {
+        this.#hints.add(null, true);
+        return;
+      }
+      if (file === groupFileName || !this.#isPassedOver(real, file)) this.#hints.add(file, moved);
+      for (const name of this.#folders.linkersOf(file)) this.#hints.add(name, moved);
     });
     return watcher;
   }
 
-  /** For the link or folder that leads to the root: chokidar tells when another is put there. */
-  async function watchPlace(): Promise<void> {
-    const place = await locate(dirname(path));
-    if (place?.identity === outer?.identity || closed) return;
-    await outer?.watcher.close();
-    outer = null;
+  /** Watches the link or folder that leads to the root: chokidar tells when another is put there. */
+  async #watchPlace(): Promise<void> {
+    const place = await locate(dirname(this.#path));
+    if (place?.identity === this.#outer?.identity || this.#isClosed) return;
+    await this.#closeOuter();
     if (place === null) return;
     const watcher = chokidarWatch(place.real, {
       ignoreInitial: true,
       followSymlinks: false,
       depth: 0,
-      ignored: (at) => at !== place.real && basename(at) !== basename(path),
+      ignored: (at) => at !== place.real && basename(at) !== basename(this.#path),
     });
-    outer = { ...place, watcher };
-    watcher.on("all", () => void verify());
-    watcher.on("error", (error) => (harmless.includes(errorCode(error)) ? void watcher.close() : degrade(error)));
+    this.#outer = { ...place, watcher };
+    watcher.on("all", () => void this.verify());
+    watcher.on("error", (error) => {
+      if (harmless.includes(errorCode(error))) void watcher.close();
+      else this.#degrade(error);
+    });
     const ready = new Promise<void>((done) => void watcher.once("ready", done).once("error", () => done()));
     await Promise.race([ready, later(maxReadyMs, undefined, { ref: false })]);
   }
@@ -398,63 +228,24 @@ export function createWatch(
    * Begins anew when the root is another folder than before; watches everything again when it is not: what events
    * tell is not all.
    */
-  async function rebuild(quiet: boolean): Promise<void> {
-    if (mode === "poll" || closed) return;
-    await watchPlace();
-    const now = await locate(path);
-    if (now !== null && now.real === inner?.real && now.identity === inner.identity) return watchAll();
-    const wasThere = inner !== null;
-    shut();
-    await begin();
-    if (!quiet && (wasThere || inner !== null)) onDirty(null);
+  async #rebuild(isFirst: boolean): Promise<void> {
+    if (this.#mode === "poll" || this.#isClosed) return;
+    await this.#watchPlace();
+    const now = await locate(this.#path);
+    if (now !== null && now.real === this.#inner?.real && now.identity === this.#inner.identity)
+      return this.#watchAll();
+    const wasThere = this.#inner !== null;
+    this.#closeInner();
+    await this.#begin();
+    if (!isFirst && (wasThere || this.#inner !== null)) this.#listener.onDirty(null);
   }
-
-  /** One after another; one that waits is enough for all that ask meanwhile. */
-  function verify(): Promise<void> {
-    next ??= running.then(() => {
-      next = null;
-      return (running = rebuild(false));
-    });
-    return next;
-  }
-
-  function start(): Promise<void> {
-    return (running = rebuild(true));
-  }
-
-  async function close(): Promise<void> {
-    closed = true;
-    shut();
-    await outer?.watcher.close();
-    outer = null;
-  }
-
-  return { start, verify, close, mode: () => mode };
 }
 
-/** `a`, `a/b` and `a/b/c` of `a/b/c`. */
-function lineage(path: string): string[] {
-  const parts = path.split("/");
-  return parts.map((_, index) => parts.slice(0, index + 1).join("/"));
-}
-
-async function locate(path: string): Promise<{ real: string; identity: string } | null> {
+async function locate(path: string): Promise<Location | null> {
   try {
     const real = await realpath(path);
     return { real, identity: identityOf(await stat(real)) };
   } catch {
     return null;
   }
-}
-
-/** The inode alone is no sign: the next folder that is made may get it. */
-function identityOf({ dev, ino, birthtimeMs }: Pick<Stats, "dev" | "ino" | "birthtimeMs">): string {
-  return `${dev}:${ino}:${birthtimeMs}`;
-}
-
-/** The nearest folder above that is there, where it really is. */
-function nearest(path: string): string {
-  let at = dirname(path);
-  while (!existsSync(at)) at = dirname(at);
-  return realpathSync.native(at);
 }

@@ -2,27 +2,18 @@
 // in the browser.
 import type { EpochMs } from "../model/ids.ts";
 
-/** A length of time in ms as short words, `1.2 s`, `14 min`, `3 h`, `2 days`; `0 ms` for what is negative. */
+/**
+ * A length of time in ms as everybody is shown it, in the browser, on a terminal and in a mail: `345 ms`, `1.2 s`,
+ * `90 s`, `14 min`, `3 h 20 min`, `4 d 2 h`; `0 ms` for what is negative. Settings are written by `formatDuration`.
+ */
 export function spanText(ms: number): string {
-  if (ms < 1_000) return `${Math.max(0, Math.round(ms))} ms`;
+  if (ms < 999.5) return `${Math.max(0, Math.round(ms))} ms`;
   const seconds = ms / 1_000;
   if (seconds < 9.95) return `${seconds.toFixed(1)} s`;
   if (seconds < 119.5) return `${Math.round(seconds)} s`;
-  if (seconds < 7_170) return `${Math.round(seconds / 60)} min`;
-  if (seconds < 171_000) return `${Math.round(seconds / 3_600)} h`;
-  return `${Math.round(seconds / 86_400)} days`;
-}
-
-/**
- * A length of time to the minute or the hour, for lines that nobody refreshes: `5 s`, `20 min`, `3 h 20 min`, `4 d 2
- * h`; less than nothing is `0 s`.
- */
-export function inWords(ms: number): string {
-  const seconds = Math.max(0, Math.round(ms / 1_000));
   const minutes = Math.round(seconds / 60);
-  const hours = Math.floor(minutes / 60);
-  if (seconds < 60) return `${seconds} s`;
   if (minutes < 60) return `${minutes} min`;
+  const hours = Math.floor(minutes / 60);
   if (hours < 24) return `${hours} h${minutes % 60 === 0 ? "" : ` ${minutes % 60} min`}`;
   return `${Math.floor(hours / 24)} d${hours % 24 === 0 ? "" : ` ${hours % 24} h`}`;
 }

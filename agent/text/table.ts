@@ -20,22 +20,73 @@ export function paint(text: string, colour: Colour, colours: boolean): string {
   return colours && text !== "" ? `\u001b[${on}m${text}\u001b[${off}m` : text;
 }
 
-/** One line a row, columns as wide as their widest cell, two blanks between; no blanks at the end of a line. */
-export function tableLines(rows: readonly (readonly Cell[])[], colours = false): string[] {
+export interface TableOptions {
+  colours?: boolean;
+  /** Columns of the terminal that a line may take; missing: any number. */
+  width?: number;
+  /** Indexes of columns that are never shortened, such as ids. */
+  whole?: readonly number[];
+}
+
+const gap = 2;
+/** A column is not shortened to less than this: what is left would say nothing. */
+const minColumnWidth = 6;
+
+/**
+ * One line a row, columns as wide as their widest cell, two blanks between; no blanks at the end of a line. Where that
+ * is more than `width`, the widest columns are shortened, with an ellipsis.
+ */
+export function tableLines(rows: readonly (readonly Cell[])[], options: TableOptions = {}): string[] {
+  const { colours = false, width = Infinity, whole = [] } = options;
   const widths: number[] = [];
   for (const row of rows)
     row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, widthOf(textOf(cell)))));
+  fitColumns(widths, width, whole);
   return rows.map((row) => {
     const last = row.findLastIndex((cell) => textOf(cell) !== "");
     return row
       .slice(0, last + 1)
       .map((cell, column) => {
-        const text = textOf(cell);
-        const blanks = column === last ? "" : " ".repeat((widths[column] ?? 0) - widthOf(text));
+        const columns = widths[column] ?? 0;
+        const text = shortened(textOf(cell), columns);
+        const blanks = column === last ? "" : " ".repeat(columns - widthOf(text));
         return (typeof cell === "string" ? text : paint(text, cell.colour, colours)) + blanks;
       })
-      .join("  ");
+      .join(" ".repeat(gap));
   });
+}
+
+/** Takes from the widest column until all fit, or none can be shortened further. */
+function fitColumns(widths: number[], width: number, whole: readonly number[]): void {
+  let over = widths.reduce((sum, one) => sum + one + gap, -gap) - width;
+  const soft = widths.map((_, column) => column).filter((column) => !whole.includes(column));
+  while (over > 0) {
+    soft.sort((a, b) => (widths[b] ?? 0) - (widths[a] ?? 0));
+    const [widest, second] = soft;
+    if (widest === undefined) return;
+    const from = widths[widest] ?? 0;
+    const to = Math.max(
+      minColumnWidth,
+      from - over,
+      Math.min(from - 1, second === undefined ? 0 : (widths[second] ?? 0)),
+    );
+    if (to >= from) return;
+    widths[widest] = to;
+    over -= from - to;
+  }
+}
+
+/** `text` in at most so many columns. */
+export function shortened(text: string, columns: number): string {
+  if (widthOf(text) <= columns) return text;
+  let kept = "";
+  let width = 1; // of the ellipsis
+  for (const glyph of text) {
+    width += widthOf(glyph);
+    if (width > columns) break;
+    kept += glyph;
+  }
+  return `${kept}…`;
 }
 
 function textOf(cell: Cell): string {

@@ -43,7 +43,7 @@ describe("status", { timeout: 120_000 }, () => {
     const lines = plain.stdout.split("\n");
     expect(lines[0]).toBe(`batch-agent 0.1.0 at ${agent.url}: ready`);
     expect(lines.slice(4, 7).map((line) => line.split(/ +/)[0])).toEqual(["wrong", "sad", "fine"]);
-    expect(lines[5]).toMatch(/^sad +scheduled +failed: exit 3 +\d+ s ago +\d+m?s +in \d+ (d|h)/);
+    expect(lines[5]).toMatch(/^sad +scheduled +failed: exit 3 +(now|\d+ s ago) +\S+ m?s +in \d+ (d|h)/);
     expect(plain.stdout).toContain("wrong/batch.yaml:1:7: bad-cron: ");
     expect(plain.stdout).not.toContain("\u001b");
 
@@ -220,7 +220,7 @@ describe("logs", { timeout: 120_000 }, () => {
     const running = { ...execution({ status: "running" }), finishedAt: null };
     let asked = 0;
     const server = createServer((request, response) => {
-      if (!request.url?.includes("/stdout"))
+      if (!request.url?.includes("/log"))
         return response
           .setHeader("Content-Type", "application/json")
           .end(
@@ -240,7 +240,7 @@ describe("logs", { timeout: 120_000 }, () => {
     const code = await logs(
       client,
       running.id,
-      { follow: true, stream: "stdout", tail: null, raw: false },
+      { follow: true, stream: "stdout", tail: null, timestamps: false, raw: false },
       {
         stdout: output,
         stderr: output,

@@ -3,6 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Batch } from "../../agent/model/batch.ts";
 import type { Execution } from "../../agent/model/execution.ts";
 import type { BatchName } from "../../agent/model/ids.ts";
+import { selectExpired } from "../../agent/history/port.ts";
 import { iso, setUp } from "../helpers/executor.ts";
 import { batch, execution, t0 } from "../helpers/make.ts";
 import { eventually } from "../helpers/tmp.ts";
@@ -234,4 +235,67 @@ describe("parameters", () => {
     const answer = await executor.manual("report", { params: { [name]: "x" } });
     expect(answer).toEqual({ error: expect.stringContaining(why) as string });
   });
+});
+
+test("whatever is due, rerun and swept in whatever order, no start finds the logs of its input deleted", async () => {
+  const keep = { executions: 1, ageMs: null };
+  const batches = [
+    batch({ keep, concurrency: "allow" }),
+    chained("mail", { after: ["report"], input: "previous", keep: { ...keep, executions: 6 } }),
+  ];
+  const { executor, runner, rows, due, history } = await setUp({ batches });
+  let seed = 7;
+  const draw = (most: number) => {
+    seed = (Math.imul(seed, 1_103_515_245) + 12_345) >>> 0;
+    return (seed >>> 16) % most; // the low digits of such a number repeat soon
+  };
+  const ended = new Set<number>();
+  let [refused, done] = [0, 0];
+  for (let step = 0; step < 300; step++) {
+    const open = runner.orders.map((_, i) => i).filter((i) => !ended.has(i));
+    const past = rows("mail").filter(({ status }) => status !== "queued" && status !== "running");
+    const kind = draw(4);
+    if (kind === 0 && open.length < 4) due(t0 + step * 1_000, batches[0]);
+    else if (kind === 1 && past.length > 0) {
+      const target = past[draw(past.length)] as Execution;
+      const acted = executor.rerun(target.id, by());
+      if (draw(2) === 0) due(t0 + step * 1_000 + 500, batches[0]); // before it is answered
+      if ("error" in (await acted)) refused += 1;
+      else done += 1;
+    } else if (open.length > 0) {
+      const index = open[draw(open.length)] as number;
+      ended.add(index);
+      runner.end(index);
+    }
+    await history.recorder.durable();
+    for (const one of batches) {
+      const gone = selectExpired(history.recorder.recent(one.name), one.keep, executor.isRunRead, t0);
+      if (gone.length > 0) await history.recorder.commit([{ kind: "delete", batch: one.name, ids: gone }]);
+    }
+    for (const row of [...rows("report"), ...rows("mail")].filter(
+      ({ status }) => status === "queued" || status === "running",
+    ))
+      for (const id of row.previous ?? []) expect([step, history.recorder.runKeyOf(id)]).not.toEqual([step, undefined]);
+  }
+  expect(refused).toBeGreaterThan(0);
+  expect(done).toBeGreaterThan(0);
+});
+
+test("a rerun whose input's logs are gone is refused; without that input it goes on", async () => {
+  const keep = { executions: 1, ageMs: null };
+  const mail = chained("mail", { after: ["report"], input: "previous" });
+  const { executor, runner, due, rows, started, status, known } = await setUp({ batches: [batch({ keep }), mail] });
+  for (const round of [0, 1]) {
+    due(t0 + round * 60_000, batch({ keep }));
+    await started(2 * round + 1);
+    runner.end(2 * round);
+    await started(2 * round + 2);
+    runner.end(2 * round + 1);
+    await status(round, "succeeded", "mail");
+  }
+  const [first] = rows("mail");
+  expect(rows("report")).toHaveLength(1);
+  expect(idsOf(await executor.rerun(first?.id ?? "", by()))).toContain("the input of mail is no longer kept");
+  known.set("mail" as BatchName, { ...mail, input: "none" });
+  expect(idsOf(await executor.rerun(first?.id ?? "", by()))).toHaveLength(1);
 });

@@ -1,7 +1,7 @@
 // The end of the agent: with a thousand waiting, with scripts that shrug off signals, at once by a second signal.
 import { execFileSync, spawn } from "node:child_process";
 import { once } from "node:events";
-import { existsSync, readdirSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
 import { expect, test } from "vitest";
@@ -108,6 +108,35 @@ test("from the signal on nothing is started, whatever the agent is waiting for",
   expect(
     recordedRows(place.data).filter(({ startedAt }) => startedAt != null && Date.parse(startedAt) > at + 300),
   ).toEqual([]);
+});
+
+test("a signal that comes while the agent starts keeps what waits from starting", async () => {
+  const place = workplace();
+  for (let i = 0; i < 300; i++) place.put(`b-${i}`, "cron: '@yearly'\n", "true\n");
+  place.put("waits", "cron: '@yearly'\nconcurrency: queue\n", "echo started; sleep 600\n");
+  const main = join(import.meta.dirname, "../../dist/main.js");
+  const agent = await startAgent(place);
+  for (const count of [1, 2]) {
+    execFileSync(process.execPath, [main, "trigger", "waits", "--data", place.data]);
+    await eventually(async () => (await agent.executions("?batch=waits")).length === count);
+  }
+  const running = await eventually(async () => (await agent.executions("?batch=waits&status=running"))[0]);
+  await agent.exit("SIGKILL");
+  process.kill(-(running.pid as number), "SIGKILL");
+  const child = spawn(process.execPath, [main, "run", place.batches, "--data", place.data, "--port", "0"], {
+    cwd: place.home,
+    stdio: "ignore",
+  });
+  const ended = once(child, "exit");
+  await eventually(
+    () =>
+      existsSync(join(place.data, "agent.lock")) &&
+      readFileSync(join(place.data, "agent.lock"), "utf8").includes(String(child.pid)),
+  );
+  child.kill("SIGTERM");
+  expect(await ended).toEqual([0, null]);
+  const rows = recordedRows(place.data).filter(({ batch }) => batch === "waits");
+  expect(rows.map(({ status }) => status).sort()).toEqual(["failed", "queued"]);
 });
 
 test("a signal that comes while the agent starts ends it in order, its lock given back", async () => {

@@ -81,6 +81,15 @@ describe("history", () => {
     expect(await (await open(data)).history.reader.document("report")).toEqual(rows);
   });
 
+  test("who asks for what is durable right after its own commit is answered at once", async () => {
+    const { history } = await open(temporaryFolder());
+    for (let i = 0; i < 20; i++) {
+      await history.save(execution({ status: "succeeded" }));
+      await history.recorder.durable(); // no later commit is needed
+    }
+    await history.close();
+  });
+
   test("deleted executions leave the record, the index and the disk", async () => {
     const data = temporaryFolder();
     const { history } = await open(data);

@@ -125,7 +125,17 @@ test("what is no line of times, or none at all, is passed over", async () => {
   expect(await get("?timestamps=1")).toBe(`${iso(5)} a\n${iso(6)} E\n`);
 });
 
-test.each(["?format=xml", "?timestamps=2", "?tail=0", "?follow=x", "?stream=stdout"])("%s is a 400", async (query) => {
+test.each([
+  "?format=xml",
+  "?timestamps=2",
+  "?tail=0",
+  "?follow=x",
+  "?stream=both",
+  "?from=1",
+  "?from=1,x",
+  "?from=1,2&tail=3",
+  "?streams=x",
+])("%s is a 400", async (query) => {
   const { app, row } = await written([]);
   expect((await app.request(`/api/executions/${row.id}/log${query}`)).status).toBe(400);
 });

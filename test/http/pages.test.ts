@@ -144,7 +144,7 @@ describe("the page of an execution", () => {
       const rows = [...text.matchAll(/<div id="L(\d+)"[^>]*><a[^>]*><\/a>(line (\d+))<\/div>/g)];
       for (const [, number, , line] of rows) expect(number).toBe(String(Number(line) + 1));
       seen.unshift(...rows.map((match) => match[2] as string));
-      path = /class="earlier" href="([^"]+)#log"(?! hidden)/.exec(text)?.[1]?.replaceAll("&amp;", "&");
+      path = /class="more earlier" href="([^"]+)#log"(?! hidden)/.exec(text)?.[1]?.replaceAll("&amp;", "&");
     }
     expect(seen).toEqual(lines);
   });

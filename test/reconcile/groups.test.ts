@@ -5,7 +5,8 @@ import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { openHistory } from "../../agent/history/open.ts";
 import { systemClock } from "../../agent/platform/clock.ts";
-import { createReconciler } from "../../agent/reconcile/reconciler.ts";
+import { Reconciler } from "../../agent/reconcile/reconciler.ts";
+import { InForce } from "../../agent/definitions/in-force.ts";
 import { createSource } from "../../agent/sources/folder.ts";
 import { createGroupStore } from "../../agent/sources/group-store.ts";
 import { createRevisions } from "../../agent/sources/revisions.ts";
@@ -20,19 +21,11 @@ async function setUp(home = temporaryFolder()) {
   mkdirSync(join(data, "revisions"), { recursive: true });
   const history = await openHistory(data, { clock: systemClock, log: quietLog() });
   const revisions = createRevisions(data, root, (at) => createSource(at, { limits: unlimited }));
-  const reconciler = createReconciler({
-    source: createSource(root),
-    groupStore: createGroupStore(data),
-    workTree: createWorkTree(root),
-    revisions,
-    recorder: history.recorder,
-    clock: systemClock,
-    log: quietLog(),
-    timeZone: "UTC",
-    watching: () => true,
-    onApplied: () => undefined,
-    onStatus: () => undefined,
-  });
+  const parts = { source: createSource(root), recorder: history.recorder, clock: systemClock, timeZone: "UTC" };
+  const log = quietLog();
+  const inForce = new InForce({ ...parts, log, groupStore: createGroupStore(data) });
+  const workTree = createWorkTree(root);
+  const reconciler = new Reconciler({ ...parts, log, inForce, workTree, revisions, isWatching: () => true });
   const put = (path: string, text: string) => {
     mkdirSync(dirname(join(root, path)), { recursive: true });
     writeFileSync(join(root, path), text);
@@ -47,8 +40,8 @@ async function setUp(home = temporaryFolder()) {
       return until();
     });
   };
-  const entry = (name: string) => reconciler.entry(name);
-  return { home, root, history, revisions, reconciler, put, batch, settled, entry };
+  const entry = (name: string) => inForce.batch(name);
+  return { home, root, history, revisions, reconciler, inForce, put, batch, settled, entry };
 }
 
 describe("groups", () => {
@@ -87,14 +80,14 @@ describe("groups", () => {
   });
 
   test("an edit that breaks a group's file changes nothing but its problems, over a restart too", async () => {
-    const { home, put, batch, settled, entry, reconciler, history } = await setUp();
+    const { home, put, batch, settled, entry, reconciler, inForce, history } = await setUp();
     put("billing/_group.yaml", "defaults: { timeout: 1h }\npools: { db: 2 }\n");
     batch("billing/a", 'cron: "0 3 * * *"\npool: db\n');
     await settled(() => entry("a")?.batch?.timeoutMs === 3_600_000);
     const revision = entry("a")?.revision;
     put("billing/_group.yaml", "default: { timeout: 9h }\n");
-    await settled(() => reconciler.groupProblems().length === 1);
-    expect(reconciler.groupProblems()[0]).toMatchObject({ batch: "billing/_group.yaml", code: "unknown-key" });
+    await settled(() => inForce.groups.problems().length === 1);
+    expect(inForce.groups.problems()[0]).toMatchObject({ batch: "billing/_group.yaml", code: "unknown-key" });
     expect(entry("a")).toMatchObject({ revision, problems: [], batch: { timeoutMs: 3_600_000 } });
     // Something new below it: what was valid last counts.
     batch("billing/b", 'cron: "0 3 * * *"\npool: db\n');
@@ -104,13 +97,13 @@ describe("groups", () => {
 
     const second = await setUp(home);
     await second.settled(() => second.entry("a")?.state === "scheduled");
-    expect(second.reconciler.groupProblems()).toHaveLength(1);
+    expect(second.inForce.groups.problems()).toHaveLength(1);
     expect(second.entry("a")).toMatchObject({ revision, batch: { timeoutMs: 3_600_000 } });
-    expect(second.reconciler.pool("billing", "db")).toEqual({ group: "billing", size: 2 });
+    expect(second.inForce.pool("billing", "db")).toEqual({ group: "billing", size: 2 });
   });
 
   test("below a group's file that never was valid nothing new is put in force, and what was stays", async () => {
-    const { put, batch, settled, entry, reconciler } = await setUp();
+    const { put, batch, settled, entry, inForce } = await setUp();
     batch("billing/a");
     await settled(() => entry("a")?.state === "scheduled");
     put("billing/_group.yaml", "nonsense: 1\n");
@@ -120,7 +113,7 @@ describe("groups", () => {
     expect(entry("b")).toMatchObject({ state: "invalid", batch: null });
     put("billing/_group.yaml", "pools: {}\n");
     await settled(() => entry("b")?.state === "scheduled");
-    expect(reconciler.groupProblems()).toEqual([]);
+    expect(inForce.groups.problems()).toEqual([]);
   });
 
   test("a batch that moves keeps its history and gets the defaults of its new group", async () => {
@@ -168,7 +161,7 @@ describe("groups", () => {
   });
 
   test("an iCalendar file beside it is part of it: read, watched for changes, and a problem where it is broken", async () => {
-    const { put, batch, settled, entry, reconciler } = await setUp();
+    const { put, batch, settled, entry, inForce } = await setUp();
     const ics = (date: string) =>
       `BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART;VALUE=DATE:${date}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n`;
     put("x/holidays.ics", ics("20270101"));
@@ -179,7 +172,7 @@ describe("groups", () => {
     put("x/holidays.ics", ics("20270102"));
     await settled(() => entry("a")?.revision !== revision);
     put("x/holidays.ics", "broken");
-    await settled(() => reconciler.groupProblems()[0]?.code === "bad-calendar");
+    await settled(() => inForce.groups.problems()[0]?.code === "bad-calendar");
     expect(entry("a")).toMatchObject({ state: "scheduled", problems: [] });
   });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Revision } from "../../agent/model/ids.ts";
 import type { Problem } from "../../agent/model/problem.ts";
-import { isSettled, planReconcile, type Desired, type InForce } from "../../agent/reconcile/plan.ts";
+import { isSettled, planReconcile, type Desired, type Current } from "../../agent/reconcile/plan.ts";
 import { batch, folder, schedule, t0 } from "../helpers/make.ts";
 
 const old = "aaaaaaaaaaaa" as Revision;
@@ -19,7 +19,7 @@ const problem: Problem = {
   hint: null,
 };
 
-function inForce(fields: Partial<InForce> = {}): InForce {
+function inForce(fields: Partial<Current> = {}): Current {
   return {
     batch: batch(),
     revision: old,
@@ -35,7 +35,7 @@ function valid(digest: Revision, fields: Parameters<typeof batch>[0] = {}): Desi
 const invalid: Desired = { name: "report", kind: "invalid", digest: fresh, problems: [problem] };
 
 describe("planReconcile", () => {
-  const rows: { name: string; look: Desired; current: InForce | null; want: object[] }[] = [
+  const rows: { name: string; look: Desired; current: Current | null; want: object[] }[] = [
     {
       name: "a new batch counts from now",
       look: valid(fresh),

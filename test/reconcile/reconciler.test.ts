@@ -2,10 +2,11 @@
 import { mkdirSync, renameSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { InForce } from "../../agent/definitions/in-force.ts";
 import { readRecord } from "../../agent/history/offline.ts";
 import type { Batch } from "../../agent/model/batch.ts";
 import { systemClock } from "../../agent/platform/clock.ts";
-import { createReconciler } from "../../agent/reconcile/reconciler.ts";
+import { Reconciler } from "../../agent/reconcile/reconciler.ts";
 import { createSource } from "../../agent/sources/folder.ts";
 import type { WorkTree, BatchSource } from "../../agent/sources/port.ts";
 import { createGroupStore } from "../../agent/sources/group-store.ts";
@@ -40,25 +41,20 @@ async function setUp(
   };
   const applied: [string, Batch | null][] = [];
   const revisions = createRevisions(data, root, (home) => createSource(home, { limits: unlimited }));
-  const reconciler = createReconciler({
-    source,
-    groupStore: createGroupStore(data),
-    workTree,
-    revisions,
-    recorder: history.recorder,
-    clock,
-    log,
-    timeZone: "UTC",
-    watching: () => true,
-    onApplied: (name, batch) => applied.push([name, batch]),
-    onStatus: () => undefined,
+  const { recorder } = history;
+  const timeZone = "UTC";
+  const inForce = new InForce({ source, groupStore: createGroupStore(data), recorder, clock, log, timeZone });
+  inForce.subscribe({ onApplied: (name, batch) => applied.push([name, batch]) });
+  const reconciler = new Reconciler({
+    ...{ source, inForce, workTree, revisions, recorder, clock, log, timeZone },
+    isWatching: () => true,
   });
   function put(name: string, yaml: string, script = "true\n"): void {
     mkdirSync(join(root, name), { recursive: true });
     writeFileSync(join(root, name, "script.sh"), script);
     writeFileSync(join(root, name, "batch.yaml"), yaml);
   }
-  return { home, root, log, history, loads, applied, reconciler, put };
+  return { home, root, log, history, loads, applied, inForce, reconciler, put };
 }
 
 const daily = 'cron: "@daily"\n';
@@ -137,7 +133,7 @@ describe("reconciler", () => {
       ["broken", "@daily"],
       ["steady", "@daily"],
     ]);
-    expect(again.reconciler.entry("broken")).toMatchObject({ state: "scheduled", problems: [{ code: "yaml-syntax" }] });
+    expect(again.inForce.batch("broken")).toMatchObject({ state: "scheduled", problems: [{ code: "yaml-syntax" }] });
   });
 
   test("a batch whose folder went while no agent ran is removed, its history kept", async () => {
@@ -147,7 +143,7 @@ describe("reconciler", () => {
     rmSync(join(first.root, "a"), { recursive: true });
     const again = await setUp(first.home);
     await again.reconciler.resync();
-    await eventually(() => again.reconciler.entry("a")?.state === "removed");
+    await eventually(() => again.inForce.batch("a")?.state === "removed");
     expect(again.history.recorder.head("a")?.removedAt).not.toBeNull();
   });
 
@@ -185,7 +181,7 @@ describe("reconciler", () => {
 
   test("an edit that is committed after it came into force gets that commit, and nothing is written or applied for it", async () => {
     let commit = "1".repeat(40);
-    const { reconciler, put, applied, home } = await setUp(undefined, undefined, {
+    const { reconciler, put, applied, home, inForce } = await setUp(undefined, undefined, {
       look: () => Promise.resolve({ commit, lockedAt: null }),
     });
     put("a", daily);
@@ -195,7 +191,7 @@ describe("reconciler", () => {
     const written = statSync(document).mtimeMs;
     commit = "2".repeat(40);
     await reconciler.checkHead();
-    await eventually(() => reconciler.entry("a")?.commit === commit);
+    await eventually(() => inForce.batch("a")?.commit === commit);
     expect(applied).toHaveLength(1);
     expect(statSync(document).mtimeMs).toBe(written);
   });
@@ -225,7 +221,7 @@ describe("reconciler", () => {
       message: "EIO",
       hint: null,
     } as const;
-    const { reconciler, put, applied } = await setUp(undefined, (source) => ({
+    const { reconciler, put, applied, inForce } = await setUp(undefined, (source) => ({
       list: source.list,
       load: (name) => (broken ? Promise.resolve({ kind: "unreadable", problem }) : source.load(name)),
     }));
@@ -234,40 +230,40 @@ describe("reconciler", () => {
     await eventually(() => applied.length === 1);
     broken = true;
     await reconciler.resync();
-    expect(reconciler.entry("a")).toMatchObject({ state: "scheduled", problems: [{ code: "unreadable" }] });
+    expect(inForce.batch("a")).toMatchObject({ state: "scheduled", problems: [{ code: "unreadable" }] });
     broken = false;
     await reconciler.resync();
-    expect(reconciler.entry("a")).toMatchObject({ state: "scheduled", problems: [] });
+    expect(inForce.batch("a")).toMatchObject({ state: "scheduled", problems: [] });
     expect(applied.every(([, batch]) => batch !== null)).toBe(true);
   });
 
   test("a folder that something writes to all the time is a problem, and none once it rests", async () => {
-    const { reconciler, put, applied } = await setUp();
+    const { reconciler, put, applied, inForce } = await setUp();
     let turn = 0;
     const writing = setInterval(() => put("restless", daily, `echo ${turn++}\n`), 20);
     put("calm", daily);
     await reconciler.resync();
     expect(applied.map(([name]) => name)).toEqual(["calm"]);
-    await eventually(() => reconciler.entry("restless")?.problems[0]?.code === "unsettled");
+    await eventually(() => inForce.batch("restless")?.problems[0]?.code === "unsettled");
     clearInterval(writing);
     await reconciler.resync();
     await eventually(
-      () => reconciler.entry("restless")?.state === "scheduled" && reconciler.entry("restless")?.problems.length === 0,
+      () => inForce.batch("restless")?.state === "scheduled" && inForce.batch("restless")?.problems.length === 0,
     );
   });
 
   test("one bad folder disturbs no other", async () => {
-    const { reconciler, put, applied, root } = await setUp();
+    const { reconciler, put, applied, root, inForce } = await setUp();
     put("good", daily);
     put("Bad Name", daily);
     put("nonsense", "\u0000\u0001");
     mkdirSync(join(root, "half"));
     writeFileSync(join(root, "half/script.sh"), "true\n");
     await reconciler.resync();
-    await eventually(() => reconciler.entries().length === 4);
+    await eventually(() => inForce.batches().length === 4);
     expect(applied.map(([name]) => name)).toEqual(["good"]);
     const states = Object.fromEntries(
-      reconciler.entries().map((entry) => [entry.name, [entry.state, entry.problems[0]?.code]]),
+      inForce.batches().map((entry) => [entry.name, [entry.state, entry.problems[0]?.code]]),
     );
     expect(states).toEqual({
       good: ["scheduled", undefined],
@@ -278,58 +274,58 @@ describe("reconciler", () => {
   });
 
   test("a batch that was removed, came back broken and went again leaves no problem behind", async () => {
-    const { reconciler, put, root } = await setUp();
+    const { reconciler, put, root, inForce } = await setUp();
     put("a", daily);
     await reconciler.resync();
     rmSync(join(root, "a"), { recursive: true });
     await reconciler.resync();
-    await eventually(() => reconciler.entry("a")?.state === "removed");
+    await eventually(() => inForce.batch("a")?.state === "removed");
     put("a", "cron: [");
     await reconciler.resync();
-    await eventually(() => reconciler.entry("a")?.state === "invalid");
+    await eventually(() => inForce.batch("a")?.state === "invalid");
     rmSync(join(root, "a"), { recursive: true });
     await reconciler.resync();
     await reconciler.resync();
-    expect(reconciler.entry("a")).toMatchObject({ state: "removed", problems: [] });
+    expect(inForce.batch("a")).toMatchObject({ state: "removed", problems: [] });
   });
 
   test("after the root was away for a while a removed batch is still not there for who names it", async () => {
-    const { reconciler, put, root } = await setUp();
+    const { reconciler, put, root, inForce } = await setUp();
     put("a", daily);
     put("b", "after: a\n");
     put("c", daily);
     await reconciler.resync();
-    await eventually(() => reconciler.entry("b")?.state === "chained");
+    await eventually(() => inForce.batch("b")?.state === "chained");
     rmSync(join(root, "a"), { recursive: true });
     await reconciler.resync();
-    await eventually(() => reconciler.entry("b")?.problems[0]?.code === "unknown-batch");
+    await eventually(() => inForce.batch("b")?.problems[0]?.code === "unknown-batch");
     renameSync(root, `${root}.away`);
     await reconciler.resync();
     renameSync(`${root}.away`, root);
     put("c", 'cron: "@hourly"\nafter: b\n');
     await reconciler.resync();
-    await eventually(() => reconciler.entry("c")?.batch?.file.cron === "@hourly");
-    expect(reconciler.entry("b")?.problems.map(({ code }) => code)).toEqual(["unknown-batch"]);
+    await eventually(() => inForce.batch("c")?.batch?.file.cron === "@hourly");
+    expect(inForce.batch("b")?.problems.map(({ code }) => code)).toEqual(["unknown-batch"]);
   });
 
   test("while a restless batch is looked at seldom, an edit of another one is followed at once", async () => {
-    const { reconciler, put } = await setUp();
+    const { reconciler, put, inForce } = await setUp();
     put("calm", daily);
     put("restless", daily);
     let turn = 0;
     const writing = setInterval(() => put("restless", daily, `echo ${turn++}\n`), 20);
     await reconciler.resync();
-    await eventually(() => reconciler.entry("restless")?.problems[0]?.code === "unsettled");
+    await eventually(() => inForce.batch("restless")?.problems[0]?.code === "unsettled");
     put("calm", 'cron: "@hourly"\n');
     const began = performance.now();
     reconciler.dirty("calm");
-    await eventually(() => reconciler.entry("calm")?.batch?.file.cron === "@hourly");
+    await eventually(() => inForce.batch("calm")?.batch?.file.cron === "@hourly");
     clearInterval(writing);
     expect(performance.now() - began).toBeLessThan(3_000); // its own look comes every 5 s
   });
 
   test("a folder deleted while its record cannot be written leaves the schedule all the same", async () => {
-    const { home, root, applied, history, reconciler, put } = await setUp();
+    const { home, root, applied, history, reconciler, put, inForce } = await setUp();
     put("report", daily);
     await reconciler.resync();
     await eventually(() => applied.length === 1);
@@ -340,21 +336,21 @@ describe("reconciler", () => {
     await unblock();
     await eventually(() => applied.at(-1)?.[1] === null);
     await eventually(() => history.trouble() === null);
-    expect(reconciler.entry("report")?.state).toBe("removed");
+    expect(inForce.batch("report")?.state).toBe("removed");
   });
 
   test("once a chain is mended nothing is owed for the time in which it was broken, whatever happens then", async () => {
-    const { home, root, history, reconciler, put } = await setUp();
+    const { home, root, history, reconciler, put, inForce } = await setUp();
     put("a", "cron: '@daily'\nonFailure: alert\n");
     put("alert", daily);
     await reconciler.resync();
     rmSync(join(root, "alert"), { recursive: true });
     await reconciler.resync();
-    await eventually(() => reconciler.entry("a")?.state === "invalid");
+    await eventually(() => inForce.batch("a")?.state === "invalid");
     put("alert", daily);
     const mended = Date.now();
     await reconciler.resync();
-    await eventually(() => reconciler.entry("a")?.state === "scheduled");
+    await eventually(() => inForce.batch("a")?.state === "scheduled");
     const covered = () =>
       Date.parse(readRecord(join(home, "data")).batches.get("a")?.head.schedule?.coveredUntil ?? "");
     await eventually(() => covered() >= mended); // on disk

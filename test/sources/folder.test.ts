@@ -392,8 +392,8 @@ describe("revisions", () => {
 describe("watch", () => {
   async function watching(root: string, poll = false) {
     const dirty: (string | null)[] = [];
-    const watch = createWatch(root, { poll, log: quietLog(), onDirty: (name) => dirty.push(name) });
-    await watch.start();
+    const watch = createWatch(root, { poll, log: quietLog() });
+    await watch.start({ onDirty: (name) => dirty.push(name) });
     return { watch, dirty };
   }
 
@@ -684,8 +684,8 @@ describe("watch", () => {
     const except = join(root, "data");
     expect(await createSource(root, { except }).list()).toEqual(["a"]);
     const dirty: (string | null)[] = [];
-    const watch = createWatch(root, { poll: false, log: quietLog(), except, onDirty: (name) => dirty.push(name) });
-    await watch.start();
+    const watch = createWatch(root, { poll: false, log: quietLog(), except });
+    await watch.start({ onDirty: (name) => dirty.push(name) });
     write(except, { ".probe": "", "batches/a/history.json": "2" });
     await step(dirty, () => writeFileSync(join(root, "a/script.sh"), "2"), "a");
     expect(dirty).not.toContain("data");

@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { readConfig } from "../../config.ts";
 import { allowListOf } from "../../runners/kubernetes/options.ts";
 import { thisMachine } from "../machine.ts";
-import type { Printer } from "../output.ts";
+import type { Output, Printer } from "../output.ts";
 
 type Env = Readonly<Record<string, string | undefined>>;
 
@@ -55,12 +55,23 @@ export async function folderDeps(context: CommandContext, dir: string) {
   };
 }
 
-export function usesColours({ env, stdout }: CommandContext): boolean {
-  return stdout.isTTY && !env["NO_COLOR"] && env["TERM"] !== "dumb";
+/** https://no-color.org and the FORCE_COLOR of Node: an empty variable is none, `FORCE_COLOR=0` is no. */
+export function usesColours({ env, stdout }: { env: Env; stdout: { isTTY: boolean } }): boolean {
+  if (env["NO_COLOR"]) return false;
+  const forced = env["FORCE_COLOR"];
+  if (forced) return forced !== "0" && forced !== "false";
+  return stdout.isTTY && env["TERM"] !== "dumb";
+}
+
+const usualWidth = 80;
+
+/** Columns that a table may take: those of the terminal, any number elsewhere. */
+export function tableWidth({ env, stdout }: CommandContext): number {
+  return stdout.isTTY ? stdout.columns || Number(env["COLUMNS"]) || usualWidth : Infinity;
 }
 
 /** Takes more only as fast as it is read at the other end. */
-export function outputOf(stream: NodeJS.WriteStream) {
+export function outputOf(stream: NodeJS.WriteStream): Output {
   return {
     terminal: stream.isTTY,
     async write(bytes: Uint8Array) {

@@ -4,18 +4,16 @@ import { thisUser } from "../machine.ts";
 import type * as Operate from "../operate.ts";
 import type { OperateDeps } from "../operate.ts";
 import type { CommandContext } from "./context.ts";
-import { dateTime, parameter } from "./options.ts";
+import { dataFolder, dataOption, dateTime, parameter } from "./options.ts";
 
 /** Commands that act on the agent of this machine, through its data folder. */
 export function addOperating(program: Command, context: CommandContext): void {
-  const operating = (command: Command) =>
-    command.option("--data <folder>", "the agent's data folder (default: data, or $BATCH_AGENT_DATA)");
   const act = async (
     data: string | undefined,
     work: (operate: typeof Operate, deps: OperateDeps) => Promise<number>,
   ) => {
     const operate = await import("../operate.ts");
-    const dataDir = data ?? (context.env["BATCH_AGENT_DATA"] || "data");
+    const dataDir = dataFolder(data, context.env);
     const deps = {
       dataDir,
       actor: thisUser(),
@@ -23,6 +21,9 @@ export function addOperating(program: Command, context: CommandContext): void {
       complain: context.err.text,
       stdout: context.out.bytes,
       stderr: context.err.bytes,
+      endOutput() {
+        for (const printer of [context.out, context.err]) printer.end();
+      },
     };
     context.finish(await work(operate, deps));
   };
@@ -31,7 +32,7 @@ export function addOperating(program: Command, context: CommandContext): void {
     note?: string;
     follow?: boolean;
   }
-  operating(
+  dataOption(
     program
       .command("trigger")
       .description("ask the agent on this machine to start a batch; prints the execution's id")
@@ -49,7 +50,7 @@ export function addOperating(program: Command, context: CommandContext): void {
         operate.trigger(batch, { params: param, dueAt, note: note ?? null, follow: follow === true }, deps),
       ),
   );
-  operating(
+  dataOption(
     program
       .command("cancel")
       .description("end an execution, a run, or all open executions of a batch; prints their ids")
@@ -58,7 +59,7 @@ export function addOperating(program: Command, context: CommandContext): void {
   ).action((target: string, { data, note }: Asked) =>
     act(data, (operate, deps) => operate.cancel(target, { note: note ?? null }, deps)),
   );
-  operating(
+  dataOption(
     program
       .command("rerun")
       .description("do an execution, or what failed of a run, again; what follows goes on from there")
@@ -68,7 +69,7 @@ export function addOperating(program: Command, context: CommandContext): void {
   ).action((target: string, { data, note, follow }: Asked) =>
     act(data, (operate, deps) => operate.rerun(target, { note: note ?? null, follow: follow === true }, deps)),
   );
-  operating(
+  dataOption(
     program
       .command("backfill")
       .description("start a batch for each due time of a range, one run after the other")

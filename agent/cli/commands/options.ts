@@ -1,5 +1,7 @@
 // Options that several commands share, and how their values are read.
 import { InvalidArgumentError, type Command } from "commander";
+import { closest } from "../../definitions/suggest.ts";
+import { parseInstant, parsePast } from "../../text/instant.ts";
 
 /** Options of every command that asks a running agent. */
 export interface ConnectionOptions {
@@ -25,8 +27,8 @@ export function parameter(text: string, before: Record<string, string>): Record<
 
 /** Reads an ISO 8601 time, in milliseconds since the epoch. */
 export function dateTime(text: string): number {
-  const at = /^\d{4}-\d\d-\d\d(T|$)/.test(text) ? Date.parse(text) : NaN;
-  if (Number.isNaN(at)) throw new InvalidArgumentError("it must be an ISO 8601 time such as 2026-11-24T02:00:00Z");
+  const at = parseInstant(text);
+  if (at === null) throw new InvalidArgumentError("it must be an ISO 8601 time such as 2026-11-24T02:00:00Z");
   return at;
 }
 
@@ -34,6 +36,38 @@ export function positive(text: string): number {
   if (!/^\d+$/.test(text) || Number(text) < 1 || Number(text) > 100_000)
     throw new InvalidArgumentError("a whole number from 1 to 100000");
   return Number(text);
+}
+
+/** Adds the data folder of the agent on this machine. */
+export function dataOption(command: Command): Command {
+  return command.option("--data <folder>", "the agent's data folder (default: data, or $BATCH_AGENT_DATA)");
+}
+
+export function dataFolder(flag: string | undefined, env: Readonly<Record<string, string | undefined>>): string {
+  return flag ?? (env["BATCH_AGENT_DATA"] || "data");
+}
+
+/** Reads a time, or how long ago. */
+export function pastTime(text: string): number {
+  const at = parsePast(text, Date.now());
+  if (at === null)
+    throw new InvalidArgumentError(
+      "it must be a duration such as 24h, or an ISO 8601 time such as 2026-11-24T02:00:00Z",
+    );
+  return at;
+}
+
+/** Returns a reader of words out of `known`, several with commas between or the option given often. */
+export function wordsOf(known: readonly string[]): (text: string, before?: readonly string[]) => string[] {
+  return (text, before = []) => {
+    const words = text.split(",").map((word) => word.trim());
+    const wrong = words.find((word) => !known.includes(word));
+    if (wrong !== undefined) {
+      const near = closest(wrong, known);
+      throw new InvalidArgumentError(near === null ? `it is one of ${known.join(", ")}` : `did you mean ${near}?`);
+    }
+    return [...before, ...words];
+  };
 }
 
 /** Puts the values of an option that may be given often together. */

@@ -1,8 +1,8 @@
 // `batch-agent run`: its options, and what signals do to it.
 import { Option, type Command } from "commander";
 import { environmentName, runOptions } from "../../config.ts";
-import type { OwnLog } from "../../platform/log.ts";
 import { thisMachine } from "../machine.ts";
+import type { Starting } from "../run.ts";
 import type { CommandContext } from "./context.ts";
 import { joined } from "./options.ts";
 
@@ -32,43 +32,49 @@ and asks the repository of --git-url first.`,
   command.action(async (dir: string | undefined, options: Record<string, string | boolean | undefined>) => {
     const { run } = await import("../run.ts"); // all of the agent; the other commands need little of it
     const flags = Object.fromEntries(Object.entries(options).map(([key, value]) => [dashed(key), value]));
-    let log: OwnLog | null = null;
-    /** The last line, for whoever asks later why it is gone. */
+    let own = null as Starting | null;
+    /** Writes the last line, for whoever asks later why the agent is gone. */
     const leave = async (code: number) => {
-      log?.info("batch-agent has ended", { code });
-      await log?.flush(lastLinesMs);
+      own?.log.info("batch-agent has ended", { code });
+      await own?.log.flush(lastLinesMs);
       context.exit(code);
     };
+    // Signals are heard from the first moment on: as process 1 of a container the agent would else be deaf to them
+    // while it starts.
+    let asked = false;
     const started = run(dir, flags, {
       env: context.env,
       people: context.stdout.isTTY,
       version: context.version,
-      onLog: (own) => (log = own),
+      onStarting(starting) {
+        own = starting;
+        if (asked) own.lifecycle.drain();
+      },
       onLockLost: () => void leave(1),
     });
-    // Heard from the first moment on: as process 1 of a container the agent would else be deaf to them while it starts.
-    let asked = false;
     const stop = (signal: "SIGTERM" | "SIGINT") => {
       if (asked) {
-        log?.warn(`${signal} again: leaving at once`, { signal });
-        return void leave(signal === "SIGTERM" ? 143 : 130);
+        own?.log.warn(`${signal} again: leaving at once`, { signal });
+        void leave(signal === "SIGTERM" ? 143 : 130);
+        return;
       }
       asked = true;
-      log?.info(`${signal}: no new starts; a second signal leaves at once`, { signal });
-      void started.then(
-        async ({ agent, config }) => {
-          log?.info(`running executions get ${config.graceMs / 1000} s to end`, { graceMs: config.graceMs });
-          await leave((await agent.stop()) ? 0 : 1);
-        },
-        () => undefined,
-      );
+      own?.log.info(`${signal}: no new starts; a second signal leaves at once`, { signal });
+      own?.lifecycle.drain();
+      const end = async () => {
+        if (own === null) return;
+        const { graceMs } = own.config;
+        own.log.info(`running executions get ${graceMs / 1000} s to end`, { graceMs });
+        await leave((await own.lifecycle.stop()) ? 0 : 1);
+      };
+      void started.then(end, () => undefined);
     };
     context.onSignal("SIGTERM", () => stop("SIGTERM"));
     context.onSignal("SIGINT", () => stop("SIGINT"));
     context.onSignal("SIGHUP", () => {
-      log?.info("SIGHUP: looking over the folder", { signal: "SIGHUP" });
+      own?.log.info("SIGHUP: looking over the folder", { signal: "SIGHUP" });
       void started.then(
-        ({ agent }) => agent.resync(),
+        (agent) => agent.resync(),
         () => undefined,
       );
     });

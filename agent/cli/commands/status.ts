@@ -1,6 +1,6 @@
 // `batch-agent status`, its options.
 import { Option, type Command } from "commander";
-import { usesColours, type CommandContext } from "./context.ts";
+import { tableWidth, usesColours, type CommandContext } from "./context.ts";
 import { connectionOptions, type ConnectionOptions } from "./options.ts";
 
 export function addStatus(program: Command, context: CommandContext): void {
@@ -50,6 +50,7 @@ export function addStatus(program: Command, context: CommandContext): void {
             now: Date.now(),
             terminal: context.stdout.isTTY,
             colours: usesColours(context),
+            width: tableWidth(context),
             write: context.out.text,
           },
         ),

@@ -2,7 +2,7 @@
 import type { EpochMs } from "../../model/ids.ts";
 import type { Note, Problem } from "../../model/problem.ts";
 import { harmless } from "../../text/glyphs.ts";
-import { inWords } from "../../text/relative-time.ts";
+import { relativeText, spanText } from "../../text/relative-time.ts";
 import { paint, type Colour } from "../../text/table.ts";
 import type { Comparison } from "./compare.ts";
 import { count, formatReport } from "./problems.ts";
@@ -166,7 +166,7 @@ function nextLines(from: readonly EpochMs[], to: readonly EpochMs[], now: EpochM
   if (old === undefined) return first === undefined ? [] : [`first starts: ${startsText(to, now)}`];
   if (first === undefined) return [`no start by the clock any more; that of ${startText(old, now)} does not come`];
   if (from.slice(0, shownStarts).join() === to.slice(0, shownStarts).join()) return ["the coming starts stay the same"];
-  const later = first > old ? [`in force now, the next start comes ${inWords(first - old)} later than before`] : [];
+  const later = first > old ? [`in force now, the next start comes ${spanText(first - old)} later than before`] : [];
   return [`starts before: ${startsText(from, now)}`, `starts after:  ${startsText(to, now)}`, ...later];
 }
 
@@ -176,7 +176,7 @@ function startsText(starts: readonly EpochMs[], now: EpochMs): string {
 }
 
 function startText(at: EpochMs, now: EpochMs): string {
-  return `${iso(at)} (in ${inWords(at - now)})`;
+  return `${iso(at)} (${relativeText(at, now)})`;
 }
 
 function iso(at: EpochMs): string {

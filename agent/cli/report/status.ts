@@ -3,11 +3,11 @@
 import type { BatchState } from "../../model/batch.ts";
 import type { EpochMs } from "../../model/ids.ts";
 import type { Problem } from "../../model/problem.ts";
-import { formatDuration } from "../../text/duration.ts";
 import { harmless } from "../../text/glyphs.ts";
-import { inWords } from "../../text/relative-time.ts";
+import { relativeText } from "../../text/relative-time.ts";
 import { paint, tableLines, type Cell, type Colour } from "../../text/table.ts";
-import type { BatchView, ExecutionView } from "../../views.ts";
+import type { BatchView } from "../../views.ts";
+import { lastMoment, statusCell, tookText } from "./execution-cells.ts";
 import { count, placeText } from "./problems.ts";
 
 /** The API's answers, and where they come from. */
@@ -33,6 +33,8 @@ export interface OverviewOptions {
   colours: boolean;
   /** Most batches, and most problems, that are shown. */
   limit: number;
+  /** Columns of the terminal; missing: any number. */
+  width?: number;
 }
 
 /** For people: how the agent is, the batches as a table, the problems; ends in a line break. */
@@ -41,7 +43,7 @@ export function overviewText(
   options: OverviewOptions,
   now: EpochMs,
 ): string {
-  const { colours, limit } = options;
+  const { colours, limit, width = Infinity } = options;
   const { details } = ready;
   const lines = [
     `batch-agent ${harmless(details.version)} at ${url}: ${ready.ready ? paint("ready", "green", colours) : paint("not ready", "red", colours)}`,
@@ -54,7 +56,7 @@ export function overviewText(
       text,
       colour: "dim",
     }));
-    lines.push("", ...tableLines([head, ...shown.map((batch) => rowOf(batch, now))], colours));
+    lines.push("", ...tableLines([head, ...shown.map((batch) => rowOf(batch, now))], { colours, width }));
   }
   if (batches.length > shown.length)
     lines.push(
@@ -99,13 +101,6 @@ function rank({ state, problems, lastExecution, blockedBy }: BatchView): number 
 }
 
 const stateColours: Partial<Record<BatchState, Colour>> = { invalid: "red", disabled: "dim", removed: "dim" };
-const statusColours = {
-  queued: "yellow",
-  running: "cyan",
-  succeeded: "green",
-  failed: "red",
-  aborted: "yellow",
-} as const satisfies Record<ExecutionView["status"], Colour>;
 
 function rowOf(batch: BatchView, now: EpochMs): Cell[] {
   const { name, state, lastExecution: last, problems } = batch;
@@ -113,33 +108,16 @@ function rowOf(batch: BatchView, now: EpochMs): Cell[] {
   return [
     harmless(name),
     colour === undefined ? state : { text: state, colour },
-    ...(last === null ? ["-", "", ""] : resultCells(last, now)),
+    ...(last === null ? ["-", "", ""] : [statusCell(last), relativeText(lastMoment(last), now), tookText(last, now)]),
     nextCell(batch, now),
     problems.length === 0 ? "" : { text: `${problems.length}: ${problems[0]?.code ?? ""}`, colour: "red" },
   ];
 }
 
-function resultCells(last: ExecutionView, now: EpochMs): Cell[] {
-  const { status, reason, exitCode, progress, attempt, unusual } = last;
-  const why =
-    status === "running"
-      ? progress === null
-        ? null
-        : `${progress.percent} %`
-      : reason === "exit"
-        ? `exit ${exitCode}`
-        : (reason ?? unusual);
-  const text = `${status}${why === null ? "" : `: ${why}`}${attempt > 1 ? ` (attempt ${attempt})` : ""}`;
-  const since = Date.parse(last.finishedAt ?? last.startedAt ?? last.createdAt);
-  const took = last.durationMs ?? (status === "running" ? now - since : null);
-  const colour = status === "succeeded" && unusual !== null ? "yellow" : statusColours[status];
-  return [{ text, colour }, `${inWords(now - since)} ago`, took === null ? "" : formatDuration(Math.max(0, took))];
-}
-
 function nextCell({ state, next, blockedBy, definition }: BatchView, now: EpochMs): Cell {
   const first = next[0];
   if (blockedBy.length > 0) return { text: `blocked by ${list(blockedBy)}`, colour: "yellow" };
-  if (first !== undefined) return `in ${inWords(Date.parse(first) - now)}`;
+  if (first !== undefined) return relativeText(Date.parse(first), now);
   const after = definition?.after;
   if (state === "chained")
     return after === undefined ? "on failure" : `after ${list(typeof after === "string" ? [after] : after)}`;

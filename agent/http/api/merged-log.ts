@@ -1,24 +1,29 @@
-// Both logs of an execution in the order they were written: as text, with times or without, or a JSON object a line.
+// Both logs of an execution in the order they were written: as text, with times or without, a JSON object a line, or
+// frames, which lose nothing and can be resumed: what the command line reads.
 import type { Context } from "hono";
-import { createMerge, type LogStream, type MergedPiece, type MergeSource } from "../../logs/port.ts";
+import { createMerge, type LogStream, type LogTap, type MergedPiece, type MergeSource } from "../../logs/port.ts";
 import type { Execution } from "../../model/execution.ts";
 import { clientOfRequest } from "../protocol/client.ts";
-import { choice, flag, integer } from "../protocol/query.ts";
+import { HttpProblem } from "../protocol/problem.ts";
+import { choice, flag, integer, single } from "../protocol/query.ts";
 import { encode, keepAliveMs } from "../protocol/sse.ts";
 import type { NextPiece } from "../protocol/streams.ts";
 import type { FollowDeps } from "./follow-log.ts";
 
-export const mergedLogParameters = ["format", "timestamps", "tail", "follow"] as const;
+export const mergedLogParameters = ["format", "timestamps", "tail", "follow", "stream", "from"] as const;
 
 const newline = 0x0a;
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 export async function mergedLogResponse(c: Context, deps: FollowDeps, execution: Execution): Promise<Response> {
-  const isJson = choice(c, "format", ["text", "ndjson"] as const) === "ndjson";
+  const format = choice(c, "format", ["text", "ndjson", "frames"] as const) ?? "text";
+  const only = choice(c, "stream", ["stdout", "stderr"] as const);
   const [hasTimes, follow] = [flag(c, "timestamps"), flag(c, "follow")];
   const tail = integer(c, "tail", 1, 100_000);
+  const resumed = offsets(c, "from");
+  if (resumed !== undefined && tail !== undefined) throw new HttpProblem(400, "from and tail exclude each other");
   const headers = {
-    "Content-Type": isJson ? "application/x-ndjson; charset=utf-8" : "text/plain; charset=utf-8",
+    "Content-Type": contentTypes[format],
     "Cache-Control": "no-cache",
     "X-Accel-Buffering": "no",
   };
@@ -37,16 +42,51 @@ export async function mergedLogResponse(c: Context, deps: FollowDeps, execution:
   try {
     if (stdout === undefined || stderr === undefined || times === undefined) throw failed?.reason;
     const startOf = (stream: LogStream, size: number) =>
-      tail === undefined ? Promise.resolve(0) : deps.logs.tailStart(batch, id, stream, tail, size);
+      tail === undefined ? Promise.resolve(resumed?.[stream] ?? 0) : deps.logs.tailStart(batch, id, stream, tail, size);
     const from = { stdout: await startOf("stdout", stdout.size()), stderr: await startOf("stderr", stderr.size()) };
-    const source: MergeSource = { stdout, stderr, times, follow, from, now: deps.now, endedAt: endOf(deps, execution) };
+    const source: MergeSource = {
+      stdout: only === "stderr" ? nothing(stdout) : stdout,
+      stderr: only === "stdout" ? nothing(stderr) : stderr,
+      times,
+      follow,
+      isPrompt: follow && format === "frames",
+      from,
+      now: deps.now,
+      endedAt: endOf(deps, execution),
+    };
     const skip = tail === undefined ? 0 : Math.max(0, (await countLines({ ...source, follow: false })) - tail);
-    const next = piecesOf(source, skip, isJson ? jsonLines() : textLines(hasTimes));
+    const render = format === "frames" ? frames(from) : format === "ndjson" ? jsonLines() : textLines(hasTimes);
+    const next = piecesOf(source, skip, render);
     return new Response(deps.streams.open(clientOfRequest(c), next, close), { headers });
   } catch (error) {
     close();
     throw error;
   }
+}
+
+const contentTypes = {
+  text: "text/plain; charset=utf-8",
+  ndjson: "application/x-ndjson; charset=utf-8",
+  frames: "application/vnd.batch-agent.log-frames",
+};
+
+/** Reads `<stdout>,<stderr>`: how many bytes of each the client has already. */
+function offsets(c: Context, name: string): Record<LogStream, number> | undefined {
+  const value = single(c, name);
+  if (value === undefined) return undefined;
+  const match = /^(\d{1,15}),(\d{1,15})$/.exec(value);
+  if (match === null) throw new HttpProblem(400, `${name} must be two numbers of bytes with a comma between`);
+  return { stdout: Number(match[1]), stderr: Number(match[2]) };
+}
+
+/** A log of which nothing is wanted. */
+function nothing(tap: LogTap): MergeSource["stdout"] {
+  return {
+    size: () => 0,
+    measure: () => tap.measure().then(() => 0), // `beat` resolves for those that are measured
+    read: () => Promise.resolve(new Uint8Array(0)),
+    beat: () => tap.beat(),
+  };
 }
 
 function endOf({ history }: FollowDeps, { id, createdAt }: Execution): () => Promise<string | null> {
@@ -70,11 +110,16 @@ async function countLines(source: MergeSource): Promise<number> {
   return lines + (open === null ? 0 : 1);
 }
 
-type Render = (piece: MergedPiece) => Uint8Array | (() => Uint8Array);
+/** @param skippedTo  ends of what was passed over, of the logs of which something was */
+type Render = (
+  piece: MergedPiece,
+  skippedTo: Readonly<Partial<Record<LogStream, number>>>,
+) => Uint8Array | (() => Uint8Array);
 
 function piecesOf(source: MergeSource, skip: number, render: Render): NextPiece {
   const next = createMerge(source);
   let left = skip;
+  const skippedTo: Partial<Record<LogStream, number>> = {};
   /** The log whose line is not at its end yet. */
   let open: LogStream | null = null;
   return async () => {
@@ -95,7 +140,9 @@ function piecesOf(source: MergeSource, skip: number, render: Render): NextPiece 
         at = end < 0 ? piece.bytes.length : end + 1;
         if (end >= 0) left -= 1;
       }
-      if (at < piece.bytes.length) return render({ ...piece, bytes: piece.bytes.subarray(at) });
+      if (at < piece.bytes.length)
+        return render({ ...piece, offset: piece.offset + at, bytes: piece.bytes.subarray(at) }, skippedTo);
+      skippedTo[piece.stream] = piece.offset + at;
     }
   };
 }
@@ -123,4 +170,27 @@ function jsonLines(): Render {
       const items = lines.map((line) => JSON.stringify({ at, stream, text: line.replace(/\n$/, "") }));
       return encode(`${items.join("\n")}\n`);
     };
+}
+
+/**
+ * Renders frames: 24 bytes of big-endian head (stream: 1 or 2, 3 zero bytes, uint32 length, uint64 offset in its log,
+ * int64 ms since 1970), then the bytes. Before the first one an empty frame says where the other log begins.
+ */
+function frames(from: Readonly<Record<LogStream, number>>): Render {
+  let isFirst = true;
+  return ({ stream, at, offset, bytes }, skippedTo) => {
+    const other = stream === "stdout" ? "stderr" : "stdout";
+    const parts = isFirst ? [frameHead(other, at, skippedTo[other] ?? from[other], 0)] : [];
+    isFirst = false;
+    return Buffer.concat([...parts, frameHead(stream, at, offset, bytes.length), bytes]);
+  };
+}
+
+function frameHead(stream: LogStream, at: string, offset: number, length: number): Buffer {
+  const head = Buffer.alloc(24);
+  head.writeUInt8(stream === "stdout" ? 1 : 2, 0);
+  head.writeUInt32BE(length, 4);
+  head.writeBigUInt64BE(BigInt(offset), 8);
+  head.writeBigInt64BE(BigInt(Date.parse(at)), 16);
+  return head;
 }

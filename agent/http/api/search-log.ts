@@ -1,6 +1,6 @@
 // Answers with the lines of both logs that hold a text. A few searches at a time: each reads its logs from end to end.
 import type { Context } from "hono";
-import type { LogStore } from "../../logs/port.ts";
+import type { LogStore, LogStream } from "../../logs/port.ts";
 import type { Execution } from "../../model/execution.ts";
 import { HttpProblem } from "../protocol/problem.ts";
 import { single } from "../protocol/query.ts";
@@ -11,8 +11,13 @@ const maxNeedleChars = 200;
 
 let searches = 0;
 
-/** `{items: [{stream, line, offset, text}], more}`. Throws a 503 where others are searching. */
-export async function searchAnswer(c: Context, logs: LogStore, { batch, id }: Execution) {
+/** `{items: [{stream, line, offset, text}], more}` of these logs. Throws a 503 where others are searching. */
+export async function searchAnswer(
+  c: Context,
+  logs: LogStore,
+  { batch, id }: Execution,
+  streams: readonly LogStream[] = ["stdout", "stderr"],
+) {
   const text = single(c, "q") ?? "";
   if (text === "" || text.length > maxNeedleChars || text.includes("\n"))
     throw new HttpProblem(400, `q must be a text of 1 to ${maxNeedleChars} characters in one line`);
@@ -24,7 +29,7 @@ export async function searchAnswer(c: Context, logs: LogStore, { batch, id }: Ex
   try {
     const isGone = () => c.req.raw.signal.aborted;
     const items = [];
-    for (const stream of ["stdout", "stderr"] as const) {
+    for (const stream of streams) {
       const found = await logs.search(batch, id, stream, text, maxItems + 1 - items.length, isGone);
       items.push(...found.map((one) => ({ stream, ...one })));
     }

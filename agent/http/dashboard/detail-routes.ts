@@ -1,20 +1,21 @@
 // The routes of single things: a batch, an execution, a run. Gathers what their pages show, within bounds.
 import type { Hono } from "hono";
 import { excerptOf } from "../../definitions/excerpt.ts";
-import { isText } from "../views/unified-diff.ts";
-import { createLineIndex } from "../views/line-index.ts";
-import { readNumbered, readSlice } from "../views/log-window.ts";
+import { createLogReader, type LogWindow } from "../views/log-reader.ts";
+import { fileList, fileText } from "../api/revision-files.ts";
 import { errorLine } from "./error-line.ts";
-import { defaultView } from "./log-views.ts";
+import { addLogRoutes } from "./log-routes.ts";
+import { streamsOf, type LogView } from "./log-views.ts";
+import type { LogStream } from "../../logs/port.ts";
 import { runState, type Execution } from "../../model/execution.ts";
-import type { Revision } from "../../model/ids.ts";
+import type { BatchStatus } from "../../model/batch.ts";
 import type { Problem } from "../../model/problem.ts";
 import type { SettingsFiles } from "../../sources/port.ts";
 import { plainPen, readLine } from "../../text/ansi.ts";
 import type { ExecutionView } from "../../views.ts";
 import { spanText } from "../../text/relative-time.ts";
 import { HttpProblem } from "../protocol/problem.ts";
-import { executionQuery, logQuery } from "../protocol/query.ts";
+import { executionQuery, logQuery, single } from "../protocol/query.ts";
 import { changesOf, type Changes } from "../views/changes.ts";
 import type { AppDeps } from "../views/deps.ts";
 import { createReader } from "../views/live.ts";
@@ -30,7 +31,9 @@ import { batchPage } from "./pages/batch.tsx";
 import type { ChainNode } from "./pages/chain.tsx";
 import { executionPage } from "./pages/execution.tsx";
 import { batchPath, executionPath } from "./pages/parts.tsx";
+import type { Source } from "./pages/source.tsx";
 import type { ShownProblem } from "./pages/problems.tsx";
+import { zoneOf } from "./zones.ts";
 import { runPage, type RunPicture } from "./pages/run.tsx";
 
 /** Boxes on one picture of a chain. */
@@ -38,14 +41,12 @@ const maxNodes = 60;
 const historyLength = 50;
 const maxExecutions = 500;
 const lastLineCount = 12;
-/** Bytes of a script that a page shows. */
-const maxScriptBytes = 64 * 1024;
 /** Letters of a log's last line that stand beside a reason. */
 const maxLastWord = 300;
 
 export function addDetailRoutes(app: Hono, deps: AppDeps): void {
-  const { catalog, history, logs, settings, clock, revisions } = deps;
-  const lineIndex = createLineIndex(logs);
+  const { catalog, history, logs, settings, clock, revisions, taps } = deps;
+  const reader = createLogReader(logs, taps, clock.now);
   const { live, viewOf, executionOf, batchOf } = createReader(deps);
 
   app.get("/batches/:name", async (c) => {
@@ -68,9 +69,9 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         chain: { nodes, edges, hidden },
         plot: plotDurations(newest(history.outlines(status.name), Infinity)),
         streak: failuresInRow(history.outlines(status.name)),
-        timeZone: status.batch?.schedule?.timeZone ?? null,
+        timeZone: zoneOf(status.batch),
         inherited: status.batch?.inherited ?? {},
-        script: await scriptOf(status.revision),
+        source: await sourceOf(status, single(c, "file") ?? null),
         lastWord: await lastWordOf(items.find((item) => item.status === "failed")),
         history: {
           items: await Promise.all(items.map(live)),
@@ -92,16 +93,19 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
     return { name, href, tone: toneOf(shown), word: shown.status };
   }
 
+  addLogRoutes(app, deps, reader);
+
   app.get("/executions/:id", async (c) => {
     const execution = await executionOf(c);
-    const { log, before, line } = logQuery(c);
+    const { log, times, ...place } = logQuery(c);
     const [view, changes] = await Promise.all([
       live(execution),
       execution.status === "failed" ? changesOf(execution, { history, revisions, now: clock.now }) : null,
     ]);
-    const stream = log ?? defaultView(view);
-    const slice = await readNumbered(logs, lineIndex, execution, stream, { before, line });
-    const atEnd = slice.end === slice.size || (before === null && line === null);
+    const isAsked = place.before !== null || place.after !== null || place.line !== null;
+    const shown = isAsked
+      ? { window: await reader.window(execution, streamsOf(log), place), marked: null }
+      : await atItsError(execution, log);
     const run = await history.run(execution.run);
     const attempts = run.filter(({ batch }) => batch === execution.batch);
     return html(
@@ -109,43 +113,61 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
       executionPage({
         agent: agentState(deps),
         execution: view,
-        stream,
-        slice,
-        atEnd,
-        errorLine: execution.status === "failed" && atEnd ? errorLine(slice.lines.map(plainText)) : null,
-        canSearch: app.routes.some(({ path }) => path === "/api/executions/:id/search"),
+        log: { view: log, hasTimes: times, ...shown },
         picture: picture(run),
         attempts: attempts.length > 1 && execution.attempt + attempts.length > 2 ? attempts.slice(-20) : [],
         cause: (await history.find(execution.trigger.by ?? "")) ?? null,
         neighbours: neighboursOf(execution.id, history.outlines(execution.batch)),
         changes,
-        timeZone: catalog.batch(execution.batch)?.batch?.schedule?.timeZone ?? null,
+        timeZone: zoneOf(catalog.batch(execution.batch)?.batch),
         answer: await answerOf(execution, view, changes),
       }),
     );
   });
 
-  async function scriptOf(revision: Revision | null): Promise<{ text: string; isCut: boolean } | null> {
-    const files = revision === null ? null : await revisions.files(revision);
-    const file = files?.find(({ path }) => path === "script.sh");
-    if (file === undefined || file.size > maxScriptBytes * 4) return null;
-    const bytes = await file.read();
-    if (!isText(bytes)) return null;
-    return {
-      text: new TextDecoder().decode(bytes.subarray(0, maxScriptBytes)),
-      isCut: bytes.length > maxScriptBytes,
-    };
+  /** The end of the output; of a failure the lines around the one that tells of the error, and its number. */
+  async function atItsError(
+    execution: Execution,
+    view: LogView,
+  ): Promise<{ window: LogWindow; marked: number | null }> {
+    const window = await reader.window(execution, streamsOf(view), {});
+    if (execution.status !== "failed") return { window, marked: null };
+    const stream = view === "merged" ? (execution.stderrBytes > 0 ? "stderr" : "stdout") : view;
+    const tail = await reader.window(execution, [stream], {});
+    const at = errorLine(tail.lines.map(({ text }) => plainText(text)));
+    if (at === null) return { window, marked: null };
+    const line = { stream, line: tail.firstLine + at, offset: null };
+    const marked = (await reader.numbersOf(execution, streamsOf(view), [line]))[0] ?? null;
+    const isShown = marked !== null && marked >= window.firstLine;
+    return { window: isShown ? window : await reader.window(execution, streamsOf(view), { line: marked }), marked };
+  }
+
+  /** The files of its revision, and one of them: the one asked for, else its script. */
+  async function sourceOf(status: BatchStatus, asked: string | null): Promise<Source | null> {
+    if (status.revision === null || (await revisions.files(status.revision)) === null) return null;
+    const { items } = await fileList(revisions, status);
+    const path = asked ?? "script.sh";
+    try {
+      return { files: items, shown: { path, text: await fileText(revisions, status, path), trouble: null } };
+    } catch (error) {
+      if (!(error instanceof HttpProblem) || (asked !== null && error.status === 404)) throw error;
+      return { files: items, shown: { path, text: null, trouble: `${error.message}.` } };
+    }
   }
 
   async function lastWordOf(execution: Execution | undefined): Promise<string | null> {
-    return execution === undefined ? null : lastWritten((await readSlice(logs, execution, "stderr", null)).lines);
+    return execution === undefined ? null : lastWritten(await lastLinesOf(execution, "stderr"));
+  }
+
+  async function lastLinesOf(execution: Execution, stream: LogStream): Promise<string[]> {
+    return (await reader.window(execution, [stream], {})).lines.map(({ text }) => text);
   }
 
   /** For what failed or was aborted; null for everything else. */
   async function answerOf(execution: Execution, view: ExecutionView, changes: Changes | null): Promise<Answer | null> {
     if (execution.status !== "failed" && execution.status !== "aborted") return null;
-    const lastLinesOf = view.stderrBytes > 0 ? "stderr" : "stdout";
-    const { lines } = await readSlice(logs, execution, lastLinesOf, null);
+    const stream = view.stderrBytes > 0 ? "stderr" : "stdout";
+    const lines = await lastLinesOf(execution, stream);
     const state = catalog.batch(execution.batch)?.state ?? "removed";
     return {
       execution: view,
@@ -153,7 +175,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         ? failuresUpTo(history.outlines(execution.batch), execution.id)
         : { streak: null, recovery: null }),
       lastLines: lines.slice(-lastLineCount),
-      lastLinesOf,
+      lastLinesOf: stream,
       lastWord: execution.status === "failed" ? lastWritten(lines) : null,
       changes,
       notAgain: state === "scheduled" || state === "chained" ? null : `its batch is ${state}`,
@@ -172,6 +194,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         picture: picture(executions),
         gantt: ganttOf(executions.slice(0, maxExecutions), clock.now()),
         executions: await Promise.all(executions.slice(0, maxExecutions).map(live)),
+        zoneOf: (name) => zoneOf(catalog.batch(name)?.batch),
       }),
     );
   });

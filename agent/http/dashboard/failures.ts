@@ -1,27 +1,28 @@
 // How long a batch has been failing, and where one failure lies among the others. Pure, over executions newest first.
 import type { Outline } from "../../history/port.ts";
+import { failingSince } from "../../views.ts";
 
 export interface Streak {
   /** When the first failure in a row ended, ISO. */
   since: string;
-  /** Failures in a row, attempts included. */
+  /** Runs that failed in a row; attempts that were tried again count as one. */
   count: number;
   lastSuccess: Outline | null;
 }
 
 /** Returns the failures in a row that a batch stands in; null when its last end was a success, or it never failed. */
 export function failuresInRow(past: Iterable<Outline>): Streak | null {
-  const streak: Streak = { since: "", count: 0, lastSuccess: null };
+  const sinceSuccess: Outline[] = [];
+  let lastSuccess: Outline | null = null;
   for (const outline of past) {
     if (outline.status === "succeeded") {
-      streak.lastSuccess = outline;
+      lastSuccess = outline;
       break;
     }
-    if (outline.status !== "failed") continue; // aborted says nothing of its health
-    streak.since = outline.finishedAt ?? outline.createdAt;
-    streak.count += 1;
+    sinceSuccess.push(outline);
   }
-  return streak.count === 0 ? null : streak;
+  const failing = failingSince(sinceSuccess);
+  return failing === null ? null : { since: failing.at, count: failing.count, lastSuccess };
 }
 
 /** Returns the failures in a row up to the execution `id`, which is one of them, and the first success after it. */

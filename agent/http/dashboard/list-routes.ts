@@ -17,6 +17,7 @@ import { agentState, html } from "./page.ts";
 import { overviewPage } from "./pages/overview.tsx";
 import { problemsPage } from "./pages/problems.tsx";
 import { addTimelineRoute } from "./timeline-route.ts";
+import { zoneOf } from "./zones.ts";
 
 /** Lines of the list on one page. */
 const pageLength = 100;
@@ -72,6 +73,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
         page: { at, of },
         found: found.length,
         rows,
+        tryOut: all.some((one) => one.standing.newest !== null) ? null : (all.find(canStart)?.status.name ?? null),
       }),
     );
   });
@@ -90,6 +92,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
         tags: tagsOf(all),
         items: await Promise.all(items.map(live)),
         nextCursor: more ? (items.at(-1)?.id ?? null) : null,
+        zoneOf: (name) => zoneOf(catalog.batch(name)?.batch),
       }),
     );
   });
@@ -121,4 +124,8 @@ const isoOrNull = (at: number | null) => (at === null ? null : new Date(at).toIS
 /** For the agent and its data folder, rather than of a folder somebody wrote. */
 function isOwn({ batch, code }: Problem): boolean {
   return batch === "" || code === "history-corrupt" || code === "not-stored";
+}
+
+function canStart({ status }: Listed): boolean {
+  return status.state === "scheduled";
 }

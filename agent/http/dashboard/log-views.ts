@@ -1,11 +1,11 @@
-// Views of an execution's output, in the order of their tabs. A merged view comes first here once there is one, and
-// so becomes the default.
+// Views of an execution's output, in the order of their tabs. The first is what a page shows unless it is asked for
+// another.
 import type { LogStream } from "../../logs/port.ts";
-import type { ExecutionView } from "../../views.ts";
 
-export const logViews = ["stdout", "stderr"] as const satisfies readonly LogStream[];
+export const logViews = ["merged", "stdout", "stderr"] as const;
+export type LogView = (typeof logViews)[number];
 
-/** Returns what a page shows unless it is asked for another: of a failure where its error stands. */
-export function defaultView({ status, stderrBytes }: Pick<ExecutionView, "status" | "stderrBytes">): LogStream {
-  return status === "failed" && stderrBytes > 0 ? "stderr" : logViews[0];
+/** The logs that a view shows. */
+export function streamsOf(view: LogView): readonly LogStream[] {
+  return view === "merged" ? ["stdout", "stderr"] : [view];
 }

@@ -19,6 +19,7 @@ import { groupsOf } from "./groups.ts";
 import { agentState, html } from "./page.ts";
 import { loadHeight, timelinePage } from "./pages/timeline.tsx";
 import { newest } from "./past.ts";
+import { zoneOf } from "./zones.ts";
 
 const maxLanes = 40;
 /** Failures in a window that are looked for, so that their lanes come first. */
@@ -83,6 +84,7 @@ export function addTimelineRoute(app: Hono, deps: AppDeps): void {
         lanes,
         hidden: order.length - names.length,
         load: loadOf(load, loadHeight, window),
+        zoneOf: (name) => zoneOf(catalog.batch(name)?.batch),
       }),
     );
   });

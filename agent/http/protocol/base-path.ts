@@ -7,8 +7,7 @@ import { TrieRouter } from "hono/router/trie-router";
  * Attributes of our pages that hold addresses. Quotes in texts of others are escaped, so that nothing of theirs is
  * taken for one.
  */
-const linked =
-  /( (?:href|src|action|formaction|data-source|data-search|data-page)="| http-equiv="refresh" content="0; url=)\/(?!\/)/g;
+const linked = /( (?:href|src|action|formaction|data-page)="| http-equiv="refresh" content="0; url=)\/(?!\/)/g;
 
 /** Returns the path of a base URL without `/` at its end; "" where it has none. */
 export function pathOfBase(baseUrl: string | null): string {

@@ -1,18 +1,17 @@
 // Query parameters, checked: what is malformed is a 400 that names the parameter and what it takes.
 import type { Context } from "hono";
 import type { ExecutionQuery } from "../../history/port.ts";
-import type { LogStream } from "../../logs/port.ts";
 import type { BatchState } from "../../model/batch.ts";
 import { idPattern, reasons, statuses, type ExecutionStatus, type Reason } from "../../model/execution.ts";
+import { parseInstant } from "../../text/instant.ts";
 import { zooms, type Zoom } from "../dashboard/drawing/window.ts";
-import { logViews } from "../dashboard/log-views.ts";
+import { logViews, type LogView } from "../dashboard/log-views.ts";
 import { lastFilters, sorts, type ListQuery } from "../dashboard/batch-list.ts";
 import { HttpProblem } from "./problem.ts";
 
 const states: readonly string[] = ["scheduled", "chained", "disabled", "invalid", "removed"] satisfies BatchState[];
 const batchName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 const groupName = /^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9-]*){0,7}$/;
-const dateTime = /^(\d{4}-\d\d-\d\d)(T\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(Z|[+-]\d\d:\d\d)?$/;
 
 /**
  * Throws a 400 for a parameter that is none of `names`: a filter that was misspelt must not answer as if it were not
@@ -58,13 +57,10 @@ export function flag(c: Context, name: string): boolean {
 /** An ISO 8601 date or date-time as epoch ms; UTC where it names no zone. */
 function instant(c: Context, name: string): number | undefined {
   const what = "an ISO 8601 date-time such as 2026-11-24T02:00:00Z";
-  const value = matching(c, name, dateTime, what);
+  const value = single(c, name);
   if (value === undefined) return undefined;
-  const [, day = "", time = "T00:00", zone = "Z"] = dateTime.exec(value) ?? [];
-  const ms = Date.parse(day + time + zone);
-  // Date.parse takes 30 February for 2 March.
-  const onDay = Number.isNaN(ms) ? "" : new Date(Date.parse(day)).toISOString().slice(0, 10);
-  if (onDay !== day) throw new HttpProblem(400, `${name} must be ${what}`);
+  const ms = parseInstant(value);
+  if (ms === null) throw new HttpProblem(400, `${name} must be ${what}`);
   return ms;
 }
 
@@ -212,12 +208,26 @@ function groupChoice(c: Context): string | null {
   return matching(c, "group", groupName, "the path of a group such as billing/eu") ?? null;
 }
 
-/** Returns which log of an execution a page shows, and where: at its end, before a byte, or around a line. */
-export function logQuery(c: Context): { log: LogStream | null; before: number | null; line: number | null } {
-  const before = matching(c, "before", /^\d{1,15}$/, "a number of bytes");
+export interface LogQuery {
+  log: LogView;
+  before: number | null;
+  after: number | null;
+  line: number | null;
+  /** True where lines are shown with their times. */
+  times: boolean;
+}
+
+/** Returns which output of an execution a page shows, and where: before or after a position, or around a line. */
+export function logQuery(c: Context): LogQuery {
+  const position = (name: string) => {
+    const value = matching(c, name, /^\d{1,15}$/, "a position in the log");
+    return value === undefined ? null : Number(value);
+  };
   return {
-    log: choice(c, "log", logViews),
-    before: before === undefined ? null : Number(before),
+    log: choice(c, "log", logViews) ?? "merged",
+    before: position("before"),
+    after: position("after"),
     line: integer(c, "line", 1, 999_999_999) ?? null,
+    times: flag(c, "times"),
   };
 }

@@ -3,7 +3,7 @@
 import { redactPair } from "../../definitions/redact.ts";
 import type { HistoryReader } from "../../history/port.ts";
 import type { Execution } from "../../model/execution.ts";
-import type { Revision } from "../../model/ids.ts";
+import type { Iso, Revision } from "../../model/ids.ts";
 import type { RevisionFile, Revisions } from "../../sources/port.ts";
 import { isText, unifiedDiff, type DiffSide } from "./unified-diff.ts";
 
@@ -38,6 +38,15 @@ export type ChangesDeps = {
   revisions: Pick<Revisions, "files">;
   now: () => number;
 };
+
+/** Returns what finds the files that differ from a batch's last success before an execution; null when that cannot be told. */
+export function changedFilesFinder(deps: ChangesDeps) {
+  return async (execution: Execution): Promise<{ since: Iso; files: string[] } | null> => {
+    const { from, files } = await changesOf(execution, deps);
+    const since = from === null ? null : ((await deps.history.find(from.execution))?.finishedAt ?? null);
+    return since === null || files === null ? null : { since, files: files.map(({ path }) => path) };
+  };
+}
 
 /** Compares `execution` with the last success of its batch before it. Throws on I/O errors. */
 export async function changesOf(execution: Execution, deps: ChangesDeps): Promise<Changes> {

@@ -4,8 +4,13 @@ import type { LogStore, LogStream } from "../../logs/port.ts";
 import type { Execution } from "../../model/execution.ts";
 
 const stepBytes = 1024 * 1024;
+/** Each read costs as much as some hundred KiB. */
+const pieceBytes = 256 * 1024;
 const maxLogs = 50;
 const newline = 0x0a;
+/** If so many lines at the beginning of a piece are shorter than this on average, the rest is taken to be as well. */
+const sampleLines = 64;
+const shortLineBytes = 32;
 
 type Log = Pick<Execution, "batch" | "id">;
 
@@ -13,8 +18,6 @@ type Log = Pick<Execution, "batch" | "id">;
 interface Marks {
   counts: number[];
 }
-
-export type LineIndex = ReturnType<typeof createLineIndex>;
 
 export function createLineIndex(logs: Pick<LogStore, "stat" | "read">) {
   const known = new Map<string, Marks>();
@@ -29,8 +32,12 @@ export function createLineIndex(logs: Pick<LogStore, "stat" | "read">) {
   }
 
   async function* pieces(log: Log, stream: LogStream, from: number, to: number): AsyncGenerator<Uint8Array> {
-    for await (const piece of logs.read(log.batch, log.id, stream, from, to) as unknown as AsyncIterable<Uint8Array>)
-      yield piece;
+    const read = logs.read(log.batch, log.id, stream, from, to, pieceBytes);
+    for await (const piece of read as unknown as AsyncIterable<Uint8Array>) yield piece;
+  }
+
+  async function sizeOf({ batch, id }: Log, stream: LogStream): Promise<number> {
+    return (await logs.stat(batch, id, stream))?.size ?? 0;
   }
 
   async function count(log: Log, stream: LogStream, from: number, to: number): Promise<number> {
@@ -42,8 +49,9 @@ export function createLineIndex(logs: Pick<LogStore, "stat" | "read">) {
   /** Counts on until `enough` says so, or up to the last whole step before `end`. */
   async function markUpTo(log: Log, stream: LogStream, end: number, enough: (marks: Marks) => boolean): Promise<Marks> {
     const marks = marksOf(log, stream);
+    const size = await sizeOf(log, stream);
     // it was cut
-    if ((marks.counts.length - 1) * stepBytes > end) marks.counts.length = Math.floor(end / stepBytes) + 1;
+    if ((marks.counts.length - 1) * stepBytes > size) marks.counts.length = Math.floor(size / stepBytes) + 1;
     while (marks.counts.length * stepBytes <= end && !enough(marks)) {
       const at = marks.counts.length;
       const before = marks.counts[at - 1] ?? 0;
@@ -63,8 +71,8 @@ export function createLineIndex(logs: Pick<LogStore, "stat" | "read">) {
     },
     /** The byte at which a line begins, or the end of the log where it has fewer. */
     async offsetOf(log: Log, stream: LogStream, line: number): Promise<number> {
-      const size = (await logs.stat(log.batch, log.id, stream))?.size ?? 0;
       if (line <= 1) return 0;
+      const size = await sizeOf(log, stream);
       const marks = await markUpTo(log, stream, size, ({ counts }) => (counts.at(-1) ?? 0) >= line - 1);
       const step = Math.max(
         0,
@@ -84,8 +92,14 @@ export function createLineIndex(logs: Pick<LogStore, "stat" | "read">) {
   };
 }
 
+/** Looks at each byte where lines are short: a call of `indexOf` for each line takes longer there. */
 function breaksIn(piece: Uint8Array): number {
   let found = 0;
-  for (let at = piece.indexOf(newline); at >= 0; at = piece.indexOf(newline, at + 1)) found += 1;
+  let at = piece.indexOf(newline);
+  for (; at >= 0; at = piece.indexOf(newline, at + 1)) {
+    found += 1;
+    if (found === sampleLines && at < sampleLines * shortLineBytes) break;
+  }
+  if (at >= 0) for (let i = at + 1; i < piece.length; i++) if (piece[i] === newline) found += 1;
   return found;
 }

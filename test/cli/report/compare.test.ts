@@ -255,7 +255,7 @@ describe("the plan", () => {
           3 executions are kept for the agent's --keep-removed
           the start of 2026-11-24T13:00Z (in 1 h) does not come
       + new: added, scheduled
-          first starts: 2026-11-24T12:01Z (in 1 min)
+          first starts: 2026-11-24T12:01Z (in 60 s)
       ~ later: changed, revision rev-later → r2
           cron: "0 2 * * *" → "0 3 * * *"
           env.TOKEN: added

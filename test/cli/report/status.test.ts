@@ -94,22 +94,22 @@ const all = [
 test("what needs a person comes first", () => {
   expect(overviewText(overview(all, [problem("broken")]), { colours: false, limit: Infinity }, t0))
     .toMatchInlineSnapshot(`
-    "batch-agent 1.2.3 at http://127.0.0.1:8080: ready
-    8 batches, 1 running, 0 queued, 1 problem
+      "batch-agent 1.2.3 at http://127.0.0.1:8080: ready
+      8 batches, 1 running, 0 queued, 1 problem
 
-    BATCH    STATE      LAST                        WHEN         TOOK   NEXT                              PROBLEMS
-    broken   invalid    -                                               -                                 1: bad-cron
-    sad      scheduled  failed: exit 3 (attempt 2)  1 min ago    400ms  in 30 s
-    loading  scheduled  running: 42 %               30 s ago     30s    in 1 h
-    stuck    chained    -                                               blocked by resting, b and 1 more
-    calm     scheduled  succeeded                   2 h ago      1m1s   in 5 min
-    chained  chained    succeeded: too-fast         1 min ago    5ms    after calm
-    resting  disabled   failed: exit 1              1 d 1 h ago  0s     -
-    gone     removed    failed: exit 1              5 s ago      0s     -
+      BATCH    STATE      LAST                        WHEN         TOOK    NEXT                              PROBLEMS
+      broken   invalid    -                                                -                                 1: bad-cron
+      sad      scheduled  failed: exit 3 (attempt 2)  60 s ago     400 ms  in 30 s
+      loading  scheduled  running: 42 %               30 s ago     30 s    in 1 h
+      stuck    chained    -                                                blocked by resting, b and 1 more
+      calm     scheduled  succeeded                   2 h ago      61 s    in 5 min
+      chained  chained    succeeded: too-fast         60 s ago     5 ms    after calm
+      resting  disabled   failed: exit 1              1 d 1 h ago  0 ms    -
+      gone     removed    failed: exit 1              5 s ago      0 ms    -
 
-    batches.d/broken/batch.yaml:3:7: bad-cron: no �[2J
-    "
-  `);
+      batches.d/broken/batch.yaml:3:7: bad-cron: no �[2J
+      "
+    `);
 });
 
 test("an agent that is not ready says why; what does not fit is counted", () => {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { failuresInRow, failuresUpTo } from "../../../agent/http/dashboard/failures.ts";
+import { failingSince } from "../../../agent/views.ts";
 import { outlineOf, type Outline } from "../../../agent/history/port.ts";
 import { execution, t0 } from "../../helpers/make.ts";
 
@@ -27,6 +28,15 @@ test.each([
   expect(
     found === null ? null : { since: found.since, count: found.count, success: found.lastSuccess !== null },
   ).toEqual(want);
+});
+
+test("attempts of one run that were tried again count as one failure, as in the API", () => {
+  const first = execution({ status: "failed", at: t0 });
+  const again = { ...execution({ status: "failed", at: t0 + 60_000 }), run: first.run, attempt: 2 };
+  const retry = { ...again, trigger: { ...again.trigger, kind: "retry" as const } };
+  const outlines = [outlineOf(retry), outlineOf(first)];
+  expect(failuresInRow(outlines)?.count).toBe(1);
+  expect(failingSince(outlines)?.count).toBe(1);
 });
 
 test.each([

@@ -10,7 +10,7 @@ import type { Stored } from "./fake-server.ts";
 interface Container {
   image: string;
   command: string[];
-  args: string[];
+  args?: string[];
   env?: { name: string; valueFrom?: { fieldRef: { fieldPath: string } }; value?: string }[];
   envFrom?: { prefix?: string; secretRef?: { name: string }; configMapRef?: { name: string } }[];
   volumeMounts: { name: string; mountPath: string; subPath?: string; readOnly?: boolean }[];
@@ -111,7 +111,7 @@ export async function startKubelet(access: ServerAccess, namespace: string, node
     started += 1;
     const [command = "", ...words] = container.command;
     const children = Array.from({ length: kubelet.copies }, () =>
-      spawn(command, [...words, ...container.args], { env, stdio: "ignore", detached: true }),
+      spawn(command, [...words, ...(container.args ?? [])], { env, stdio: "ignore", detached: true }),
     );
     const at = new Date().toISOString().replace(/\.\d+/, "");
     running.set(pod.metadata.uid, { children, killed: false });

@@ -2,47 +2,38 @@
 
 const wrapKey = "batch-agent.wrap";
 
-/**
- * Marks what the address names, also when it changes; loads it where it is not shown. Returns whether it names a
- * line.
- */
-export function addLineLinks(box: HTMLElement): boolean {
+/** Makes line numbers links to one line, or with Shift to a range from the one before. */
+export function addLineLinks(box: HTMLElement): void {
   let anchor: number | null = null;
   box.addEventListener("click", (event) => {
     const link = event.target instanceof Element ? event.target.closest<HTMLElement>("a.n") : null;
     if (link === null) return;
     event.preventDefault();
     const line = Number(link.dataset["n"]);
-    const [from, to] =
-      event.shiftKey && anchor !== null ? [Math.min(anchor, line), Math.max(anchor, line)] : [line, line];
+    const isRange = event.shiftKey && anchor !== null;
+    const [from, to] = isRange ? [Math.min(anchor ?? line, line), Math.max(anchor ?? line, line)] : [line, line];
     if (!event.shiftKey) anchor = line;
     history.replaceState(null, "", from === to ? `#L${from}` : `#L${from}-L${to}`);
-    mark(box, from, to);
+    markNamed(box);
   });
-  addEventListener("hashchange", () => show(box));
-  return show(box);
 }
 
-function show(box: HTMLElement): boolean {
-  const match = /^#L(\d+)(?:-L?(\d+))?$/.exec(location.hash);
-  if (match === null) return false;
+/** The lines that the address names. */
+export function namedLines(): { from: number; to: number } | null {
+  const match = /^#L(\d{1,9})(?:-L?(\d{1,9}))?$/.exec(location.hash);
+  if (match === null) return null;
   const [from, to] = [Number(match[1]), Number(match[2] ?? match[1])];
-  const row = document.getElementById(`L${from}`);
-  if (row === null) {
-    const asked = new URLSearchParams(location.search).get("line");
-    if (asked !== String(from)) location.replace(`${box.dataset["page"] ?? ""}&line=${from}${location.hash}`);
-    return true;
-  }
-  mark(box, from, to);
-  row.scrollIntoView({ block: "center" });
-  return true;
+  return { from: Math.max(1, Math.min(from, to)), to: Math.max(1, from, to) };
 }
 
-function mark(box: HTMLElement, from: number, to: number): void {
+/** Marks the lines that the address names, as far as they are there. */
+export function markNamed(box: HTMLElement): void {
   for (const row of box.querySelectorAll(".marked")) row.classList.remove("marked");
+  const named = namedLines();
+  if (named === null) return;
   for (const link of box.querySelectorAll<HTMLElement>("a.n")) {
     const line = Number(link.dataset["n"]);
-    if (line >= from && line <= to) link.parentElement?.classList.add("marked");
+    if (line >= named.from && line <= named.to) link.parentElement?.classList.add("marked");
   }
 }
 

@@ -1,37 +1,58 @@
-// Search over the whole of a log by the agent, where it can: from match to match, loading the lines around each.
+// Search over the whole of a log by the agent: from match to match, wherever they lie.
 
-interface Hit {
-  stream: string;
-  line: number;
+export interface LogSearch {
+  /** Looks for another text. */
+  ask(text: string, near: number): Promise<void>;
+  /** Goes to the next or previous match. */
+  step(by: -1 | 1): Promise<void>;
+  /** Returns whether a line of the log holds the text. */
+  holds(text: string): boolean;
 }
 
-type Search = (text: string, step: -1 | 0 | 1) => Promise<string | null>;
-
-/** null where the agent searches no logs. What a search gives is what to say of it; null while one is typing. */
-export function createWholeSearch(box: HTMLElement): Search | null {
-  const address = box.dataset["search"];
-  if (address === undefined) return null;
-  let asked = "";
-  let hits: Hit[] = [];
+/** `show` brings a line into sight; `say` tells how many there are. */
+export function createSearch(
+  page: string,
+  view: string,
+  show: (line: number) => Promise<void>,
+  say: (text: string) => void,
+): LogSearch {
+  let wanted = "";
+  let ignoresCase = true;
+  let lines: number[] = [];
   let more = false;
   let at = 0;
-  return async (text, step) => {
-    if (step === 0) return null;
-    if (text === asked) at += step;
-    else {
-      const response = await fetch(`${address}?q=${encodeURIComponent(text)}`, { cache: "no-store" });
-      if (!response.ok) throw new Error(String(response.status));
-      const answer = (await response.json()) as { items: Hit[]; more: boolean };
-      hits = answer.items.filter(({ stream }) => stream === box.dataset["stream"]);
-      [asked, more] = [text, answer.more];
-      at = step === 1 ? 0 : hits.length - 1;
-    }
-    if (hits.length === 0) return "no match in the whole log";
-    at = (at + hits.length) % hits.length;
-    const line = hits[at]?.line ?? 1;
-    if (document.getElementById(`L${line}`) === null)
-      location.assign(`${box.dataset["page"] ?? ""}&line=${line}#L${line}`);
-    else location.hash = `#L${line}`;
-    return `${at + 1} of ${hits.length}${more ? " or more" : ""} in the whole log`;
+  let asked = 0;
+
+  async function go(): Promise<void> {
+    say(`${at + 1} of ${lines.length}${more ? " or more" : ""}`);
+    await show(lines[at] ?? 1);
+  }
+
+  return {
+    async ask(text, near) {
+      wanted = text;
+      ignoresCase = !/\p{Lu}/u.test(text);
+      const mine = (asked += 1);
+      if (text === "") {
+        lines = [];
+        return say("");
+      }
+      const response = await fetch(`${page}/search?log=${view}&q=${encodeURIComponent(text)}`, { cache: "no-store" });
+      if (mine !== asked) return;
+      if (!response.ok) return say(response.status === 503 ? "others are searching; try again" : "cannot be searched");
+      const answer = (await response.json()) as { lines: number[]; more: boolean };
+      if (mine !== asked) return;
+      ({ lines, more } = answer);
+      if (lines.length === 0) return say("no match");
+      const next = lines.findIndex((line) => line >= near);
+      at = next === -1 ? lines.length - 1 : next;
+      await go();
+    },
+    async step(by) {
+      if (lines.length === 0) return;
+      at = (at + by + lines.length) % lines.length;
+      await go();
+    },
+    holds: (text) => wanted !== "" && (ignoresCase ? text.toLowerCase() : text).includes(wanted),
   };
 }

@@ -1,39 +1,75 @@
-// Reads logs for the viewer: pieces by range, and what is still being written as server-sent events from an offset on.
-// EventSource cannot begin at an offset, so the stream is read by hand.
+// Reads logs for the viewer: pieces of them, and what is still being written as server-sent events that go on after
+// the last one that came. EventSource cannot begin anywhere but at the start, so the stream is read by hand.
+
+export interface LogLine {
+  stream: "stdout" | "stderr";
+  at: string;
+  text: string;
+}
+
+export interface LogPiece {
+  lines: LogLine[];
+  /** Number of the first of them. */
+  firstLine: number;
+  /** Positions before the first and after the last of them. */
+  start: number;
+  end: number;
+  /** Position of the end of all there is. */
+  size: number;
+  /** Where whoever follows goes on. */
+  next: string;
+}
+
+/** `where`: `before=`, `after=` or `line=` with a number; "" for the end. */
+export async function fetchPiece(page: string, view: string, where: string): Promise<LogPiece> {
+  const response = await fetch(`${page}/lines?log=${view}&${where}`, { cache: "no-store" });
+  if (!response.ok) throw new Error(String(response.status));
+  return (await response.json()) as LogPiece;
+}
 
 export interface StreamEnds {
-  /** Whole lines without the last line break, and the offset after them. */
-  onLines: (text: string, end: number) => void;
-  /** The log got shorter: it goes on from here. */
-  onShorter: (end: number) => void;
-  /** The execution has ended and all of its log was given. */
-  onEnd: () => void;
+  onLines(lines: LogLine[], next: string): void;
+  /** A log got shorter: it goes on from its new end. */
+  onShorter(): void;
+  /** More is written than can be shown. */
+  onBehind(): void;
+  /** The execution has ended and all of its output was given. */
+  onEnd(): void;
   /** Broken off; tried again. */
   onBroken: () => void;
 }
 
 const retryMs = 2_000;
 
-/** Follows `address` from `offset` until the execution ends or `signal` says so. */
-export async function follow(address: string, offset: number, ends: StreamEnds, signal: AbortSignal): Promise<void> {
-  let at = offset;
+/** Follows from `next` on until the execution ends or `signal` says so. */
+export async function follow(
+  page: string,
+  view: string,
+  next: string,
+  ends: StreamEnds,
+  signal: AbortSignal,
+): Promise<void> {
+  let from = next;
   while (!signal.aborted) {
     try {
-      const response = await fetch(`${address}?follow=1`, {
-        headers: { Accept: "text/event-stream", "Last-Event-ID": String(at) },
+      const response = await fetch(`${page}/follow?log=${view}`, {
+        headers: { Accept: "text/event-stream", "Last-Event-ID": from },
         cache: "no-store",
         signal,
       });
       if (!response.ok || response.body === null) throw new Error(String(response.status));
       for await (const { id, event, data } of eventsOf(response.body)) {
-        if (event === "end") {
-          ends.onEnd();
-          return;
-        }
-        if (event === "truncated") ends.onShorter((at = Number(id)));
+        if (signal.aborted) return;
+        if (event === "end") return ends.onEnd();
+        if (event === "behind") return ends.onBehind();
+        if (event === "shorter") ends.onShorter();
         if (event !== "message" || data === null) continue;
-        at = Number(id);
-        ends.onLines(data, at);
+        from = id;
+        const { stream, at, lines } = JSON.parse(data) as { stream: LogLine["stream"]; at: string; lines: string[] };
+        ends.onLines(
+          lines.map((text) => ({ stream, at, text })),
+          from,
+        );
       }
     } catch {
       if (isAborted(signal)) return;
@@ -77,25 +113,10 @@ function parse(block: string): Event {
   for (const line of block.split("\n")) {
     const colon = line.indexOf(":");
     const value = line.slice(colon + 1).replace(/^ /, "");
-    switch (line.slice(0, colon)) {
-      case "id":
-        found.id = value;
-        break;
-      case "event":
-        found.event = value;
-        break;
-      case "data":
-        found.data = found.data === null ? value : `${found.data}\n${value}`;
-        break;
-    }
+    const name = line.slice(0, colon);
+    if (name === "id") found.id = value;
+    if (name === "event") found.event = value;
+    if (name === "data") found.data = value;
   }
   return found;
-}
-
-/** Bytes from `start` up to `end` of a finished or growing log. */
-export async function readRange(address: string, start: number, end: number): Promise<Uint8Array> {
-  const response = await fetch(address, { headers: { Range: `bytes=${start}-${end - 1}` }, cache: "no-store" });
-  if (response.status !== 206 && response.status !== 200) throw new Error(String(response.status));
-  const bytes = new Uint8Array(await response.arrayBuffer());
-  return response.status === 200 ? bytes.subarray(start, end) : bytes;
 }

@@ -1,10 +1,12 @@
-// The lines of a log on the page: adds, drops and searches them. Text goes in as text; the page never holds more than
-// a few thousand lines.
+// The lines of a log on the page: adds, drops and marks them. Text goes in as text; the page never holds more than a
+// few thousand lines.
 import { plainPen, readLine, type Pen } from "../../../text/ansi.ts";
+import type { LogLine, LogPiece } from "./log-stream.ts";
+import { clockText, localText } from "./times.ts";
 
 const maxLines = 5_000;
 
-/** A run of lines that came together, with the bytes of the log it stands for. */
+/** A run of lines that came together, and the positions around them. */
 interface Chunk {
   element: HTMLElement;
   lines: number;
@@ -14,122 +16,145 @@ interface Chunk {
   first: number;
 }
 
-export interface LogView {
-  /** Adds lines at the end. */
-  append: (text: string, end: number) => void;
-  /** Adds lines at the top; what then is too much goes at the bottom. True if something went. */
-  prepend: (text: string, start: number) => boolean;
-  /** Offsets of what is shown. */
-  start: () => number;
-  end: () => number;
-  /** Marks lines that hold `text`, whatever the case; goes `step` on from the one it was at. What to say about it. */
-  search: (text: string, step: -1 | 0 | 1) => string;
-}
+export type LogView = ReturnType<typeof createLogView>;
 
-/**
- * `box` scrolls; `given` holds the lines that came with the page, from byte `start` to `end`, the first of them
- * numbered `first`.
- */
+/** `box` scrolls; `given` holds the lines that came with the page. */
 export function createLogView(
   box: HTMLElement,
   given: HTMLElement,
-  start: number,
-  end: number,
-  first: number,
-): LogView {
+  { start, end, first }: { start: number; end: number; first: number },
+) {
   let chunks: Chunk[] = [{ element: given, lines: given.childElementCount, start, end, first }];
-  let pen: Pen = plainPen;
-  let current: Element | null = null;
-  let wanted = "";
+  const pens: Record<LogLine["stream"], Pen> = { stdout: plainPen, stderr: plainPen };
+  let isHit: (text: string) => boolean = () => false;
+  let hasTimes = false;
 
-  /** `numberOf`: the number of the first of so many lines. */
-  function build(
-    text: string,
-    from: Pen,
-    numberOf: (lines: number) => number,
-  ): { element: HTMLElement; lines: number; pen: Pen; first: number } {
+  const count = () => chunks.reduce((sum, { lines }) => sum + lines, 0);
+  const lastNumber = () => {
+    const last = chunks.at(-1);
+    return last === undefined ? 0 : last.first + last.lines - 1;
+  };
+
+  function build(lines: readonly LogLine[], first: number, from: Record<LogLine["stream"], Pen>): HTMLElement {
     const element = document.createElement("div");
     element.className = "chunk";
-    let at = from;
-    const all = text.split("\n");
-    const lines = all.slice(-maxLines);
-    const first = numberOf(all.length) + all.length - lines.length;
+    let at = "";
     for (const [index, line] of lines.entries()) {
-      const row = document.createElement("div");
-      row.id = `L${first + index}`;
-      row.append(numberLink(first + index));
-      const read = readLine(line.replaceAll("\u240d", "\r"), at);
-      at = read.pen;
-      for (const piece of read.pieces) {
-        if (piece.classes === "") row.append(piece.text);
-        else {
-          const span = document.createElement("span");
-          span.className = piece.classes;
-          span.textContent = piece.text;
-          row.append(span);
-        }
-      }
-      if (wanted !== "" && holds(row)) row.classList.add("hit");
+      const row = rowOf(line, first + index, from);
+      if (line.at !== at) row.dataset["at"] = line.at;
+      at = line.at;
       element.append(row);
     }
-    return { element, lines: lines.length, pen: at, first };
+    if (hasTimes) addTimes(element);
+    return element;
   }
 
-  const holds = (row: Element) => row.textContent.toLowerCase().includes(wanted);
-  const count = () => chunks.reduce((sum, { lines }) => sum + lines, 0);
+  function rowOf({ stream, text }: LogLine, number: number, from: Record<LogLine["stream"], Pen>): HTMLElement {
+    const row = document.createElement("div");
+    row.id = `L${number}`;
+    if (stream === "stderr") row.className = "err";
+    row.append(numberLink(number));
+    const read = readLine(text, from[stream]);
+    from[stream] = read.pen;
+    for (const piece of read.pieces) {
+      if (piece.classes === "") row.append(piece.text);
+      else {
+        const span = document.createElement("span");
+        span.className = piece.classes;
+        span.textContent = piece.text;
+        row.append(span);
+      }
+    }
+    if (isHit(textOf(row))) row.classList.add("hit");
+    return row;
+  }
+
+  function put(piece: LogPiece, element: HTMLElement): Chunk {
+    return { element, lines: piece.lines.length, start: piece.start, end: piece.end, first: piece.firstLine };
+  }
 
   return {
-    append(text, to) {
-      const last = chunks.at(-1);
-      const built = build(text, pen, () => (last === undefined ? 1 : last.first + last.lines));
-      pen = built.pen;
-      const from = last?.end ?? to;
-      box.append(built.element);
-      chunks.push({ element: built.element, lines: built.lines, start: from, end: to, first: built.first });
-      while (chunks.length > 1 && count() > maxLines) {
-        const gone = chunks.shift();
-        gone?.element.remove();
-      }
-    },
-    prepend(text, from) {
-      const before = chunks[0];
-      if (before === undefined) return false;
-      const built = build(text, plainPen, (lines) => before.first - lines);
-      const height = box.scrollHeight;
-      before.element.before(built.element);
-      box.scrollTop += box.scrollHeight - height;
-      chunks = [
-        { element: built.element, lines: built.lines, start: from, end: before.start, first: built.first },
-        ...chunks,
-      ];
-      let went = false;
-      while (chunks.length > 1 && count() > maxLines) {
-        chunks.pop()?.element.remove();
-        went = true;
-      }
-      return went;
-    },
+    /** Positions of what is shown. */
     start: () => chunks[0]?.start ?? 0,
     end: () => chunks.at(-1)?.end ?? 0,
-    search(text, step) {
-      wanted = text.toLowerCase();
-      const rows = [...box.querySelectorAll(".chunk > div")];
-      for (const row of rows) row.classList.toggle("hit", wanted !== "" && holds(row));
-      current?.classList.remove("current");
-      if (wanted === "") {
-        current = null;
-        return "";
-      }
-      const hits = rows.filter((row) => row.classList.contains("hit"));
-      if (hits.length === 0) return "no match in these lines";
-      const at = current === null ? -1 : hits.indexOf(current);
-      const next = at === -1 ? hits.length - 1 : (at + step + hits.length) % hits.length;
-      current = hits[next] ?? null;
-      current?.classList.add("current");
-      current?.scrollIntoView({ block: "center" });
-      return `${next + 1} of ${hits.length} lines`;
+    firstNumber: () => chunks[0]?.first ?? 1,
+    lastNumber,
+    row: (number: number) => box.querySelector<HTMLElement>(`#L${number}`),
+
+    /** Adds lines at the end, up to the position `end`; what then is too much goes at the top. */
+    append(lines: readonly LogLine[], end: number): void {
+      const all = lines.slice(-maxLines);
+      const first = lastNumber() + 1 + lines.length - all.length;
+      const element = build(all, first, pens);
+      const start = chunks.at(-1)?.end ?? 0;
+      (chunks.at(-1)?.element ?? given).after(element);
+      chunks.push({ element, lines: all.length, start, end, first });
+      while (chunks.length > 1 && count() > maxLines) chunks.shift()?.element.remove();
+    },
+    /** Adds lines below; what then is too much goes at the top. */
+    addLater(given: LogPiece): void {
+      const known = Math.max(0, lastNumber() + 1 - given.firstLine);
+      const piece = { ...given, lines: given.lines.slice(known), firstLine: given.firstLine + known };
+      const element = build(piece.lines, piece.firstLine, { stdout: plainPen, stderr: plainPen });
+      const top = box.scrollTop;
+      const height = box.scrollHeight;
+      chunks.at(-1)?.element.after(element);
+      chunks.push(put(piece, element));
+      const added = box.scrollHeight - height;
+      while (chunks.length > 1 && count() > maxLines) chunks.shift()?.element.remove();
+      box.scrollTop = top + box.scrollHeight - height - added;
+    },
+    /** Adds lines above; what then is too much goes at the bottom. */
+    addEarlier(piece: LogPiece): void {
+      const element = build(piece.lines, piece.firstLine, { stdout: plainPen, stderr: plainPen });
+      const height = box.scrollHeight;
+      chunks[0]?.element.before(element);
+      box.scrollTop += box.scrollHeight - height;
+      chunks.unshift(put(piece, element));
+      while (chunks.length > 1 && count() > maxLines) chunks.pop()?.element.remove();
+    },
+    /** Shows other lines in place of all that are shown. */
+    replace(piece: LogPiece): void {
+      pens.stdout = pens.stderr = plainPen;
+      const element = build(piece.lines, piece.firstLine, pens);
+      const [old, ...others] = chunks;
+      for (const other of others) other.element.remove();
+      old?.element.replaceWith(element);
+      chunks = [put(piece, element)];
+    },
+    /** Marks the lines that `test` finds. */
+    markHits(test: (text: string) => boolean): void {
+      isHit = test;
+      for (const row of box.querySelectorAll(".chunk > div")) row.classList.toggle("hit", test(textOf(row)));
+    },
+    setTimes(on: boolean): void {
+      hasTimes = on;
+      for (const time of box.querySelectorAll(".chunk time.at")) time.remove();
+      if (on) for (const { element } of chunks) addTimes(element);
     },
   };
+}
+
+/** The text of a line, without its time. */
+function textOf(row: Element): string {
+  const text = row.textContent ?? "";
+  const time = row.querySelector("time.at");
+  return time === null ? text : text.slice(time.textContent?.length ?? 0);
+}
+
+/** A line's time is its own or the one of the line above. */
+function addTimes(chunk: HTMLElement): void {
+  let at = "";
+  for (const row of chunk.children as Iterable<HTMLElement> & HTMLCollection) {
+    at = row.dataset["at"] ?? at;
+    if (at === "") continue;
+    const time = document.createElement("time");
+    time.className = "at";
+    time.dateTime = at;
+    time.title = localText(at);
+    time.textContent = `${clockText(at)} `;
+    row.firstElementChild?.after(time);
+  }
 }
 
 /** Its text is drawn by the style sheet, so that numbers are not copied with the lines. */

@@ -3,7 +3,7 @@
 import { addCopying } from "./copy.ts";
 import { addKeys } from "./keys.ts";
 import { fetchPage, swap } from "./swap.ts";
-import { writeTimes } from "./times.ts";
+import { makeFieldsLocal, valueOf, writeTimes } from "./times.ts";
 
 const main = document.querySelector<HTMLElement>("main");
 const refresh = main?.dataset["refresh"] ?? "";
@@ -106,7 +106,7 @@ function liveFilters(form: HTMLFormElement): void {
   async function apply(): Promise<void> {
     const mine = (asked += 1);
     const pairs = [...new FormData(form)].flatMap(([key, value]) =>
-      value === "" || value === "attention" ? [] : [[key, value as string]],
+      value === "" || value === "attention" ? [] : [[key, valueOf(form, key, value as string)]],
     );
     const search = new URLSearchParams(pairs).toString();
     const address = search === "" ? location.pathname : `${location.pathname}?${search}`;
@@ -125,6 +125,7 @@ function liveFilters(form: HTMLFormElement): void {
     void apply();
   });
   form.classList.add("live");
+  makeFieldsLocal(form);
 }
 
 /** Graphs that have not been scrolled yet: later it is up to the reader. */

@@ -5,7 +5,7 @@ import type { ExecutionListQuery } from "../../protocol/query.ts";
 import { linkToExecutions } from "../execution-list.ts";
 import { reasonNames, reasonText } from "../words.ts";
 import { ExecutionTable } from "./executions.tsx";
-import { Choice, MoreFilters } from "./overview.tsx";
+import { Choice, Filters, GroupAndTag } from "./filters.tsx";
 import { Shell, type AgentState } from "./shell.tsx";
 
 export interface AllExecutions {
@@ -15,6 +15,7 @@ export interface AllExecutions {
   tags: readonly string[];
   items: readonly ExecutionView[];
   nextCursor: string | null;
+  zoneOf: (batch: string) => string | null;
 }
 
 const spans: readonly (readonly [string, number])[] = [
@@ -23,7 +24,7 @@ const spans: readonly (readonly [string, number])[] = [
   ["last 7 days", 7 * 86_400_000],
 ];
 
-export function allExecutionsPage({ agent, query, groups, tags, items, nextCursor }: AllExecutions) {
+export function allExecutionsPage({ agent, query, groups, tags, items, nextCursor, zoneOf }: AllExecutions) {
   const isFirst = query.cursor === null;
   return (
     <Shell title="Executions" agent={agent} place="executions" {...(isFirst ? { refresh: "all" } : {})}>
@@ -32,17 +33,10 @@ export function allExecutionsPage({ agent, query, groups, tags, items, nextCurso
         <StatusLinks query={query} />
         <SpanLinks query={query} now={agent.now} />
       </div>
-      <form class="filters" method="get" action="/executions" role="search" data-filters>
-        <label class="grow">
-          <span>Batch</span>
-          <input
-            type="search"
-            name="batch"
-            value={query.batch ?? ""}
-            placeholder="name of a batch"
-            autocomplete="off"
-          />
-        </label>
+      <Filters
+        action="/executions"
+        search={{ name: "batch", label: "Batch", hint: "name of a batch", value: query.batch ?? "" }}
+      >
         <Choice
           label="Status"
           name="status"
@@ -57,30 +51,23 @@ export function allExecutionsPage({ agent, query, groups, tags, items, nextCurso
           all={reasonNames.map((reason) => [reason, reasonText(reason)])}
           none="any"
         />
-        {groups.length > 0 && (
-          <Choice label="Group" name="group" chosen={query.group} all={groups.map((one) => [one, one])} none="any" />
-        )}
-        {tags.length > 0 && (
-          <Choice label="Tag" name="tag" chosen={query.tag} all={tags.map((one) => [one, one])} none="any" />
-        )}
+        <GroupAndTag groups={groups} tags={tags} chosen={query} />
         <label>
           <span>From (UTC)</span>
-          <input type="datetime-local" name="since" value={inputTime(query.sinceMs)} />
+          <input type="datetime-local" name="since" value={inputTime(query.sinceMs)} data-at={isoOf(query.sinceMs)} />
         </label>
         <label>
           <span>Until (UTC)</span>
-          <input type="datetime-local" name="until" value={inputTime(query.untilMs)} />
+          <input type="datetime-local" name="until" value={inputTime(query.untilMs)} data-at={isoOf(query.untilMs)} />
         </label>
         {query.run !== null && <input type="hidden" name="run" value={query.run} />}
-        <MoreFilters />
-        <button type="submit">Apply</button>
-      </form>
+      </Filters>
       <div id="executions" data-live aria-live="off">
         {items.length === 0 ? (
           <Empty isFiltered={linkToExecutions(query) !== "/executions"} isFirst={isFirst} />
         ) : (
           <section class="box" aria-label="Executions">
-            <ExecutionTable caption="Newest first" executions={items} now={agent.now} withBatch />
+            <ExecutionTable caption="Newest first" executions={items} now={agent.now} zoneOf={zoneOf} withBatch />
           </section>
         )}
         <nav class="pages" aria-label="Pages of the executions">
@@ -140,6 +127,8 @@ function SpanLinks({ query, now }: { query: ExecutionListQuery; now: number }) {
 function inputTime(ms: number | null): string {
   return ms === null ? "" : new Date(ms).toISOString().slice(0, 16);
 }
+
+const isoOf = (ms: number | null) => (ms === null ? "" : new Date(ms).toISOString());
 
 function Empty({ isFiltered, isFirst }: { isFiltered: boolean; isFirst: boolean }) {
   return (

@@ -5,8 +5,8 @@ import type { Changes } from "../../views/changes.ts";
 import type { Outline } from "../../../history/port.ts";
 import type { Streak } from "../failures.ts";
 import { whyText } from "../words.ts";
-import { LogLines } from "./log.tsx";
-import { Absolute, Command, executionPath, Relative, Status } from "./parts.tsx";
+import { PlainLines } from "./log.tsx";
+import { Command, executionPath, Relative, Status, Waiting, When } from "./parts.tsx";
 
 export interface Answer {
   execution: ExecutionView;
@@ -24,16 +24,17 @@ export interface Answer {
   notAgain: string | null;
 }
 
-export function AnswerBox({ answer, now }: { answer: Answer; now: number }) {
+export function AnswerBox({ answer, zone, now }: { answer: Answer; zone: string | null; now: number }) {
   const { execution, streak, recovery, lastLines, lastLinesOf, lastWord, changes, notAgain } = answer;
   const at = execution.finishedAt ?? execution.createdAt;
   return (
     <section class={`box answer ${execution.status}`} aria-label="What happened">
       <p class="what">
-        <Status of={execution} /> <Relative at={at} now={now} /> <span class="what-why">{whyText(execution)}</span>
+        <Status of={execution} /> <Relative at={at} now={now} zone={zone} />{" "}
+        <span class="what-why">{whyText(execution)}</span>
       </p>
       {lastWord !== null && <p class="last-word mono">{lastWord}</p>}
-      <Since streak={streak} recovery={recovery} now={now} />
+      <Since streak={streak} recovery={recovery} zone={zone} now={now} />
       {lastLines.length > 0 && (
         <div
           class="log short"
@@ -41,7 +42,7 @@ export function AnswerBox({ answer, now }: { answer: Answer; now: number }) {
           role="group"
           aria-label={`Last lines of ${lastLinesOf} of ${execution.batch}`}
         >
-          <LogLines lines={lastLines} />
+          <PlainLines lines={lastLines} />
         </div>
       )}
       {changes !== null && <ChangeSummary changes={changes} />}
@@ -54,7 +55,12 @@ export function AnswerBox({ answer, now }: { answer: Answer; now: number }) {
   );
 }
 
-function Since({ streak, recovery, now }: Pick<Answer, "streak" | "recovery"> & { now: number }) {
+function Since({
+  streak,
+  recovery,
+  zone,
+  now,
+}: Pick<Answer, "streak" | "recovery"> & { zone: string | null; now: number }) {
   return (
     <>
       {streak !== null && (
@@ -63,8 +69,7 @@ function Since({ streak, recovery, now }: Pick<Answer, "streak" | "recovery"> & 
             <>First failure</>
           ) : (
             <>
-              <b>{streak.count} failures in a row</b>, the first <Relative at={streak.since} now={now} /> (
-              <Absolute at={streak.since} />)
+              <b>{streak.count} failures in a row</b>, the first <When at={streak.since} now={now} zone={zone} />
             </>
           )}
           {streak.lastSuccess === null ? (
@@ -127,10 +132,14 @@ function countText(diff: string): string {
 }
 
 /** Returns what is under way, and how to stop it. */
-export function OpenBox({ execution }: { execution: ExecutionView }) {
+export function OpenBox({ execution, now }: { execution: ExecutionView; now: number }) {
   return (
     <section class="box answer" aria-label="Stop it">
-      {execution.status === "queued" && <p>{waitText(execution)}</p>}
+      {execution.status === "queued" && (
+        <p>
+          <Waiting execution={execution} now={now} />
+        </p>
+      )}
       <p class="dim">
         {execution.status === "running"
           ? `${bytesText(execution.stdoutBytes + execution.stderrBytes)} of output so far. To stop it:`
@@ -139,10 +148,4 @@ export function OpenBox({ execution }: { execution: ExecutionView }) {
       <Command text={`batch-agent cancel ${execution.id}`} />
     </section>
   );
-}
-
-/** Returns what a queued execution waits for, where it is known. */
-export function waitText(execution: ExecutionView & { waitingFor?: string | null }): string {
-  if (typeof execution.waitingFor === "string") return `Waits for ${execution.waitingFor}.`;
-  return execution.trigger.kind === "retry" ? "Waits for its retry." : "Waits for its turn.";
 }

@@ -1,28 +1,21 @@
 // The page of one execution. Its first screen answers: how it stands, and of a failure why, since when and what
 // changed.
-import type { LogStream } from "../../../logs/port.ts";
-import type { NumberedSlice } from "../../views/log-window.ts";
 import { bytesText } from "../../../text/relative-time.ts";
 import type { ExecutionView } from "../../../views.ts";
 import type { Changes } from "../../views/changes.ts";
 import { Chain, ChainLegend } from "./chain.tsx";
 import { AnswerBox, OpenBox, type Answer } from "./answer.tsx";
 import { ChangesBox } from "./changes.tsx";
-import { Log } from "./log.tsx";
-import { Absolute, BatchLink, executionPath, Progress, Relative, runPath, shortId, Status, Took } from "./parts.tsx";
+import { Commit } from "./commit.tsx";
+import { Log, type LogProps } from "./log.tsx";
+import { Absolute, BatchLink, executionPath, Progress, runPath, shortId, Status, Took, When } from "./parts.tsx";
 import type { RunPicture } from "./run.tsx";
 import { Shell, type AgentState } from "./shell.tsx";
 
 export interface ExecutionPage {
   agent: AgentState;
   execution: ExecutionView;
-  stream: LogStream;
-  slice: NumberedSlice;
-  atEnd: boolean;
-  /** Index of the line of the slice that tells of the error. */
-  errorLine: number | null;
-  /** True when the agent searches whole logs. */
-  canSearch: boolean;
+  log: Omit<LogProps, "execution">;
   picture: RunPicture;
   /** Every attempt of its batch in this run, in order. */
   attempts: readonly Pick<ExecutionView, "id" | "attempt" | "status" | "unusual">[];
@@ -38,9 +31,9 @@ export interface ExecutionPage {
 }
 
 export function executionPage(view: ExecutionPage) {
-  const { agent, execution, stream, slice, atEnd, picture } = view;
+  const { agent, execution, picture } = view;
   const open = execution.status === "running" || execution.status === "queued";
-  const log = <Log {...{ execution, stream, slice, atEnd, errorLine: view.errorLine, canSearch: view.canSearch }} />;
+  const log = <Log execution={execution} {...view.log} />;
   return (
     <Shell
       title={`${execution.batch} ${execution.status}`}
@@ -66,11 +59,11 @@ export function executionPage(view: ExecutionPage) {
       </div>
       <div class="columns">
         <div id="answer" data-live>
-          {view.answer !== null && <AnswerBox answer={view.answer} now={agent.now} />}
+          {view.answer !== null && <AnswerBox answer={view.answer} zone={view.timeZone} now={agent.now} />}
           {open && (
             <>
               <Progress execution={execution} now={agent.now} />
-              <OpenBox execution={execution} />
+              <OpenBox execution={execution} now={agent.now} />
             </>
           )}
           {view.answer === null && !open && <FactsBox view={view} now={agent.now} />}
@@ -120,6 +113,12 @@ function Facts({ view: { execution, attempts, cause, timeZone }, now }: { view: 
             <dd class={execution.status === "failed" ? "reason failed" : "reason"}>{execution.message}</dd>
           </>
         )}
+        {execution.late && (
+          <>
+            <dt>Late</dt>
+            <dd>It had not succeeded within lateAfter of its due time.</dd>
+          </>
+        )}
         {execution.unusual !== null && (
           <>
             <dt>Unusual</dt>
@@ -129,16 +128,18 @@ function Facts({ view: { execution, attempts, cause, timeZone }, now }: { view: 
         <dt>Triggered</dt>
         <dd>
           <Trigger kind={trigger.kind} cause={cause} />
+          {trigger.actor !== null && `, ${trigger.actor}`}
+          {trigger.note !== null && `: ${trigger.note}`}
         </dd>
         <dt>Due</dt>
         <dd>
-          <Relative at={trigger.dueAt} now={now} /> <Absolute at={trigger.dueAt} zone={timeZone} />
+          <When at={trigger.dueAt} now={now} zone={timeZone} />
         </dd>
         {startedAt !== null && (
           <>
             <dt>Started</dt>
             <dd>
-              <Relative at={startedAt} now={now} /> <Absolute at={startedAt} zone={timeZone} />
+              <When at={startedAt} now={now} zone={timeZone} />
             </dd>
           </>
         )}
@@ -146,7 +147,7 @@ function Facts({ view: { execution, attempts, cause, timeZone }, now }: { view: 
           <>
             <dt>Finished</dt>
             <dd>
-              <Relative at={finishedAt} now={now} /> <Absolute at={finishedAt} zone={timeZone} />
+              <When at={finishedAt} now={now} zone={timeZone} />
             </dd>
           </>
         )}
@@ -163,7 +164,8 @@ function Facts({ view: { execution, attempts, cause, timeZone }, now }: { view: 
             <dt>Missed</dt>
             <dd>
               {execution.missed.count} due {execution.missed.count === 1 ? "time" : "times"}, from{" "}
-              <Absolute at={execution.missed.from} /> to <Absolute at={execution.missed.to} />
+              <Absolute at={execution.missed.from} zone={timeZone} /> to{" "}
+              <Absolute at={execution.missed.to} zone={timeZone} />
             </dd>
           </>
         )}
@@ -183,11 +185,34 @@ function Facts({ view: { execution, attempts, cause, timeZone }, now }: { view: 
             </dd>
           </>
         )}
+        {Object.keys(execution.params).length > 0 && (
+          <>
+            <dt>Parameters</dt>
+            <dd class="mono">
+              {Object.entries(execution.params)
+                .map(([name, value]) => `${name}=${value}`)
+                .join(" ")}
+            </dd>
+          </>
+        )}
+        {execution.place !== null && (
+          <>
+            <dt>Place</dt>
+            <dd class="mono">
+              {[execution.place.node, execution.place.pod].filter((part) => part !== null).join(" / ")}
+            </dd>
+          </>
+        )}
         <dt>Revision</dt>
-        <dd class="mono">
-          {execution.revision ?? "none"}
-          {execution.commit !== null && <span title={execution.commit}> commit {execution.commit.slice(0, 10)}</span>}
-        </dd>
+        <dd class="mono">{execution.revision ?? "none"}</dd>
+        {execution.commit !== null && (
+          <>
+            <dt>Commit</dt>
+            <dd>
+              <Commit commit={execution.commit} info={execution.commitInfo} now={now} />
+            </dd>
+          </>
+        )}
         <dt>Output</dt>
         <dd>
           {bytesText(execution.stdoutBytes)} stdout, {bytesText(execution.stderrBytes)} stderr

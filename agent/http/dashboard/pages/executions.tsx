@@ -2,8 +2,7 @@
 import { bytesText } from "../../../text/relative-time.ts";
 import type { ExecutionView } from "../../../views.ts";
 import { whyText } from "../words.ts";
-import { waitText } from "./answer.tsx";
-import { Absolute, BatchLink, executionPath, Progress, Relative, Status, Took } from "./parts.tsx";
+import { Absolute, BatchLink, executionPath, Progress, Relative, Status, Took, Waiting } from "./parts.tsx";
 
 const triggerWords: Readonly<Record<string, string>> = {
   cron: "schedule",
@@ -18,11 +17,14 @@ export function ExecutionTable({
   caption,
   executions,
   now,
+  zoneOf,
   withBatch = false,
 }: {
   caption: string;
   executions: readonly ExecutionView[];
   now: number;
+  /** The zone of a batch, for the time there. */
+  zoneOf: (batch: string) => string | null;
   withBatch?: boolean;
 }) {
   return (
@@ -59,14 +61,17 @@ export function ExecutionTable({
               <a class="line" data-row-link href={executionPath(execution.id)}>
                 <Status of={execution} />{" "}
                 {execution.attempt > 1 && <span class="badge">attempt {execution.attempt}</span>}
-                <span class="why">{execution.status === "queued" ? waitText(execution) : whyText(execution)}</span>
+                {execution.late && <span class="badge odd">late</span>}
+                <span class="why">
+                  {execution.status === "queued" ? <Waiting execution={execution} now={now} /> : whyText(execution)}
+                </span>
               </a>
               <Progress execution={execution} now={now} />
             </td>
             <td>
-              <Relative at={execution.startedAt ?? execution.createdAt} now={now} />
+              <Relative at={execution.startedAt ?? execution.createdAt} now={now} zone={zoneOf(execution.batch)} />
               <span class="about wide">
-                <Absolute at={execution.startedAt ?? execution.createdAt} />
+                <Absolute at={execution.startedAt ?? execution.createdAt} zone={zoneOf(execution.batch)} />
               </span>
             </td>
             <td class="number">

@@ -6,18 +6,23 @@ export function loginPage({ next, inside, trouble }: { next: string; inside: boo
   if (inside) {
     return (
       <Shell title="Logged in" agent={null}>
-        <h1>Logged in</h1>
-        <p>You are logged in.</p>
-        <form method="post" action="/login">
-          <a href={next}>Go on</a> <button name="leave">Log out</button>
+        <form class="box login" method="post" action="/login">
+          <h1>Logged in</h1>
+          <p>You are logged in.</p>
+          <p>
+            <a class="button" href={next}>
+              Go on
+            </a>{" "}
+            <button name="leave">Log out</button>
+          </p>
         </form>
       </Shell>
     );
   }
   return (
     <Shell title="Log in" agent={null}>
-      <h1>Log in</h1>
-      <form method="post" action="/login">
+      <form class="box login" method="post" action="/login">
+        <h1>Log in</h1>
         <input type="hidden" name="next" value={next} />
         <p>
           <label for="token">Token</label>{" "}
@@ -37,7 +42,10 @@ export function loginPage({ next, inside, trouble }: { next: string; inside: boo
             {trouble}
           </p>
         )}
-        <p class="dim">It stands in the file that the agent was given with --token-file.</p>
+        <p class="dim">
+          The token stands in the file that the agent was given with <code>--token-file</code>. Programs send it as{" "}
+          <code>Authorization: Bearer</code>.
+        </p>
       </form>
     </Shell>
   );

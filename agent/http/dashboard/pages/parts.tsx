@@ -2,6 +2,7 @@
 import type { Execution } from "../../../model/execution.ts";
 import { absoluteText, relativeText, spanText } from "../../../text/relative-time.ts";
 import type { ExecutionView } from "../../../views.ts";
+import { zoneText } from "../zones.ts";
 import { stripPaths, stripLength, stripSize, stripText, toneOf, type Mark, type Tone } from "../drawing/sparkline.ts";
 
 const glyphs: Record<Tone | "none", string> = {
@@ -39,48 +40,61 @@ function unusualText(unusual: Execution["unusual"]): string {
 }
 
 /** How long ago or in how long; the absolute time is in its title, and the browser keeps it current. */
-export function Relative({ at, now }: { at: string; now: number }) {
+export function Relative({ at, now, zone }: TimeProps & { now: number }) {
   return (
-    <time datetime={at} title={absoluteText(at)} data-relative>
+    <time datetime={at} title={`${absoluteText(at)}${ownTime(at, zone)}`} data-relative {...dataOwn(at, zone)}>
       {relativeText(Date.parse(at), now)}
     </time>
   );
 }
 
+interface TimeProps {
+  at: string;
+  /** The batch's own, where the time there is shown too. */
+  zone?: string | null;
+}
+
 /**
  * The absolute time, in UTC here; the browser writes it in its own zone. With `zone`, a batch's own, the time there
- * stands
- * beside it where the clocks differ.
+ * stands beside it where the clocks differ.
  */
-export function Absolute({ at, zone }: { at: string; zone?: string | null }) {
-  const own = zone == null ? null : zoneClock(at, zone);
+export function Absolute({ at, zone }: TimeProps) {
   return (
-    <time datetime={at} data-absolute {...(own === null ? {} : { "data-own": own })}>
+    <time datetime={at} data-absolute {...dataOwn(at, zone)}>
       {absoluteText(at)}
-      {own !== null && own.slice(0, 5) !== at.slice(11, 16) && ` (${own})`}
+      {ownTime(at, zone)}
     </time>
   );
 }
 
-const clocks = new Map<string, Intl.DateTimeFormat>();
-const maxClocks = 100;
+/** A time as it is written in running text: `4 h ago · 2026-11-24 02:00:00 UTC`. */
+export function When({ at, now, zone }: TimeProps & { now: number }) {
+  return (
+    <span class="when">
+      <Relative at={at} now={now} {...(zone === undefined ? {} : { zone })} />{" "}
+      <span class="dim">
+        · <Absolute at={at} {...(zone === undefined ? {} : { zone })} />
+      </span>
+    </span>
+  );
+}
 
-/** `07:00 Asia/Tokyo` */
-function zoneClock(at: string, timeZone: string): string {
-  let clock = clocks.get(timeZone);
-  if (clock === undefined) {
-    if (clocks.size >= maxClocks) clocks.clear();
-    clock = new Intl.DateTimeFormat("en-GB", { timeZone, hour: "2-digit", minute: "2-digit" });
-    clocks.set(timeZone, clock);
-  }
-  return `${clock.format(Date.parse(at))} ${timeZone}`;
+const dataOwn = (at: string, zone: string | null | undefined) =>
+  zone == null ? {} : { "data-own": zoneText(at, zone) };
+
+/** ` (07:00 Asia/Tokyo)` where that differs from UTC, with the date where it is another day there. */
+function ownTime(at: string, zone: string | null | undefined): string {
+  if (zone == null) return "";
+  const own = zoneText(at, zone);
+  if (own.slice(0, 16) === `${at.slice(0, 10)} ${at.slice(11, 16)}`) return "";
+  return ` (${own.slice(0, 10) === at.slice(0, 10) ? own.slice(11) : own.slice(5)})`;
 }
 
 /** The time of day, with the date where it is another day; in UTC here, the browser writes it in its own zone. */
-export function Clock({ at, now }: { at: string; now: number }) {
+export function Clock({ at, now, zone }: TimeProps & { now: number }) {
   const isToday = at.slice(0, 10) === new Date(now).toISOString().slice(0, 10);
   return (
-    <time datetime={at} title={absoluteText(at)} data-clock>
+    <time datetime={at} title={`${absoluteText(at)}${ownTime(at, zone)}`} data-clock {...dataOwn(at, zone)}>
       {`${isToday ? "" : `${at.slice(5, 10)} `}${at.slice(11, 16)} UTC`}
     </time>
   );
@@ -144,6 +158,23 @@ export function Progress({ execution, now }: { execution: ExecutionView; now: nu
     <span class="progress estimate">
       <progress max="100" value={String(share)} aria-label={`estimated progress of ${batch}`} /> {ends}
     </span>
+  );
+}
+
+/** What a queued execution waits for, as far as that is known; a time in it is told as one. */
+export function Waiting({ execution, now }: { execution: ExecutionView; now: number }) {
+  const known = execution.waitingFor ?? (execution.trigger.kind === "retry" ? "its retry" : "its turn");
+  const [, text = known, at = null] = /^(.*) at (\d{4}-\d\d-\d\dT[\d:.]+Z)$/.exec(known) ?? [];
+  return (
+    <>
+      Waits for {text}
+      {at !== null && (
+        <>
+          {" "}
+          <Relative at={at} now={now} />
+        </>
+      )}
+    </>
   );
 }
 

@@ -5,7 +5,7 @@ import { Chain, ChainLegend, type ChainNode } from "./chain.tsx";
 import type { Gantt } from "../drawing/gantt.ts";
 import { GanttBox } from "./gantt.tsx";
 import { ExecutionTable } from "./executions.tsx";
-import { Absolute, Command, Relative, shortId, ToneMark } from "./parts.tsx";
+import { Command, shortId, ToneMark, When } from "./parts.tsx";
 import { Shell, type AgentState } from "./shell.tsx";
 
 export interface RunPicture {
@@ -21,9 +21,10 @@ export interface RunPage {
   picture: RunPicture;
   gantt: Gantt;
   executions: readonly ExecutionView[];
+  zoneOf: (batch: string) => string | null;
 }
 
-export function runPage({ agent, run, picture, gantt, executions }: RunPage) {
+export function runPage({ agent, run, picture, gantt, executions, zoneOf }: RunPage) {
   const first = executions[0] as ExecutionView;
   return (
     <Shell
@@ -42,9 +43,11 @@ export function runPage({ agent, run, picture, gantt, executions }: RunPage) {
           </h1>
           <ToneMark tone={picture.state} word={picture.state} />
           <span class="dim">
-            due <Relative at={first.trigger.dueAt} now={agent.now} />, <Absolute at={first.trigger.dueAt} />
+            due <When at={first.trigger.dueAt} now={agent.now} zone={zoneOf(first.batch)} />
           </span>
         </div>
+        {picture.state === "failed" && <Command text={`batch-agent rerun ${run}`} />}
+        {picture.state === "running" && <Command text={`batch-agent cancel ${run}`} />}
         <section class="box" aria-labelledby="chain-title">
           <h2 id="chain-title">Chain</h2>
           <Chain label="Batches of this run" nodes={picture.nodes} edges={picture.edges} />
@@ -52,10 +55,8 @@ export function runPage({ agent, run, picture, gantt, executions }: RunPage) {
           <ChainLegend edges={picture.edges} />
         </section>
         <GanttBox gantt={gantt} />
-        {picture.state === "failed" && <Command text={`batch-agent rerun ${run}`} />}
-        {picture.state === "running" && <Command text={`batch-agent cancel ${run}`} />}
         <section class="box" aria-label="Executions">
-          <ExecutionTable caption="Executions" executions={executions} now={agent.now} withBatch />
+          <ExecutionTable caption="Executions" executions={executions} now={agent.now} zoneOf={zoneOf} withBatch />
         </section>
       </div>
     </Shell>

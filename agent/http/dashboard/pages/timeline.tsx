@@ -4,8 +4,9 @@ import type { TimelineQuery } from "../../protocol/query.ts";
 import { laneHeight, timelineWidth, unitsIn, type Lane } from "../drawing/timeline.ts";
 import { ticksOf, zooms, type TimeWindow, type Zoom } from "../drawing/window.ts";
 import { reasonText } from "../words.ts";
-import { Choice, MoreFilters } from "./overview.tsx";
+import { Choice, Filters, GroupAndTag } from "./filters.tsx";
 import { Absolute, batchPath, BatchLink, executionPath } from "./parts.tsx";
+import { zoneText } from "../zones.ts";
 import { Shell, type AgentState } from "./shell.tsx";
 
 export interface TimelinePage {
@@ -18,13 +19,14 @@ export interface TimelinePage {
   /** Batches that would have a lane, were there room. */
   hidden: number;
   load: { path: string; most: number };
+  zoneOf: (batch: string) => string | null;
 }
 
 export const loadHeight = 40;
 const dayMs = 86_400_000;
 const zoomNames: Record<Zoom, string> = { hour: "Hour", "6h": "6 hours", day: "Day", week: "Week" };
 
-export function timelinePage({ agent, query, window, tags, groups, lanes, hidden, load }: TimelinePage) {
+export function timelinePage({ agent, query, window, tags, groups, lanes, hidden, load, zoneOf }: TimelinePage) {
   const { now } = agent;
   return (
     <Shell title="Timeline" agent={agent} place="timeline" {...(window.isLive ? { refresh: "all" } : {})}>
@@ -32,14 +34,18 @@ export function timelinePage({ agent, query, window, tags, groups, lanes, hidden
         <h1>Timeline</h1>
         <Steps query={query} window={window} />
       </div>
-      <form class="filters" method="get" action="/timeline" role="search" data-filters>
-        <label class="grow">
-          <span>Search</span>
-          <input type="search" name="q" value={query.text} placeholder="name, description or tag" autocomplete="off" />
-        </label>
+      <Filters
+        action="/timeline"
+        search={{ name: "q", label: "Search", hint: "name, description or tag", value: query.text }}
+      >
         <label>
           <span>Day (UTC)</span>
-          <input type="date" name="day" value={window.isLive ? "" : new Date(window.from).toISOString().slice(0, 10)} />
+          <input
+            type="date"
+            name="day"
+            value={window.isLive ? "" : new Date(window.from).toISOString().slice(0, 10)}
+            data-at={window.isLive ? "" : new Date(window.from).toISOString()}
+          />
         </label>
         <Choice
           label="Zoom"
@@ -48,15 +54,8 @@ export function timelinePage({ agent, query, window, tags, groups, lanes, hidden
           all={zooms.map((zoom) => [zoom, zoomNames[zoom]])}
           none={null}
         />
-        {groups.length > 0 && (
-          <Choice label="Group" name="group" chosen={query.group} all={groups.map((one) => [one, one])} none="any" />
-        )}
-        {tags.length > 0 && (
-          <Choice label="Tag" name="tag" chosen={query.tag} all={tags.map((one) => [one, one])} none="any" />
-        )}
-        <MoreFilters />
-        <button type="submit">Apply</button>
-      </form>
+        <GroupAndTag groups={groups} tags={tags} chosen={query} />
+      </Filters>
       <div id="lanes" data-live>
         <p class="found">
           <Absolute at={new Date(window.from).toISOString()} /> to <Absolute at={new Date(window.to).toISOString()} />,
@@ -105,7 +104,7 @@ export function timelinePage({ agent, query, window, tags, groups, lanes, hidden
                     <BatchLink name={lane.name} />
                   </th>
                   <td>
-                    <LaneSvg lane={lane} window={window} now={now} />
+                    <LaneSvg lane={lane} zone={zoneOf(lane.name)} window={window} now={now} />
                   </td>
                 </tr>
               ))}
@@ -199,7 +198,7 @@ function Ticks({ window }: { window: TimeWindow }) {
   );
 }
 
-function LaneSvg({ lane, window, now }: { lane: Lane; window: TimeWindow; now: number }) {
+function LaneSvg({ lane, zone, window, now }: { lane: Lane; zone: string | null; window: TimeWindow; now: number }) {
   const { ran, failed, coming } = lane.counts;
   const words = `${lane.name}: ${ran} ${ran === 1 ? "execution" : "executions"}, ${failed} failed${coming > 0 ? `, ${coming} expected` : ""}`;
   return (
@@ -215,10 +214,13 @@ function LaneSvg({ lane, window, now }: { lane: Lane; window: TimeWindow; now: n
       </a>
       {lane.links.map(({ execution, x, y, width, height }) => {
         const told = tell(lane.name, execution);
+        const own = zone === null ? {} : { "data-own": zoneText(execution.startedAt ?? execution.createdAt, zone) };
         return (
           <a href={executionPath(execution.id)} aria-label={told}>
             <rect class={execution.status} x={String(x)} y={String(y)} width={String(width)} height={String(height)}>
-              <title data-title>{told}</title>
+              <title data-title {...own}>
+                {told}
+              </title>
             </rect>
           </a>
         );

@@ -1,0 +1,82 @@
+// Table of executions for people, as wide as the terminal is. Pure.
+import type { EpochMs } from "../../model/ids.ts";
+import { harmless, widthOf } from "../../text/glyphs.ts";
+import { absoluteText } from "../../text/relative-time.ts";
+import { tableLines, type Cell } from "../../text/table.ts";
+import type { ExecutionView } from "../../views.ts";
+import { statusCell, tookText } from "./execution-cells.ts";
+
+/** With the id of the run a line takes more than a usual terminal has. */
+const widthForRuns = 130;
+
+/** One line an execution, ends in a line break. */
+export function historyText(
+  executions: readonly ExecutionView[],
+  { width, colours }: { width: number; colours: boolean },
+  now: EpochMs,
+): string {
+  if (executions.length === 0) return "no execution fits\n";
+  const hasRuns = width >= widthForRuns;
+  const head = ["ID", ...(hasRuns ? ["RUN"] : []), "BATCH", "STATUS", "AT (UTC)", "TOOK", "STARTED BY", "DETAIL"];
+  const rows = executions.map((execution): Cell[] => {
+    const { id, run, batch, startedAt, createdAt } = execution;
+    return [
+      id,
+      ...(hasRuns ? [run] : []),
+      harmless(batch),
+      statusCell(execution),
+      absoluteText(startedAt ?? createdAt).replace(" UTC", ""),
+      tookText(execution, now),
+      triggerText(execution),
+      detailText(execution),
+    ];
+  });
+  const table = [head.map((text): Cell => ({ text, colour: "dim" })), ...rows];
+  const at = hasRuns ? 4 : 3;
+  const whole = [0, ...(hasRuns ? [1] : []), at - 1, at, at + 1];
+  return tableLines(fitting(table, width), { colours, width, whole })
+    .map((line) => `${line}\n`)
+    .join("");
+}
+
+/** Leaves out the last columns where there is no room for anything of them. */
+function fitting(table: readonly Cell[][], width: number): Cell[][] {
+  const columns = table[0]?.length ?? 0;
+  const widths = Array.from({ length: columns }, (_, column) =>
+    Math.max(...table.map((row) => widthOf(textOf(row[column] ?? "")))),
+  );
+  const least = 8;
+  let [taken, kept] = [-2, 0];
+  for (const [column, wide] of widths.entries()) {
+    // Batch, who started it and detail may be shortened.
+    const isSoft = column === columns - 6 || column >= columns - 2;
+    taken += 2 + (isSoft ? Math.min(wide, least) : wide);
+    if (column > 2 && taken > width) break;
+    kept = column + 1;
+  }
+  return table.map((row) => row.slice(0, kept));
+}
+
+function textOf(cell: Cell): string {
+  return typeof cell === "string" ? cell : cell.text;
+}
+
+function triggerText({ trigger: { kind, actor } }: ExecutionView): string {
+  return actor === null ? kind : `${kind}, ${harmless(actor)}`;
+}
+
+/** What a status does not say by itself. */
+function detailText({ status, reason, message, waitingFor, progress, trigger }: ExecutionView): string {
+  const text =
+    status === "queued"
+      ? waitingFor === null
+        ? null
+        : `waits for ${waitingFor}`
+      : status === "running"
+        ? (progress?.message ?? null)
+        : reason === "exit"
+          ? null
+          : message;
+  const note = trigger.note === null ? [] : [trigger.note];
+  return harmless([...(text === null ? [] : [text]), ...note].join("; "));
+}

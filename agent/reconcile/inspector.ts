@@ -1,0 +1,192 @@
+// Validates what was read of one entry, once it has settled: from bytes to what the entry should be.
+import type { Clock } from "../async/clock.ts";
+import type { AllowList } from "../definitions/allowed.ts";
+import { parseBatch } from "../definitions/batch.ts";
+import { groupProblemName, readInherited } from "../definitions/group.ts";
+import type { InForce } from "../definitions/in-force.ts";
+import type { Recorder } from "../history/port.ts";
+import type { Logger } from "../logger.ts";
+import type { Batch, Folder } from "../model/batch.ts";
+import type { GroupName } from "../model/group.ts";
+import type { BatchName, EpochMs } from "../model/ids.ts";
+import type { Problem } from "../model/problem.ts";
+import { withInherited } from "../model/revision.ts";
+import {
+  unsettledHint,
+  type BatchSource,
+  type GroupSource,
+  type Loaded,
+  type Revisions,
+  type Unchanged,
+} from "../sources/port.ts";
+import { unsettledAfter, type Looks } from "./looks.ts";
+import { isSettled, settleTime, type Desired } from "./plan.ts";
+
+/** Time that files must have been left alone, in ms. */
+export const settleMs = 100;
+/** Time that copying an archive may take, in ms. */
+const copyMs = 10 * 60_000;
+
+export interface InspectorDeps {
+  source: BatchSource & GroupSource;
+  inForce: InForce;
+  looks: Looks;
+  revisions: Revisions;
+  recorder: Recorder;
+  clock: Clock;
+  log: Logger;
+  timeZone: string;
+  kubernetes?: AllowList | null;
+}
+
+export class Inspector {
+  readonly #deps: InspectorDeps;
+
+  constructor(deps: InspectorDeps) {
+    this.#deps = deps;
+  }
+
+  /**
+   * Returns what the entry should be, or null when there is nothing to do about it: it is as it was, or still changing.
+   * @param head the commit that `loaded` was read at
+   */
+  async inspect(name: string, loaded: Loaded | Unchanged, head: string | null): Promise<Desired | null> {
+    const { looks, inForce, clock } = this.#deps;
+    const known = looks.get(name);
+    if (loaded.kind === "unchanged") {
+      if (known === undefined) return null;
+      looks.update(name, { unsettled: null });
+      this.#noteCommit(name, head);
+      return null;
+    }
+    if (loaded.kind === "unreadable") {
+      await this.hydrate(name);
+      looks.forget(name); // once it can be read again it is validated anew
+      return { name, kind: "unreadable", problem: loaded.problem };
+    }
+    const folder = loaded.kind === "found" ? loaded.folder : null;
+    const content = this.#contentOf(folder);
+    const signature = loaded.kind === "found" ? (loaded.signature ?? null) : null;
+    if (known?.content === content) {
+      looks.update(name, { unsettled: null, signature });
+      this.#noteCommit(name, head);
+      return null;
+    }
+    if (folder === null && inForce.isGone(name)) return null;
+    inForce.open(name);
+    const changedAt = loaded.kind === "found" ? loaded.changedAt : clock.now();
+    if (!this.#hasSettled(name, folder, changedAt)) return this.#unsettledProblem(name, folder);
+    looks.update(name, { unsettled: null, content, revision: null, signature });
+    return folder === null ? { name, kind: "absent" } : this.#validate(name, folder);
+  }
+
+  /** Brings back the last valid revision of an entry that cannot be had from the folder just now. */
+  async hydrate(name: string): Promise<void> {
+    const { recorder, inForce, revisions, source, log } = this.#deps;
+    if (inForce.isGone(name)) return;
+    const head = recorder.head(name);
+    const entry = inForce.open(name);
+    if (entry.batch !== null || !head?.revision || head.removedAt !== null) return;
+    const folder = await revisions.load(head.revision, head.name);
+    const batch = folder === null ? null : this.#parseStored({ ...folder, group: source.groupOf(name) });
+    if (batch === null) log.warn("the last valid revision is gone", { batch: name, revision: head.revision });
+    else inForce.restore(name, batch, head.revision);
+  }
+
+  /** Returns the folder of a batch as it lies there now, with what it inherits; null where it has problems. */
+  async read(name: BatchName): Promise<Folder | null> {
+    const loaded = await this.#deps.source.load(name);
+    return loaded.kind === "found" && loaded.folder.problems.length === 0 ? this.#parse(loaded.folder).folder : null;
+  }
+
+  async #validate(name: string, found: Folder): Promise<Desired> {
+    const { looks, inForce } = this.#deps;
+    const { batch, folder, problems } = this.#parse(found);
+    const blocking = batch === null || !this.#isNew(name) ? null : inForce.groups.blockedBy(found.group);
+    if (batch !== null && blocking === null) {
+      looks.update(name, { revision: folder.digest });
+      return { name, kind: "valid", folder, batch };
+    }
+    await this.hydrate(name);
+    const said = blocking === null ? problems : [groupInvalid(found, blocking)];
+    return { name, kind: "invalid", digest: found.digest, problems: said };
+  }
+
+  /** Names a content with the group it lies in and what that passes on. */
+  #contentOf(folder: Folder | null): string {
+    const group = folder?.group ?? "";
+    return `${digestOf(folder)} ${group} ${this.#deps.inForce.groups.key(group)}`;
+  }
+
+  #hasSettled(name: string, folder: Folder | null, changedAt: EpochMs): boolean {
+    const { looks, clock } = this.#deps;
+    const now = clock.now();
+    const digest = digestOf(folder);
+    const earlier = looks.get(name)?.unsettled ?? null;
+    if (isSettled({ digest, changedAt }, earlier, settleTime(folder), now)) return true;
+    const since = earlier?.since ?? now;
+    const at = earlier?.digest === digest ? earlier.at : now;
+    looks.update(name, { unsettled: { digest, at, looks: (earlier?.looks ?? 0) + 1, since } });
+    return false;
+  }
+
+  /** Returns a problem for what has been changing for too long, else null. */
+  async #unsettledProblem(name: string, folder: Folder | null): Promise<Desired | null> {
+    const { looks, clock } = this.#deps;
+    const unsettled = looks.get(name)?.unsettled;
+    if (unsettled == null) return null;
+    const isPatient =
+      settleTime(folder) > settleMs ? clock.now() - unsettled.since < copyMs : unsettled.looks !== unsettledAfter;
+    if (isPatient) return null;
+    await this.hydrate(name);
+    looks.forget(name);
+    return { name, kind: "unreadable", problem: unsettledProblem(folder?.entry ?? name) };
+  }
+
+  #parse(folder: Folder): { batch: Batch | null; problems: readonly Problem[]; folder: Folder } {
+    const { inForce, timeZone, clock, kubernetes = null } = this.#deps;
+    const inheritance = inForce.groups.inheritance(folder.group);
+    const parsed = parseBatch(folder, { timeZone, inheritance, now: clock.now(), kubernetes });
+    return { ...parsed, folder: withInherited(folder, parsed.inherits) };
+  }
+
+  /** Validates a stored revision with the defaults that it inherited then, and the calendars and pools of today. */
+  #parseStored(folder: Folder): Batch | null {
+    const inheritance = this.#deps.inForce.groups.inheritance(folder.group);
+    const own = folder.inherited === undefined ? {} : readInherited(folder.inherited.text);
+    const origins = Object.fromEntries(Object.keys(own).map((key) => [key, folder.group]));
+    const kept = { ...inheritance, defaults: own, origins };
+    const { timeZone, kubernetes = null } = this.#deps;
+    return parseBatch(folder, { timeZone, inheritance: kept, kubernetes }).batch;
+  }
+
+  /** Returns true for a batch of which nothing was ever in force. */
+  #isNew(name: string): boolean {
+    const { inForce, recorder } = this.#deps;
+    return inForce.entry(name)?.batch == null && recorder.head(name)?.revision == null;
+  }
+
+  /** Notes that what is in force is unchanged at another commit. */
+  #noteCommit(name: string, head: string | null): void {
+    const { inForce, looks } = this.#deps;
+    const entry = inForce.entry(name);
+    if (entry === undefined || entry.revision !== (looks.get(name)?.revision ?? null) || entry.commit === head) return;
+    inForce.setCommit(name, head);
+  }
+}
+
+function digestOf(folder: Folder | null): string {
+  return folder?.digest ?? "absent";
+}
+
+function groupInvalid({ entry, location }: Folder, group: GroupName): Problem {
+  const file = groupProblemName(group);
+  const message = `${file} has problems and was never valid: no new batch below it is put in force`;
+  const hint = "mend it first: /problems tells what is wrong with it";
+  return { batch: entry, file: location, line: null, column: null, path: null, code: "group-invalid", message, hint };
+}
+
+function unsettledProblem(batch: string): Problem {
+  const message = "its files keep changing";
+  return { batch, file: null, line: null, column: null, path: null, code: "unsettled", message, hint: unsettledHint };
+}

@@ -1,0 +1,52 @@
+// Remembers the last look at each entry, so that only news are validated, and not before they have settled.
+import type { EpochMs, Revision } from "../model/ids.ts";
+
+/** After so many looks that each saw something else an entry is a problem, and looked at less often. */
+export const unsettledAfter = 50;
+
+export interface Look {
+  /** Names the content that was last validated, with the group and what that passed on; null to validate it anew. */
+  content: string | null;
+  /** The revision that this content is; null where it is not valid. */
+  revision: Revision | null;
+  /** Signature of the files then; null to read them anew. */
+  signature: string | null;
+  /** Content that has not settled yet. */
+  unsettled: { digest: string; at: EpochMs; looks: number; since: EpochMs } | null;
+}
+
+const never: Look = { content: null, revision: null, signature: null, unsettled: null };
+
+export class Looks {
+  readonly #looks = new Map<string, Look>();
+
+  get(name: string): Look | undefined {
+    return this.#looks.get(name);
+  }
+
+  update(name: string, part: Partial<Look>): void {
+    this.#looks.set(name, { ...(this.#looks.get(name) ?? never), ...part });
+  }
+
+  /** Has the next look validate the entry, whatever it was before. */
+  forget(name: string): void {
+    if (this.#looks.has(name)) this.update(name, { content: null });
+  }
+
+  forgetAll(): void {
+    for (const name of this.#looks.keys()) this.forget(name);
+  }
+
+  delete(name: string): void {
+    this.#looks.delete(name);
+  }
+
+  unsettled(): string[] {
+    return [...this.#looks].flatMap(([name, { unsettled }]) => (unsettled === null ? [] : [name]));
+  }
+
+  /** Returns true for what is being written all the time. */
+  isRestless(name: string): boolean {
+    return (this.#looks.get(name)?.unsettled?.looks ?? 0) > unsettledAfter;
+  }
+}
