@@ -8,6 +8,8 @@ import { join } from "node:path";
 export interface Programs {
   start: (name: string, command: string, args: readonly string[], env?: Record<string, string>) => ChildProcess;
   kill: (name: string, signal?: NodeJS.Signals) => Promise<void>;
+  /** Starts one again as it was started. */
+  again: (name: string) => void;
   log: (name: string) => string;
   stopAll: () => Promise<void>;
 }
@@ -15,6 +17,7 @@ export interface Programs {
 /** `home`: where their output goes. */
 export function createPrograms(home: string): Programs {
   const running = new Map<string, ChildProcess>();
+  const known = new Map<string, () => ChildProcess>();
   async function kill(name: string, signal: NodeJS.Signals = "SIGKILL"): Promise<void> {
     const child = running.get(name);
     running.delete(name);
@@ -25,11 +28,16 @@ export function createPrograms(home: string): Programs {
   }
   return {
     start(name, command, args, env = {}) {
-      const log = openSync(join(home, `${name}.log`), "a");
-      const child = spawn(command, args, { stdio: ["ignore", log, log], env: { ...process.env, ...env } });
-      running.set(name, child);
-      return child;
+      const start = () => {
+        const log = openSync(join(home, `${name}.log`), "a");
+        const child = spawn(command, args, { stdio: ["ignore", log, log], env: { ...process.env, ...env } });
+        running.set(name, child);
+        return child;
+      };
+      known.set(name, start);
+      return start();
     },
+    again: (name) => void known.get(name)?.(),
     kill,
     log: (name) => readFileSync(join(home, `${name}.log`), "utf8").slice(-4_000),
     async stopAll() {
