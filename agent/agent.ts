@@ -5,7 +5,9 @@ import { InForce } from "./definitions/in-force.ts";
 import { createCommandBox } from "./executions/command-box.ts";
 import { createCommandLoop } from "./executions/command-loop.ts";
 import { createExecutor } from "./executions/executor.ts";
+import { createLateness } from "./executions/late-loop.ts";
 import { openHistory, type OpenHistory } from "./history/open.ts";
+import { createLogLimit } from "./history/log-limit.ts";
 import { createHousekeeper } from "./housekeeper.ts";
 import { openHttp } from "./http/open.ts";
 import { changedFilesFinder } from "./http/views/changes.ts";
@@ -13,7 +15,7 @@ import { DashboardAddress } from "./http/views/dashboard-address.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Logger } from "./logger.ts";
 import { createLogTaps } from "./logs/follow.ts";
-import { createLogStore } from "./logs/store.ts";
+import { createLogStore, totalBytes } from "./logs/store.ts";
 import { openNotifications } from "./notify/open.ts";
 import { createIds, systemClock } from "./platform/clock.ts";
 import { openDataFolder } from "./platform/data-folder.ts";
@@ -98,9 +100,10 @@ async function start(folder: string, config: Config, deps: AgentDeps) {
   const logs = createLogStore(dataDir);
   const address = new DashboardAddress(config.baseUrl);
   const changedSince = changedFilesFinder({ history: reader, revisions, now: clock.now });
-  const linkTo = ({ id }: { id: string }) => address.ofExecution(id);
+  const linkTo = (what: { id: string } | string | null) => address.of(what);
+  const taps = createLogTaps(dataDir, clock);
   const telling = await openNotifications({
-    ...{ dataDir, version, config, clock, log, recorder, reader, logs, inForce, linkTo, changedSince },
+    ...{ dataDir, version, config, clock, log, recorder, reader, logs, taps, inForce, linkTo, changedSince },
   });
   const { notifier, deliveries } = telling;
   const executor = createExecutor({
@@ -108,9 +111,17 @@ async function start(folder: string, config: Config, deps: AgentDeps) {
     newId: createIds(history.newestId()),
     definition: (name) => inForce.definition(name),
     graph: () => inForce.graph(),
+    pool: (group, name) => inForce.pool(group, name),
     checkRevision: guard.check,
   });
   const scheduler = createScheduler({ clock, onDue: executor.due });
+  const lateness = createLateness({
+    ...{ clock, log, recorder, reader, notifier },
+    graph: () => inForce.graph(),
+    inForce: (name) => inForce.definition(name)?.batch ?? null,
+  });
+  inForce.subscribe({ onConnected: executor.refresh });
+  inForce.subscribe({ onApplied: lateness.applied });
   inForce.subscribe({ onApplied: followInForce(scheduler, (name) => recorder.head(name)?.schedule?.coveredUntil) });
 
   const probe = createProbe(dataDir);
@@ -123,6 +134,11 @@ async function start(folder: string, config: Config, deps: AgentDeps) {
     isRunRead: (key) => executor.isRunRead(key),
     keepOf: (name) => inForce.batch(name)?.batch?.keep,
   });
+  const logLimit = createLogLimit({
+    ...{ clock, log, recorder, reader, maxBytes: config.keepLogsBytes },
+    runningBytes: () => totalBytes(logs, recorder.open()),
+    isRunRead: (key) => executor.isRunRead(key),
+  });
   const follower = sources.createFollower(() => housekeeper.resyncNow());
 
   const catalog = createCatalog({
@@ -133,15 +149,17 @@ async function start(folder: string, config: Config, deps: AgentDeps) {
     runner: () => runnerStatus(cluster?.health() ?? null),
     lease: () => lease?.health() ?? null,
     hasBash: () => cluster !== null || hasBash(baseEnv),
+    poolUse: executor.poolUse,
+    waitingFor: executor.waitingFor,
     dataTrouble: () => history.trouble() ?? probe.trouble(),
     otherProblems: () => [...history.problems(), ...guard.problems()],
     unsentMail: telling.unsentMail,
     undelivered: () => deliveries.trouble(),
   });
+  const problemLoop = telling.createProblemLoop(catalog.agentProblems);
   const server = await openHttp(config, {
-    ...{ catalog, recorder, reader, logs, revisions, inForce, reconciler, clock, log, version },
+    ...{ catalog, recorder, reader, logs, taps, revisions, inForce, reconciler, clock, log, version },
     ...{ settings: sources.settings, commits: sources.commits, logLimitBytes: config.logLimitBytes },
-    taps: createLogTaps(dataDir, clock),
     ...(cluster && { cluster: () => ({ ...cluster.counts(), leading: lease?.health().leading ?? null }) }),
   });
   lifecycle.onStop(() => server.close());
@@ -169,10 +187,15 @@ async function start(folder: string, config: Config, deps: AgentDeps) {
   const batchOf = (name: string) => inForce.definition(name)?.batch ?? null;
   const commands = createCommandLoop({ clock, log, box, executor, recorder, reader, batchOf });
   lifecycle.onStop(() => commands.stop());
+  lifecycle.onStop(() => lateness.stop());
+  lifecycle.onStop(() => problemLoop.stop());
+  lifecycle.onStop(() => logLimit.stop());
   lifecycle.onStop(() => housekeeper.stop());
   lifecycle.onStop(() => follower?.stop());
-  if (!lifecycle.isDraining) for (const loop of [scheduler, commands, housekeeper, follower]) loop?.start();
+  if (!lifecycle.isDraining)
+    for (const loop of [scheduler, lateness, logLimit, commands, housekeeper, follower]) loop?.start();
   lifecycle.started();
+  await problemLoop.start();
   await loadReaders();
   return {
     url: server.url,

@@ -28,6 +28,8 @@ export interface Config {
   /** Bytes a log. */
   logLimitBytes: number;
   keepRemovedMs: number;
+  /** Bytes of all logs together; null for as many as there are. */
+  keepLogsBytes: number | null;
   /** Most entries of an archive, and most bytes it may unpack to. */
   archiveEntries: number;
   archiveBytes: number;
@@ -42,6 +44,9 @@ export interface Config {
   mailFrom: string | null;
   /** Path of the file that holds the secret webhooks are signed with; null: unsigned. */
   webhookSecretFile: string | null;
+  /** Who hears of the agent's own problems. */
+  notifyMail: readonly string[];
+  notifyWebhook: readonly string[];
   /** Remote repository to follow; null: the folder is followed as it is. */
   git: {
     url: string;
@@ -122,6 +127,12 @@ export function runOptions(machine: Machine): readonly Option[] {
       fallback: "30d",
     },
     {
+      name: "keep-logs",
+      value: "size",
+      description: "how long all logs together may be; above it those of the oldest executions go",
+      fallback: "",
+    },
+    {
       name: "archive-entries",
       value: "number",
       description: "how many entries an archive may have",
@@ -157,6 +168,18 @@ export function runOptions(machine: Machine): readonly Option[] {
       name: "webhook-secret-file",
       value: "file",
       description: "holds the secret that webhooks are signed with; unsigned without it",
+      fallback: "",
+    },
+    {
+      name: "notify-mail",
+      value: "addresses",
+      description: "who hears of the agent's own problems by mail, with commas between",
+      fallback: "",
+    },
+    {
+      name: "notify-webhook",
+      value: "urls",
+      description: "webhooks that hear of the agent's own problems, with commas between",
       fallback: "",
     },
     { name: "git-url", value: "url", description: "repository to follow instead of a folder", fallback: "" },
@@ -258,6 +281,22 @@ export function readConfig(
     return { smtpUrl, smtpUrlFile };
   }
 
+  function agentReceivers(): Pick<Config, "notifyMail" | "notifyWebhook"> {
+    const listOf = (name: string) =>
+      text(name)
+        .value.split(/[\s,]+/)
+        .filter((word) => word !== "");
+    const [notifyMail, notifyWebhook] = [listOf("notify-mail"), listOf("notify-webhook")];
+    const wrong = notifyMail.find((address) => !/^[^\s@<>,;:"]+@[^\s@<>,;:"]+$/.test(address));
+    if (wrong !== undefined) throw new UsageError(`${text("notify-mail").from}: "${wrong}" is not a mail address`);
+    // A webhook's address may hold a secret: it is not repeated.
+    if (!notifyWebhook.every((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)))
+      throw new UsageError(`${text("notify-webhook").from}: this is not a URL that begins with https:// or http://`);
+    if (notifyMail.length > 0 && optional("smtp-url") === null && optional("smtp-url-file") === null)
+      throw new UsageError("--notify-mail needs --smtp-url", "name the mail server, or take --notify-webhook");
+    return { notifyMail, notifyWebhook };
+  }
+
   function optional(name: string): string | null {
     const { value } = text(name);
     return value === "" ? null : value;
@@ -315,6 +354,7 @@ export function readConfig(
     timeZoneNote: isGiven("time-zone") ? null : machine.zone.note,
     logLimitBytes: size("log-limit", 1),
     keepRemovedMs: duration("keep-removed", 0),
+    keepLogsBytes: optional("keep-logs") === null ? null : size("keep-logs", 1),
     archiveEntries: integer("archive-entries", 1, 1_000_000),
     archiveBytes: size("archive-bytes", 1),
     tokenFile: optional("token-file"),
@@ -322,6 +362,7 @@ export function readConfig(
     ...mailServer(),
     mailFrom: optional("mail-from"),
     webhookSecretFile: optional("webhook-secret-file"),
+    ...agentReceivers(),
     git: git(),
     kubernetes,
     logLevel: word("log-level", ["debug", "info", "warn", "error"]),

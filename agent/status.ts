@@ -3,7 +3,7 @@ import type { Edge } from "./definitions/chain-graph.ts";
 import type { InForce } from "./definitions/in-force.ts";
 import type { BatchStatus } from "./model/batch.ts";
 import type { Group, GroupName } from "./model/group.ts";
-import type { EpochMs } from "./model/ids.ts";
+import type { EpochMs, ExecutionId } from "./model/ids.ts";
 import type { ProblemCode, Problem } from "./model/problem.ts";
 import type { Reconciler } from "./reconcile/reconciler.ts";
 import type { Scheduler } from "./schedule/scheduler.ts";
@@ -92,9 +92,16 @@ export interface Catalog {
   nextDueAt: (name: string) => EpochMs | null;
   /** Names of all groups there are, and the `_group.yaml` in force of those that have one. */
   groups: () => { names: readonly GroupName[]; inForce: ReadonlyMap<GroupName, Group> };
-  /** Returns where the pool that a batch of `group` names is declared; undefined where it is not. */
-  pool: (group: GroupName, name: string) => { group: GroupName; size: number } | undefined;
+  /** Counts what holds a place of a pool that `group` declares, and what waits in line for one. */
+  poolUse: (group: GroupName, name: string) => { running: number; waiting: number };
+  /** Returns in words what a queued execution waits for, where its record cannot know. */
+  waitingFor: (id: ExecutionId) => string | undefined;
   problems: () => readonly Problem[];
+  /**
+   * The agent's own: of its data, of git, of its means. `isWhole`: everything has been looked over once, so that what
+   * is not a problem now is none.
+   */
+  agentProblems: () => { problems: readonly Problem[]; isWhole: boolean };
   edges: () => readonly Edge[];
   /** Why the agent is not ready; empty when it is. */
   notReady: () => string[];
@@ -158,6 +165,8 @@ export interface StatusDeps {
   counts: () => { running: number; queued: number };
   runner: () => RunnerStatus;
   lease: () => LeaseStatus | null;
+  poolUse: Catalog["poolUse"];
+  waitingFor: Catalog["waitingFor"];
   hasBash: () => boolean;
   /** Why the data folder does not take writes; null when it does. */
   dataTrouble: () => OwnMeans["data"];
@@ -191,6 +200,13 @@ export function createCatalog(deps: StatusDeps): Catalog {
     ];
   }
 
+  function agentProblems(): ReturnType<Catalog["agentProblems"]> {
+    const root = rootProblem();
+    const means = [...ownProblems(), ...tellingTroubles(deps.unsentMail(), [])];
+    const problems = [...means, ...(root === null ? [] : [root]), ...deps.otherProblems()];
+    return { problems, isWhole: reconciler.health().lastVerifiedAt !== null };
+  }
+
   function notReady(): string[] {
     const root = rootProblem();
     const health = git();
@@ -210,8 +226,10 @@ export function createCatalog(deps: StatusDeps): Catalog {
     next: (name, count) => scheduler.next(name, count).map((at) => new Date(at).toISOString()),
     nextDueAt: (name) => scheduler.first(name),
     groups: () => inForce.groupNames(),
-    pool: (group, name) => inForce.pool(group, name),
+    poolUse: deps.poolUse,
+    waitingFor: deps.waitingFor,
     problems,
+    agentProblems,
     edges: () => inForce.graph().edges,
     notReady,
     details: () => ({

@@ -15,7 +15,7 @@ export interface ExecutionView
   extends
     Omit<Shown, "trigger">,
     Required<Pick<Execution, "group" | "params" | "place" | "waitingFor" | "outputTruncated" | "late">>,
-    Pick<Execution, "missed"> {
+    Pick<Execution, "missed" | "logsDeleted"> {
   trigger: Required<Execution["trigger"]>;
   commitInfo: CommitInfo | null;
 }
@@ -72,6 +72,7 @@ export function executionView(execution: Execution, live: Live = {}): ExecutionV
     outputTruncated: execution.outputTruncated ?? false,
     unusual: execution.unusual,
     late: execution.late ?? false,
+    ...(execution.logsDeleted === true ? { logsDeleted: true } : {}),
     ...(execution.missed === undefined ? {} : { missed: execution.missed }),
     commitInfo: null,
     ...live,

@@ -29,9 +29,7 @@ const composition = ["main.ts", "cli", "agent.ts", "lifecycle.ts", "housekeeper.
 
 /** Steps that are still to be mended; each line that is no longer needed must go. */
 const upwards: readonly string[] = [];
-const behindPorts: readonly string[] = [
-  "http/views/live.ts -> executions/baseline.ts",
-];
+const behindPorts: readonly string[] = ["http/views/live.ts -> executions/baseline.ts"];
 const circles: readonly string[] = [];
 
 const root = join(import.meta.dirname, "../agent");

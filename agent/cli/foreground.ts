@@ -88,6 +88,7 @@ export async function runInForeground(
       maxParallel: 4,
       definition: (of) => definitions.get(of) ?? null,
       graph: () => graph,
+      pool: () => undefined, // each batch's as it was read
       checkRevision: createRevisionGuard({
         revisions,
         reload: (of) => Promise.resolve(looks.get(of)?.folder ?? null),

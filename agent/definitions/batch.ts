@@ -38,6 +38,8 @@ export interface ParseOptions {
   kubernetes?: AllowList | null;
   /** Calendars that leave no day within five years of this are a problem. */
   now?: EpochMs;
+  /** True for a revision that is in force already: a pool that is declared no longer is no fault of it. */
+  isInForce?: boolean;
 }
 
 /** Judges a folder. Never throws, whatever the bytes. */
@@ -192,7 +194,7 @@ function judgeSettings({ file, bytes, size }: Folder["settings"][number], option
     ),
   ) as Partial<BatchFile>;
   const { patterns, faults: meant } = checkMeaning(sound, yaml, options.timeZone);
-  const { days, faults: unknown } = namedThings(sound, yaml, inheritance);
+  const { days, faults: unknown } = namedThings(sound, yaml, inheritance, options.isInForce === true);
   faults.push(...meant, ...unknown);
   if (options.kubernetes != null && !unfit.has("kubernetes"))
     faults.push(...notAllowed(sound.kubernetes, options.kubernetes, yaml));
@@ -222,6 +224,7 @@ function toBatch(
   const age = file.keep.age;
   const jitterMs = jitterOffset(name, parseDuration(file.jitter) ?? 0);
   const parsed = patterns.map(({ pattern }) => pattern);
+  const pool = of.options.inheritance?.pools.get(file.pool ?? "");
   return {
     name: name as BatchName,
     entry,
@@ -239,6 +242,7 @@ function toBatch(
     params: file.params,
     successCodes: file.successCodes,
     pool: file.pool ?? null,
+    ...(pool === undefined ? {} : { poolWhenRead: pool }),
     priority: file.priority,
     lateAfterMs: file.lateAfter === undefined ? null : parseDuration(file.lateAfter),
     timeoutMs: file.timeout === undefined ? null : parseDuration(file.timeout),

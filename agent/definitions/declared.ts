@@ -25,6 +25,7 @@ export function namedThings(
   file: Partial<BatchFile>,
   yaml: YamlFile,
   { pools, calendars }: Inheritance,
+  isInForce: boolean,
 ): { days: DayRule | null; faults: Fault[] } {
   const faults: Fault[] = [];
   const report = (code: ProblemCode, what: string, name: string, path: Path, known: Iterable<string>) => {
@@ -43,7 +44,7 @@ export function namedThings(
       return calendar ?? [];
     });
   const days = createDayRule(calendarsOf("skipOn"), calendarsOf("onlyOn"), file.shift ?? "none");
-  if (file.pool !== undefined && !pools.has(file.pool))
+  if (file.pool !== undefined && !isInForce && !pools.has(file.pool))
     report("unknown-pool", "pool", file.pool, ["pool"], pools.keys());
   return { days, faults };
 }

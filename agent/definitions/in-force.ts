@@ -29,6 +29,8 @@ export interface InForceListener {
    * stands for the groups.
    */
   onStatus?: (name: string) => void;
+  /** Called once all of a pass is in force, sizes of pools too. */
+  onConnected?: () => void;
 }
 
 export interface InForceDeps {
@@ -185,6 +187,7 @@ export class InForce {
   /** Builds the chains of what is in force now, and reports everything that changed. */
   connect(): void {
     this.#chains.connect();
+    for (const { onConnected } of this.#listeners) onConnected?.();
   }
 
   reportStatus(name: string): void {

@@ -243,8 +243,8 @@ export function nextAttempt(
 }
 
 /** Returns what a further attempt has of the one before it. */
-function inherited({ previous, given, params, pass, attemptsBefore }: Execution): Partial<Execution> {
-  const fields = { previous, given, params, pass, attemptsBefore };
+function inherited({ previous, given, params, pass, attemptsBefore, scheduled }: Execution): Partial<Execution> {
+  const fields = { previous, given, params, pass, attemptsBefore, scheduled };
   return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
 }
 

@@ -15,6 +15,7 @@ import {
   type Execution,
   type TriggerKind,
 } from "../model/execution.ts";
+import type { GroupName } from "../model/group.ts";
 import type { BatchName, EpochMs, ExecutionId, Revision, RunId } from "../model/ids.ts";
 import type { Notifier } from "../notify/port.ts";
 import type { DueDecision } from "../schedule/catchup.ts";
@@ -36,8 +37,10 @@ import {
 } from "./plan-end.ts";
 import { planRerun, type RerunOf } from "./plan-rerun.ts";
 import type { AskedBy, TriggerAnswer } from "./port.ts";
+import type { Rank } from "./lines.ts";
+import { poolKey, poolOf, Pools, type DeclaredPool, type Pool } from "./pools.ts";
 import { createQueue, type Queue } from "./queue.ts";
-import { RunningExecutions, type RunningDeps, type RunningEvents } from "./running.ts";
+import { asRecorded, RunningExecutions, type RunningDeps, type RunningEvents } from "./running.ts";
 
 /** Between a group's SIGTERM and its SIGKILL at shutdown; with the grace of 25 s it fits Kubernetes' 30 s. */
 const killAtShutdownMs = 4_000;
@@ -49,6 +52,8 @@ export interface ExecutorDeps extends RunningDeps {
   /** Returns what is in force for a batch; null when it has none, is gone, or has no sound place in its chain. */
   definition: (name: BatchName) => Definition | null;
   graph: () => Graph;
+  /** Returns where the pool that a batch of `group` names is declared, and its size; undefined where it is not. */
+  pool: (group: GroupName, name: string) => DeclaredPool | undefined;
   /** Tells people of ends; without one nobody is told. */
   notifier?: Notifier;
 }
@@ -68,6 +73,12 @@ export interface Executor {
   /** Takes over what an earlier agent left queued or running. Call once, before the scheduler starts. */
   resume: () => void;
   counts: () => { running: number; queued: number };
+  /** To be called after what is in force has changed: sizes of pools and priorities count at once. */
+  refresh: () => void;
+  /** Returns in words what one that is in line or parked waits for; undefined for any other. */
+  waitingFor: (id: ExecutionId) => string | undefined;
+  /** Counts executions that hold a place of a pool, and those in line for one. */
+  poolUse: (group: GroupName, name: string) => { running: number; waiting: number };
   /**
    * Returns whether something that is queued or running, or follows it, may still read what a run has put out, by the
    * run's key.
@@ -107,6 +118,9 @@ export function createExecutor(deps: ExecutorDeps): Executor {
     rerun: (target, by) => loop.rerun(target, by),
     resume: () => loop.resume(),
     counts: () => loop.counts(),
+    refresh: () => loop.refresh(),
+    waitingFor: (id) => loop.waitingFor(id),
+    poolUse: (group, name) => loop.poolUse(group, name),
     isRunRead: (runKey) => loop.isRunRead(runKey),
     revisionsInUse: () => loop.revisionsInUse(),
     drain: () => loop.drain(),
@@ -119,10 +133,12 @@ class ExecutorLoop implements Executor {
   readonly #queue: Queue;
   readonly #open = new OpenExecutions();
   readonly #running: RunningExecutions;
+  readonly #pools = new Pools();
   readonly #world: World;
   /** The row of the due times that a start missed while it waited for a slot. */
   readonly #gaps = new Map<ExecutionId, Execution>();
   #stopping = false;
+  #isPumpDue = false;
   #ended: Promise<void> | null = null;
 
   constructor(deps: ExecutorDeps) {
@@ -130,6 +146,8 @@ class ExecutorLoop implements Executor {
     const { recorder, notifier } = deps;
     this.#queue = createQueue(deps.clock);
     this.#running = new RunningExecutions(deps);
+    // What an earlier agent left running counts before anything can be started.
+    for (const { id, status, pool } of recorder.open()) if (status === "running") this.#pools.hold(id, [pool]);
     this.#world = {
       graph: () => deps.graph(),
       inForce: (name) => deps.definition(name as BatchName),
@@ -227,13 +245,14 @@ class ExecutorLoop implements Executor {
       if (this.#stopping) return { error: "the agent is being stopped" };
       // From here to the commit nothing is awaited: what was read is what stands, but for what memory knows better.
       const rows = new Map(read.map((row) => [row.id, recorder.current(row.id) ?? row]));
-      for (const row of recorder.openRun(run).values()) rows.set(row.id, row);
+      // What was decided and is not durable yet was not read.
+      for (const row of recorder.heldOf(run)) rows.set(row.id, row);
       if (rows.size === 0) return { error: this.#unknown(target) };
       const all = [...rows.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
       const scope = {
         graph: this.#world.graph(),
         inForce: this.#world.inForce,
-        isKept: (id: ExecutionId) => recorder.runKeyOf(id) !== undefined,
+        isKept: (id: ExecutionId) => recorder.hasLogs(id),
         openOf: (name: string) => this.#openOf(name as BatchName),
       };
       const decided = planRerun(asked?.id ?? null, all, scope);
@@ -316,13 +335,14 @@ class ExecutorLoop implements Executor {
     this.#running.adopt(running, termsOf, (execution) =>
       this.#events(execution, () => this.#backOff(unasked(execution))),
     );
+    this.#holdPlaces();
     for (const { id, cancelled } of running) if (cancelled !== undefined) this.#running.get(id)?.cancel(cancelled);
     for (const execution of open.filter((one) => !isWithRunner(one))) {
-      const { id, batch } = execution;
+      const { batch } = execution;
       const concurrency = this.#batchOf(batch)?.concurrency;
       const isAlone = this.#open.of(batch).length === 1;
       if (execution.notBefore !== undefined) this.#delay(execution);
-      else if (isAlone || concurrency === "allow" || this.#queue.parked(batch) !== undefined) this.#enqueue(id);
+      else if (isAlone || concurrency === "allow" || this.#queue.parked(batch) !== undefined) this.#join(execution);
       else {
         this.#queue.park(execution);
         // Said again, to what has not ended meanwhile: who was told to make room has not heard it if the agent died
@@ -337,6 +357,27 @@ class ExecutorLoop implements Executor {
 
   counts(): { running: number; queued: number } {
     return { running: this.#running.size, queued: this.#queue.size() };
+  }
+
+  refresh(): void {
+    this.#holdPlaces();
+    this.#queue.refresh((id) => this.#standing(this.#deps.recorder.current(id)?.batch));
+    this.#pump();
+  }
+
+  waitingFor(id: ExecutionId): string | undefined {
+    const inLine = this.#queue.inLine(id);
+    if (inLine === undefined) {
+      const batch = this.#deps.recorder.current(id)?.batch;
+      return batch !== undefined && this.#queue.parked(batch) === id ? "an earlier execution" : undefined;
+    }
+    const { pool } = inLine;
+    return pool !== null && this.#pools.used(pool.key) >= pool.size ? `pool ${pool.name}` : "a free place";
+  }
+
+  poolUse(group: GroupName, name: string): { running: number; waiting: number } {
+    const key = poolKey(group, name);
+    return { running: this.#pools.used(key), waiting: this.#queue.waitingForPool(key) };
   }
 
   isRunRead(runKey: number): boolean {
@@ -391,10 +432,8 @@ class ExecutorLoop implements Executor {
     for (const execution of plan.ended) this.#logEnd(execution);
     // Nobody hears of what is not durable.
     const durable = () => recorded.catch(() => recorder.durable());
-    for (const execution of plan.ended)
-      if (execution.startedAt !== null) void durable().then(() => notifier?.ping("stop", execution));
     for (const change of plan.changes)
-      if (change.kind === "put" && change.execution.notifyDue !== undefined) {
+      if (change.kind === "put" && (change.execution.notifyDue ?? change.execution.pingDue) !== undefined) {
         const { execution } = change;
         void durable().then(() => notifier?.take(execution));
       }
@@ -499,7 +538,9 @@ class ExecutorLoop implements Executor {
   /** Called with a final execution; resolves when it is durable with all that it sets off. */
   async #finish(ended: Execution): Promise<void> {
     const cancelled = ended.cancelled ?? this.#deps.recorder.current(ended.id)?.cancelled;
-    const final = cancelled === undefined ? ended : { ...ended, cancelled };
+    const recorded = asRecorded(cancelled === undefined ? ended : { ...ended, cancelled }, this.#deps.recorder);
+    const isPinged = ended.startedAt !== null && this.#deps.notifier?.pings(ended.batch) === true;
+    const final: Execution = isPinged ? { ...recorded, pingDue: [...(recorded.pingDue ?? []), "stop"] } : recorded;
     const plan = planEnd(final, this.#world, this.#deps, this.#deps.clock.now());
     // The history itself tries again and says so when it cannot write.
     await this.#carryOut(plan).catch(() => undefined);
@@ -526,13 +567,43 @@ class ExecutorLoop implements Executor {
   }
 
   #enqueue(id: ExecutionId): void {
-    this.#queue.push(id);
-    this.#pump();
+    const execution = this.#deps.recorder.current(id);
+    if (execution !== undefined) this.#join(execution);
+    if (this.#isPumpDue) return;
+    this.#isPumpDue = true;
+    // All that comes due together is in line before the first of it starts.
+    queueMicrotask(() => {
+      this.#isPumpDue = false;
+      this.#pump();
+    });
+  }
+
+  #join({ id, batch, trigger, notBefore, createdAt }: Execution): void {
+    const [dueAt, since] = [Date.parse(trigger.dueAt), Date.parse(notBefore ?? createdAt)];
+    this.#queue.push(id, { ...this.#standing(batch), dueAt, since });
+  }
+
+  /** Returns how a batch's starts stand in line by what is in force now. */
+  #standing(name: BatchName | undefined): Pick<Rank, "pool" | "priority"> {
+    const batch = name === undefined ? null : this.#batchOf(name);
+    return { pool: this.#poolOf(batch), priority: batch?.priority ?? 0 };
+  }
+
+  #poolOf(batch: Batch | null): Pool | null {
+    return poolOf(batch, (group, name) => this.#deps.pool(group, name));
+  }
+
+  /** Lets each running execution hold its places: in the pool it was started in, and in its batch's of now. */
+  #holdPlaces(): void {
+    for (const attempt of this.#running.attempts()) {
+      const { id, pool, batch } = attempt.execution();
+      this.#pools.hold(id, [pool, this.#poolOf(this.#batchOf(batch))?.key]);
+    }
   }
 
   #pump(): void {
     while (!this.#stopping && this.#running.size < this.#deps.maxParallel) {
-      const id = this.#queue.shift();
+      const id = this.#queue.next((key) => this.#pools.used(key), this.#deps.clock.now());
       if (id === undefined) return;
       const execution = this.#deps.recorder.current(id);
       if (execution?.status === "queued" && !isWithRunner(execution)) this.#begin(execution);
@@ -550,7 +621,6 @@ class ExecutorLoop implements Executor {
   }
 
   #begin(queued: Execution): void {
-    this.#closeGap(queued.id);
     const { clock, runner, definition: definitionOf } = this.#deps;
     const now = clock.now();
     const definition = definitionOf(queued.batch);
@@ -561,15 +631,29 @@ class ExecutorLoop implements Executor {
     if (verdict.kind === "abort") return this.#refuse(queued, verdict.reason, verdict.message);
     if (definition === null) return this.#refuse(queued, "disabled", "");
     const { revision, commit, batch } = definition;
-    const started =
+    const pool = this.#poolOf(batch);
+    // What is in force may be changing just now.
+    if (pool !== null && this.#pools.used(pool.key) >= pool.size) return this.#join(queued);
+    const isPinged = this.#deps.notifier?.pings(queued.batch) === true;
+    const started: Execution =
       runner.isRemote === true
         ? transition(queued, { kind: "ask", at: now, revision, commit })
-        : transition(queued, { kind: "start", at: now, revision, commit, boot: runner.boot });
+        : {
+            ...transition(queued, { kind: "start", at: now, revision, commit, boot: runner.boot }),
+            ...(isPinged ? { pingDue: ["start"] } : {}),
+          };
     // A definition may have changed while it waited; what is done again has the values of then.
     const kept = queued.trigger.kind === "rerun" || queued.trigger.kind === "retry" ? (queued.params ?? {}) : {};
     const params = valuesInForce(batch, kept, queued.given);
+    this.#closeGap(queued.id);
+    this.#pools.hold(queued.id, [pool?.key]);
     this.#running.start(
-      { ...started, timeoutMs: batch.timeoutMs, ...(params === undefined ? {} : { params }) },
+      {
+        ...started,
+        timeoutMs: batch.timeoutMs,
+        ...(params === undefined ? {} : { params }),
+        ...(pool === null ? {} : { pool: pool.key }),
+      },
       batch,
       this.#events(started, () => this.#backOff(queued)),
     );
@@ -580,8 +664,17 @@ class ExecutorLoop implements Executor {
   }
 
   #events(execution: Execution, onUnrecorded: () => void): RunningEvents {
-    const onLaunch = () => this.#deps.notifier?.ping("start", execution);
-    return { onLaunch, onEnded: (ended) => this.#finish(ended), onUnrecorded, onFree: () => this.#pump() };
+    const { notifier } = this.#deps;
+    const onLaunch = (launched: Execution) => {
+      if (launched.pingDue !== undefined) notifier?.take(launched);
+    };
+    const asStarted = (started: Execution): Execution =>
+      notifier?.pings(started.batch) === true ? { ...started, pingDue: ["start"] } : started;
+    const onFree = () => {
+      this.#pools.release(execution.id);
+      this.#pump();
+    };
+    return { onLaunch, asStarted, onEnded: (ended) => this.#finish(ended), onUnrecorded, onFree };
   }
 
   /** It could not be recorded, so it must not run: it waits until the history can be written. */

@@ -27,12 +27,12 @@ export function buildOrder(
       ...{ shellOptions, output, input, env, envFiles, startDeadlineMs },
       ...(kubernetes === undefined ? {} : { kubernetes }),
     },
-    previous: previous.map(({ batch, id, status, exitCode, startedAt }) => ({
+    previous: previous.map(({ batch, id, status, exitCode, startedAt, logsDeleted }) => ({
       batch,
       id,
       status,
       exitCode,
-      ran: startedAt !== null, // one that was aborted before has no logs
+      ran: startedAt !== null && logsDeleted !== true, // one that was aborted before has none
     })),
   };
 }

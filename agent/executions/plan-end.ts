@@ -16,6 +16,7 @@ import {
 import type { BatchName, EpochMs, ExecutionId, Revision, RunId } from "../model/ids.ts";
 import { admit } from "./admission.ts";
 import { judgeUnusual } from "./baseline.ts";
+import { markedLate } from "./late.ts";
 import { createExecution, nextAttempt, transition } from "./execution.ts";
 import { planFollowUps, type FollowUp } from "./follow-ups.ts";
 import { valuesInForce } from "./params.ts";
@@ -128,7 +129,7 @@ export function planCancel(
 export function newExecution(
   name: BatchName,
   trigger: { kind: TriggerKind; dueAt: EpochMs; by: ExecutionId | null },
-  of: { definition: Definition | null; run?: RunId; given?: Execution["given"] },
+  of: { definition: Definition | null; run?: RunId; given?: Execution["given"]; scheduled?: boolean },
   ids: Ids,
   now: EpochMs,
 ): Execution {
@@ -145,12 +146,14 @@ export function newExecution(
     now,
     run,
   });
-  return {
+  const made: Execution = {
     ...execution,
+    ...(trigger.kind === "cron" || of.scheduled === true ? { scheduled: true } : {}),
     ...(definition === null || definition.batch.group === "" ? {} : { group: definition.batch.group }),
     ...(given === undefined ? {} : { given }),
     ...(params === undefined ? {} : { params }),
   };
+  return markedLate(made, definition?.batch ?? null, now);
 }
 
 class Planner {
@@ -234,7 +237,8 @@ class Planner {
     const batch = this.#world.inForce(ended.batch)?.batch;
     const retry = batch?.enabled === true ? batch.retry : null;
     const isFailed = retry !== null && execution.status === "failed";
-    const next = isFailed ? nextAttempt(execution, retry, { id: this.#newId(), now: this.#now }) : null;
+    const attempt = isFailed ? nextAttempt(execution, retry, { id: this.#newId(), now: this.#now }) : null;
+    const next = attempt === null ? null : markedLate(attempt, batch ?? null, this.#now);
     const due = next === null ? this.#notice(execution) : null;
     const final: Execution = due === null ? execution : { ...execution, notifyDue: due };
     this.#put(final);
@@ -258,7 +262,12 @@ class Planner {
     const plans = planFollowUps(final, rows, this.#world.graph(), enabled);
     this.startAll(
       plans.map((plan) => {
-        const of = { definition: this.#world.inForce(plan.batch), run, ...(given === undefined ? {} : { given }) };
+        const of = {
+          definition: this.#world.inForce(plan.batch),
+          run,
+          scheduled: final.scheduled === true,
+          ...(given === undefined ? {} : { given }),
+        };
         const trigger = { kind: plan.kind, dueAt: Date.parse(final.trigger.dueAt), by: final.id };
         const execution = newExecution(plan.batch, trigger, of, this.#ids, this.#now);
         return { execution: { ...execution, ...followed(plan, rows.latest(plan.batch)) }, refused: plan.refused };

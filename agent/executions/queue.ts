@@ -2,13 +2,23 @@
 import type { Clock } from "../async/clock.ts";
 import { countdown } from "../async/countdown.ts";
 import type { Execution } from "../model/execution.ts";
-import type { BatchName, ExecutionId } from "../model/ids.ts";
+import type { BatchName, EpochMs, ExecutionId } from "../model/ids.ts";
+import { Lines, type Rank } from "./lines.ts";
 
 export interface Queue {
-  /** Puts one last in line for a slot. */
-  push: (id: ExecutionId) => void;
-  /** Takes out the first in line; undefined when nobody waits. */
-  shift: () => ExecutionId | undefined;
+  /** Puts one in line for a slot. */
+  push: (id: ExecutionId, rank: Rank) => void;
+  /**
+   * Takes out the one whose turn it is; undefined when nobody waits, but for places of pools that are taken. `used`:
+   * how many of a pool, by key, are.
+   */
+  next: (used: (pool: string) => number, now: EpochMs) => ExecutionId | undefined;
+  /** Returns what one in line waits with. */
+  inLine: (id: ExecutionId) => Readonly<Rank> | undefined;
+  /** Asks anew for the pool and the priority of all in line. */
+  refresh: (rankOf: (id: ExecutionId) => Pick<Rank, "pool" | "priority">) => void;
+  /** Counts those in line for a place of a pool, by its key. */
+  waitingForPool: (pool: string) => number;
   /** Parks one until its batch is free; one a batch. */
   park: (execution: Execution) => void;
   parked: (batch: BatchName) => ExecutionId | undefined;
@@ -22,16 +32,15 @@ export interface Queue {
 }
 
 export function createQueue(clock: Clock): Queue {
-  const line = new Set<ExecutionId>(); // a Set keeps the order and forgets one in no time
+  const lines = new Lines();
   const parked = new Map<BatchName, ExecutionId>();
   const delayed = new Map<ExecutionId, () => void>();
   return {
-    push: (id) => void line.add(id),
-    shift() {
-      const [first] = line;
-      if (first !== undefined) line.delete(first);
-      return first;
-    },
+    push: (id, rank) => lines.add(id, rank),
+    next: (used, now) => lines.next(used, now),
+    inLine: (id) => lines.of(id),
+    refresh: (rankOf) => lines.refresh(rankOf),
+    waitingForPool: (pool) => lines.waiting(pool),
     park: ({ batch, id }) => void parked.set(batch, id),
     parked: (batch) => parked.get(batch),
     delay(id, ms, then) {
@@ -42,7 +51,7 @@ export function createQueue(clock: Clock): Queue {
       delayed.set(id, cancel);
     },
     leave({ batch, id }) {
-      line.delete(id);
+      lines.remove(id);
       if (parked.get(batch) === id) parked.delete(batch);
       delayed.get(id)?.();
       delayed.delete(id);
@@ -50,6 +59,6 @@ export function createQueue(clock: Clock): Queue {
     stopDelays() {
       for (const cancel of delayed.values()) cancel();
     },
-    size: () => line.size + parked.size + delayed.size,
+    size: () => lines.size + parked.size + delayed.size,
   };
 }

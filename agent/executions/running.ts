@@ -27,7 +27,9 @@ export interface RunningDeps {
 /** Describes what the executor does about the end of one. */
 export interface RunningEvents {
   /** Called when its start is on record and it is launched; not for one that was running when it was taken over. */
-  onLaunch: () => void;
+  onLaunch: (execution: Execution) => void;
+  /** Returns what is recorded of one that a remote runner has started. */
+  asStarted: (execution: Execution) => Execution;
   /** Called with its final status; resolves when that is on record. */
   onEnded: (ended: Execution) => Promise<void>;
   /** Called when its start could not be recorded, so that it has none. */
@@ -78,7 +80,7 @@ export class RunningExecutions {
     const launch = () => {
       if (execution.status === "running") {
         logStart(execution, log);
-        events.onLaunch();
+        events.onLaunch(execution);
       }
       return runner.start(buildOrder(execution, batch, inputs, fault));
     };
@@ -121,7 +123,7 @@ export class RunningExecutions {
       timeoutMs: number | null;
       successCodes: readonly number[];
     },
-    { onLaunch, onEnded, onUnrecorded, onFree }: RunningEvents,
+    { onLaunch, asStarted, onEnded, onUnrecorded, onFree }: RunningEvents,
   ): void {
     const { clock, log, recorder } = this.#deps;
     let unrecorded = false;
@@ -133,11 +135,13 @@ export class RunningExecutions {
       launch: how.launch,
       successCodes: how.successCodes,
       timeoutMs: how.timeoutMs,
-      onSeen: (seen) => void recorder.commit([{ kind: "put", execution: seen }], { lazy: true }),
+      onSeen: (seen) => void recorder.commit([{ kind: "put", execution: asRecorded(seen, recorder) }], { lazy: true }),
       onStarted(started) {
-        void recorder.commit([{ kind: "put", execution: started }]);
-        logStart(started, log);
-        onLaunch();
+        const noted = asStarted(asRecorded(started, recorder));
+        // People hear of it once it is durable.
+        const written = recorder.commit([{ kind: "put", execution: noted }]).catch(() => recorder.durable());
+        logStart(noted, log);
+        void written.then(() => onLaunch(noted));
       },
     });
     this.#attempts.set(execution.id, attempt);
@@ -186,6 +190,13 @@ function ranFor({ startedAt, askedAt }: Execution, now: EpochMs): number {
 
 function logStart({ batch, id, run, trigger, attempt }: Execution, log: Logger): void {
   log.info("execution started", { batch, id, run, trigger: trigger.kind, attempt });
+}
+
+/** The same with what others have put on its record since it was taken: that it is late, heartbeats still due. */
+export function asRecorded(execution: Execution, recorder: Pick<Recorder, "current">): Execution {
+  const { late, pingDue } = recorder.current(execution.id) ?? execution;
+  const { pingDue: _stale, ...rest } = execution;
+  return { ...rest, ...(late === true ? { late } : {}), ...(pingDue === undefined ? {} : { pingDue }) };
 }
 
 function unadopted(id: ExecutionId): never {

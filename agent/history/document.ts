@@ -18,6 +18,13 @@ export interface BatchDocument {
   /** Missing while nothing was ever to be told. */
   told?: Told;
   /**
+   * How late it is: null or missing where it cannot be. `afterMs`: its `lateAfter`; `judged`: due times up to this one
+   * have been judged; `isLate`: it has not succeeded since the last that it was late for.
+   */
+  late?: { afterMs: number; judged: Iso; isLate: boolean } | null;
+  /** Due times that people are to be told it is late for, until that waits in the outbox. */
+  lateDue?: readonly LateDue[];
+  /**
    * Commands that changed something here, the newest last: one that is found again after a crash has been carried
    * out.
    */
@@ -38,6 +45,16 @@ export interface Told {
   streaks: readonly Iso[];
   /** When each was last told, and how many there were since. */
   last: Partial<Record<Exclude<NotifyEvent, "recovery">, { at: Iso; held: number }>>;
+}
+
+/** A due time that a batch is late for, as people are to be told. */
+export interface LateDue {
+  dueAt: Iso;
+  /** Its execution then; null where there was none. */
+  execution: ExecutionId | null;
+  /** Due times it was late for since the last that was told, this one included. */
+  count: number;
+  since: Iso | null;
 }
 
 /** A document taken apart without reading its rows: each is a line of its own. */
@@ -113,6 +130,8 @@ export function isHead(head: Partial<Head>, name: string): boolean {
     (head.schedule === null || isTime(head.schedule?.coveredUntil)) &&
     (head.lastDueAt === undefined || isTime(head.lastDueAt)) &&
     (head.told === undefined || isTold(head.told)) &&
+    (head.late == null || isTime(head.late.judged)) &&
+    (head.lateDue === undefined || Array.isArray(head.lateDue)) &&
     (head.commands === undefined || Array.isArray(head.commands))
   );
 }

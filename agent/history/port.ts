@@ -7,7 +7,7 @@ import type { HistoryEvent } from "./events.ts";
 import type { Outline, Span } from "./row-index.ts";
 
 export type { Change } from "./change.ts";
-export type { Told } from "./document.ts";
+export type { LateDue, Told } from "./document.ts";
 export type { HistoryEvent } from "./events.ts";
 export { isForgotten, maxKeep, selectExpired } from "./retention.ts";
 export { outlineOf, runKey, type Outline } from "./row-index.ts";
@@ -28,6 +28,8 @@ export interface Recorder {
   runKeyOf: (id: string) => number | undefined;
   /** The latest execution of each batch in a run, while something of it is open; empty afterwards. */
   openRun: (run: RunId) => ReadonlyMap<string, Execution>;
+  /** Executions of a run that are in memory, such as those whose record is not durable yet; in no order. */
+  heldOf: (run: RunId) => Execution[];
   /**
    * Takes a run that has ended into memory again, as `openRun` gives it, for the next commit is to open an execution
    * of it.
@@ -66,7 +68,15 @@ export interface Recorder {
    * `before`: for a put, the execution as it was last heard of.
    */
   subscribe: (listener: Listener) => void;
-  /** Deletes execution folders that no record names: what a crash left between the two. */
+  /** Bytes of all logs that ended executions have left. */
+  logBytes: () => number;
+  /** Ended executions that have left logs, oldest first. Nothing may be awaited while they are read. */
+  oldestLogs: () => Iterable<Outline>;
+  /** Returns whether an execution is on record with its logs. */
+  hasLogs: (id: string) => boolean;
+  /** Deletes the folder of an execution whose record says that its logs are deleted. */
+  deleteLogs: (batch: BatchName, id: ExecutionId) => Promise<void>;
+  /** Deletes execution folders that no record names, or says are deleted: what a crash left between the two. */
   deleteOrphans: () => Promise<number>;
 }
 
@@ -114,7 +124,7 @@ export interface HistoryReader {
    */
   spansSince: (since: EpochMs) => Iterable<Span>;
   counts: (name: string) => Record<ExecutionStatus, number>;
-  /** Ids of executions of which people are still to be told. */
+  /** Ids of executions of which people are still to be told, or heartbeats to be sent. */
   notifyDue: () => ExecutionId[];
   events: {
     newest: () => number;

@@ -27,7 +27,7 @@ export interface Outline {
   isRetry: boolean;
   /** A row for due times that nobody started. */
   isMissed: boolean;
-  /** People are still to be told of its end. */
+  /** People are still to be told of its end, or heartbeats to be sent. */
   isNotifyDue: boolean;
 }
 
@@ -74,7 +74,11 @@ for (let value = 0; value < base32.length; value++) digitOf[base32.charCodeAt(va
 
 const anomalies: readonly Execution["unusual"][] = [null, "too-fast", "too-slow", "too-quiet"];
 /** Bits of `marks`: status 0 to 2 (0: the slot is free), reason 3 to 7, unusual 8 and 9, then the flags. */
-const flag = { retry: 1 << 10, missed: 1 << 11, notifyDue: 1 << 12 };
+const flag = { retry: 1 << 10, missed: 1 << 11, notifyDue: 1 << 12, logsDeleted: 1 << 13 };
+
+function isNotifyDue({ notifyDue, pingDue = [] }: Execution): boolean {
+  return notifyDue !== undefined || pingDue.length > 0;
+}
 
 /** A number for a run's id; two runs hardly ever share one. */
 export function runKey(run: RunId | string): number {
@@ -102,7 +106,7 @@ export function outlineOf(execution: Execution): Outline {
     revision,
     isRetry: execution.trigger.kind === "retry",
     isMissed: execution.missed !== undefined,
-    isNotifyDue: execution.notifyDue !== undefined,
+    isNotifyDue: isNotifyDue(execution),
   };
 }
 
@@ -445,6 +449,31 @@ export class RowIndex {
     return found;
   }
 
+  areLogsDeleted(slot: number): boolean {
+    return ((this.#marks[slot] as number) & flag.logsDeleted) !== 0;
+  }
+
+  /** Bytes of all logs that ended executions have left. Looks at all there is. */
+  logBytes(): number {
+    let sum = 0;
+    for (let slot = 0; slot < this.#used; slot++)
+      if (this.#hasLogs(slot)) sum += decodeSpan(this.#bytes[slot] as number);
+    return sum;
+  }
+
+  /** Slots of ended executions that have left logs, oldest first. Nothing may be removed meanwhile. */
+  *oldestLogs(): Generator<number> {
+    for (let at = 0; at < this.#ordered; at++) {
+      const slot = this.#order[at] as number;
+      if (this.#hasLogs(slot)) yield slot;
+    }
+  }
+
+  #hasLogs(slot: number): boolean {
+    const marks = this.#marks[slot] as number;
+    return (marks & 7) > 2 && (marks & flag.logsDeleted) === 0 && (this.#bytes[slot] as number) > 0;
+  }
+
   /** Executions of a batch. */
   count(name: string): number {
     const tally = this.#tallies[this.#numbers.get(name) ?? -1];
@@ -622,7 +651,8 @@ export class RowIndex {
       (Math.max(0, anomalies.indexOf(execution.unusual)) << 8) |
       (execution.trigger.kind === "retry" ? flag.retry : 0) |
       (execution.missed === undefined ? 0 : flag.missed) |
-      (execution.notifyDue === undefined ? 0 : flag.notifyDue);
+      (isNotifyDue(execution) ? flag.notifyDue : 0) |
+      (execution.logsDeleted === true ? flag.logsDeleted : 0);
   }
 
   #tally(slot: number, by: 1 | -1): void {

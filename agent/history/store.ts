@@ -128,6 +128,10 @@ export class Store implements Recorder {
     return this.#state.openRun(run);
   }
 
+  heldOf(run: RunId): Execution[] {
+    return [...this.#state.held.values()].filter((execution) => execution.run === run);
+  }
+
   reopen(rows: readonly Execution[]): void {
     for (const row of rows)
       if (this.runKeyOf(row.id) !== undefined) this.#state.hold(this.#state.held.get(row.id) ?? row);
@@ -222,12 +226,32 @@ export class Store implements Recorder {
     await new Promise<void>((done) => this.#durableWaiters.push(done));
   }
 
+  logBytes(): number {
+    return this.#index.logBytes();
+  }
+
+  *oldestLogs(): Generator<Outline> {
+    for (const slot of this.#index.oldestLogs()) {
+      const id = this.#index.idOf(slot);
+      if (this.#state.held.get(id)?.logsDeleted !== true) yield this.#index.outline(slot);
+    }
+  }
+
+  hasLogs(id: string): boolean {
+    const held = this.#state.held.get(id as ExecutionId);
+    if (held !== undefined) return held.logsDeleted !== true;
+    const slot = this.#index.slotOf(id);
+    return slot >= 0 && !this.#index.areLogsDeleted(slot);
+  }
+
+  async deleteLogs(batch: BatchName, id: ExecutionId): Promise<void> {
+    if (!this.hasLogs(id)) await this.#documents.deleteExecutions(batch, [id]);
+  }
+
   async deleteOrphans(): Promise<number> {
     let count = 0;
     for (const name of this.names()) {
-      const orphans = (await this.#documents.executionFolders(name)).filter(
-        (id) => this.#index.slotOf(id) < 0 && !this.#state.held.has(id as ExecutionId),
-      );
+      const orphans = (await this.#documents.executionFolders(name)).filter((id) => !this.hasLogs(id));
       await this.#documents.deleteExecutions(name, orphans as ExecutionId[]);
       count += orphans.length;
     }

@@ -17,7 +17,7 @@ export function parseStep(line: string): LogStep | null {
   if (match === null) return null;
   const [, at = "", stdout, stderr] = match;
   if (Number.isNaN(Date.parse(at))) return null;
-  return { at: at as Iso, sizes: { stdout: Number(stdout), stderr: Number(stderr) } };
+  return { at: at, sizes: { stdout: Number(stdout), stderr: Number(stderr) } };
 }
 
 export type LogOrder = ReturnType<typeof orderOf>;

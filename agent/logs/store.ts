@@ -30,7 +30,10 @@ export function createLogStore(dataDir: string): LogStore {
           async pull(controller) {
             try {
               file ??= await openPlain(pathOf(batch, id, stream));
-              if (file === null) return controller.close();
+              if (file === null) {
+                controller.close();
+                return;
+              }
               const wanted = Math.min(pieceBytes, end - at);
               const { bytesRead, buffer } = await file.read(new Uint8Array(wanted), 0, wanted, at);
               at += bytesRead;
@@ -99,4 +102,15 @@ export function createLogStore(dataDir: string): LogStore {
       }
     },
   };
+}
+
+/** Returns the length of all logs of these executions. */
+export async function totalBytes(
+  logs: Pick<LogStore, "stat">,
+  executions: readonly { batch: BatchName; id: ExecutionId }[],
+): Promise<number> {
+  let sum = 0;
+  for (const { batch, id } of executions)
+    for (const stream of ["stdout", "stderr"] as const) sum += (await logs.stat(batch, id, stream))?.size ?? 0;
+  return sum;
 }

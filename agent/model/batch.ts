@@ -85,6 +85,8 @@ export interface Batch {
   /** Exit codes that are success. */
   successCodes: readonly number[];
   pool: string | null;
+  /** Where that pool was declared when the batch was read, and its size; missing where it was not. */
+  poolWhenRead?: { group: string; size: number };
   /** Higher starts first among those that wait for a place. */
   priority: number;
   /** How long after its due time a run may succeed before the batch is late. */

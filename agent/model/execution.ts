@@ -73,6 +73,10 @@ export interface Execution {
   unusual: "too-fast" | "too-slow" | "too-quiet" | null;
   /** Set once its batch had not succeeded in time after its due time. Shown as false where it is missing. */
   late?: boolean;
+  /** Set where a schedule set off its run, so that it can be late; not for a rerun. Not shown. */
+  scheduled?: true;
+  /** Set once --keep-logs has taken its logs; missing before. */
+  logsDeleted?: true;
   /** Only on `missed` rows: first and last due time of the gap and how many there were. */
   missed?: { from: Iso; to: Iso; count: number };
   /** Executions it comes after, in the order of `after`. Not shown. */
@@ -87,8 +91,12 @@ export interface Execution {
   cancelled?: Cancelled;
   /** Set while what people are to be told of it does not wait in the outbox yet. Not shown. */
   notifyDue?: NotifyDue;
+  /** Heartbeats that are due and do not wait in the outbox yet, in their order. Not shown. */
+  pingDue?: readonly ("start" | "stop")[];
   /** When a retry's delay is over, or the wait for an earlier execution was. Not shown. */
   notBefore?: Iso;
+  /** Key of the pool that it was started in; missing for none. Not shown. */
+  pool?: string;
   /** Holds what its batch's timeout was at its start, null for none; missing before it. Not shown. */
   timeoutMs?: number | null;
   /** When a runner elsewhere was asked to start it: from then on it is never asked for anew. Not shown. */

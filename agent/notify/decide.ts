@@ -78,6 +78,17 @@ export function decideNotice(
   }
 }
 
+/** Returns whether people are told that a batch is late for one more due time: once an hour, with how many there were. */
+export function decideLate(
+  notify: Notify,
+  told: Told | undefined,
+  now: EpochMs,
+): { told: Told | undefined; due: NotifyDue | null } {
+  if (!notify.on.includes("late")) return { told, due: null };
+  const known = told ?? nothingTold;
+  return isDue(known, "late", now) ? tell(known, "late", true, now) : { told: held(known, "late"), due: null };
+}
+
 function tell(told: Told, event: HourlyEvent, asked: boolean, now: EpochMs): { told: Told; due: NotifyDue | null } {
   const last = told.last[event];
   const next = { ...told, last: { ...told.last, [event]: { at: iso(now), held: 0 } } };

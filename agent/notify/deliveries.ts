@@ -21,6 +21,8 @@ export interface Deliveries {
   start: () => void;
   /** Nothing new goes out; what is under way gets a moment, the rest stays on disk. */
   stop: () => Promise<void>;
+  /** Hears of each message that will never be taken. */
+  onLost: (listener: (place: string, why: string) => void) => void;
   /** Returns where nobody takes anything, and why; addresses of one host are one. */
   trouble: () => { place: string; why: string; waiting: number }[];
   counts: () => DeliveryCounts;
@@ -70,6 +72,7 @@ export function createDeliveries(deps: {
   const tally = { delivered: 0, refused: 0, givenUp: 0 };
   const sending = { mail: 0, webhook: 0, ping: 0 };
   const retrying = { mail: 0, webhook: 0, ping: 0 };
+  const lostListeners: ((place: string, why: string) => void)[] = [];
   let going = false;
 
   function add(message: Message): void {
@@ -113,12 +116,17 @@ export function createDeliveries(deps: {
 
   function giveUp(waiting: Waiting, why: string): void {
     tally.givenUp += 1;
+    lost(waiting, `given up: ${waiting.place.why ?? why}`);
     log.error("a message is given up", {
       ...labelOf(waiting),
       reason: why,
       ...(waiting.place.why === null ? {} : { last: waiting.place.why }),
     });
     discard(waiting);
+  }
+
+  function lost({ place }: Waiting, why: string): void {
+    for (const listener of lostListeners) listener(place.name, why);
   }
 
   function discard(waiting: Waiting): void {
@@ -219,6 +227,7 @@ export function createDeliveries(deps: {
       case "refused":
         Object.assign(place, { failures: 0, notBefore: 0, why: null });
         tally.refused += 1;
+        lost(waiting, `refused: ${delivery.why}`);
         log.error("a message was refused; it is not tried again", { ...labelOf(waiting), reason: delivery.why });
         discard(waiting);
         break;
@@ -245,6 +254,7 @@ export function createDeliveries(deps: {
 
   return {
     add,
+    onLost: (listener) => void lostListeners.push(listener),
     start() {
       going = true;
       pumpAll();

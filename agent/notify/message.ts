@@ -1,6 +1,6 @@
 // Describes what people are told of an end: a mail's subject, text and HTML, a webhook's body. Everything that a
 // script or a repository wrote is taken as text, never as markup, and fits on the line it is put on.
-import type { NotifyEvent, Execution, NotifyDue } from "../model/execution.ts";
+import { isOpen, type NotifyEvent, type Execution, type NotifyDue } from "../model/execution.ts";
 import type { Iso } from "../model/ids.ts";
 import { formatDuration } from "../text/duration.ts";
 import { plainLine } from "../text/untrusted.ts";
@@ -12,10 +12,14 @@ const filesShown = 20;
 
 export interface Notice {
   due: NotifyDue;
-  execution: Execution;
+  batch: string;
+  /** The due time that it is about. */
+  dueAt: Iso;
+  /** null where a batch is late of which no execution exists yet. */
+  execution: Execution | null;
   /** The batch's description, as written. */
   description: string | null;
-  /** Tells where the execution is seen. */
+  /** Tells where the execution is seen, or else the batch. */
   link: string;
   /** The batch's files that differ from the last success before; null when there was none, or it cannot be told. */
   changed: { since: Iso; files: readonly string[] } | null;
@@ -35,13 +39,14 @@ const verbs: Record<NotifyEvent, string> = {
 };
 
 /** `[batch-agent] report failed`: made of the batch's name and one word, so that no header can be smuggled in. */
-export function mailSubject({ due, execution }: Notice): string {
-  return `[batch-agent] ${execution.batch} ${verbs[due.event]}`;
+export function mailSubject({ due, batch }: Pick<Notice, "due" | "batch">): string {
+  return `[batch-agent] ${batch} ${verbs[due.event]}`;
 }
 
 /** The line that says it all. */
-function headline({ due, execution }: Notice): string {
-  const { batch } = execution;
+function headline({ due, batch, dueAt, execution }: Notice): string {
+  if (execution === null || due.event === "late")
+    return `${batch} is late: it has not succeeded in time after it was due ${clockText(dueAt)}`;
   const took = execution.durationMs === null ? "" : ` after ${formatDuration(execution.durationMs)}`;
   switch (due.event) {
     case "failure":
@@ -52,8 +57,6 @@ function headline({ due, execution }: Notice): string {
       return `${batch} succeeded${took}`;
     case "unusual":
       return `${batch} succeeded${took}, but ${unusualText(execution)}`;
-    case "late":
-      return `${batch} is late: it has not succeeded since it was due ${clockText(execution.trigger.dueAt)}`;
     case "missed":
       return `${batch} missed starts: ${plainLine(execution.message ?? "due times passed without one")}`;
     case "problem":
@@ -103,17 +106,20 @@ function heldText({ due }: Notice): string | null {
 }
 
 /** The facts, one a row. */
-function facts({ execution, description, changed, link }: Notice): [string, string][] {
+function facts({ batch, dueAt, execution, description, changed, link }: Notice): [string, string][] {
+  const about = description === null ? [] : ([["About", plainLine(description, 500)]] as [string, string][]);
+  if (execution === null)
+    return [["Batch", batch], ...about, ["Due", clockText(dueAt)], ["Execution", "none yet"], ["Look", link]];
   const { trigger, attempt, exitCode, signal, reason, startedAt, finishedAt, durationMs, revision, commit } = execution;
   const rows: [string, string | null][] = [
-    ["Batch", execution.batch],
-    ["About", description === null ? null : plainLine(description, 500)],
+    ["Batch", batch],
+    ...about,
     ["Run", execution.run],
     ["Execution", execution.id],
     ["Trigger", `${trigger.kind}, due ${clockText(trigger.dueAt)}`],
     ["Attempt", String(attempt)],
     [
-      "Ended",
+      isOpen(execution) ? "Status" : "Ended",
       `${execution.status}${reason === null ? "" : ` (${reason})`}${execution.status === "failed" ? `: ${endingText(execution)}` : ""}`,
     ],
     ["Exit code", exitCode === null ? null : String(exitCode)],
@@ -144,7 +150,8 @@ function clockText(at: Iso): string {
   return `${at.slice(0, 10)} ${at.slice(11, 19)} UTC`;
 }
 
-function logs({ stderr, stdout }: Notice): { title: string; lines: readonly string[] }[] {
+function logs({ execution, stderr, stdout }: Notice): { title: string; lines: readonly string[] }[] {
+  if (execution === null) return [];
   const title = (name: string, lines: readonly string[]) =>
     lines.length === 0
       ? `${name}: nothing`
@@ -191,10 +198,15 @@ export function mailHtml(notice: Notice): string {
   ].join("\n");
 }
 
-/** JSON of `{event, text, execution}`; `text` is for chat tools, and holds nothing that the script printed. */
+/**
+ * JSON of `{event, text, execution}`, and where there is no execution of `{event, text, execution: null, batch, dueAt}`;
+ * `text` is for chat tools, and holds nothing that the script printed.
+ */
 export function webhookBody(notice: Notice): string {
+  const { execution, batch, dueAt } = notice;
   const text = [headline(notice), heldText(notice), notice.link].filter((line) => line !== null).join("\n");
-  return JSON.stringify({ event: notice.due.event, text, execution: executionView(notice.execution) });
+  const of = execution === null ? { execution, batch, dueAt } : { execution: executionView(execution) };
+  return JSON.stringify({ event: notice.due.event, text, ...of });
 }
 
 function escaped(text: string): string {

@@ -2,22 +2,15 @@
 // its messages are on disk, and they go out only after that: a crash in between makes the same messages again, and
 // loses none.
 import { messageOf } from "../errors.ts";
-import type { Clock } from "../async/clock.ts";
 import { runKey, type HistoryReader, type Outline, type Recorder, type Told } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
-import type { LogStore, LogStream } from "../logs/port.ts";
-import type { Batch } from "../model/batch.ts";
-import type { Execution, NotifyDue } from "../model/execution.ts";
-import type { ExecutionId, BatchName } from "../model/ids.ts";
-import { plainTail } from "../text/untrusted.ts";
-import { decideNotice } from "./decide.ts";
+import type { Execution } from "../model/execution.ts";
+import type { BatchName, ExecutionId } from "../model/ids.ts";
+import { decideLate, decideNotice } from "./decide.ts";
 import type { Deliveries } from "./deliveries.ts";
-import { mailHtml, mailSubject, mailText, tailLines, webhookBody, type Notice } from "./message.ts";
-import { endSuffix, pingBytes, pingUrl } from "./ping.ts";
-import type { Outbox, Message, Notifier, PingEvent } from "./port.ts";
+import { createDrafts, lateAbout, type DraftDeps } from "./drafts.ts";
+import type { Draft, Message, Notifier, Outbox } from "./port.ts";
 
-/** As much of each log's end is looked at. */
-const tailBytes = 16 * 1024;
 const retryMs = 1_000;
 
 export interface NotifierLoop extends Notifier {
@@ -27,25 +20,18 @@ export interface NotifierLoop extends Notifier {
   stop: () => Promise<void>;
 }
 
-export function createNotifier(deps: {
-  clock: Clock;
+export interface NotifierDeps extends DraftDeps {
   log: Logger;
   recorder: Recorder;
   reader: HistoryReader;
-  logs: LogStore;
   outbox: Outbox;
   deliveries: Pick<Deliveries, "add" | "start" | "stop">;
-  /** The batch as it is in force; null when there is none. */
-  batchOf: (name: BatchName) => Batch | null;
-  /** True when there is a mail server. */
-  mails: boolean;
-  /** Returns where people see an execution. */
-  linkTo: (execution: Execution) => string;
-  /** The batch's files that differ from its last success before this execution; null when that cannot be told. */
-  changedSince: (execution: Execution) => Promise<Notice["changed"]>;
-}): NotifierLoop {
+}
+
+export function createNotifier(deps: NotifierDeps): NotifierLoop {
   const { clock, log, recorder, reader, outbox, deliveries } = deps;
-  const due: ExecutionId[] = [];
+  const drafts = createDrafts(deps);
+  const due: ({ id: ExecutionId } | { late: BatchName })[] = [];
   let working: Promise<void> | null = null;
   let started = false;
   let stopped = false;
@@ -71,46 +57,13 @@ export function createNotifier(deps: {
   }
 
   function take({ id }: Execution): void {
-    due.push(id);
+    due.push({ id });
     work();
   }
 
-  /** One after the other: a start is in the outbox before its end. */
-  let pinging: Promise<void> = Promise.resolve();
-
-  function ping(event: PingEvent, execution: Execution): void {
-    const urls = deps.batchOf(execution.batch)?.notify?.ping ?? [];
-    const suffix = event === "start" ? "/start" : endSuffix(execution);
-    if (urls.length === 0 || suffix === null) return;
-    pinging = pinging
-      .then(async () => {
-        const body = event === "start" ? "" : (await outputEnd(execution)).toString("base64");
-        for (const to of urls) {
-          const content = { kind: "ping", url: pingUrl(to, suffix), body } as const;
-          const { batch, id } = execution;
-          deliveries.add(await outbox.put({ batch, execution: id, event, createdAt: nowIso(), to, content }));
-        }
-      })
-      .catch((error: unknown) =>
-        log.error("cannot write heartbeat", {
-          batch: execution.batch,
-          id: execution.id,
-          event,
-          error: errorText(error),
-        }),
-      );
-  }
-
-  /** Returns the last bytes of stdout and stderr, one after the other. */
-  async function outputEnd(execution: Execution): Promise<Buffer> {
-    const parts: Uint8Array[] = [];
-    for (const stream of ["stdout", "stderr"] as const)
-      parts.push((await logEnd(execution, stream, pingBytes).catch(() => null))?.bytes ?? new Uint8Array());
-    return Buffer.concat(parts).subarray(-pingBytes);
-  }
-
-  function nowIso(): string {
-    return new Date(clock.now()).toISOString();
+  function takeLate(late: BatchName): void {
+    due.push({ late });
+    work();
   }
 
   function work(): void {
@@ -122,11 +75,11 @@ export function createNotifier(deps: {
   }
 
   async function workOff(): Promise<void> {
-    for (let id = due[0]; id !== undefined; id = due[0]) {
+    for (let next = due[0]; next !== undefined; next = due[0]) {
       try {
-        await see(id);
+        await ("id" in next ? see(next.id) : seeLate(next.late));
       } catch (error) {
-        log.error("people cannot be told of an end yet; tried again every second", { id, error: errorText(error) });
+        log.error("cannot write notification; tried again every second", { ...next, error: messageOf(error) });
         troubled = true;
         cancel = clock.after(retryMs, () => {
           troubled = false;
@@ -141,63 +94,41 @@ export function createNotifier(deps: {
   /** Throws StoreError when a message cannot be written. */
   async function see(id: ExecutionId): Promise<void> {
     const execution = await reader.find(id);
-    if (execution?.notifyDue === undefined) return;
-    const messages = await write(execution, execution.notifyDue);
-    const { notifyDue: _done, ...settled } = (await reader.find(id)) ?? execution; // as it stands by now
-    const send = () => messages.forEach(deliveries.add);
-    const recorded = recorder.commit([{ kind: "put", execution: settled, silent: true }]);
-    // A history that cannot be written holds up messages, not the agent.
-    await recorded.then(send, () => void recorder.durable().then(send));
+    if (execution === undefined) return;
+    const { notifyDue, pingDue = [] } = execution;
+    if (notifyDue === undefined && pingDue.length === 0) return;
+    const messages = await put([
+      ...(await Promise.all(pingDue.map((event) => drafts.ofPing(event, execution)))).flat(),
+      ...(notifyDue === undefined ? [] : await drafts.ofEnd(execution, notifyDue)),
+    ]);
+    // As it stands by now: an end may have come, with what it asks for.
+    const now = recorder.current(id) ?? (await reader.find(id)) ?? execution;
+    const { notifyDue: _done, pingDue: pings = [], ...rest } = now;
+    const left = pings.filter((event) => !pingDue.includes(event));
+    const kept = notifyDue === undefined && now.notifyDue !== undefined ? { notifyDue: now.notifyDue } : {};
+    const settled = { ...rest, ...kept, ...(left.length === 0 ? {} : { pingDue: left }) };
+    send(messages, recorder.commit([{ kind: "put", execution: settled, silent: true }]));
   }
 
-  async function write(execution: Execution, notifyDue: NotifyDue): Promise<Message[]> {
-    const batch = deps.batchOf(execution.batch);
-    const notify = batch?.notify ?? null;
-    if (batch === null || notify === null) return []; // taken out meanwhile
-    const notice: Notice = {
-      due: notifyDue,
-      execution,
-      description: batch.file.description ?? null,
-      link: deps.linkTo(execution),
-      changed: await deps.changedSince(execution).catch(() => null),
-      stdout: await tail(execution, "stdout"),
-      stderr: await tail(execution, "stderr"),
-    };
-    const common = {
-      batch: execution.batch,
-      execution: execution.id,
-      event: notifyDue.event,
-      createdAt: nowIso(),
-    };
-    const mail = {
-      kind: "mail",
-      subject: mailSubject(notice),
-      text: mailText(notice),
-      html: mailHtml(notice),
-    } as const;
-    const webhook = { kind: "webhook", body: webhookBody(notice) } as const;
-    const drafts = [
-      ...(deps.mails ? notify.mail : []).map((to) => ({ ...common, to, content: mail })),
-      ...notify.webhook.map((to) => ({ ...common, to, content: webhook })),
-    ];
+  /** Throws StoreError when a message cannot be written. */
+  async function seeLate(name: BatchName): Promise<void> {
+    const dueNow = recorder.head(name)?.lateDue ?? [];
     const messages: Message[] = [];
-    for (const draft of drafts) messages.push(await outbox.put(draft));
-    return messages;
+    for (const late of dueNow) messages.push(...(await put(await drafts.ofLate(name, late))));
+    const left = (recorder.head(name)?.lateDue ?? []).filter((late) => !dueNow.includes(late));
+    if (dueNow.length > 0) send(messages, recorder.commit([{ kind: "head", batch: name, fields: { lateDue: left } }]));
   }
 
-  async function logEnd({ batch, id }: Execution, stream: LogStream, maxBytes: number) {
-    const size = (await deps.logs.stat(batch, id, stream))?.size ?? 0;
-    const body = deps.logs.read(batch, id, stream, Math.max(0, size - maxBytes), size);
-    return { size, bytes: new Uint8Array(await new Response(body).arrayBuffer()) };
+  async function put(messages: readonly Draft[]): Promise<Message[]> {
+    const written: Message[] = [];
+    for (const draft of messages) written.push(await outbox.put(draft));
+    return written;
   }
 
-  async function tail(execution: Execution, stream: LogStream): Promise<string[]> {
-    try {
-      const { bytes, size } = await logEnd(execution, stream, tailBytes);
-      return plainTail(bytes, size, tailLines);
-    } catch (error) {
-      return [`(it cannot be read: ${errorText(error)})`];
-    }
+  /** Lets messages go out once the record has forgotten them: a history that cannot be written holds them up. */
+  function send(messages: readonly Message[], recorded: Promise<void>): void {
+    const add = () => messages.forEach(deliveries.add);
+    recorded.then(add, () => void recorder.durable().then(add));
   }
 
   async function start(): Promise<void> {
@@ -206,14 +137,23 @@ export function createNotifier(deps: {
       const execution = await reader.find(id);
       if (execution !== undefined) left.push(execution);
     }
-    const again = new Set(left.map(({ id }) => id));
-    // Messages of ends that are still marked were not complete, and none of them has gone out: they are made anew.
+    const late = recorder.names().filter((name) => (recorder.head(name)?.lateDue ?? []).length > 0);
+    const again = new Map(left.map((execution) => [execution.id as string, execution]));
+    const lateAgain = late.flatMap((name) =>
+      (recorder.head(name)?.lateDue ?? []).map(({ dueAt }) => `${lateAbout(name, dueAt)}-late-`),
+    );
+    /** Those that are still marked were not complete, and none of them has gone out: they are made anew. */
+    const isMadeAnew = ({ id, execution, event, content }: Message) => {
+      if (event === "late") return lateAgain.some((about) => id.startsWith(about));
+      const { notifyDue, pingDue = [] } = again.get(execution) ?? {};
+      return content.kind === "ping" ? pingDue.some((one) => one === event) : notifyDue !== undefined;
+    };
     for (const message of await outbox.open()) {
-      if (again.has(message.execution) && message.content.kind !== "ping") await outbox.remove(message.id);
+      if (isMadeAnew(message)) await outbox.remove(message.id);
       else deliveries.add(message);
     }
     left.sort((a, b) => ((a.finishedAt ?? "") < (b.finishedAt ?? "") ? -1 : 1));
-    due.unshift(...left.map(({ id }) => id).filter((id) => !due.includes(id)));
+    due.unshift(...left.map(({ id }) => ({ id })), ...late.map((name) => ({ late: name })));
     started = true;
     work();
     deliveries.start();
@@ -221,8 +161,13 @@ export function createNotifier(deps: {
 
   return {
     decide,
-    ping,
+    decideLate(name, told) {
+      const notify = deps.batchOf(name)?.notify ?? null;
+      return notify === null ? { told, due: null } : decideLate(notify, told, clock.now());
+    },
+    pings: (name) => (deps.batchOf(name)?.notify?.ping.length ?? 0) > 0,
     take,
+    takeLate,
     start,
     async stop() {
       cancel();
@@ -231,14 +176,9 @@ export function createNotifier(deps: {
         work(); // once more
       }
       while (working !== null && !troubled) await working;
-      await pinging;
       stopped = true;
       cancel();
       await deliveries.stop();
     },
   };
-}
-
-function errorText(error: unknown): string {
-  return messageOf(error);
 }

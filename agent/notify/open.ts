@@ -4,16 +4,24 @@ import type { Clock } from "../async/clock.ts";
 import type { InForce } from "../definitions/in-force.ts";
 import type { HistoryReader, Recorder } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
-import type { LogStore } from "../logs/port.ts";
+import type { LogStore, LogTaps } from "../logs/port.ts";
 import type { Batch } from "../model/batch.ts";
 import type { Execution } from "../model/execution.ts";
+import type { BatchName } from "../model/ids.ts";
+import type { Problem } from "../model/problem.ts";
 import { createDeliveries, type Deliveries } from "./deliveries.ts";
 import { readSmtpUrl } from "./mail-url.ts";
 import type { Notice } from "./message.ts";
 import { createNotifier, type NotifierLoop } from "./notifier.ts";
 import { createOutbox } from "./outbox.ts";
 import { createPinger } from "./ping.ts";
+import { createProblemLoop, type ProblemLoop } from "./problem-loop.ts";
+import { createToldStore } from "./told-problems.ts";
+import { topicsOf, type Undelivered } from "./topics.ts";
 import { openWebhookCaller } from "./webhook.ts";
+
+/** A lost message is a problem for so long. */
+const lostShownMs = 3_600_000;
 
 export interface NotificationsDeps {
   dataDir: string;
@@ -23,20 +31,25 @@ export interface NotificationsDeps {
     smtpUrlFile: string | null;
     mailFrom: string | null;
     webhookSecretFile: string | null;
+    notifyMail: readonly string[];
+    notifyWebhook: readonly string[];
   };
   clock: Clock;
   log: Logger;
   recorder: Recorder;
   reader: HistoryReader;
   logs: LogStore;
+  taps: LogTaps;
   inForce: InForce;
-  linkTo: (execution: Execution) => string;
+  linkTo: (what: Execution | BatchName | null) => string;
   changedSince: (execution: Execution) => Promise<Notice["changed"]>;
 }
 
 export interface Notifications {
   notifier: NotifierLoop;
   deliveries: Deliveries;
+  /** Tells of problems. `own`: the agent's, but for messages that cannot be delivered. */
+  createProblemLoop: (own: () => { problems: readonly Problem[]; isWhole: boolean }) => ProblemLoop;
   /** Returns the names of batches that ask for mail where none can be sent. */
   unsentMail: () => string[];
 }
@@ -57,15 +70,51 @@ export async function openNotifications(deps: NotificationsDeps): Promise<Notifi
   if (mail === null) warnOfMailOnce(inForce, log);
   return {
     notifier: createNotifier({
-      ...{ clock, log, recorder: deps.recorder, reader: deps.reader, logs: deps.logs, outbox, deliveries },
+      ...{ clock, log, recorder: deps.recorder, reader: deps.reader, outbox, deliveries },
+      ...{ logs: deps.logs, taps: deps.taps },
       batchOf: (name) => inForce.batch(name)?.batch ?? null, // also of one whose chain has broken while it ran
       mails: mail !== null,
       linkTo: deps.linkTo,
       changedSince: deps.changedSince,
     }),
     deliveries,
+    createProblemLoop(own) {
+      const to = { mail: config.notifyMail, webhook: config.notifyWebhook };
+      const undelivered = undeliveredOf(deliveries, clock);
+      return createProblemLoop({
+        ...{ clock, log, outbox, deliveries, couriers: { mail, webhook }, store: createToldStore(dataDir) },
+        topics() {
+          const { problems, isWhole } = own();
+          return { topics: topicsOf({ inForce, to, own: () => problems, undelivered }), isWhole };
+        },
+        linkTo: () => deps.linkTo(null),
+      });
+    },
     unsentMail: () =>
       mail === null ? inForce.batches().flatMap(({ name, batch }) => (asksForMail(batch) ? name : [])) : [],
+  };
+}
+
+/** Returns what cannot be delivered now, and what was lost within the last hour. */
+function undeliveredOf(deliveries: Deliveries, clock: Clock): () => Undelivered[] {
+  const lost = new Map<string, { why: string; at: number }>();
+  deliveries.onLost((place, why) => lost.set(place, { why, at: clock.now() }));
+  const problemOf = (message: string, hint: string): Problem => ({
+    ...{ batch: "", file: null, line: null, column: null, path: null },
+    ...{ code: "not-delivered", message, hint },
+  });
+  return () => {
+    for (const [place, { at }] of lost) if (Math.abs(clock.now() - at) > lostShownMs) lost.delete(place);
+    const waiting = deliveries.trouble();
+    return [
+      ...waiting.map(({ place, why, waiting: count }) => ({
+        place,
+        problem: problemOf(`${place}: ${count} waiting, ${why}`, "they are tried again, for 3 days"),
+      })),
+      ...[...lost]
+        .filter(([place]) => waiting.every((other) => other.place !== place))
+        .map(([place, { why }]) => ({ place, problem: problemOf(`${place}: ${why}`, "look at the address") })),
+    ];
   };
 }
 

@@ -65,9 +65,9 @@ export function createOutbox(dataDir: string, { clock, log }: { clock: Clock; lo
 
   return {
     open,
-    async put(draft) {
+    async put({ about, ...draft }) {
       const receiver = createHash("sha256").update(`${draft.content.kind} ${draft.to}`).digest("hex").slice(0, 16);
-      const message: Message = { id: `${draft.execution}-${draft.event}-${receiver}`, ...draft };
+      const message: Message = { id: `${about ?? draft.execution}-${draft.event}-${receiver}`, ...draft };
       const write = () =>
         writeDurably(pathOf(message.id), `${JSON.stringify(message)}\n`, (path) =>
           quarantine(path, "it is not a file"),

@@ -11,12 +11,14 @@ export interface Notifier {
    * after it, in the same commit as its end.
    */
   decide: (final: Execution, told: Told | undefined) => { told: Told | undefined; due: NotifyDue | null };
-  /**
-   * Sends a heartbeat for a start that is on record, or for the end of one, to whoever asked for it. Returns at once.
-   */
-  ping: (event: PingEvent, execution: Execution) => void;
-  /** Sees to what a recorded end carries. Returns at once. */
-  take: (final: Execution) => void;
+  /** Returns whether a batch asks for heartbeats: the records of its executions carry which of them are still due. */
+  pings: (name: BatchName) => boolean;
+  /** Sees to what a recorded start or end carries. Returns at once. */
+  take: (execution: Execution) => void;
+  /** Decides likewise what people are told of a due time that a batch is late for. */
+  decideLate: (name: BatchName, told: Told | undefined) => { told: Told | undefined; due: NotifyDue | null };
+  /** Sees to the due times that a batch's head carries. Returns at once. */
+  takeLate: (name: BatchName) => void;
 }
 /** In the order of time, also where they are sorted by name. */
 export type PingEvent = "start" | "stop";
@@ -24,8 +26,9 @@ export type PingEvent = "start" | "stop";
 export interface Message {
   /** The same for the same end and receiver, whenever it is made; `[0-9A-Za-z-]`. */
   id: string;
-  batch: BatchName;
-  execution: ExecutionId;
+  batch: string;
+  /** "" where it is of none. */
+  execution: ExecutionId | "";
   event: NotifyEvent | PingEvent;
   createdAt: Iso;
   /** A mail address, or the URL of a webhook or a heartbeat, which may hold a secret. */
@@ -36,12 +39,14 @@ export interface Message {
     /** `url`: the address with what the event puts behind it; `body`: bytes in base64. */
     | { kind: "ping"; url: string; body: string };
 }
+/** A message without its id. `about`: the id's first part, for one that is of no single execution. */
+export type Draft = Omit<Message, "id"> & { about?: string };
 /** Messages that wait to be delivered, on disk. */
 export interface Outbox {
   /** All that wait. One that cannot be read is set aside, and said. Throws StoreError. */
   open: () => Promise<Message[]>;
   /** Durable when the promise resolves; in place of one with the same id. Throws StoreError. */
-  put: (message: Omit<Message, "id">) => Promise<Message>;
+  put: (draft: Draft) => Promise<Message>;
   /** null when it is gone. Throws StoreError. */
   read: (id: string) => Promise<Message | null>;
   /** Throws StoreError. */

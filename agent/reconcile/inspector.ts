@@ -157,7 +157,7 @@ export class Inspector {
     const origins = Object.fromEntries(Object.keys(own).map((key) => [key, folder.group]));
     const kept = { ...inheritance, defaults: own, origins };
     const { timeZone, kubernetes = null } = this.#deps;
-    return parseBatch(folder, { timeZone, inheritance: kept, kubernetes }).batch;
+    return parseBatch(folder, { timeZone, inheritance: kept, isInForce: true, kubernetes }).batch;
   }
 
   /** Returns true for a batch of which nothing was ever in force. */

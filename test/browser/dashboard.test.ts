@@ -157,11 +157,20 @@ describe("every page", () => {
     await eventually(async () => (await agent.executions("?batch=failing&status=failed")).length === 1);
     const paths = [
       "/",
+      "/?q=nothing-has-this-name",
+      "/executions",
+      "/executions?status=queued",
       "/batches/first",
+      "/batches/failing?file=batch.yaml",
+      "/batches/steady?file=batch.yaml",
       "/batches/broken",
       `/executions/${failed.id}`,
+      `/executions/${failed.id}?times=1`,
+      `/executions/${first.id}`,
       `/runs/${first.run}`,
+      `/runs/${failed.run}`,
       "/timeline",
+      "/timeline?zoom=hour",
       "/problems",
     ];
     for (const colorScheme of ["light", "dark"] as const) {
@@ -170,8 +179,10 @@ describe("every page", () => {
         expect([path, colorScheme, await seriousFindings(page)]).toEqual([path, colorScheme, []]);
         expect(await page.content()).not.toContain("hunter2");
         if (colorScheme === "dark") {
-          await page.setViewportSize({ width: 360, height: 740 });
-          expect([path, await page.evaluate("document.documentElement.scrollWidth")]).toEqual([path, 360]);
+          for (const width of [390, 360]) {
+            await page.setViewportSize({ width, height: 844 });
+            expect([path, await page.evaluate("document.documentElement.scrollWidth")]).toEqual([path, width]);
+          }
         }
         await page.context().close();
       }
@@ -179,6 +190,27 @@ describe("every page", () => {
     const missing = await openPage(`${agent.url}/batches/none`);
     expect(await missing.locator("h1").textContent()).toBe("Not found");
     expect(forgive().join()).toContain("404");
+  });
+
+  test("the login is a form that axe passes, on a phone too, and says what was wrong", async () => {
+    const place = workplace();
+    writeFileSync(`${place.data}.token`, "a-token-of-some-length\n");
+    const agent = await startAgent(place, ["--token-file", `${place.data}.token`]);
+    for (const colorScheme of ["light", "dark"] as const) {
+      const page = await openPage(agent.url, { colorScheme, viewport: { width: 390, height: 844 } });
+      await page.waitForURL(/login/);
+      expect(await seriousFindings(page)).toEqual([]);
+      expect(await page.evaluate("document.documentElement.scrollWidth")).toBe(390);
+      await page.getByLabel("Token").fill("wrong");
+      await page.getByRole("button", { name: "Log in" }).click();
+      await eventually(async () => (await page.getByRole("alert").count()) === 1);
+      expect(await seriousFindings(page)).toEqual([]);
+      await page.getByLabel("Token").fill("a-token-of-some-length");
+      await page.getByRole("button", { name: "Log in" }).click();
+      await eventually(async () => (await page.locator("h1").textContent()) === "Batches");
+      await page.context().close();
+    }
+    for (const complaint of forgive()) expect(complaint).toContain("401");
   });
 
   test("works without scripts", async () => {

@@ -31,8 +31,8 @@ async function world() {
   for (const letter of "bcdef") put(batches, `side-${letter}`, "after: z-first\n");
   put(batches, "join", "after: [side-b, side-c, side-d, side-e, side-f]\n");
   const agent = await startAgent(place);
-  await runTo(agent, place, "z-first", "succeeded");
-  return { place, agent };
+  const { run } = await runTo(agent, place, "z-first", "succeeded");
+  return { place, agent, run };
 }
 
 test("a row is one line at 1400 px, whatever it holds; what is shortened is whole in a title", async () => {
@@ -64,13 +64,13 @@ test("groups are chosen, with all below them; chains stand together if asked for
 });
 
 test("no name is split in mid-word on a phone, and nothing scrolls sideways", async () => {
-  const { agent } = await world();
-  for (const path of ["/", "/executions", "/timeline", "/batches/z-first"]) {
+  const { agent, run } = await world();
+  for (const path of ["/", "/executions", `/runs/${run}`, "/timeline", "/batches/z-first"]) {
     const page = await openPage(agent.url + path, { viewport: { width: 390, height: 844 } });
     expect([path, await page.evaluate("document.documentElement.scrollWidth")]).toEqual([path, 390]);
     // A word that is split has a line break where no hyphen or space is.
     const split =
-      await page.evaluate(`[...document.querySelectorAll(".top nav a, tbody th > a, tbody td > a")].filter((link) => {
+      await page.evaluate(`[...document.querySelectorAll(".top nav a, tbody th > a, tbody td > a, tbody .status")].filter((link) => {
       const node = [...link.childNodes].find((one) => one.nodeType === 3 && one.data.trim() !== "");
       if (node === undefined) return false;
       const tops = [...node.data].map((_, i) => { const r = document.createRange(); r.setStart(node, i); r.setEnd(node, i + 1); return r.getBoundingClientRect().top; });

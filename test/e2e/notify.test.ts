@@ -196,7 +196,11 @@ test("kill -9 between the end and the mail, twice: one mail, and what was told i
   const down = await mailServer();
   const { port } = down;
   await down.stop();
-  place.put("nightly", `cron: "* * * * * *"\nnotify: { on: [failure], mail: [ops@example.org] }\n`, "echo broken >&2\nexit 1\n");
+  place.put(
+    "nightly",
+    `cron: "* * * * * *"\nnotify: { on: [failure], mail: [ops@example.org] }\n`,
+    "echo broken >&2\nexit 1\n",
+  );
   const args = ["--smtp-url", `smtp://127.0.0.1:${port}`];
   let agent = await startAgent(place, args);
   await eventually(() => waiting(place.data).some((name) => name.endsWith(".json")));

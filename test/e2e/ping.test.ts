@@ -40,3 +40,26 @@ test("a heartbeat goes out at each start and end, in order, also where the recei
   expect(of("good")[0]?.body).toBe("");
   await agent.exit("SIGTERM");
 }, 90_000);
+
+test("a heartbeat whose receiver hears nothing, and whose agent dies, is not lost; its body is the merged log", async () => {
+  const place = workplace();
+  let away = true;
+  const { url, calls } = await webhookServer((_, response) => void response.writeHead(away ? 503 : 200).end());
+  let agent = await startAgent(place);
+  const soon = new Date(Date.now() + 4_000).toISOString();
+  const script = "echo one; sleep 0.4; echo two >&2; sleep 0.4; echo three; sleep 0.4; printf four >&2; sleep 5\n";
+  place.put("load", `cron: "${soon}"\nnotify: { ping: ["${url}/load"] }\n`, script);
+  await eventually(async () => (await agent.executions("?status=running"))[0]?.stderrBytes === 8, 20_000);
+  await new Promise((done) => setTimeout(done, 500));
+  await agent.exit("SIGKILL");
+  await new Promise((done) => setTimeout(done, 6_000)); // it ends while no agent is there
+  agent = await startAgent(place);
+  await eventually(async () => (await agent.executions("?status=succeeded")).length === 1, 10_000);
+  await agent.exit("SIGKILL");
+  away = false;
+  calls.length = 0;
+  await startAgent(place);
+  await eventually(() => calls.length >= 2, 20_000);
+  expect(calls.map(({ path }) => path)).toEqual(["/load/start", "/load"]);
+  expect(calls[1]?.body).toBe("one\ntwo\nthree\nfour");
+}, 60_000);

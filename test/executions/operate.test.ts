@@ -281,6 +281,30 @@ test("whatever is due, rerun and swept in whatever order, no start finds the log
   expect(done).toBeGreaterThan(0);
 });
 
+test("a rerun right after the end of its run knows the rows that are not durable yet", async () => {
+  const batches = [batch({}), chained("mail", { after: ["report"] }), chained("last", { after: ["mail"] })];
+  const { executor, runner, rows, due, started } = await setUp({ batches });
+  due(t0, batches[0]);
+  await started(1);
+  const run = rows()[0]?.run ?? "";
+  runner.end(0, { kind: "exit", exitCode: 1 });
+  // No turn of the event loop ends here, so that nothing of it is written yet.
+  for (let i = 0; i < 1_000 && rows("last").length === 0; i++) await Promise.resolve();
+  expect(rows("last")[0]?.status).toBe("aborted");
+  expect(idsOf(await executor.rerun(run, by()))).toEqual([rows("report")[1]?.id]);
+  await started(2);
+  for (let i = 1; i < 4; i++) {
+    await started(i + 1);
+    runner.end(i);
+  }
+  await eventually(() => rows("last")[1]?.status === "succeeded");
+  expect(["report", "mail", "last"].map((name) => rows(name).map(({ attempt }) => attempt))).toEqual([
+    [1, 2],
+    [1, 2],
+    [1, 2],
+  ]);
+});
+
 test("a rerun whose input's logs are gone is refused; without that input it goes on", async () => {
   const keep = { executions: 1, ageMs: null };
   const mail = chained("mail", { after: ["report"], input: "previous" });

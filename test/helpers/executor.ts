@@ -1,6 +1,7 @@
 // The executor on a real history in a temporary folder, with a clock and a runner that the test moves.
 import { buildGraph, type Graph } from "../../agent/definitions/chain-graph.ts";
 import { createExecutor } from "../../agent/executions/executor.ts";
+import type { DeclaredPool } from "../../agent/executions/pools.ts";
 import type { Batch } from "../../agent/model/batch.ts";
 import type { Execution } from "../../agent/model/execution.ts";
 import type { Revision } from "../../agent/model/ids.ts";
@@ -23,6 +24,7 @@ export async function setUp(
     logsCut?: () => boolean;
     data?: string;
     graph?: () => Graph;
+    pool?: (group: string, name: string) => DeclaredPool | undefined;
   } = {},
 ) {
   const logsCut = options.logsCut ?? (() => false);
@@ -55,6 +57,7 @@ export async function setUp(
       ((one) => (one === undefined ? null : { batch: one, revision: "aaaaaaaaaaaa" as Revision, commit: null }))(
         known.get(name),
       ),
+    pool: (group, name) => options.pool?.(group, name),
     graph: options.graph ?? (() => buildGraph([...known.values()], new Set(known.keys()))),
   });
   function due(

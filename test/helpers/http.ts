@@ -3,7 +3,6 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../agent/async/clock.ts";
-import { inheritFrom } from "../../agent/definitions/inherit.ts";
 import { createFeed } from "../../agent/http/api/feed.ts";
 import { createMetrics } from "../../agent/http/api/metrics.ts";
 import { createApp } from "../../agent/http/app.ts";
@@ -32,6 +31,10 @@ import { temporaryFolder } from "./tmp.ts";
 export interface ServeOptions {
   batches?: BatchStatus[];
   groups?: Group[];
+  /** By the pool's key. */
+  poolUse?: Record<string, { running: number; waiting: number }>;
+  /** By the execution's id. */
+  waitingFor?: Record<string, string>;
   problems?: Problem[];
   notReady?: string[];
   /** A fake one at t0 unless given. */
@@ -67,8 +70,10 @@ export async function serve(options: ServeOptions = {}) {
       names: (options.groups ?? []).map(({ name }) => name),
       inForce: new Map((options.groups ?? []).map((group) => [group.name, group])),
     }),
-    pool: (group, pool) => inheritFrom(group, (name) => catalog.groups().inForce.get(name)).pools.get(pool),
+    poolUse: (group, name) => options.poolUse?.[`${group}:${name}`] ?? { running: 0, waiting: 0 },
+    waitingFor: (id) => options.waitingFor?.[id],
     problems: () => options.problems ?? [],
+    agentProblems: () => ({ problems: [], isWhole: true }),
     edges: () => [],
     notReady: () => options.notReady ?? [],
     details: () => ({

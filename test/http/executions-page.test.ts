@@ -94,7 +94,7 @@ test("reasons and waits are told in words", async () => {
   const { text } = await page("");
   expect(text).toContain("an earlier execution was still running");
   expect(text).toContain("ran longer than its timeout");
-  expect(text).toContain("Waits for its turn.");
+  expect(text).toContain("Waits for its turn");
 });
 
 test("an empty list says what to do", async () => {

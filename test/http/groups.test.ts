@@ -38,15 +38,10 @@ const groups = [group("", { db: 1 }), group("billing", { db: 2, ftp: 3 }, "Invoi
 
 describe("/api/groups", () => {
   test("has every group, the top first, with what lies in it and below, and the pools that it declares", async () => {
-    const { add, json } = await serve({ batches, groups });
-    await add(execution({ status: "running", batch: "mails" as BatchName }));
-    await add(execution({ status: "queued", batch: "eu-mails" as BatchName }));
-    await add({
-      ...execution({ status: "queued", batch: "eu-mails" as BatchName }),
-      notBefore: "2099-01-01T00:00:00.000Z",
-    });
-    await add({ ...execution({ status: "queued", batch: "mails" as BatchName }), waitingFor: "an earlier execution" });
-    await add({ ...execution({ status: "queued", batch: "other" as BatchName }), waitingFor: "pool db" });
+    const poolUse = { ":db": { running: 0, waiting: 1 }, "billing:db": { running: 1, waiting: 1 } };
+    const { add, json } = await serve({ batches, groups, poolUse });
+    for (const name of ["mails", "eu-mails", "other"])
+      await add(execution({ status: "queued", batch: name as BatchName }));
     await add(execution({ status: "failed", batch: "top" as BatchName }));
     const { items } = await json<{ items: { name: string; counts: object }[] }>("/api/groups");
     expect(items.map(({ name }) => name)).toEqual(["", "billing", "billing-old", "billing/eu"]);

@@ -143,9 +143,9 @@ test("what is written is followed from the end of a piece on, over a lost connec
     const reader = response.body?.getReader();
     let held = "";
     while (seen.length < count) {
-      const { value, done } = (await reader?.read()) ?? { done: true };
-      if (done) throw new Error(`it ended after ${seen.join()}`);
-      const blocks = (held + Buffer.from(value as Uint8Array).toString()).split("\n\n");
+      const read = await reader?.read();
+      if (read?.value === undefined) throw new Error(`it ended after ${seen.join()}`);
+      const blocks = (held + Buffer.from(read.value as Uint8Array).toString()).split("\n\n");
       held = blocks.pop() ?? "";
       for (const block of blocks) {
         from = /^id: (.+)$/m.exec(block)?.[1] ?? from;

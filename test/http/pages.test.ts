@@ -1,8 +1,10 @@
 // The pages as they leave the server: text stays text, forms are checked, everything bounded. How they behave in a
 // browser: test/browser.
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { BatchFile, BatchStatus } from "../../agent/model/batch.ts";
-import type { BatchName } from "../../agent/model/ids.ts";
+import type { BatchName, Revision } from "../../agent/model/ids.ts";
 import { serve } from "../helpers/http.ts";
 import { batch, execution, schedule } from "../helpers/make.ts";
 
@@ -217,4 +219,35 @@ test("the page of a batch tells where settings come from, and times of its own z
   expect(text).toMatch(/2026-11-24 12:01:00 UTC \(21:01 Asia\/Tokyo\)/);
   const { id } = await add(execution({ status: "succeeded" }));
   expect((await page(app, `/executions/${id}`)).text).toContain("2026-11-24 12:00:00 UTC (21:00 Asia/Tokyo)");
+});
+
+test("the list shows pools with their use, and while nothing has run how to try a batch", async () => {
+  const finance = { name: "finance", description: null, defaults: {}, pools: { db: 3 }, calendars: new Map() };
+  const { app, add } = await serve({ batches: [status()], groups: [finance] });
+  const first = (await page(app, "/")).text;
+  expect(first).toContain("Pool finance/db: 0 of 3 in use");
+  expect(first).toContain("batch-agent trigger report --follow");
+  await add(execution({ status: "succeeded" }));
+  expect((await page(app, "/")).text).not.toContain("batch-agent trigger");
+});
+
+test("a batch's files are listed, and one of them is shown, its values of env hidden", async () => {
+  const revision = "aaaaaaaaaaaa" as Revision;
+  const { app, data } = await serve({ batches: [status({ revision })] });
+  const folder = join(data, "revisions", revision);
+  mkdirSync(join(folder, "lib"), { recursive: true });
+  writeFileSync(join(folder, "batch.yaml"), 'cron: "@daily"\nenv: {TOKEN: hunter2}\n');
+  writeFileSync(join(folder, "script.sh"), 'echo "<b>$HOME</b>" # why\n');
+  writeFileSync(join(folder, "lib/data.bin"), Buffer.from([0, 1, 2]));
+  const { text } = await page(app, "/batches/report");
+  expect(text).toContain('<span class="t-string">&quot;&lt;b&gt;$HOME&lt;/b&gt;&quot;</span>');
+  expect(text).toContain('<span class="t-comment"># why</span>');
+  expect(text).toContain("file=lib%2Fdata.bin#source");
+  const settings = (await page(app, "/batches/report?file=batch.yaml")).text;
+  expect(settings).toContain('<span class="t-key">TOKEN</span>: ***');
+  expect(settings).not.toContain("hunter2");
+  expect((await page(app, "/batches/report?file=lib/data.bin")).text).toContain("lib/data.bin is not text.");
+  expect((await page(app, "/batches/report?file=../../x")).response.status).toBe(404);
+  const none = await serve({ batches: [status({ revision: null })] });
+  expect((await page(none.app, "/batches/report")).text).not.toContain("source-title");
 });

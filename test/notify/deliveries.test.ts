@@ -49,7 +49,7 @@ async function setUp(answer: (to: string) => Delivery | null) {
       : ({ kind: "mail", subject: "s", text: "t", html: "h" } as const);
     const execution = `01J${String(counter++).padStart(5, "0")}` as Message["execution"];
     const message = await outbox.put({
-      batch: "report" as Message["batch"],
+      batch: "report",
       execution,
       event: "failure",
       createdAt: new Date(createdAt).toISOString(),

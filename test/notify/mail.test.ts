@@ -26,7 +26,7 @@ function mail(fields: { id?: string; to?: string; subject?: string; text?: strin
   return {
     id,
     to,
-    batch: "report" as Message["batch"],
+    batch: "report",
     execution: "01J" as Message["execution"],
     event: "failure",
     createdAt: "2026-11-24T12:00:00.000Z",

@@ -1,10 +1,10 @@
 // What people read: nothing that a script or a repository wrote acts as markup, as a header, or on a terminal.
 import { describe, expect, test } from "vitest";
-import type { NotifyDue } from "../../agent/model/execution.ts";
+import type { Execution, NotifyDue } from "../../agent/model/execution.ts";
 import type { BatchName } from "../../agent/model/ids.ts";
 import { mailHtml, mailSubject, mailText, webhookBody, type Notice } from "../../agent/notify/message.ts";
 import { plainLine, plainTail } from "../../agent/text/untrusted.ts";
-import { execution } from "../helpers/make.ts";
+import { execution, t0 } from "../helpers/make.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 const tail = (text: string, lines = 50, before = 0) => plainTail(bytes(text), bytes(text).length + before, lines);
@@ -34,10 +34,16 @@ describe("the end of a log", () => {
   test("one line of a text", () => expect(plainLine("a\nb\t\x1b[31mc\r\nBcc: x", 12)).toBe("a b c Bcc: x"));
 });
 
-function notice(fields: Partial<Notice> & { event?: NotifyDue["event"]; count?: number; since?: string } = {}): Notice {
+type EndNotice = Notice & { execution: Execution };
+
+function notice(
+  fields: Partial<EndNotice> & { event?: NotifyDue["event"]; count?: number; since?: string } = {},
+): EndNotice {
   const { event = "failure", count = 1, since, ...rest } = fields;
   return {
     due: { event, count, since: since ?? null },
+    batch: "report",
+    dueAt: new Date(t0).toISOString(),
     execution: {
       ...execution({ status: event === "failure" ? "failed" : "succeeded" }),
       durationMs: 83_000,

@@ -48,7 +48,7 @@ test("posts the bytes of the body, and holds back what comes after one that is n
   const message = (suffix: string, body: string): Message => ({
     id: "01J-stop-1",
     to: `${url}/ping/0a?x=1`,
-    batch: "report" as Message["batch"],
+    batch: "report",
     execution: "01J" as Message["execution"],
     event: "stop",
     createdAt: startedAt,

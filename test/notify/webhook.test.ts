@@ -17,7 +17,7 @@ function message(to: string): Message {
   return {
     id: "01J-failure-1",
     to,
-    batch: "report" as Message["batch"],
+    batch: "report",
     execution: "01J" as Message["execution"],
     event: "failure",
     createdAt: "2026-11-24T12:00:00.000Z",

@@ -16,6 +16,11 @@ const families = {
     "gauge",
     "1 if the last attempt that ran to an end failed and none is to follow, else 0.",
   ],
+  late: [
+    "batch_agent_batch_late",
+    "gauge",
+    "1 if it has not succeeded since the last due time that it was late for, else 0; of batches with lateAfter.",
+  ],
   lastDuration: [
     "batch_agent_last_duration_seconds",
     "gauge",
@@ -88,10 +93,18 @@ export function createBatchMetrics({
     return next !== undefined && next.id > id && next.runKey === runKey;
   }
 
-  function* samplesOf({ name, state, revision, commit }: BatchStatus): Generator<[Family, string, number]> {
+  function* samplesOf({
+    name,
+    state,
+    revision,
+    commit,
+    batch: ofBatch,
+  }: BatchStatus): Generator<[Family, string, number]> {
     const batch = written({ batch: name });
     for (const [labels, count] of countsOf(name)) yield ["executions", `${batch},${labels}`, count];
     yield ["info", `${batch},${written({ state, revision: revision ?? "", commit: commit ?? "" })}`, 1];
+    if (ofBatch?.enabled === true && ofBatch.lateAfterMs !== null)
+      yield ["late", batch, history().head(name)?.late?.isLate === true ? 1 : 0];
     const last = first(history().outlines(name), ({ status }) => status === "succeeded" || status === "failed");
     if (last !== undefined) yield ["failing", batch, last.status === "failed" && !isRetried(last) ? 1 : 0];
     if (last?.durationMs != null) yield ["lastDuration", batch, last.durationMs / 1000];

@@ -73,8 +73,17 @@ export function createMetrics({ version, catalog, history }: MetricsDeps): Metri
     now.polling.set(watch.mode === "poll" ? 1 : 0);
     if (watch.lastVerifiedAt !== null) now.verified.set(Date.parse(watch.lastVerifiedAt) / 1000);
     refresh();
+    for (const gauge of [now.poolSize, now.poolRunning, now.poolWaiting]) gauge.reset();
     now.missedEvents.reset();
     now.missedEvents.inc(watch.missedEvents);
+    for (const [group, { pools }] of catalog().groups().inForce) {
+      for (const [pool, size] of Object.entries(pools)) {
+        const { running, waiting } = catalog().poolUse(group, pool);
+        now.poolSize.set({ group, pool }, size);
+        now.poolRunning.set({ group, pool }, running);
+        now.poolWaiting.set({ group, pool }, waiting);
+      }
+    }
     for (const state of states) now.batches.set({ state }, batches.filter((batch) => batch.state === state).length);
     return `${await registry.metrics()}\n${await ofBatches.text(batches)}`;
   }
@@ -154,6 +163,24 @@ function gaugesOfNow(on: On) {
     problems: new Gauge({ ...on, name: "batch_agent_problems", help: "Problems as /api/problems lists them." }),
     ready: new Gauge({ ...on, name: "batch_agent_ready", help: "1 if /readyz says so, else 0." }),
     batches: new Gauge({ ...on, name: "batch_agent_batches", help: "Batches by state.", labelNames: ["state"] }),
+    poolSize: new Gauge({
+      ...on,
+      name: "batch_agent_pool_size",
+      help: "Places of a pool.",
+      labelNames: ["group", "pool"],
+    }),
+    poolRunning: new Gauge({
+      ...on,
+      name: "batch_agent_pool_running",
+      help: "Executions that hold a place of a pool.",
+      labelNames: ["group", "pool"],
+    }),
+    poolWaiting: new Gauge({
+      ...on,
+      name: "batch_agent_pool_waiting",
+      help: "Starts in line for a place of a pool.",
+      labelNames: ["group", "pool"],
+    }),
     polling: new Gauge({
       ...on,
       name: "batch_agent_watch_polling",

@@ -26,10 +26,10 @@ import { archiveResponse, logResponse } from "./serve-log.ts";
 export function addApiRoutes(app: Hono, deps: AppDeps): void {
   const { catalog, history, logs, metrics, clock } = deps;
   const reader = createReader(deps);
-  const { live, viewOf, executionOf, batchOf } = reader;
+  const { live, viewOf, executionOf, loggedOf, batchOf } = reader;
   const following = { ...deps, live, now: clock.now };
   const log = async (c: Context, stream: LogStream) => {
-    const execution = await executionOf(c);
+    const execution = await loggedOf(c);
     return flag(c, "follow")
       ? followResponse(c, following, execution, stream)
       : logResponse(c, logs, execution, stream);
@@ -68,7 +68,7 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
   api("/api/batches/:name/files/:path{.+}", [], async (c) =>
     c.text(await fileText(deps.revisions, batchOf(c), c.req.param("path") ?? "")),
   );
-  api("/api/groups", [], async (c) => json(c, { items: await groupViews(deps) }));
+  api("/api/groups", [], (c) => json(c, { items: groupViews(deps) }));
   api("/api/problems", [], (c) => json(c, { items: catalog.problems().map(problemView) }));
 
   api("/api/executions", executionParameters, async (c) => {
@@ -97,11 +97,9 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
   );
   api("/api/executions/:id/stdout", ["tail", "follow"], (c) => log(c, "stdout"));
   api("/api/executions/:id/stderr", ["tail", "follow"], (c) => log(c, "stderr"));
-  api("/api/executions/:id/log", mergedLogParameters, async (c) =>
-    mergedLogResponse(c, following, await executionOf(c)),
-  );
-  api("/api/executions/:id/search", ["q"], async (c) => json(c, await searchAnswer(c, logs, await executionOf(c))));
-  api("/api/executions/:id/logs", [], async (c) => archiveResponse(c, logs, await executionOf(c)));
+  api("/api/executions/:id/log", mergedLogParameters, async (c) => mergedLogResponse(c, following, await loggedOf(c)));
+  api("/api/executions/:id/search", ["q"], async (c) => json(c, await searchAnswer(c, logs, await loggedOf(c))));
+  api("/api/executions/:id/logs", [], async (c) => archiveResponse(c, logs, await loggedOf(c)));
 
   api("/api/runs/:run", [], async (c) => {
     const run = c.req.param("run") ?? "";

@@ -1,7 +1,7 @@
 // The routes of single things: a batch, an execution, a run. Gathers what their pages show, within bounds.
 import type { Hono } from "hono";
 import { excerptOf } from "../../definitions/excerpt.ts";
-import { createLogReader, type LogWindow } from "../views/log-reader.ts";
+import { LogReader, type LogWindow } from "../views/log-reader.ts";
 import { fileList, fileText } from "../api/revision-files.ts";
 import { errorLine } from "./error-line.ts";
 import { addLogRoutes } from "./log-routes.ts";
@@ -46,7 +46,7 @@ const maxLastWord = 300;
 
 export function addDetailRoutes(app: Hono, deps: AppDeps): void {
   const { catalog, history, logs, settings, clock, revisions, taps } = deps;
-  const reader = createLogReader(logs, taps, clock.now);
+  const reader = new LogReader(logs, taps, clock.now);
   const { live, viewOf, executionOf, batchOf } = createReader(deps);
 
   app.get("/batches/:name", async (c) => {

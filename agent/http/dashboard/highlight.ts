@@ -49,7 +49,8 @@ function tokens(line: string, pattern: RegExp): Token[] {
   const found: Token[] = [];
   let at = 0;
   for (const match of line.matchAll(pattern)) {
-    const kind = Object.entries(match.groups ?? {}).find(([, value]) => value !== undefined)?.[0];
+    const groups: Record<string, string | undefined> = match.groups ?? {};
+    const kind = Object.keys(groups).find((name) => groups[name] !== undefined);
     if (match.index > at) found.push(plain(line.slice(at, match.index)));
     found.push({ kind: (kind ?? "plain") as TokenKind, text: match[0] });
     at = match.index + match[0].length;

@@ -14,7 +14,8 @@ import { newest, standing } from "./past.ts";
 import { stripLength } from "./drawing/sparkline.ts";
 import { addDetailRoutes, withExcerpts } from "./detail-routes.ts";
 import { agentState, html } from "./page.ts";
-import { overviewPage } from "./pages/overview.tsx";
+import { groupViews } from "../views/groups.ts";
+import { overviewPage, type Pool } from "./pages/overview.tsx";
 import { problemsPage } from "./pages/problems.tsx";
 import { addTimelineRoute } from "./timeline-route.ts";
 import { zoneOf } from "./zones.ts";
@@ -23,6 +24,7 @@ import { zoneOf } from "./zones.ts";
 const pageLength = 100;
 const maxProblems = 200;
 const executionsOnPage = 50;
+const maxPools = 12;
 
 export function addPageRoutes(app: Hono, deps: AppDeps): void {
   const { catalog, history, settings } = deps;
@@ -73,6 +75,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
         page: { at, of },
         found: found.length,
         rows,
+        pools: poolsOf(deps),
         tryOut: all.some((one) => one.standing.newest !== null) ? null : (all.find(canStart)?.status.name ?? null),
       }),
     );
@@ -128,4 +131,12 @@ function isOwn({ batch, code }: Problem): boolean {
 
 function canStart({ status }: Listed): boolean {
   return status.state === "scheduled";
+}
+
+/** Pools that are declared, at most a few: the API has them all. */
+function poolsOf(deps: AppDeps): Pool[] {
+  const isThere = [...deps.catalog.groups().inForce.values()].some(({ pools }) => Object.keys(pools).length > 0);
+  if (!isThere) return [];
+  const groups = groupViews(deps);
+  return groups.flatMap(({ name: group, pools }) => pools.map((pool) => ({ group, ...pool }))).slice(0, maxPools);
 }

@@ -10,19 +10,19 @@ import { followView } from "./follow-view.ts";
 import { streamsOf } from "./log-views.ts";
 
 export function addLogRoutes(app: Hono, deps: AppDeps, reader: LogReader): void {
-  const { executionOf } = createReader(deps);
+  const { loggedOf } = createReader(deps);
 
   app.get("/executions/:id/lines", async (c) => {
     const { log, ...place } = logQuery(c);
-    const window = await reader.window(await executionOf(c), streamsOf(log), place);
+    const window = await reader.window(await loggedOf(c), streamsOf(log), place);
     const { next, ...rest } = window;
     return c.json({ ...rest, next: `${next.stdout}-${next.stderr}` }, 200, { "Cache-Control": "no-store" });
   });
 
-  app.get("/executions/:id/follow", async (c) => followView(c, deps, await executionOf(c), logQuery(c).log));
+  app.get("/executions/:id/follow", async (c) => followView(c, deps, await loggedOf(c), logQuery(c).log));
 
   app.get("/executions/:id/search", async (c) => {
-    const execution = await executionOf(c);
+    const execution = await loggedOf(c);
     const streams = streamsOf(logQuery(c).log);
     const found = [];
     for (const stream of streams) found.push(await searchAnswer(c, deps.logs, execution, [stream]));

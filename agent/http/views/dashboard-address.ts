@@ -15,7 +15,9 @@ export class DashboardAddress {
     if (!this.#isSet) this.#base = url;
   }
 
-  ofExecution(id: string): string {
-    return `${this.#base}/executions/${id}`;
+  /** Returns where an execution is seen, a batch by its name, or with null the problems. */
+  of(what: { id: string } | string | null): string {
+    if (what === null) return `${this.#base}/problems`;
+    return `${this.#base}/${typeof what === "string" ? `batches/${what}` : `executions/${what.id}`}`;
   }
 }

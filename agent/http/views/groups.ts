@@ -4,6 +4,7 @@ import type { Outline } from "../../history/port.ts";
 import type { BatchStatus } from "../../model/batch.ts";
 import type { Execution } from "../../model/execution.ts";
 import type { Group, GroupName } from "../../model/group.ts";
+import type { Catalog } from "../../status.ts";
 import { lastOf } from "../../views.ts";
 import type { AppDeps } from "./deps.ts";
 
@@ -22,13 +23,12 @@ function groupOf(status: BatchStatus): GroupName | undefined {
 }
 
 /** Every group, the top first. */
-export async function groupViews({ catalog, history }: Pick<AppDeps, "catalog" | "history">): Promise<GroupView[]> {
+export function groupViews({ catalog, history }: Pick<AppDeps, "catalog" | "history">): GroupView[] {
   const { names, inForce } = catalog.groups();
   const batches = catalog.batches().filter(({ state }) => state !== "removed");
-  const open = await history.page({ statuses: ["queued", "running"], limit: Number.MAX_SAFE_INTEGER - 1 });
-  const tallies = new Map<GroupName, Tally>();
+  const tallies = new Map<GroupName, Counts>();
   const tallyOf = (name: GroupName) => {
-    const tally = tallies.get(name) ?? newTally();
+    const tally = tallies.get(name) ?? newCounts();
     tallies.set(name, tally);
     return tally;
   };
@@ -36,30 +36,14 @@ export async function groupViews({ catalog, history }: Pick<AppDeps, "catalog" |
   for (const status of batches) {
     const last: Outline | undefined = lastOf(history.outlines(status.name));
     for (const outer of lineage(groupOf(status) ?? "")) {
-      const { counts } = tallyOf(outer);
+      const counts = tallyOf(outer);
       counts.state[status.state as keyof Counts["state"]] += 1;
       counts.last[last?.status ?? "none"] += 1;
     }
   }
-  for (const execution of open.items) {
-    const batch = catalog.batch(execution.batch)?.batch;
-    if (batch?.pool == null) continue;
-    const declared = catalog.pool(batch.group, batch.pool);
-    if (declared === undefined) continue;
-    const { pools } = tallyOf(declared.group);
-    const use = pools.get(batch.pool) ?? { running: 0, waiting: 0 };
-    pools.set(batch.pool, use);
-    if (execution.status === "running") use.running += 1;
-    else if (isWaitingForPool(execution, batch.pool)) use.waiting += 1;
-  }
   return [...tallies]
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, tally]) => groupView(name, inForce.get(name), tally));
-}
-
-/** A retry that waits out its delay, or a start that waits for an earlier execution, does not wait for a place. */
-function isWaitingForPool({ waitingFor, notBefore }: Execution, pool: string): boolean {
-  return waitingFor == null ? notBefore === undefined : waitingFor === `pool ${pool}`;
+    .map(([name, counts]) => groupView(name, inForce.get(name), counts, catalog));
 }
 
 interface Counts {
@@ -67,30 +51,18 @@ interface Counts {
   last: Record<Execution["status"] | "none", number>;
 }
 
-interface Tally {
-  counts: Counts;
-  pools: Map<string, { running: number; waiting: number }>;
-}
-
-function newTally(): Tally {
+function newCounts(): Counts {
   return {
-    counts: {
-      state: { scheduled: 0, chained: 0, disabled: 0, invalid: 0 },
-      last: { queued: 0, running: 0, succeeded: 0, failed: 0, aborted: 0, none: 0 },
-    },
-    pools: new Map(),
+    state: { scheduled: 0, chained: 0, disabled: 0, invalid: 0 },
+    last: { queued: 0, running: 0, succeeded: 0, failed: 0, aborted: 0, none: 0 },
   };
 }
 
-function groupView(name: GroupName, group: Group | undefined, { counts, pools }: Tally) {
+function groupView(name: GroupName, group: Group | undefined, counts: Counts, { poolUse }: Pick<Catalog, "poolUse">) {
   return {
     name,
     description: group?.description ?? null,
     counts,
-    pools: Object.entries(group?.pools ?? {}).map(([pool, size]) => ({
-      name: pool,
-      size,
-      ...(pools.get(pool) ?? { running: 0, waiting: 0 }),
-    })),
+    pools: Object.entries(group?.pools ?? {}).map(([pool, size]) => ({ name: pool, size, ...poolUse(name, pool) })),
   };
 }

@@ -19,6 +19,8 @@ interface Marks {
   counts: number[];
 }
 
+export type LineIndex = ReturnType<typeof createLineIndex>;
+
 export function createLineIndex(logs: Pick<LogStore, "stat" | "read">) {
   const known = new Map<string, Marks>();
 

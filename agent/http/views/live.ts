@@ -2,7 +2,7 @@
 import type { Context } from "hono";
 import { estimatedEnd } from "../../executions/baseline.ts";
 import type { BatchStatus } from "../../model/batch.ts";
-import type { Execution } from "../../model/execution.ts";
+import { isOpen, type Execution } from "../../model/execution.ts";
 import { batchView, executionView, lastOf, type ExecutionView, type Live } from "../../views.ts";
 import { HttpProblem } from "../protocol/problem.ts";
 import type { AppDeps } from "./deps.ts";
@@ -19,9 +19,13 @@ export function createReader({
   logs,
   commits,
 }: Pick<AppDeps, "catalog" | "history" | "logs" | "commits">) {
-  /** Returns what a record does not know: a running one's logs grow, and its end is foreseen. */
+  /** Returns what a record does not know: a running one's logs grow, its end is foreseen, a queued one waits. */
   async function beside(execution: Execution): Promise<Live> {
     const commitInfo = commits.known(execution.commit) ?? (await commits.info(execution.commit));
+    if (execution.status === "queued") {
+      const waitingFor = catalog.waitingFor(execution.id);
+      return { commitInfo, ...(waitingFor === undefined ? {} : { waitingFor }) };
+    }
     if (execution.status !== "running") return { commitInfo };
     const [out, err] = await Promise.all(
       (["stdout", "stderr"] as const).map((stream) => logs.stat(execution.batch, execution.id, stream)),
@@ -41,7 +45,7 @@ export function createReader({
    * alike from its end on.
    */
   function text(execution: Execution): string | Promise<string> {
-    if (execution.status === "running") return live(execution).then((view) => JSON.stringify(view));
+    if (isOpen(execution)) return live(execution).then((view) => JSON.stringify(view));
     const known = texts.get(execution);
     if (known !== undefined) return known;
     const commitInfo = commits.known(execution.commit);
@@ -65,6 +69,13 @@ export function createReader({
     return batchView(status, past, catalog.next(status.name, nextShown), commitInfo);
   }
 
+  const executionOf = async (c: Context): Promise<Execution> => {
+    const id = c.req.param("id") ?? "";
+    const execution = await history.find(id);
+    if (execution === undefined) throw new HttpProblem(404, `there is no execution ${id}`);
+    return execution;
+  };
+
   return {
     live,
     text,
@@ -83,10 +94,12 @@ export function createReader({
       return viewOf(catalog.batch(name) ?? gone);
     },
     /** The one the path names; throws a 404. */
-    executionOf: async (c: Context): Promise<Execution> => {
-      const id = c.req.param("id") ?? "";
-      const execution = await history.find(id);
-      if (execution === undefined) throw new HttpProblem(404, `there is no execution ${id}`);
+    executionOf,
+    /** The one the path names, with its logs; throws a 404, or a 410 where they are gone. */
+    loggedOf: async (c: Context): Promise<Execution> => {
+      const execution = await executionOf(c);
+      if (execution.logsDeleted === true)
+        throw new HttpProblem(410, `the logs of execution ${execution.id} are no longer kept (--keep-logs)`);
       return execution;
     },
     /** The one the path names; throws a 404. */

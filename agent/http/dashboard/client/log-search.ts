@@ -2,11 +2,11 @@
 
 export interface LogSearch {
   /** Looks for another text. */
-  ask(text: string, near: number): Promise<void>;
+  ask: (text: string, near: number) => Promise<void>;
   /** Goes to the next or previous match. */
-  step(by: -1 | 1): Promise<void>;
+  step: (by: -1 | 1) => Promise<void>;
   /** Returns whether a line of the log holds the text. */
-  holds(text: string): boolean;
+  holds: (text: string) => boolean;
 }
 
 /** `show` brings a line into sight; `say` tells how many there are. */
@@ -35,15 +35,22 @@ export function createSearch(
       const mine = (asked += 1);
       if (text === "") {
         lines = [];
-        return say("");
+        say("");
+        return;
       }
       const response = await fetch(`${page}/search?log=${view}&q=${encodeURIComponent(text)}`, { cache: "no-store" });
       if (mine !== asked) return;
-      if (!response.ok) return say(response.status === 503 ? "others are searching; try again" : "cannot be searched");
+      if (!response.ok) {
+        say(response.status === 503 ? "others are searching; try again" : "cannot be searched");
+        return;
+      }
       const answer = (await response.json()) as { lines: number[]; more: boolean };
       if (mine !== asked) return;
       ({ lines, more } = answer);
-      if (lines.length === 0) return say("no match");
+      if (lines.length === 0) {
+        say("no match");
+        return;
+      }
       const next = lines.findIndex((line) => line >= near);
       at = next === -1 ? lines.length - 1 : next;
       await go();

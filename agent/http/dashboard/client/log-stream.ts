@@ -28,13 +28,13 @@ export async function fetchPiece(page: string, view: string, where: string): Pro
 }
 
 export interface StreamEnds {
-  onLines(lines: LogLine[], next: string): void;
+  onLines: (lines: LogLine[], next: string) => void;
   /** A log got shorter: it goes on from its new end. */
-  onShorter(): void;
+  onShorter: () => void;
   /** More is written than can be shown. */
-  onBehind(): void;
+  onBehind: () => void;
   /** The execution has ended and all of its output was given. */
-  onEnd(): void;
+  onEnd: () => void;
   /** Broken off; tried again. */
   onBroken: () => void;
 }
@@ -59,9 +59,12 @@ export async function follow(
       });
       if (!response.ok || response.body === null) throw new Error(String(response.status));
       for await (const { id, event, data } of eventsOf(response.body)) {
-        if (signal.aborted) return;
-        if (event === "end") return ends.onEnd();
-        if (event === "behind") return ends.onBehind();
+        if (isAborted(signal)) return;
+        if (event === "end" || event === "behind") {
+          if (event === "end") ends.onEnd();
+          else ends.onBehind();
+          return;
+        }
         if (event === "shorter") ends.onShorter();
         if (event !== "message" || data === null) continue;
         from = id;

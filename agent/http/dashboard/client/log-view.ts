@@ -137,9 +137,8 @@ export function createLogView(
 
 /** The text of a line, without its time. */
 function textOf(row: Element): string {
-  const text = row.textContent ?? "";
   const time = row.querySelector("time.at");
-  return time === null ? text : text.slice(time.textContent?.length ?? 0);
+  return time === null ? row.textContent : row.textContent.slice(time.textContent.length);
 }
 
 /** A line's time is its own or the one of the line above. */

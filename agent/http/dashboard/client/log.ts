@@ -66,7 +66,7 @@ function start(box: HTMLElement, first: HTMLElement, tools: HTMLElement): void {
   /** Brings a line into sight, and loads it where it is not there. */
   async function show(line: number): Promise<void> {
     await pauseFor(async () => {
-      if (view.row(line) === null) await load(`line=${line}`, view.replace);
+      if (view.row(line) === null) await load(`line=${line}`, (piece) => view.replace(piece));
       for (const row of box.querySelectorAll(".current")) row.classList.remove("current");
       view.row(line)?.scrollIntoView({ block: "center" });
     });
@@ -80,7 +80,7 @@ function start(box: HTMLElement, first: HTMLElement, tools: HTMLElement): void {
   }
 
   async function toLatest(): Promise<void> {
-    await load("", view.replace);
+    await load("", (piece) => view.replace(piece));
     toEnd();
   }
 
@@ -161,7 +161,7 @@ function start(box: HTMLElement, first: HTMLElement, tools: HTMLElement): void {
     typing = null;
     searched = input?.value ?? "";
     const asked = search.ask(searched, firstInSight());
-    view.markHits(search.holds);
+    view.markHits((text) => search.holds(text));
     await asked;
   }
   function firstInSight(): number {
@@ -196,11 +196,11 @@ function start(box: HTMLElement, first: HTMLElement, tools: HTMLElement): void {
 
   earlier?.addEventListener("click", (event) => {
     event.preventDefault();
-    void pauseFor(() => load(`before=${view.start()}`, view.addEarlier));
+    void pauseFor(() => load(`before=${view.start()}`, (piece) => view.addEarlier(piece)));
   });
   later?.addEventListener("click", (event) => {
     event.preventDefault();
-    void load(`after=${view.end()}`, view.addLater);
+    void load(`after=${view.end()}`, (piece) => view.addLater(piece));
   });
   toggle?.addEventListener("click", () => setFollowing(!following));
   // Whoever scrolls up wants to read: hold still.
@@ -215,7 +215,7 @@ function start(box: HTMLElement, first: HTMLElement, tools: HTMLElement): void {
     if (following && ["ArrowUp", "PageUp", "Home"].includes(event.key)) setFollowing(false);
     if (event.key === "Home" && view.firstNumber() > 1) {
       event.preventDefault();
-      void load("line=1", view.replace).then(() => (box.scrollTop = 0));
+      void load("line=1", (piece) => view.replace(piece)).then(() => (box.scrollTop = 0));
     }
     if (event.key !== "End" || following) return;
     if (isGrowing && toggle?.isConnected === true) setFollowing(true);

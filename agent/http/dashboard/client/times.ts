@@ -36,7 +36,7 @@ export function writeTimes(): void {
     if (tick.textContent !== text) tick.textContent = text;
   }
   for (const title of document.querySelectorAll<SVGTitleElement>("title[data-title]")) {
-    const text = title.textContent ?? "";
+    const text = title.textContent;
     const own = title.dataset["own"];
     const written = text.replace(
       /(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC(?: \([^)]*\))?/g,
@@ -85,7 +85,7 @@ export function makeFieldsLocal(form: HTMLFormElement): void {
   for (const input of form.querySelectorAll<HTMLInputElement>("input[data-at]")) {
     const at = input.dataset["at"] ?? "";
     const label = input.labels?.[0]?.querySelector("span");
-    if (label != null) label.textContent = (label.textContent ?? "").replace(" (UTC)", "");
+    if (label != null) label.textContent = label.textContent.replace(" (UTC)", "");
     if (at !== "")
       input.value = localText(at)
         .slice(0, input.type === "date" ? 10 : 16)

@@ -63,6 +63,7 @@ export function Row({ row, now }: { row: ListRow; now: number }) {
           <a class="line" {...(live === null ? { "data-row-link": true } : {})} href={executionPath(result.id)}>
             <Status of={result} />{" "}
             <Relative at={result.finishedAt ?? result.createdAt} now={now} zone={zoneOf(status.batch)} />
+            {result.late === true && <span class="badge odd">late</span>}
             {result.status === "succeeded" && result.durationMs !== null && (
               <span class="dim">
                 , took <Took execution={result} now={now} />

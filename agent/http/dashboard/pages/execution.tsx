@@ -33,7 +33,14 @@ export interface ExecutionPage {
 export function executionPage(view: ExecutionPage) {
   const { agent, execution, picture } = view;
   const open = execution.status === "running" || execution.status === "queued";
-  const log = <Log execution={execution} {...view.log} />;
+  const log = execution.logsDeleted ? (
+    <section class="box" aria-labelledby="log-title">
+      <h2 id="log-title">Log</h2>
+      <p class="dim">Its logs are no longer kept: all logs together were longer than --keep-logs allows.</p>
+    </section>
+  ) : (
+    <Log execution={execution} {...view.log} />
+  );
   return (
     <Shell
       title={`${execution.batch} ${execution.status}`}
@@ -125,6 +132,12 @@ function Facts({ view: { execution, attempts, cause, timeZone }, now }: { view: 
             <dd>{unusualSentence[execution.unusual]}</dd>
           </>
         )}
+        {execution.late && (
+          <>
+            <dt>Late</dt>
+            <dd>Its batch had not succeeded in time after the due time.</dd>
+          </>
+        )}
         <dt>Triggered</dt>
         <dd>
           <Trigger kind={trigger.kind} cause={cause} />
@@ -199,7 +212,7 @@ function Facts({ view: { execution, attempts, cause, timeZone }, now }: { view: 
           <>
             <dt>Place</dt>
             <dd class="mono">
-              {[execution.place.node, execution.place.pod].filter((part) => part !== null).join(" / ")}
+              {execution.place.node} / {execution.place.pod}
             </dd>
           </>
         )}

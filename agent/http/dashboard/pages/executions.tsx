@@ -70,6 +70,11 @@ export function ExecutionTable({
             </td>
             <td>
               <Relative at={execution.startedAt ?? execution.createdAt} now={now} zone={zoneOf(execution.batch)} />
+              {withBatch && (
+                <span class="about narrow">
+                  <Took execution={execution} now={now} />
+                </span>
+              )}
               <span class="about wide">
                 <Absolute at={execution.startedAt ?? execution.createdAt} zone={zoneOf(execution.batch)} />
               </span>

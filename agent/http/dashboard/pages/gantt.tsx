@@ -24,7 +24,7 @@ export function GanttBox({ gantt }: { gantt: Gantt }) {
         <thead>
           <tr>
             <th scope="col">Batch</th>
-            <th scope="col">From start to end</th>
+            <th scope="col">Time</th>
             <th scope="col" class="number">
               Waited
             </th>

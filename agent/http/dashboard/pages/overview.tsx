@@ -6,6 +6,14 @@ import { Choice, Filters, GroupAndTag } from "./filters.tsx";
 import { Command } from "./parts.tsx";
 import { Shell, type AgentState } from "./shell.tsx";
 
+export interface Pool {
+  group: string;
+  name: string;
+  size: number;
+  running: number;
+  waiting: number;
+}
+
 export interface Overview {
   agent: AgentState;
   counts: Counts;
@@ -16,6 +24,7 @@ export interface Overview {
   page: { at: number; of: number };
   found: number;
   rows: readonly ListRow[];
+  pools: readonly Pool[];
   /** A batch to try out while nothing has ever run. */
   tryOut: string | null;
 }
@@ -37,6 +46,7 @@ export function overviewPage(view: Overview) {
       <div class="head">
         <h1>Batches</h1>
         <CountLinks counts={counts} query={query} />
+        <Pools pools={view.pools} />
       </div>
       {counts.all === 0 && query.state === null && query.text === "" ? (
         <div class="empty" id="list" data-live>
@@ -124,6 +134,20 @@ function linkTo(query: ListQuery, changes: Partial<ListQuery> & { page?: number 
 }
 
 const cleared: ListQuery = { text: "", tag: null, group: null, state: null, last: null, sort: "attention" };
+
+/** Leads to what waits; a pool is named with its group where that is not the top. */
+function Pools({ pools }: { pools: readonly Pool[] }) {
+  return (
+    <div class="pools dim" id="pools" data-live>
+      {pools.map(({ group, name, size, running, waiting }) => (
+        <a href="/executions?status=queued,running" title={`Pool ${name} of ${group === "" ? "the top" : group}`}>
+          Pool {group === "" ? "" : `${group}/`}
+          {name}: {running} of {size} in use{waiting > 0 && `, ${waiting} waiting`}
+        </a>
+      ))}
+    </div>
+  );
+}
 
 function CountLinks({ counts, query }: { counts: Counts; query: ListQuery }) {
   const last = (name: NonNullable<ListQuery["last"]>, tone: string, count: number, word: string) =>

@@ -16,21 +16,22 @@ const glyphs: Record<Tone | "none", string> = {
 };
 
 /** A glyph and a word, so that no colour is needed to tell them apart. */
-export function Status({ of, word }: { of: Pick<Execution, "status" | "unusual">; word?: string }) {
+export function Status({ of, word }: { of: Pick<Execution, "status" | "unusual" | "late">; word?: string }) {
   const tone = toneOf(of);
-  return (
-    <ToneMark tone={tone} word={word ?? of.status} {...(tone === "unusual" ? { note: unusualText(of.unusual) } : {})} />
-  );
+  const notes = [...(tone === "unusual" ? [unusualText(of.unusual)] : []), ...(of.late === true ? ["late"] : [])];
+  return <ToneMark tone={tone} word={word ?? of.status} notes={notes} />;
 }
 
-export function ToneMark({ tone, word, note }: { tone: Tone | "none"; word: string; note?: string }) {
+export function ToneMark({ tone, word, notes = [] }: { tone: Tone | "none"; word: string; notes?: readonly string[] }) {
   return (
     <span class={`status ${tone}`}>
       <svg class="glyph" viewBox="0 0 16 16" aria-hidden="true">
         <path d={glyphs[tone]} />
       </svg>
       {word}
-      {note !== undefined && <span class="badge unusual">{note}</span>}
+      {notes.map((note) => (
+        <span class="badge unusual">{note}</span>
+      ))}
     </span>
   );
 }

@@ -1,0 +1,47 @@
+// Decides which runs are late: not succeeded `lateAfter` after the due time that set them off, for whatever reason.
+// Pure.
+import type { Outline } from "../history/port.ts";
+import type { Batch } from "../model/batch.ts";
+import type { Execution } from "../model/execution.ts";
+import type { EpochMs } from "../model/ids.ts";
+
+/** Returns how long after a due time a batch in force is late; null where it never is. */
+export function lateAfterOf(batch: Pick<Batch, "enabled" | "lateAfterMs"> | null): number | null {
+  return batch?.enabled === true ? batch.lateAfterMs : null;
+}
+
+/** Returns a new execution, marked where its batch is late already. */
+export function markedLate(
+  execution: Execution,
+  batch: Pick<Batch, "enabled" | "lateAfterMs"> | null,
+  now: EpochMs,
+): Execution {
+  const afterMs = lateAfterOf(batch);
+  if (afterMs === null || execution.scheduled !== true) return execution;
+  return now < Date.parse(execution.trigger.dueAt) + afterMs ? execution : { ...execution, late: true };
+}
+
+/**
+ * Judges a batch for one due time that is `lateAfter` ago.
+ * @param past  its executions, newest first
+ * @param runs  keys of the runs that the due time set off
+ */
+export function judgeLate(
+  past: Iterable<Outline>,
+  runs: ReadonlySet<number>,
+  dueAt: EpochMs,
+  afterMs: number,
+): { isLate: boolean; latest: Outline | null } {
+  let latest: Outline | null = null;
+  for (const outline of past) {
+    if (Date.parse(outline.createdAt) < dueAt - clockErrorMs) break;
+    if (!runs.has(outline.runKey)) continue;
+    const inTime = Date.parse(outline.finishedAt ?? "") <= dueAt + afterMs;
+    if (outline.status === "succeeded" && inTime) return { isLate: false, latest: outline };
+    latest ??= outline;
+  }
+  return { isLate: true, latest };
+}
+
+/** No clock is corrected by more than this. */
+const clockErrorMs = 86_400_000;

@@ -1,0 +1,28 @@
+// Reads which sizes both logs of an execution had at which times.
+import { parseStep, type LogStep, type LogTaps } from "../../logs/port.ts";
+import type { Execution } from "../../model/execution.ts";
+
+const timesChunkBytes = 64 * 1024;
+
+/** All steps there are; the file is bounded by whoever writes it. */
+export async function readSteps(taps: LogTaps, { batch, id }: Pick<Execution, "batch" | "id">): Promise<LogStep[]> {
+  const tap = await taps.open(batch, id, "times");
+  try {
+    const steps: LogStep[] = [];
+    let rest = "";
+    for (let at = 0; at < tap.size();) {
+      const bytes = await tap.read(at, timesChunkBytes);
+      if (bytes.length === 0) break;
+      at += bytes.length;
+      const lines = (rest + Buffer.from(bytes).toString("latin1")).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        const step = parseStep(line);
+        if (step !== null) steps.push(step);
+      }
+    }
+    return steps;
+  } finally {
+    tap.close();
+  }
+}
