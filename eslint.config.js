@@ -22,6 +22,7 @@ const mayOpen = [
   "agent/sources/revision-copy.ts", // by the door's flags: files that it has just made
   "agent/cli/log-copy.ts", // logs of a run on a folder of its own
   "agent/runners/local/*.ts", // the folder of an execution, by the flags of the door
+  "agent/runners/kubernetes/folder.ts", // files that it makes, and nothing else ("wx")
   "agent/logs/*.ts", // logs, by the flags of the door
 ];
 

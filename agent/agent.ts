@@ -6,7 +6,7 @@ import { createCommandBox } from "./executions/command-box.ts";
 import { createCommandLoop } from "./executions/command-loop.ts";
 import { createExecutor } from "./executions/executor.ts";
 import { createLateness } from "./executions/late-loop.ts";
-import { openHistory } from "./history/open.ts";
+import { openHistory, type OpenHistory } from "./history/open.ts";
 import { createLogLimit } from "./history/log-limit.ts";
 import { createHousekeeper } from "./housekeeper.ts";
 import { openHttp } from "./http/open.ts";
@@ -22,13 +22,14 @@ import { openDataFolder } from "./platform/data-folder.ts";
 import { createProbe } from "./platform/probe.ts";
 import { Reconciler } from "./reconcile/reconciler.ts";
 import { baseEnvironment } from "./runners/environment.ts";
+import { allowListOf } from "./runners/kubernetes/options.ts";
 import { createRunner, hasBash, readBootId } from "./runners/local/runner.ts";
 import { createScheduler, followInForce } from "./schedule/scheduler.ts";
 import { loadReaders } from "./sources/archive/unpack.ts";
 import { openSources } from "./sources/open.ts";
 import { createRevisionGuard } from "./sources/revision-guard.ts";
 import { createWatch } from "./sources/watch.ts";
-import { createCatalog } from "./status.ts";
+import { createCatalog, runnerStatus, type LeaseStatus } from "./status.ts";
 
 /** While events cannot be had, the folder is looked over this often, or ten times as long as one look takes. */
 const pollMs = 2_000;
@@ -48,6 +49,8 @@ export interface AgentDeps {
   lifecycle: Lifecycle;
   /** Called when another agent has taken the data folder over: this one must end at once and leave all as it is. */
   onLockLost: () => void;
+  /** Where several agents take turns: which turn this is, what keeps it from acting after it, and what it says. */
+  lease?: { epoch: number; fence: () => void; health: () => LeaseStatus };
 }
 
 /**
@@ -63,19 +66,22 @@ export async function startAgent(folder: string, config: Config, deps: AgentDeps
   }
 }
 
-async function start(folder: string, config: Config, { log, env, version, lifecycle, onLockLost }: AgentDeps) {
+async function start(folder: string, config: Config, deps: AgentDeps) {
+  const { log, env, version, lifecycle, onLockLost, lease } = deps;
   const clock = systemClock;
   const dataDir = resolve(config.data);
-  const lock = { bootId: readBootId(), now: clock.now, log, onLost: onLockLost };
+  const lock = { bootId: readBootId(), now: clock.now, log, onLost: onLockLost, ...(lease && { epoch: lease.epoch }) };
   lifecycle.onStop(await openDataFolder(dataDir, lock));
   if (config.timeZoneNote !== null) log.warn(`time zone: ${config.timeZoneNote}`, { timeZone: config.timeZone });
 
   const baseEnv = baseEnvironment(env);
-  const runner = createRunner(dataDir, { clock, log, baseEnv, logLimitBytes: config.logLimitBytes });
-  lifecycle.onStop(() => runner.close());
-  const history = await openHistory(dataDir, { clock, log });
+  const history = await openHistory(dataDir, { clock, log, ...(lease && { fence: lease.fence }) });
   const { recorder, reader } = history;
   lifecycle.onStop(() => history.close());
+  const cluster = await openCluster(dataDir, config, { ...deps, baseEnv, recorder, reader });
+  const { logLimitBytes } = config;
+  const runner = cluster ?? createRunner(dataDir, { clock, log, baseEnv, logLimitBytes });
+  lifecycle.onStop(() => runner.close());
 
   const archiveLimits = { entries: config.archiveEntries, bytes: config.archiveBytes };
   const sources = await openSources({ dataDir, folder, git: config.git, archiveLimits, env, clock, log });
@@ -85,6 +91,7 @@ async function start(folder: string, config: Config, { log, env, version, lifecy
   const watch = createWatch(sources.dir, { poll: config.poll, log, except: sources.except });
   const reconciler = new Reconciler({
     ...{ source, inForce, workTree: sources.workTree, revisions, recorder, clock, log, timeZone },
+    kubernetes: config.kubernetes === null ? null : allowListOf(config.kubernetes),
     isWatching: () => watch.mode() === "inotify",
     isAwaited: () => remote !== null && remote.commit() === null,
   });
@@ -139,9 +146,11 @@ async function start(folder: string, config: Config, { log, env, version, lifecy
     git: () => follower?.health() ?? null,
     isStarted: () => lifecycle.state !== "starting",
     counts: () => executor.counts(),
+    runner: () => runnerStatus(cluster?.health() ?? null),
+    lease: () => lease?.health() ?? null,
+    hasBash: () => cluster !== null || hasBash(baseEnv),
     poolUse: executor.poolUse,
     waitingFor: executor.waitingFor,
-    hasBash: () => hasBash(baseEnv),
     dataTrouble: () => history.trouble() ?? probe.trouble(),
     otherProblems: () => [...history.problems(), ...guard.problems()],
     unsentMail: telling.unsentMail,
@@ -151,6 +160,7 @@ async function start(folder: string, config: Config, { log, env, version, lifecy
   const server = await openHttp(config, {
     ...{ catalog, recorder, reader, logs, taps, revisions, inForce, reconciler, clock, log, version },
     ...{ settings: sources.settings, commits: sources.commits, logLimitBytes: config.logLimitBytes },
+    ...(cluster && { cluster: () => ({ ...cluster.counts(), leading: lease?.health().leading ?? null }) }),
   });
   lifecycle.onStop(() => server.close());
   address.servedAt(server.linkUrl);
@@ -194,4 +204,21 @@ async function start(folder: string, config: Config, { log, env, version, lifecy
       await housekeeper.resyncNow();
     },
   };
+}
+
+/** Returns the runner of pods; null where scripts run on this machine, and nothing of it is loaded then. */
+async function openCluster(
+  dataDir: string,
+  { kubernetes, logLimitBytes }: Config,
+  deps: AgentDeps & Pick<OpenHistory, "recorder" | "reader"> & { baseEnv: Record<string, string> },
+) {
+  if (kubernetes === null) return null;
+  const { log, env, baseEnv, version, lease, recorder, reader } = deps;
+  const { openKubernetes } = await import("./runners/kubernetes/open.ts");
+  return openKubernetes(kubernetes, dataDir, {
+    ...{ clock: systemClock, log, env, baseEnv, logLimitBytes, random: Math.random },
+    userAgent: `batch-agent/${version}`,
+    onRecord: (id) => (reader.isOpen(id) ? "open" : recorder.runKeyOf(id) === undefined ? "unknown" : "ended"),
+    fence: lease?.fence ?? (() => undefined),
+  });
 }

@@ -1,5 +1,11 @@
 // Settings of the agent from flags and environment, defaults in one table. Pure: both are passed in.
 import { zoneHint } from "./definitions/zone-hint.ts";
+import {
+  defaultMaxParallel,
+  kubernetesOptions,
+  readKubernetesConfig,
+  type KubernetesConfig,
+} from "./runners/kubernetes/options.ts";
 import { isGitPath, judgeGitRef, judgeGitUrl } from "./sources/git-remote.ts";
 import { parseDuration } from "./text/duration.ts";
 import { parseSize } from "./text/size.ts";
@@ -50,6 +56,8 @@ export interface Config {
     /** Path of an allowed-signers file; null: signatures do not count. */
     verify: string | null;
   } | null;
+  /** null where scripts run on this machine. */
+  kubernetes: KubernetesConfig | null;
   logLevel: string;
 }
 
@@ -66,6 +74,8 @@ export interface Option {
   value: string | null;
   description: string;
   fallback: string;
+  /** True where it may be given often; the values are put together with commas. */
+  repeatable?: boolean;
 }
 
 /** Every option of `run`, as flag and as environment variable. */
@@ -77,7 +87,7 @@ export function runOptions(machine: Machine): readonly Option[] {
     {
       name: "max-parallel",
       value: "number",
-      description: "how many executions run at once, 4 a core",
+      description: `how many executions run at once: 4 a core, ${defaultMaxParallel} with --runner kubernetes`,
       fallback: String(4 * machine.cores),
     },
     {
@@ -182,6 +192,7 @@ export function runOptions(machine: Machine): readonly Option[] {
       description: "keys that must have signed each commit, as git's allowed-signers file; none need be without it",
       fallback: "",
     },
+    ...kubernetesOptions,
     { name: "log-level", value: "level", description: "debug, info, warn or error", fallback: "info" },
   ];
 }
@@ -329,11 +340,13 @@ export function readConfig(
     return null;
   }
 
+  const kubernetes = readKubernetesConfig({ optional, duration, word, url });
   return {
     data: text("data").value,
     host: text("host").value,
     port: integer("port", 0, 65_535),
-    maxParallel: integer("max-parallel", 1, 10_000),
+    maxParallel:
+      kubernetes !== null && !isGiven("max-parallel") ? defaultMaxParallel : integer("max-parallel", 1, 10_000),
     resyncMs: duration("resync", 1_000),
     poll: flag("poll"),
     graceMs: duration("grace", 0),
@@ -351,6 +364,7 @@ export function readConfig(
     webhookSecretFile: optional("webhook-secret-file"),
     ...agentReceivers(),
     git: git(),
+    kubernetes,
     logLevel: word("log-level", ["debug", "info", "warn", "error"]),
   };
 }

@@ -119,7 +119,35 @@ export interface Catalog {
      */
     timeZoneNote: string | null;
     git: GitHealth | null;
+    runner: RunnerStatus;
+    lease: LeaseStatus | null;
   };
+}
+
+/** Describes where scripts run; of the local runner only its kind. */
+export interface RunnerStatus {
+  kind: "local" | "kubernetes";
+  namespace: string | null;
+  /** URL of the API server. */
+  server: string | null;
+  /** True while the API server tells of every change of a pod. */
+  watching: boolean | null;
+  /** Words of the API server on what it refuses, or why it cannot be asked. */
+  problem: string | null;
+}
+
+/** Describes who leads, where several agents take turns by a Lease. */
+export interface LeaseStatus {
+  name: string;
+  holder: string | null;
+  leading: boolean;
+  /** When its holder began to lead, as far as this agent has seen it. */
+  since: string | null;
+}
+
+export function runnerStatus(kubernetes: Omit<RunnerStatus, "kind"> | null): RunnerStatus {
+  if (kubernetes === null) return { kind: "local", namespace: null, server: null, watching: null, problem: null };
+  return { kind: "kubernetes", ...kubernetes };
 }
 
 export interface StatusDeps {
@@ -135,6 +163,8 @@ export interface StatusDeps {
   /** Returns true once everything is started. */
   isStarted: () => boolean;
   counts: () => { running: number; queued: number };
+  runner: () => RunnerStatus;
+  lease: () => LeaseStatus | null;
   poolUse: Catalog["poolUse"];
   waitingFor: Catalog["waitingFor"];
   hasBash: () => boolean;
@@ -208,7 +238,7 @@ export function createCatalog(deps: StatusDeps): Catalog {
       ...deps.counts(),
       batches: inForce.batches().filter(({ state }) => state !== "removed").length,
       problems: problems().length,
-      git: git(),
+      ...{ git: git(), runner: deps.runner(), lease: deps.lease() },
     }),
   };
 }

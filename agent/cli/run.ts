@@ -1,6 +1,6 @@
 // `batch-agent run`: the agent in the foreground, until it is told to stop.
 import { stat } from "node:fs/promises";
-import { startAgent, type Agent } from "../agent.ts";
+import { startAgent, type Agent, type AgentDeps } from "../agent.ts";
 import { readConfig, type Config } from "../config.ts";
 import { ConfigError, UsageError } from "../errors.ts";
 import { Lifecycle } from "../lifecycle.ts";
@@ -45,16 +45,15 @@ export async function run(
   const log = createLogger({ level: config.logLevel, people: deps.people });
   const lifecycle = new Lifecycle(log);
   deps.onStarting({ log, lifecycle, config });
-  const agent = await startAgent(folder, config, {
-    log,
-    env: deps.env,
-    version: deps.version,
-    lifecycle,
-    onLockLost: deps.onLockLost,
-  });
-  log.info(
-    `batch-agent ${deps.version} runs ${config.git === null ? folder : "the repository of --git-url"}; dashboard: ${agent.url}`,
-    { url: agent.url },
-  );
+  const source = config.git === null ? folder : "the repository of --git-url";
+  const { env, version, onLockLost } = deps;
+  const start = (own: Config, lease?: AgentDeps["lease"]) =>
+    startAgent(folder, own, { log, env, version, lifecycle, onLockLost, ...(lease && { lease }) });
+  if (config.kubernetes?.lease != null) {
+    const { leadOrStandBy } = await import("./lead.ts");
+    return leadOrStandBy(config, start, { log, env, version, lifecycle, onLockLost, source });
+  }
+  const agent = await start(config);
+  log.info(`batch-agent ${version} runs ${source}; dashboard: ${agent.url}`, { url: agent.url });
   return agent;
 }

@@ -1,6 +1,7 @@
 // `batch-agent validate`: every problem of a folder, with its place. Needs no agent.
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import type { AllowList } from "../definitions/allowed.ts";
 import { loadAll } from "../definitions/load-all.ts";
 import { notesOf } from "../definitions/schedule-notes.ts";
 import type { EpochMs } from "../model/ids.ts";
@@ -25,10 +26,14 @@ export interface FolderDeps {
  */
 export async function validate(
   dir: string,
-  options: { format: "text" | "json" | "github"; timeZone: string },
+  options: { format: "text" | "json" | "github"; timeZone: string; kubernetes?: AllowList | null },
   deps: FolderDeps,
 ): Promise<number> {
-  const { looks, groupProblems } = await loadAll(deps.source, { timeZone: options.timeZone, now: deps.now });
+  const { looks, groupProblems } = await loadAll(deps.source, {
+    timeZone: options.timeZone,
+    now: deps.now,
+    kubernetes: options.kubernetes ?? null,
+  });
   const problems = [...groupProblems, ...looks.flatMap((look) => look.problems)];
   const notes = looks.flatMap((look) => (look.parsed === null ? [] : notesOf(look.parsed, deps.now)));
   const sources = new Map(looks.flatMap((look) => look.sources));

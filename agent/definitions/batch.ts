@@ -5,6 +5,7 @@ import { isBatchName, type BatchName, type EpochMs } from "../model/ids.ts";
 import type { Place, Problem } from "../model/problem.ts";
 import type { Inheritance } from "../model/group.ts";
 import { createSchedule, jitterOffset } from "../schedule/schedule.ts";
+import { notAllowed, type AllowList } from "./allowed.ts";
 import { parseDuration } from "../text/duration.ts";
 import { inheritsText, namedThings, neverDue } from "./declared.ts";
 import { applyInheritance, inheritedPart, inheritsNothing } from "./inherit.ts";
@@ -33,6 +34,8 @@ export interface ParseOptions {
   timeZone: string;
   /** Defaults, pools and calendars of the batch's groups. */
   inheritance?: Inheritance;
+  /** What batches may name of a cluster; null or missing where scripts run on this machine. */
+  kubernetes?: AllowList | null;
   /** Calendars that leave no day within five years of this are a problem. */
   now?: EpochMs;
   /** True for a revision that is in force already: a pool that is declared no longer is no fault of it. */
@@ -193,6 +196,8 @@ function judgeSettings({ file, bytes, size }: Folder["settings"][number], option
   const { patterns, faults: meant } = checkMeaning(sound, yaml, options.timeZone);
   const { days, faults: unknown } = namedThings(sound, yaml, inheritance, options.isInForce === true);
   faults.push(...meant, ...unknown);
+  if (options.kubernetes != null && !unfit.has("kubernetes"))
+    faults.push(...notAllowed(sound.kubernetes, options.kubernetes, yaml));
   if (faults.length === 0) faults.push(...neverDue(patterns, sound.timeZone ?? options.timeZone, days, options.now));
   const chain = {
     top: yaml.place([], "key"),

@@ -5,6 +5,7 @@ import type { EpochMs } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
 import { withInherited } from "../model/revision.ts";
 import type { BatchSource, GroupSource, GroupStore } from "../sources/port.ts";
+import type { AllowList } from "./allowed.ts";
 import { parseBatch, type ParsedBatch } from "./batch.ts";
 import { buildGraph, type Graph } from "./chain-graph.ts";
 import { createGroups } from "./group-files.ts";
@@ -38,9 +39,9 @@ export interface LoadedFolder {
  */
 export async function loadAll(
   source: BatchSource & GroupSource,
-  options: { timeZone: string; now: EpochMs; only?: readonly string[] },
+  options: { timeZone: string; now: EpochMs; only?: readonly string[]; kubernetes?: AllowList | null },
 ): Promise<LoadedFolder> {
-  const { timeZone, now } = options;
+  const { timeZone, now, kubernetes = null } = options;
   const listed = (await source.list()).sort();
   const groups = createGroups({
     source,
@@ -59,7 +60,7 @@ export async function loadAll(
     if (loaded.kind === "unreadable")
       return { name, folder: null, parsed: null, definition: null, problems: [loaded.problem], sources: [] };
     const inheritance = groups.inheritance(loaded.folder.group);
-    const parsed = parseBatch(loaded.folder, { timeZone, now, inheritance });
+    const parsed = parseBatch(loaded.folder, { timeZone, now, inheritance, kubernetes });
     const folder = withInherited(loaded.folder, parsed.inherits);
     return { name, folder, parsed, definition: parsed.batch, problems: parsed.problems, sources: sourcesOf(folder) };
   });

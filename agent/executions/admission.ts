@@ -1,7 +1,7 @@
 // Decides whether a start goes ahead: concurrency, deadline, and what has changed while it waited. Decided over a
 // snapshot.
 import type { Batch } from "../model/batch.ts";
-import type { Execution, AbortedReason } from "../model/execution.ts";
+import { isWithRunner, type AbortedReason, type Execution } from "../model/execution.ts";
 import type { EpochMs } from "../model/ids.ts";
 import { onTimeMs } from "../schedule/catchup.ts";
 
@@ -54,13 +54,14 @@ export function admit(batch: Pick<Batch, "enabled" | "concurrency"> | null, open
  */
 export function standsIn(
   batch: Pick<Batch, "enabled" | "concurrency" | "after">,
-  waiting: Pick<Execution, "status" | "trigger">,
+  waiting: Pick<Execution, "status" | "trigger" | "askedAt">,
 ): boolean {
   return (
     batch.enabled &&
     batch.concurrency === "forbid" &&
     batch.after.length === 0 &&
     waiting.status === "queued" &&
+    !isWithRunner(waiting) &&
     waiting.trigger.kind === "cron"
   );
 }

@@ -39,8 +39,10 @@ export interface AttemptDeps {
   /** Resolves when the start is recorded; null for one that an earlier agent has started. */
   recorded: Promise<void> | null;
   launch: () => Promise<Running>;
-  /** Called when its pid, its place or its progress is known, or another than before. */
+  /** Called when its pid, its place, its progress or what it waits for is known, or another than before. */
   onSeen: (execution: Execution) => void;
+  /** Called when a remote runner has started its script. */
+  onStarted: (execution: Execution) => void;
   /** Exit codes that are success. */
   successCodes: readonly number[];
   /** Time it has from now on; null for all it wants. */
@@ -81,8 +83,13 @@ export function createAttempt(started: Execution, deps: AttemptDeps): Attempt {
   async function see(): Promise<Look | null> {
     if (running === null) return null;
     const look = await running.look();
+    if (execution.status === "queued" && look.startedAt != null) begin(look.startedAt, look.place);
     const before = execution;
     isCut ||= look.cut;
+    if (look.place !== null && !isSamePlace(look.place, execution.place))
+      execution = { ...execution, place: look.place };
+    if (execution.status === "queued" && look.waitingFor !== (execution.waitingFor ?? null))
+      execution = { ...execution, waitingFor: look.waitingFor };
     const { pid } = running.ref;
     if (pid !== null && pid !== execution.pid) execution = { ...execution, pid };
     if (look.truncated.length > 0 && execution.outputTruncated !== true) {
@@ -93,6 +100,19 @@ export function createAttempt(started: Execution, deps: AttemptDeps): Attempt {
     if (progress !== null && !saysTheSame(progress, execution.progress)) execution = { ...execution, progress };
     if (execution !== before && !isOver) deps.onSeen(execution);
     return look;
+  }
+
+  /** A remote runner has started it: its timeout counts from now. */
+  function begin(at: number, place: Look["place"]): void {
+    const { revision, commit } = execution;
+    if (revision === null) return;
+    execution = { ...transition(execution, { kind: "start", at, revision, commit, boot: null }), place };
+    deps.onStarted(execution);
+    if (deps.timeoutMs === null) return;
+    // The other machine's clock may be wrong.
+    const ranMs = clock.now() - Math.max(at, Date.parse(execution.askedAt ?? ""));
+    const leftMs = deps.timeoutMs - Math.max(0, ranMs);
+    if (!isOver) cancelTimeout = countdown(clock, Math.max(0, leftMs), () => stop("timeout"));
   }
 
   function progressOf(told: Look["progress"]): Execution["progress"] {
@@ -125,7 +145,8 @@ export function createAttempt(started: Execution, deps: AttemptDeps): Attempt {
       execution = { ...execution, pid };
       deps.onSeen(execution);
     }
-    if (deps.timeoutMs !== null) cancelTimeout = countdown(clock, deps.timeoutMs, () => stop("timeout"));
+    if (deps.timeoutMs !== null && execution.status === "running")
+      cancelTimeout = countdown(clock, deps.timeoutMs, () => stop("timeout"));
     watch(Date.parse(execution.startedAt ?? "") || clock.now());
     const ending = await running.ended;
     isOver = true;
@@ -150,6 +171,10 @@ export function createAttempt(started: Execution, deps: AttemptDeps): Attempt {
   }
 
   return { execution: () => execution, stop, cancel, isOver: () => isOver, ended: follow() };
+}
+
+function isSamePlace(a: NonNullable<Look["place"]>, b: Execution["place"]): boolean {
+  return b != null && a.node === b.node && a.pod === b.pod;
 }
 
 function truncatedMessage(streams: readonly string[]): string {

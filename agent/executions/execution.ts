@@ -14,6 +14,8 @@ import type { EpochMs, Revision, RunId, ExecutionId, BatchName } from "../model/
 
 /** Describes what happens to an execution. */
 export type ExecutionEvent =
+  /** A runner elsewhere is asked to start it. */
+  | { kind: "ask"; at: EpochMs; revision: Revision; commit: string | null }
   | { kind: "start"; at: EpochMs; revision: Revision; commit: string | null; boot: string | null }
   | { kind: "succeed"; at: EpochMs; exitCode: number; bytes: LogBytes }
   | {
@@ -74,7 +76,7 @@ export function createExecution(fields: {
 /**
  * The execution after `event`.
  *
- * - `queued` → `running` (start), `aborted` (abort), `failed` (fail: it could not be started)
+ * - `queued` → `queued` (ask, once), `running` (start), `aborted` (abort), `failed` (fail: it could not be started)
  * - `running` → `succeeded`, `failed`, `aborted`
  * - `succeeded`, `failed`, `aborted` are final.
  *
@@ -82,11 +84,14 @@ export function createExecution(fields: {
  */
 export function transition(execution: Execution, event: ExecutionEvent): Execution {
   const from = execution.status;
-  const allowed =
-    event.kind === "start" ? from === "queued" : event.kind === "succeed" ? from === "running" : isOpen(execution);
+  const allowed = isAllowed(execution, event.kind);
   if (!allowed) throw new InvariantError(`execution ${execution.id} is ${from}: it cannot ${event.kind}`);
   const { waitingFor: _over, ...left } = execution;
   switch (event.kind) {
+    case "ask": {
+      const { at, revision, commit } = event;
+      return { ...left, message: null, askedAt: iso(at), revision, commit };
+    }
     case "start":
       return {
         ...left,
@@ -122,6 +127,24 @@ export function transition(execution: Execution, event: ExecutionEvent): Executi
     default: {
       const never: never = event;
       throw new InvariantError(`unknown event ${JSON.stringify(never)}`);
+    }
+  }
+}
+
+function isAllowed(execution: Execution, kind: ExecutionEvent["kind"]): boolean {
+  switch (kind) {
+    case "ask":
+      return execution.status === "queued" && execution.askedAt === undefined;
+    case "start":
+      return execution.status === "queued";
+    case "succeed":
+      return execution.status === "running";
+    case "fail":
+    case "abort":
+      return isOpen(execution);
+    default: {
+      const never: never = kind;
+      return never;
     }
   }
 }
@@ -169,11 +192,13 @@ export function endingEvent(
       if (successCodes.includes(ending.exitCode)) return { kind: "succeed", at, exitCode: ending.exitCode, bytes };
       return { ...failure, reason: "exit", message: `exit code ${ending.exitCode}` };
     case "signal":
-      return { ...failure, reason: "signal", message: `ended by ${ending.signal}` };
+      return { ...failure, reason: "signal", message: ending.message ?? `ended by ${ending.signal}` };
     case "spawn":
       return { ...failure, reason: "spawn", message: ending.message };
-    case "lost":
-      return { ...failure, reason: "lost", message: "it ended while no agent was watching and left no exit code" };
+    case "lost": {
+      const message = ending.message ?? "it ended while no agent was watching and left no exit code";
+      return { ...failure, reason: "lost", message };
+    }
     default: {
       const never: never = ending;
       throw new InvariantError(`unknown ending ${JSON.stringify(never)}`);

@@ -7,7 +7,14 @@ import type { Graph } from "../definitions/chain-graph.ts";
 import { closest } from "../definitions/suggest.ts";
 import { maxKeep, runKey, selectExpired, type Change } from "../history/port.ts";
 import type { Batch } from "../model/batch.ts";
-import { idPattern, isOpen, type AbortedReason, type Execution, type TriggerKind } from "../model/execution.ts";
+import {
+  idPattern,
+  isOpen,
+  isWithRunner,
+  type AbortedReason,
+  type Execution,
+  type TriggerKind,
+} from "../model/execution.ts";
 import type { GroupName } from "../model/group.ts";
 import type { BatchName, EpochMs, ExecutionId, Revision, RunId } from "../model/ids.ts";
 import type { Notifier } from "../notify/port.ts";
@@ -324,11 +331,13 @@ class ExecutorLoop implements Executor {
       timeoutMs,
       successCodes: this.#batchOf(batch)?.successCodes ?? [0],
     });
-    const running = open.filter(({ status }) => status === "running");
-    this.#running.adopt(running, termsOf, (execution) => this.#events(execution, () => undefined));
+    const running = open.filter(isWithRunner);
+    this.#running.adopt(running, termsOf, (execution) =>
+      this.#events(execution, () => this.#backOff(unasked(execution))),
+    );
     this.#holdPlaces();
     for (const { id, cancelled } of running) if (cancelled !== undefined) this.#running.get(id)?.cancel(cancelled);
-    for (const execution of open.filter(({ status }) => status === "queued")) {
+    for (const execution of open.filter((one) => !isWithRunner(one))) {
       const { batch } = execution;
       const concurrency = this.#batchOf(batch)?.concurrency;
       const isAlone = this.#open.of(batch).length === 1;
@@ -391,6 +400,7 @@ class ExecutorLoop implements Executor {
   }
 
   async #endAll(graceMs: number): Promise<void> {
+    if (this.#deps.runner.isRemote === true) return this.#deps.runner.close(); // what runs goes on; the next one adopts it
     if (await this.#within(this.#running.settled(), graceMs)) return;
     for (const attempt of this.#running.attempts()) attempt.stop("shutdown", killAtShutdownMs);
     // A process that not even SIGKILL ends (it hangs in the kernel) is left to the next agent.
@@ -596,7 +606,7 @@ class ExecutorLoop implements Executor {
       const id = this.#queue.next((key) => this.#pools.used(key), this.#deps.clock.now());
       if (id === undefined) return;
       const execution = this.#deps.recorder.current(id);
-      if (execution?.status === "queued") this.#begin(execution);
+      if (execution?.status === "queued" && !isWithRunner(execution)) this.#begin(execution);
     }
   }
 
@@ -625,10 +635,13 @@ class ExecutorLoop implements Executor {
     // What is in force may be changing just now.
     if (pool !== null && this.#pools.used(pool.key) >= pool.size) return this.#join(queued);
     const isPinged = this.#deps.notifier?.pings(queued.batch) === true;
-    const started: Execution = {
-      ...transition(queued, { kind: "start", at: now, revision, commit, boot: runner.boot }),
-      ...(isPinged ? { pingDue: ["start"] } : {}),
-    };
+    const started: Execution =
+      runner.isRemote === true
+        ? transition(queued, { kind: "ask", at: now, revision, commit })
+        : {
+            ...transition(queued, { kind: "start", at: now, revision, commit, boot: runner.boot }),
+            ...(isPinged ? { pingDue: ["start"] } : {}),
+          };
     // A definition may have changed while it waited; what is done again has the values of then.
     const kept = queued.trigger.kind === "rerun" || queued.trigger.kind === "retry" ? (queued.params ?? {}) : {};
     const params = valuesInForce(batch, kept, queued.given);
@@ -651,14 +664,17 @@ class ExecutorLoop implements Executor {
   }
 
   #events(execution: Execution, onUnrecorded: () => void): RunningEvents {
-    const onLaunch = () => {
-      if (execution.pingDue !== undefined) this.#deps.notifier?.take(execution);
+    const { notifier } = this.#deps;
+    const onLaunch = (launched: Execution) => {
+      if (launched.pingDue !== undefined) notifier?.take(launched);
     };
+    const asStarted = (started: Execution): Execution =>
+      notifier?.pings(started.batch) === true ? { ...started, pingDue: ["start"] } : started;
     const onFree = () => {
       this.#pools.release(execution.id);
       this.#pump();
     };
-    return { onLaunch, onEnded: (ended) => this.#finish(ended), onUnrecorded, onFree };
+    return { onLaunch, asStarted, onEnded: (ended) => this.#finish(ended), onUnrecorded, onFree };
   }
 
   /** It could not be recorded, so it must not run: it waits until the history can be written. */
@@ -683,6 +699,11 @@ class ExecutorLoop implements Executor {
 
 function iso(at: EpochMs): string {
   return new Date(at).toISOString();
+}
+
+/** The same execution before a runner was asked to start it. */
+function unasked({ askedAt: _asked, ...queued }: Execution): Execution {
+  return queued;
 }
 
 /** Returns what to know of a start by hand of a batch that otherwise follows others; null where there is nothing. */

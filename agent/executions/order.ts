@@ -17,12 +17,16 @@ export function buildOrder(
 ): StartOrder {
   const { revision } = execution;
   if (revision === null) throw new InvariantError(`execution ${execution.id} has no revision to run`);
-  const { shellOptions, output, input, env, envFiles } = batch;
+  const { shellOptions, output, input, env, envFiles, startDeadlineMs } = batch;
+  const { kubernetes } = batch.file;
   return {
     execution,
     revision,
     fault,
-    settings: { shellOptions, output, input, env, envFiles },
+    settings: {
+      ...{ shellOptions, output, input, env, envFiles, startDeadlineMs },
+      ...(kubernetes === undefined ? {} : { kubernetes }),
+    },
     previous: previous.map(({ batch, id, status, exitCode, startedAt, logsDeleted }) => ({
       batch,
       id,

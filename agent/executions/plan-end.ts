@@ -6,6 +6,7 @@ import type { Change, Outline, Told } from "../history/port.ts";
 import type { Batch } from "../model/batch.ts";
 import {
   isOpen,
+  isWithRunner,
   type AbortedReason,
   type Cancelled,
   type Execution,
@@ -197,7 +198,7 @@ class Planner {
     if (verdict.kind === "abort") return this.#abort(execution, verdict.reason, verdict.message);
     if (verdict.kind === "replace") {
       for (const other of open) {
-        if (other.status === "running") this.#plan.replaced.push(other);
+        if (isWithRunner(other)) this.#plan.replaced.push(other);
         else this.#abort(other, "replaced", "a newer start took its place");
       }
     }
@@ -216,7 +217,7 @@ class Planner {
 
   /** `marked`: open, with who cancelled it. */
   cancel(marked: Execution): void {
-    if (marked.status === "queued") return this.#abort(marked, "cancelled", marked.cancelled?.message ?? "");
+    if (!isWithRunner(marked)) return this.#abort(marked, "cancelled", marked.cancelled?.message ?? "");
     this.#put(marked);
     this.#plan.cancelled.push(marked);
   }

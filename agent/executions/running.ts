@@ -6,7 +6,7 @@ import type { HistoryReader, Recorder } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
 import type { Batch } from "../model/batch.ts";
 import type { Execution } from "../model/execution.ts";
-import type { BatchName, ExecutionId, Revision } from "../model/ids.ts";
+import type { BatchName, EpochMs, ExecutionId, Revision } from "../model/ids.ts";
 import type { Runner, Running } from "../runners/port.ts";
 import { createAttempt, type Attempt } from "./attempt.ts";
 import { buildOrder } from "./order.ts";
@@ -26,8 +26,10 @@ export interface RunningDeps {
 
 /** Describes what the executor does about the end of one. */
 export interface RunningEvents {
-  /** Called when its start is on record and it is launched; not for one that is taken over. */
-  onLaunch: () => void;
+  /** Called when its start is on record and it is launched; not for one that was running when it was taken over. */
+  onLaunch: (execution: Execution) => void;
+  /** Returns what is recorded of one that a remote runner has started. */
+  asStarted: (execution: Execution) => Execution;
   /** Called with its final status; resolves when that is on record. */
   onEnded: (ended: Execution) => Promise<void>;
   /** Called when its start could not be recorded, so that it has none. */
@@ -76,14 +78,10 @@ export class RunningExecutions {
       fault = (await checkRevision?.(batch.name, execution.revision as Revision)) ?? null;
     });
     const launch = () => {
-      log.info("execution started", {
-        batch: execution.batch,
-        id: execution.id,
-        run: execution.run,
-        trigger: execution.trigger.kind,
-        attempt: execution.attempt,
-      });
-      events.onLaunch();
+      if (execution.status === "running") {
+        logStart(execution, log);
+        events.onLaunch(execution);
+      }
       return runner.start(buildOrder(execution, batch, inputs, fault));
     };
     const { timeoutMs, successCodes } = batch;
@@ -106,9 +104,10 @@ export class RunningExecutions {
       const { batch, id, run } = execution;
       log.info("taking over an execution", { batch, id, run });
       const { timeoutMs, successCodes } = termsOf(execution);
-      const ranMs = Math.max(0, clock.now() - Date.parse(execution.startedAt ?? ""));
+      const ranMs = ranFor(execution, clock.now());
       const leftMs = timeoutMs === null ? null : timeoutMs - ranMs;
-      const launch = async () => (await adopted).get(id) ?? unadopted(id);
+      const launch = async () =>
+        (await adopted).get(id) ?? (execution.status === "queued" ? Promise.reject(new NotAsked()) : unadopted(id));
       const how = { written: null, recorded: null, launch, timeoutMs: leftMs, successCodes };
       this.#follow(execution, how, events(execution));
     }
@@ -124,7 +123,7 @@ export class RunningExecutions {
       timeoutMs: number | null;
       successCodes: readonly number[];
     },
-    { onEnded, onUnrecorded, onFree }: RunningEvents,
+    { onLaunch, asStarted, onEnded, onUnrecorded, onFree }: RunningEvents,
   ): void {
     const { clock, log, recorder } = this.#deps;
     let unrecorded = false;
@@ -137,6 +136,13 @@ export class RunningExecutions {
       successCodes: how.successCodes,
       timeoutMs: how.timeoutMs,
       onSeen: (seen) => void recorder.commit([{ kind: "put", execution: asRecorded(seen, recorder) }], { lazy: true }),
+      onStarted(started) {
+        const noted = asStarted(asRecorded(started, recorder));
+        // People hear of it once it is durable.
+        const written = recorder.commit([{ kind: "put", execution: noted }]).catch(() => recorder.durable());
+        logStart(noted, log);
+        void written.then(() => onLaunch(noted));
+      },
     });
     this.#attempts.set(execution.id, attempt);
     // The next in line has its slot as soon as the process is gone, while the end is being written.
@@ -152,6 +158,7 @@ export class RunningExecutions {
           return recorded;
         },
         (error: unknown) => {
+          unrecorded ||= error instanceof NotAsked;
           if (unrecorded) onUnrecorded();
           releaseSlot();
           // Whatever else went wrong, it may have been started: it stays on record as running, and is never started
@@ -170,6 +177,19 @@ export class RunningExecutions {
       .finally(() => this.#unfinished.delete(finished));
     this.#unfinished.add(finished);
   }
+}
+
+/** A queued execution was taken over that its runner has never been asked for. */
+class NotAsked extends Error {}
+
+/** Another machine's clock may be wrong: it has not run for longer than since it was asked for. */
+function ranFor({ startedAt, askedAt }: Execution, now: EpochMs): number {
+  if (startedAt === null) return 0;
+  return Math.max(0, now - Math.max(Date.parse(startedAt), Date.parse(askedAt ?? startedAt)));
+}
+
+function logStart({ batch, id, run, trigger, attempt }: Execution, log: Logger): void {
+  log.info("execution started", { batch, id, run, trigger: trigger.kind, attempt });
 }
 
 /** The same with what others have put on its record since it was taken: that it is late, heartbeats still due. */

@@ -42,13 +42,16 @@ export class Documents {
   readonly #clock: Pick<Clock, "now">;
   readonly #log: Logger;
   readonly #problems: Problem[] = [];
+  readonly #fence: () => void;
   /** Batches whose folder is known to be on disk. */
   readonly #placed = new Set<string>();
   /** The last work on each batch's folder: one at a time. */
   readonly #busy = new Map<string, Promise<unknown>>();
 
-  constructor(home: string, { clock, log }: { clock: Pick<Clock, "now">; log: Logger }) {
+  constructor(home: string, deps: { clock: Pick<Clock, "now">; log: Logger; fence?: () => void }) {
+    const { clock, log, fence } = deps;
     this.#home = home;
+    this.#fence = fence ?? (() => undefined);
     this.#clock = clock;
     this.#log = log;
   }
@@ -121,6 +124,7 @@ export class Documents {
    */
   write(name: BatchName, checkpoint: Checkpoint): Promise<Map<ExecutionId, number>> {
     return this.#alone(name, async () => {
+      this.#fence();
       const adapter = this.#adapter(name);
       const db = new Low<DocumentText>(adapter, { head: checkpoint.head, rows: new Map() });
       try {

@@ -133,11 +133,13 @@ export function readJournal(
  */
 export async function openJournal(
   folder: string,
-  { clock, log }: { clock: Pick<Clock, "now">; log: Logger },
+  { clock, log, fence }: { clock: Pick<Clock, "now">; log: Logger; fence?: () => void },
 ): Promise<{ journal: Journal; lines: FoundLine[] }> {
   const pathOf = (segment: number) => join(folder, `${segment}.jsonl`);
   const lines: FoundLine[] = [];
   const segments: Segment[] = [];
+  /** Where agents take turns, each writes to files of its own: what an earlier one still writes harms none of ours. */
+  let hasOwn = fence === undefined;
   try {
     await mkdir(folder, { recursive: true, mode: 0o700 });
     const unreadable: { segment: number; error: unknown }[] = [];
@@ -184,7 +186,8 @@ export async function openJournal(
   /** The segment that the next line goes to. */
   async function current(): Promise<Segment> {
     const last = segments.at(-1);
-    if (last !== undefined && last.bytes < segmentBytes) return last;
+    if (last !== undefined && last.bytes < segmentBytes && hasOwn) return last;
+    hasOwn = true;
     const next = { number: (last?.number ?? 0) + 1, bytes: 0 };
     closeSync(await openNew(pathOf(next.number)));
     await syncFolder(folder);
@@ -193,6 +196,7 @@ export async function openJournal(
   }
 
   async function append(line: string): Promise<number> {
+    fence?.();
     const bytes = Buffer.from(line);
     let segment: Segment | null = null;
     let file: number | null = null;

@@ -28,6 +28,13 @@ interface Parts {
   store: Store;
 }
 
+interface HistoryDeps {
+  clock: Clock;
+  log: Logger;
+  /** Called right before each write where several agents take turns: throws once another one leads. */
+  fence?: () => void;
+}
+
 /** Describes what the composition root needs beyond the port. */
 export interface OpenHistory {
   recorder: Recorder;
@@ -46,7 +53,7 @@ export interface OpenHistory {
  * Opens data/batches and data/journal. What cannot be read is quarantined and said, and the rest goes on. Throws
  * StoreError.
  */
-export async function openHistory(dataDir: string, deps: { clock: Clock; log: Logger }): Promise<OpenHistory> {
+export async function openHistory(dataDir: string, deps: HistoryDeps): Promise<OpenHistory> {
   const { clock, log } = deps;
   const documents = new Documents(join(dataDir, "batches"), deps);
   const index = new RowIndex();

@@ -6,6 +6,7 @@ import { openTokenFile } from "../platform/token.ts";
 import type { Reconciler } from "../reconcile/reconciler.ts";
 import { isLoopback } from "../text/loopback.ts";
 import { createFeed } from "./api/feed.ts";
+import type { KubernetesCounts } from "./api/kubernetes-metrics.ts";
 import { createMetrics } from "./api/metrics.ts";
 import { createApp } from "./app.ts";
 import { pathOfBase } from "./protocol/base-path.ts";
@@ -25,12 +26,15 @@ export interface HttpDeps extends Omit<AppDeps, "access" | "streams" | "history"
   reader: HistoryReader;
   inForce: Pick<InForce, "subscribe">;
   reconciler: Pick<Reconciler, "onPass">;
+  /** What the Kubernetes runner counts; missing where scripts run on this machine. */
+  cluster?: () => KubernetesCounts;
 }
 
 /** Listens when it resolves. Throws ConfigError when the address cannot be had or the token not be read. */
 export async function openHttp({ host, port, tokenFile, baseUrl }: HttpSettings, deps: HttpDeps): Promise<HttpServer> {
   const { clock, log, recorder, reader, catalog, version, inForce, reconciler } = deps;
   const metrics = createMetrics({ version, catalog: () => catalog, history: () => reader });
+  if (deps.cluster !== undefined) metrics.addKubernetes(deps.cluster);
   recorder.subscribe((_seq, change, before) => {
     if (change.kind === "put") metrics.changed(change.execution, before);
   });

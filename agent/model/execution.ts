@@ -4,11 +4,12 @@ import type { BatchName, EpochMs, RunId, Revision, Iso, ExecutionId } from "./id
 /** How a process ended; `finishedAt` is the truth as far as it can be known. */
 export type ProcessEnding = { finishedAt: EpochMs; stdoutBytes: number; stderrBytes: number } & (
   | { kind: "exit"; exitCode: number }
-  | { kind: "signal"; signal: string }
+  /** `message`: what is known beyond the signal. */
+  | { kind: "signal"; signal: string; message?: string }
   /** It never came to be. */
   | { kind: "spawn"; message: string }
   /** It is gone and left no word. */
-  | { kind: "lost" }
+  | { kind: "lost"; message?: string }
 );
 /** Why the agent itself ends an execution. */
 export type FinishedBy = "timeout" | "log-limit" | "replaced" | "shutdown" | "cancelled";
@@ -98,6 +99,8 @@ export interface Execution {
   pool?: string;
   /** Holds what its batch's timeout was at its start, null for none; missing before it. Not shown. */
   timeoutMs?: number | null;
+  /** When a runner elsewhere was asked to start it: from then on it is never asked for anew. Not shown. */
+  askedAt?: Iso;
   /** Boot id of the machine that started it; a pid means nothing after a reboot. Not shown. */
   boot?: string | null;
 }
@@ -136,6 +139,10 @@ export const idPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
 /** Returns whether it is queued or running: it still has an end to come. */
 export function isOpen(execution: Pick<Execution, "status">): boolean {
   return execution.status === "queued" || execution.status === "running";
+}
+/** Returns whether a runner has it, or may: its end comes from there, whatever its script does by now. */
+export function isWithRunner({ status, askedAt }: Pick<Execution, "status" | "askedAt">): boolean {
+  return status === "running" || (status === "queued" && askedAt !== undefined);
 }
 /** Returns whether a run goes on, and how it ended: `failed` when any batch's last attempt did not succeed. */
 export function runState(run: readonly Execution[]): "running" | "succeeded" | "failed" {

@@ -44,6 +44,7 @@ export const problemCodes = [
   "bad-time-zone",
   "bad-calendar", // a calendar of a _group.yaml names days there are not, or an iCalendar file that cannot be read
   "unknown-calendar", // skipOn or onlyOn names a calendar that no group of the batch declares
+  "kubernetes-not-allowed", // an image, a Secret or a ConfigMap that the agent's options do not allow
   "unknown-pool", // pool names one that no group of the batch declares
   "duplicate-name", // two batches of one name in different groups
   "group-invalid", // a _group.yaml above never was valid: nothing new below it is put in force

@@ -13,7 +13,7 @@ const folders = ["batches", "journal", "revisions"];
  */
 export async function openDataFolder(
   dataDir: string,
-  deps: { bootId: string | null; now: () => number; log: Logger; onLost: () => void },
+  deps: { bootId: string | null; now: () => number; log: Logger; onLost: () => void; epoch?: number },
 ): Promise<() => Promise<void>> {
   const { bootId, now, log } = deps;
   const reportAside = (what: string) => (path: string) =>
@@ -22,7 +22,7 @@ export async function openDataFolder(
     log.error(`the agent with ${holder} has taken over the data folder; this one ends and leaves all to it`);
     deps.onLost();
   };
-  const release = await takeLock(dataDir, bootId, now, onLost, reportAside("agent.lock"));
+  const release = await takeLock(dataDir, bootId, now, onLost, reportAside("agent.lock"), deps.epoch);
   try {
     for (const name of folders) await makeFolder(join(dataDir, name), now(), reportAside(`the folder ${name}`));
   } catch (error) {

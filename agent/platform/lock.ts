@@ -16,6 +16,8 @@ interface Holder {
   /** Only processes of the same one are seen: containers may share a host's name and nothing else. */
   pidNamespace?: string | null;
   since: string;
+  /** Counts the leaders of agents that take turns by a Lease: who has a smaller one leads no more, alive or not. */
+  epoch?: number;
 }
 
 /** A holder on another host is taken for gone when it has not touched the lock for this long. */
@@ -35,6 +37,7 @@ export async function takeLock(
   now: () => number,
   onLost: (holder: string) => void = () => undefined,
   onObstacle: (aside: string) => void = () => undefined,
+  epoch?: number,
 ): Promise<() => Promise<void>> {
   const path = join(dataDir, "agent.lock");
   const self: Holder = {
@@ -44,7 +47,10 @@ export async function takeLock(
     boot,
     pidNamespace: pidNamespace(),
     since: new Date(now()).toISOString(),
+    ...(epoch === undefined ? {} : { epoch }),
   };
+  const isAlive = async (holder: Holder, at: string) =>
+    !isOutdone(holder, epoch) && (await isHolderAlive(holder, at, boot, now()));
   const mine = `${path}.${randomUUID()}`; // in containers every agent has pid 1
   try {
     await makeFolder(dataDir, 0o700); // logs, settings and what scripts keep are the agent's alone
@@ -52,13 +58,13 @@ export async function takeLock(
     await writeFresh(mine, `${JSON.stringify(self)}\n`, { mode: 0o644, flush: true });
     for (let attempt = 0; !(await create(mine, path)); attempt++) {
       const holder = await read(path);
-      if (attempt > 100 || (holder !== null && (await isAlive(holder, path, boot, now())))) {
+      if (attempt > 100 || (holder !== null && (await isAlive(holder, path)))) {
         throw new ConfigError(
           `the data folder ${dataDir} is in use by the agent with pid ${holder?.pid ?? "?"} on host ${holder?.host ?? "?"}`,
           "one agent a data folder: stop that one, or give this one another with --data",
         );
       }
-      if (await replaceStale(mine, path, boot, now, onObstacle)) break;
+      if (await replaceStale(mine, path, isAlive, now, onObstacle)) break;
       await new Promise((done) => setTimeout(done, 20));
     }
   } catch (error) {
@@ -129,7 +135,7 @@ async function create(mine: string, path: string): Promise<boolean> {
 async function replaceStale(
   mine: string,
   path: string,
-  boot: string | null,
+  isAlive: (holder: Holder, path: string) => Promise<boolean>,
   now: () => number,
   onObstacle: (aside: string) => void,
 ): Promise<boolean> {
@@ -140,12 +146,12 @@ async function replaceStale(
     if (errorCode(error) !== "EEXIST") throw error;
     const other = await read(turn);
     if (other === null) await clearObstacle(turn, now(), onObstacle);
-    else if (!(await isAlive(other, turn, boot, now()))) await unlink(turn).catch(() => undefined);
+    else if (!(await isAlive(other, turn))) await unlink(turn).catch(() => undefined);
     return false;
   }
   try {
     const holder = await read(path);
-    if (holder !== null && (await isAlive(holder, path, boot, now()))) return false;
+    if (holder !== null && (await isAlive(holder, path))) return false;
     if (holder === null) await clearObstacle(path, now(), onObstacle);
     else await unlink(path).catch(() => undefined);
     return await create(mine, path);
@@ -179,7 +185,23 @@ function isHolder(value: unknown): value is Holder {
   return Number.isSafeInteger(pid) && (pid as number) > 0 && typeof host === "string";
 }
 
-async function isAlive(holder: Holder, path: string, boot: string | null, now: number): Promise<boolean> {
+function isOutdone(holder: Holder, epoch: number | undefined): boolean {
+  return epoch !== undefined && (holder.epoch ?? -1) < epoch;
+}
+
+/** Returns the epoch of who holds a data folder; null where nobody does, or nobody that takes turns. */
+export function readEpoch(dataDir: string): number | null {
+  try {
+    const value: unknown = JSON.parse(
+      readPlainBytes(join(dataDir, "agent.lock"), maxLockBytes, "refuse").toString("utf8"),
+    );
+    return isHolder(value) ? (value.epoch ?? null) : null;
+  } catch {
+    return null;
+  }
+}
+
+async function isHolderAlive(holder: Holder, path: string, boot: string | null, now: number): Promise<boolean> {
   if (holder.host !== hostname()) {
     const info = await stat(path).catch(() => null);
     return info !== null && now - info.mtimeMs < staleMs;

@@ -1,5 +1,6 @@
 // Validates what was read of one entry, once it has settled: from bytes to what the entry should be.
 import type { Clock } from "../async/clock.ts";
+import type { AllowList } from "../definitions/allowed.ts";
 import { parseBatch } from "../definitions/batch.ts";
 import { groupProblemName, readInherited } from "../definitions/group.ts";
 import type { InForce } from "../definitions/in-force.ts";
@@ -35,6 +36,7 @@ export interface InspectorDeps {
   clock: Clock;
   log: Logger;
   timeZone: string;
+  kubernetes?: AllowList | null;
 }
 
 export class Inspector {
@@ -142,9 +144,9 @@ export class Inspector {
   }
 
   #parse(folder: Folder): { batch: Batch | null; problems: readonly Problem[]; folder: Folder } {
-    const { inForce, timeZone, clock } = this.#deps;
+    const { inForce, timeZone, clock, kubernetes = null } = this.#deps;
     const inheritance = inForce.groups.inheritance(folder.group);
-    const parsed = parseBatch(folder, { timeZone, inheritance, now: clock.now() });
+    const parsed = parseBatch(folder, { timeZone, inheritance, now: clock.now(), kubernetes });
     return { ...parsed, folder: withInherited(folder, parsed.inherits) };
   }
 
@@ -154,7 +156,8 @@ export class Inspector {
     const own = folder.inherited === undefined ? {} : readInherited(folder.inherited.text);
     const origins = Object.fromEntries(Object.keys(own).map((key) => [key, folder.group]));
     const kept = { ...inheritance, defaults: own, origins };
-    return parseBatch(folder, { timeZone: this.#deps.timeZone, inheritance: kept, isInForce: true }).batch;
+    const { timeZone, kubernetes = null } = this.#deps;
+    return parseBatch(folder, { timeZone, inheritance: kept, isInForce: true, kubernetes }).batch;
   }
 
   /** Returns true for a batch of which nothing was ever in force. */

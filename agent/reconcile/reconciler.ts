@@ -2,6 +2,7 @@
 // at a time.
 import { messageOf } from "../errors.ts";
 import type { Clock } from "../async/clock.ts";
+import type { AllowList } from "../definitions/allowed.ts";
 import type { InForce } from "../definitions/in-force.ts";
 import type { Recorder } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
@@ -36,6 +37,8 @@ export interface ReconcilerDeps {
   clock: Clock;
   log: Logger;
   timeZone: string;
+  /** What batches may name of a cluster; missing where scripts run on this machine. */
+  kubernetes?: AllowList | null;
   /** Returns true while the folder is still to come, as before the first fetch of a repository: no error then. */
   isAwaited?: () => boolean;
   /** Returns true where events are expected to tell of every change. */

@@ -1,4 +1,5 @@
 // Door between what decides about executions and what runs them. A runner knows where executions run, and no policy.
+import type { BatchFile } from "../model/batch.ts";
 import type { Execution, ExecutionStatus, FinishedBy, ProcessEnding } from "../model/execution.ts";
 import type { BatchName, EpochMs, ExecutionId, Revision } from "../model/ids.ts";
 
@@ -23,6 +24,10 @@ export interface RunSettings {
   input: "none" | "previous";
   env: Readonly<Record<string, string>>;
   envFiles: readonly string[];
+  /** How long a start that cannot be asked for is tried again, for runners that ask somebody else. */
+  startDeadlineMs?: number;
+  /** How its pod is made. */
+  kubernetes?: BatchFile["kubernetes"];
 }
 
 interface PreviousExecution {
@@ -52,6 +57,8 @@ export interface Look {
   place: { node: string; pod: string } | null;
   /** Holds what keeps it from starting, in words; null once it runs. */
   waitingFor: string | null;
+  /** When its script started, where the runner is remote: null before. */
+  startedAt?: EpochMs | null;
 }
 
 export interface Running {
@@ -69,13 +76,21 @@ export interface Running {
   look: () => Promise<Look>;
 }
 
-/** Runs scripts. A second one (Kubernetes) will come. */
+/** Runs scripts. */
 export interface Runner {
+  /**
+   * True where scripts run on other machines: an execution is queued until its script has started there, and goes on
+   * when the agent is stopped.
+   */
+  readonly isRemote?: true;
   /** Names this boot of the machine; null where it cannot be told. */
   readonly boot: string | null;
   /** Never rejects: a start that fails is an ending of kind `spawn`. */
   start: (order: StartOrder) => Promise<Running>;
-  /** Takes over what an earlier agent left running, all at once. Each one given is in the answer. */
+  /**
+   * Takes over what an earlier agent left with the runner, all at once. Each one given is in the answer, but for queued
+   * ones that nobody was asked to start yet.
+   */
   adopt: (executions: readonly Execution[]) => Promise<Map<ExecutionId, Running>>;
   /** Gives back what the runner itself holds. Executions that still run go on. */
   close: () => Promise<void>;

@@ -7,9 +7,15 @@ import { dirname, join } from "node:path";
 import { ServiceMonitor } from "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor";
 import { Deployment } from "kubernetes-models/apps/v1/Deployment";
 import { NetworkPolicy } from "kubernetes-models/networking.k8s.io/v1/NetworkPolicy";
+import { PodDisruptionBudget } from "kubernetes-models/policy/v1/PodDisruptionBudget";
+import { Role } from "kubernetes-models/rbac.authorization.k8s.io/v1/Role";
+import { RoleBinding } from "kubernetes-models/rbac.authorization.k8s.io/v1/RoleBinding";
 import { ConfigMap } from "kubernetes-models/v1/ConfigMap";
+import { Namespace } from "kubernetes-models/v1/Namespace";
 import { PersistentVolumeClaim } from "kubernetes-models/v1/PersistentVolumeClaim";
+import { ResourceQuota } from "kubernetes-models/v1/ResourceQuota";
 import { Service } from "kubernetes-models/v1/Service";
+import { ServiceAccount } from "kubernetes-models/v1/ServiceAccount";
 import ts from "typescript";
 import { describe, expect, test } from "vitest";
 import { parseAllDocuments } from "yaml";
@@ -33,13 +39,22 @@ interface Manifest {
   };
 }
 
-const models = { ConfigMap, Deployment, NetworkPolicy, PersistentVolumeClaim, Service, ServiceMonitor };
+const models = {
+  ...{ ConfigMap, Deployment, Namespace, NetworkPolicy, PersistentVolumeClaim, PodDisruptionBudget, ResourceQuota },
+  ...{ Role, RoleBinding, Service, ServiceAccount, ServiceMonitor },
+};
 const homes: Record<string, string> = {
   ConfigMap: "kubernetes-models/v1/ConfigMap",
   Deployment: "kubernetes-models/apps/v1/Deployment",
   NetworkPolicy: "kubernetes-models/networking.k8s.io/v1/NetworkPolicy",
   PersistentVolumeClaim: "kubernetes-models/v1/PersistentVolumeClaim",
   Service: "kubernetes-models/v1/Service",
+  Namespace: "kubernetes-models/v1/Namespace",
+  PodDisruptionBudget: "kubernetes-models/policy/v1/PodDisruptionBudget",
+  ResourceQuota: "kubernetes-models/v1/ResourceQuota",
+  Role: "kubernetes-models/rbac.authorization.k8s.io/v1/Role",
+  RoleBinding: "kubernetes-models/rbac.authorization.k8s.io/v1/RoleBinding",
+  ServiceAccount: "kubernetes-models/v1/ServiceAccount",
   ServiceMonitor: "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor",
 };
 
@@ -104,6 +119,20 @@ describe.skipIf(fault !== null)("kustomize", { timeout: 120_000 }, () => {
     const manifests = kustomize(mine);
     expect(manifests.map(({ kind }) => kind)).toContain("ServiceMonitor");
     expect(JSON.stringify(manifests)).toContain('"BATCH_AGENT_TOKEN_FILE"');
+    expect(faultsOf(manifests)).toEqual([]);
+  });
+
+  test("with pods and a second agent it is valid", () => {
+    const folder = temporaryFolder();
+    execFileSync("cp", ["-r", "deploy/kubernetes", folder]);
+    const mine = join(folder, "kubernetes/mine");
+    mkdirSync(mine);
+    const text = "resources: [../base]\ncomponents: [../components/pods, ../components/ha, ../components/token]\n";
+    writeFileSync(join(mine, "kustomization.yaml"), text);
+    const manifests = kustomize(mine);
+    expect(new Set(manifests.map(({ kind }) => kind))).toEqual(
+      new Set(Object.keys(models).filter((kind) => kind !== "ServiceMonitor")),
+    );
     expect(faultsOf(manifests)).toEqual([]);
   });
 

@@ -253,6 +253,7 @@ test.each(["replaced", "shutdown"] as const)(
       recorded: Promise.resolve(),
       launch: () => Promise.resolve(running),
       onSeen: () => undefined,
+      onStarted: () => undefined,
       timeoutMs: null,
       successCodes: [0],
     });

@@ -41,6 +41,7 @@ export const codesOfTrouble: readonly ProblemCode[] = [
   "reconcile-failed",
   "no-bash",
   "no-mail",
+  "kubernetes-not-allowed", // it depends on options: test/definitions/allowed.test.ts
   "not-delivered",
 ];
 

@@ -7,6 +7,7 @@ import { createFeed } from "../../agent/http/api/feed.ts";
 import { createMetrics } from "../../agent/http/api/metrics.ts";
 import { createApp } from "../../agent/http/app.ts";
 import type { Access } from "../../agent/http/protocol/access.ts";
+import { runnerStatus } from "../../agent/status.ts";
 import { createStreams } from "../../agent/http/protocol/streams.ts";
 import { createLogTaps } from "../../agent/logs/follow.ts";
 import { createLogStore } from "../../agent/logs/store.ts";
@@ -85,6 +86,8 @@ export async function serve(options: ServeOptions = {}) {
       timeZone: "UTC",
       timeZoneNote: null,
       git: null,
+      runner: runnerStatus(null),
+      lease: null,
     }),
   };
   const app = createApp({

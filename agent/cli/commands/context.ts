@@ -2,6 +2,7 @@
 import { once } from "node:events";
 import { tmpdir } from "node:os";
 import { readConfig } from "../../config.ts";
+import { allowListOf } from "../../runners/kubernetes/options.ts";
 import { thisMachine } from "../machine.ts";
 import type { Output, Printer } from "../output.ts";
 
@@ -35,6 +36,12 @@ export function timeZoneOf({ env, err }: CommandContext, flag: string | undefine
   const { timeZone, timeZoneNote } = readConfig(flag === undefined ? {} : { "time-zone": flag }, env, thisMachine(env));
   if (timeZoneNote !== null) err.text(`note: ${timeZoneNote}\n`);
   return timeZone;
+}
+
+/** Returns what batches may name of a cluster; null where scripts run on one machine. */
+export function allowedBy({ env }: CommandContext, flags: Readonly<Record<string, string | undefined>>) {
+  const { kubernetes } = readConfig(flags, env, thisMachine(env));
+  return kubernetes === null ? null : allowListOf(kubernetes);
 }
 
 /** Returns what a command that reads a folder of batches works with; loads the readers only then. */

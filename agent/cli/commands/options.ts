@@ -69,3 +69,8 @@ export function wordsOf(known: readonly string[]): (text: string, before?: reado
     return [...before, ...words];
   };
 }
+
+/** Puts the values of an option that may be given often together. */
+export function joined(text: string, before: string | undefined): string {
+  return before === undefined ? text : `${before},${text}`;
+}

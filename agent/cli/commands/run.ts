@@ -4,6 +4,7 @@ import { environmentName, runOptions } from "../../config.ts";
 import { thisMachine } from "../machine.ts";
 import type { Starting } from "../run.ts";
 import type { CommandContext } from "./context.ts";
+import { joined } from "./options.ts";
 
 /** How long the log's last lines are waited for. */
 const lastLinesMs = 500;
@@ -20,11 +21,12 @@ Each option is also an environment variable, --max-parallel is ${environmentName
 working directory is read first. Signals: SIGTERM or SIGINT ends in order, a second one at once; SIGHUP looks over the folder now,
 and asks the repository of --git-url first.`,
     );
-  for (const { name, value, description, fallback } of runOptions(thisMachine(context.env))) {
+  for (const { name, value, description, fallback, repeatable } of runOptions(thisMachine(context.env))) {
     const option = new Option(
       value === null ? `--${name}` : `--${name} <${value}>`,
       fallback === "" ? description : `${description} (default: ${fallback})`,
     );
+    if (repeatable === true) option.argParser(joined);
     command.addOption(option);
   }
   command.action(async (dir: string | undefined, options: Record<string, string | boolean | undefined>) => {

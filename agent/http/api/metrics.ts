@@ -5,6 +5,7 @@ import type { HistoryReader } from "../../history/port.ts";
 import type { BatchState } from "../../model/batch.ts";
 import { isOpen, type Execution } from "../../model/execution.ts";
 import type { Catalog } from "../../status.ts";
+import { addKubernetesMetrics, type KubernetesCounts } from "./kubernetes-metrics.ts";
 import { createBatchMetrics } from "./batch-metrics.ts";
 
 export interface Metrics {
@@ -12,6 +13,8 @@ export interface Metrics {
   changed: (execution: Execution, before: Execution | undefined) => void;
   /** To be told of each pass over what may have changed in the folder. */
   reconciled: (ms: number, failed: boolean) => void;
+  /** Adds what the Kubernetes runner counts. */
+  addKubernetes: (counts: () => KubernetesCounts) => void;
   /** All of it in Prometheus' text format. Asked twice at once, it is made once. */
   text: () => Promise<string>;
   readonly contentType: string;
@@ -41,6 +44,7 @@ export function createMetrics({ version, catalog, history }: MetricsDeps): Metri
   now.build.set({ version, node: process.version }, 1);
   const ofBatches = createBatchMetrics({ catalog, history });
   let asked: Promise<string> | null = null;
+  let refresh: () => void = () => undefined;
 
   function changed(execution: Execution, before: Execution | undefined): void {
     heard.missed.inc(Math.max(0, (execution.missed?.count ?? 0) - (before?.missed?.count ?? 0)));
@@ -68,6 +72,7 @@ export function createMetrics({ version, catalog, history }: MetricsDeps): Metri
     now.ready.set(catalog().notReady().length === 0 ? 1 : 0);
     now.polling.set(watch.mode === "poll" ? 1 : 0);
     if (watch.lastVerifiedAt !== null) now.verified.set(Date.parse(watch.lastVerifiedAt) / 1000);
+    refresh();
     for (const gauge of [now.poolSize, now.poolRunning, now.poolWaiting]) gauge.reset();
     now.missedEvents.reset();
     now.missedEvents.inc(watch.missedEvents);
@@ -89,6 +94,7 @@ export function createMetrics({ version, catalog, history }: MetricsDeps): Metri
       heard.reconciles.observe(ms / 1000);
       if (failed) heard.reconcileErrors.inc();
     },
+    addKubernetes: (counts) => (refresh = addKubernetesMetrics(registry, counts)),
     text: () => (asked ??= render().finally(() => (asked = null))),
     contentType: registry.contentType,
   };

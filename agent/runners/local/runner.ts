@@ -7,8 +7,7 @@ import { messageOf } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
 import type { Execution } from "../../model/execution.ts";
 import type { BatchName, ExecutionId } from "../../model/ids.ts";
-import { readPlainBytes } from "../../platform/files.ts";
-import { parseEnvFile } from "../../text/env-file.ts";
+import { readEnvFiles } from "../env-files.ts";
 import { batchEnvironment } from "../environment.ts";
 import type { Runner, Running, StartOrder } from "../port.ts";
 import { makeLogs, readExit, readPid, readStopReason } from "./execution-folder.ts";
@@ -21,7 +20,6 @@ import type { LaunchOrder } from "./protocol.ts";
 const pollMs = 250;
 /** Time for a shell that nobody has seen yet to write a pid. */
 const pidPatienceMs = 2_000;
-const maxEnvBytes = 1024 * 1024;
 
 export interface RunnerDeps {
   clock: Clock;
@@ -223,20 +221,6 @@ function isExecutable(path: string): boolean {
   } catch {
     return false;
   }
-}
-
-function readEnvFiles(paths: readonly string[]): Record<string, string> {
-  const env: Record<string, string> = {};
-  for (const path of paths) {
-    try {
-      const parsed = parseEnvFile(readPlainBytes(path, maxEnvBytes));
-      if ("line" in parsed) throw new Error(`its line ${parsed.line} ${parsed.why}`);
-      Object.assign(env, parsed.env);
-    } catch (error) {
-      throw new Error(`envFile ${path} cannot be used: ${messageOf(error)}`, { cause: error });
-    }
-  }
-  return env;
 }
 
 /** Names this boot of the machine; null where the system does not tell. */

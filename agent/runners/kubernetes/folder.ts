@@ -1,0 +1,147 @@
+// Files of one execution that its agent makes before its pod is asked for, and those that the wrapper leaves. The rest
+// of the folder is as on one machine: see runners/local/execution-folder.ts.
+import { chownSync, lchownSync, lstatSync, mkdirSync, readdirSync, unlinkSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import type { EpochMs } from "../../model/ids.ts";
+import { errorCode, readPart, readPlainBytes } from "../../platform/files.ts";
+
+/** Who pods run as; null where that is the agent's own user, so that nothing must be given away. */
+export interface Owner {
+  uid: number;
+  gid: number;
+}
+
+/** Everything that the wrapper writes is shorter. */
+const maxBytes = 1_024;
+const maxManifestBytes = 3 * 1024 * 1024;
+
+export interface Claim {
+  at: EpochMs;
+  node: string | null;
+}
+
+/** Stands for the pod in a claim that the agent made, so that none can start the script any more. */
+const agentsOwn = "agent";
+
+/**
+ * Makes the folder of an execution: logs, an empty `exit`, the environment and the manifest. Nothing that is there is
+ * written to: a second start must not empty the first one's log. Throws the file system's errors.
+ */
+export function prepareFolder(
+  folder: string,
+  files: { environment: string; manifest: string },
+  owner: Owner | null,
+): void {
+  mkdirSync(folder, { recursive: true });
+  for (const name of ["stdout.log", "stderr.log", "exit"]) fresh(join(folder, name), "", owner);
+  fresh(join(folder, "env"), files.environment, owner);
+  give(folder, owner);
+  // Last, and the agent's own: from here on the pod may have been asked for.
+  fresh(join(folder, "pod.json"), files.manifest, null);
+}
+
+/** Makes a folder that the script writes into. */
+export function prepareState(path: string, owner: Owner | null): void {
+  mkdirSync(path, { recursive: true });
+  give(path, owner);
+}
+
+/** Gives a revision to the user of the pods, once. Its modes stay, and it is mounted read-only. */
+export function giveTree(path: string, owner: Owner | null): void {
+  if (owner === null || lstatSync(path).uid === owner.uid) return;
+  const below = readdirSync(path, { recursive: true, encoding: "utf8" });
+  for (const entry of below) lchownSync(join(path, entry), owner.uid, owner.gid);
+  lchownSync(path, owner.uid, owner.gid);
+}
+
+/** Returns the manifest that was kept; null where the pod was never asked for. */
+export function readManifest(folder: string): string | null {
+  try {
+    return readPlainBytes(join(folder, "pod.json"), maxManifestBytes, "refuse").toString("utf8");
+  } catch {
+    return null;
+  }
+}
+
+/** Returns the pod that has the execution; null while none has. */
+export function readClaim(folder: string, now: EpochMs): Claim | null {
+  const text = readShort(folder, "claim");
+  if (text === null) return null;
+  const [at = "", node = "-", pod] = text.trim().split(" ");
+  if (pod === agentsOwn) return null;
+  // Half written, or by a node without a clock that can be read: it is claimed all the same.
+  return { at: timeOf(at) ?? now, node: node === "-" || node === "" ? null : node };
+}
+
+/**
+ * Claims an execution that is given up, so that no pod of it, however late, starts its script. Returns whether it is
+ * certain now that none ever will; false where a pod was faster.
+ */
+export function claimForAgent(folder: string, now: EpochMs): boolean {
+  try {
+    writeFileSync(join(folder, "claim"), `${Math.floor(now / 1_000)} - ${agentsOwn}\n`, { flag: "wx", mode: 0o600 });
+    return true;
+  } catch (error) {
+    // A folder that is gone holds no environment to start with either.
+    return errorCode(error) === "EEXIST" ? readShort(folder, "claim")?.trim().endsWith(` ${agentsOwn}`) === true : true;
+  }
+}
+
+/** Returns how many containers came second to the claim. */
+export function countSeconds(folder: string): number {
+  return (
+    readShort(folder, "second")
+      ?.split("\n")
+      .filter((line) => line !== "").length ?? 0
+  );
+}
+
+/** Returns whether a SIGTERM has reached the wrapper. */
+export function isTold(folder: string): boolean {
+  return readShort(folder, "told") !== null;
+}
+
+/** Returns when the script ended, by its node's clock. */
+export function readEndedAt(folder: string): EpochMs | null {
+  const text = readShort(folder, "ended");
+  return text === null ? null : timeOf(text.trim());
+}
+
+/** Deletes the environment of one that will not read it any more, and the manifest. */
+export function clearFolder(folder: string): void {
+  for (const name of ["env", "pod.json"]) {
+    try {
+      unlinkSync(join(folder, name));
+    } catch {
+      // it is gone already, or its disk is: it holds what the record's owner may read
+    }
+  }
+}
+
+function fresh(path: string, text: string, owner: Owner | null): void {
+  try {
+    writeFileSync(path, text, { flag: "wx", mode: 0o600 });
+  } catch (error) {
+    if (errorCode(error) !== "EEXIST") throw error;
+    return;
+  }
+  give(path, owner);
+}
+
+function give(path: string, owner: Owner | null): void {
+  if (owner !== null) chownSync(path, owner.uid, owner.gid);
+}
+
+function readShort(folder: string, name: string): string | null {
+  try {
+    return readPart(join(folder, name), 0, maxBytes).toString("latin1");
+  } catch {
+    return null;
+  }
+}
+
+/** Seconds since 1970 as bash writes them, with the decimal sign of its locale. */
+function timeOf(text: string): EpochMs | null {
+  const seconds = Number(text.replace(",", "."));
+  return /^\d{9,11}([.,]\d{1,6})?$/.test(text) ? Math.round(seconds * 1_000) : null;
+}

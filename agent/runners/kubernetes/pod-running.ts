@@ -1,0 +1,335 @@
+// One execution in the cluster, from the request for its pod to the moment nothing of it is waited for. Reads what the
+// wrapper leaves in the execution's folder and what the cluster says of the pod; `ending.ts` judges both.
+import type { Clock } from "../../async/clock.ts";
+import type { Execution, FinishedBy, ProcessEnding } from "../../model/execution.ts";
+import type { EpochMs } from "../../model/ids.ts";
+import {
+  appendTime,
+  cutLog,
+  makeLogs,
+  measure,
+  readExit,
+  readLastTime,
+  readStopReason,
+  recordStopReason,
+} from "../local/execution-folder.ts";
+import { readProgress } from "../local/progress-file.ts";
+import type { Look, Running, RunningRef } from "../port.ts";
+import type { Pod, PodManifest } from "./api.ts";
+import { Asking, type AskDeps } from "./asking.ts";
+import { judgeEnd, waitingWords, type PodEnding, type Seen } from "./ending.ts";
+import { claimForAgent, clearFolder, countSeconds, isTold, readClaim, readEndedAt, type Claim } from "./folder.ts";
+import { podName } from "./names.ts";
+import { graceSeconds } from "./pod.ts";
+import type { Pods } from "./pods.ts";
+
+export interface PodDeps extends AskDeps {
+  clock: Clock;
+  pods: Pods;
+  logLimitBytes: number;
+  pendingMs: number;
+  /** Called with the words of a refusal; null once a pod was taken. */
+  onRefused: (words: string | null) => void;
+  onSeconds: (count: number) => void;
+  /** Returns words on an earlier attempt that may still be running; null where there is none. */
+  blockedBy: (execution: Execution) => string | null;
+}
+
+/** Files are looked for this often whatever the cluster says, also while it says nothing. */
+const tickMs = 5_000;
+const settlingTickMs = 250;
+const stopTickMs = 1_000;
+/** Two looks at files of a network are not closer together. */
+const minLookMs = 500;
+const forcedSeconds = 1;
+
+export class PodRunning implements Running {
+  readonly ref: RunningRef = { pid: null };
+  readonly ended: Promise<ProcessEnding>;
+  readonly #deps: PodDeps;
+  readonly #execution: Execution;
+  readonly #folder: string;
+  readonly #name: string;
+  readonly #asking: Asking | null;
+  #stopReason: FinishedBy | null;
+  /** Grace of the DELETE, in seconds; null while nobody ends it. Only ever made shorter. */
+  #graceSeconds: number | null = null;
+  #isStopSent = false;
+  #isClosed = false;
+  #isOver = false;
+  #claim: Claim | null = null;
+  #pendingSince: EpochMs;
+  #last: Pod | null = null;
+  #overSince: EpochMs | null = null;
+  #waitingFor: string | null = null;
+  #looked: { at: EpochMs; look: Look } | null = null;
+  #sizes: { stdoutBytes: number; stderrBytes: number };
+  #wake: () => void = () => undefined;
+  #isWoken = false;
+
+  /** `manifest`: what is asked for; null where an earlier agent has surely had its pod, or never will. */
+  constructor(
+    execution: Execution,
+    folder: string,
+    how: { manifest: PodManifest | null; deadlineMs: number; fault: string | null },
+    deps: PodDeps,
+  ) {
+    this.#execution = execution;
+    this.#folder = folder;
+    this.#name = podName(execution);
+    this.#deps = deps;
+    this.#stopReason = readStopReason(folder);
+    this.#sizes = readLastTime(folder);
+    this.#pendingSince = Date.parse(execution.askedAt ?? "") || deps.clock.now();
+    const onWaiting = (words: string) => (this.#waitingFor = words);
+    this.#asking = how.manifest === null ? null : new Asking(how.manifest, onWaiting, deps);
+    if (this.#stopReason !== null) {
+      this.#graceSeconds = graceSeconds; // an earlier agent was ending it
+      this.#asking?.stop();
+    }
+    this.ended = this.#run(how.fault, how.deadlineMs);
+  }
+
+  get id(): string {
+    return this.#execution.id;
+  }
+
+  get name(): string {
+    return this.#name;
+  }
+
+  get stopReason(): FinishedBy | null {
+    return this.#stopReason;
+  }
+
+  stop(reason: FinishedBy, killAfterMs: number): void {
+    if (this.#isOver) return;
+    if (this.#stopReason === null) {
+      recordStopReason(this.#folder, reason);
+      this.#stopReason = reason;
+    }
+    const seconds = Math.max(forcedSeconds, Math.ceil(killAfterMs / 1_000));
+    if (this.#graceSeconds === null || seconds < this.#graceSeconds) {
+      this.#graceSeconds = seconds;
+      this.#isStopSent = false;
+    }
+    this.#asking?.stop();
+    this.wake();
+  }
+
+  /** Called when the cluster tells something new of its pod. */
+  wake(): void {
+    this.#isWoken = true;
+    this.#wake();
+  }
+
+  /** Follows it no more; it goes on. */
+  close(): void {
+    this.#isClosed = true;
+    this.#asking?.stop();
+    this.wake();
+  }
+
+  async look(): Promise<Look> {
+    const { clock, logLimitBytes, pods } = this.#deps;
+    const now = clock.now();
+    if (this.#looked !== null && !this.#isOver && Math.abs(now - this.#looked.at) < minLookMs) {
+      const { look } = this.#looked;
+      return { ...look, cut: false, truncated: [], ...this.#standing() };
+    }
+    // While its pod waits there is nothing to see, and a look over a network costs a moment each.
+    const { phase = "Pending" } = pods.get(this.#name) ?? {};
+    if (phase !== "Pending") this.#claim ??= readClaim(this.#folder, now);
+    const none = { cut: false, truncated: [], progress: null };
+    if (this.#claim === null && !this.#isOver) return { sizes: this.#sizes, ...none, ...this.#standing() };
+    let sizes = measure(this.#folder);
+    const truncated = (["stdout", "stderr"] as const).filter(
+      (one) => sizes[`${one}Bytes`] < this.#sizes[`${one}Bytes`],
+    );
+    let cut = false;
+    for (const stream of ["stdout", "stderr"] as const) {
+      const key = `${stream}Bytes` as const;
+      if (sizes[key] <= logLimitBytes) continue;
+      cut = true;
+      if (cutLog(this.#folder, stream, logLimitBytes)) sizes = { ...sizes, [key]: logLimitBytes };
+    }
+    if (sizes.stdoutBytes !== this.#sizes.stdoutBytes || sizes.stderrBytes !== this.#sizes.stderrBytes)
+      appendTime(this.#folder, now, sizes);
+    this.#sizes = sizes;
+    const progress = this.#claim === null ? null : await readProgress(this.#folder).catch(() => null);
+    const look = { sizes, cut, truncated, progress, ...this.#standing() };
+    this.#looked = { at: now, look };
+    return look;
+  }
+
+  #standing(): Pick<Look, "place" | "waitingFor" | "startedAt"> {
+    const pod = this.#deps.pods.get(this.#name) ?? this.#last;
+    const node = pod?.node ?? this.#claim?.node ?? null;
+    return {
+      place: node === null ? null : { node, pod: this.#name },
+      waitingFor: this.#claim === null ? this.#waitingFor : null,
+      startedAt: this.#claim?.at ?? null,
+    };
+  }
+
+  #hasClosed(): boolean {
+    return this.#isClosed;
+  }
+
+  /** Never resolves once it is closed: the next agent follows it. */
+  async #run(fault: string | null, deadlineMs: number): Promise<ProcessEnding> {
+    if (fault !== null) {
+      makeLogs(this.#folder);
+      return this.#end({ kind: "spawn", message: fault }, null);
+    }
+    const refused = await this.#ask(deadlineMs);
+    if (this.#hasClosed()) return new Promise(() => undefined);
+    if (refused !== null) return this.#end(refused, null);
+    for (;;) {
+      const judgement = judgeEnd(this.#see(), this.#deps.clock.now());
+      if (judgement.kind === "ended") {
+        const { ending } = judgement;
+        // Nothing has claimed it, and nothing will from here on: else its end is still to come.
+        const isCertain = ending.kind !== "spawn" || claimForAgent(this.#folder, this.#deps.clock.now());
+        if (judgement.by !== null) this.#stopReason ??= judgement.by;
+        if (isCertain) return this.#end(ending, judgement.at);
+      }
+      const givenUp = await this.#giveUp();
+      if (this.#hasClosed()) return new Promise(() => undefined);
+      if (givenUp !== null) return this.#end(givenUp, null);
+      await this.#sendStop();
+      const isSettling = judgement.kind === "settling";
+      await this.#sleep(isSettling ? settlingTickMs : this.#graceSeconds !== null ? stopTickMs : tickMs);
+      if (this.#hasClosed()) return new Promise(() => undefined);
+    }
+  }
+
+  /** Returns how it ended where no pod will ever come of it. */
+  async #ask(deadlineMs: number): Promise<PodEnding | null> {
+    if (this.#asking === null) return null;
+    for (;;) {
+      const words = this.#deps.blockedBy(this.#execution);
+      if (words === null || this.#isClosed || this.#stopReason !== null) break;
+      this.#waitingFor = words;
+      await this.#sleep(tickMs);
+    }
+    const asked = await this.#asking.ask(deadlineMs);
+    if (this.#isClosed) return null;
+    switch (asked.kind) {
+      case "created":
+        this.#deps.onRefused(null);
+        this.#pendingSince = this.#deps.clock.now();
+        this.#deps.pods.take(asked.pod);
+        return null;
+      case "stopped":
+        if (asked.maybe || !this.#isNeverToStart()) return null;
+        return { kind: "spawn", message: "it was stopped before its pod was asked for" };
+      case "refused":
+        this.#deps.onRefused(asked.message);
+        return this.#isNeverToStart() ? { kind: "spawn", message: asked.message } : null;
+      default: {
+        const never: never = asked;
+        return never;
+      }
+    }
+  }
+
+  #isNeverToStart(): boolean {
+    return claimForAgent(this.#folder, this.#deps.clock.now());
+  }
+
+  #see(): Seen {
+    const { clock, pods } = this.#deps;
+    const now = clock.now();
+    this.#claim ??= readClaim(this.#folder, now);
+    const written = readExit(this.#folder);
+    const found = pods.get(this.#name);
+    const pod = found !== undefined && this.#isOurs(found) ? found : undefined;
+    if (pod !== undefined) {
+      this.#last = pod;
+      this.#waitingFor = waitingWords(pod) ?? this.#waitingFor;
+    }
+    const isOver = written !== null || (pod === undefined ? pods.isListed : isTerminal(pod));
+    this.#overSince = isOver ? (this.#overSince ?? now) : null;
+    return {
+      exit: written === null ? null : { end: written.end, at: readEndedAt(this.#folder) ?? written.at },
+      claim: this.#claim,
+      told: isTold(this.#folder),
+      stopReason: this.#stopReason,
+      pod: pod ?? (pods.isListed ? "gone" : "unknown"),
+      last: this.#last,
+      overSince: this.#overSince,
+      waitedFor: this.#waitingFor,
+    };
+  }
+
+  #isOurs(pod: Pod): boolean {
+    return pod.labels["batch-agent/execution"] === this.#execution.id;
+  }
+
+  /** Ends one that has waited for too long, or is to be stopped, while nothing has claimed it. */
+  async #giveUp(): Promise<PodEnding | null> {
+    const { clock, pendingMs } = this.#deps;
+    if (this.#claim !== null) return null;
+    const isLate = clock.now() - this.#pendingSince > pendingMs;
+    if (!isLate && this.#stopReason === null) return null;
+    const pod = this.#last;
+    if (pod !== null && !(await this.#delete(pod, forcedSeconds))) return null;
+    if (!claimForAgent(this.#folder, clock.now())) return null; // it was faster, and is stopped as one that runs
+    const words = this.#waitingFor ?? "its pod did not start";
+    const limit = `${Math.round(pendingMs / 1_000)} s`;
+    return { kind: "spawn", message: isLate ? `${words} (not started within ${limit})` : words };
+  }
+
+  async #sendStop(): Promise<void> {
+    if (this.#graceSeconds === null || this.#isStopSent) return;
+    const seconds = this.#graceSeconds;
+    const isSent = await this.#delete(this.#last, seconds);
+    this.#isStopSent = isSent && seconds === this.#graceSeconds;
+  }
+
+  /** Returns whether the API server has taken it, or knows no such pod. */
+  async #delete(pod: Pod | null, gracePeriodSeconds: number): Promise<boolean> {
+    const { client, namespace, pods } = this.#deps;
+    const preconditions = pod === null ? {} : { preconditions: { uid: pod.uid } };
+    const answer = await client.request("DELETE", `/api/v1/namespaces/${namespace}/pods/${this.#name}`, {
+      apiVersion: "v1",
+      kind: "DeleteOptions",
+      gracePeriodSeconds,
+      ...preconditions,
+    });
+    if (answer.kind === "ok") return true;
+    if (answer.kind === "unreachable" || (answer.status !== 404 && answer.status !== 409)) return false;
+    if (pod !== null) pods.drop(pod.name, pod.uid);
+    return true;
+  }
+
+  #end(ending: PodEnding, at: EpochMs | null): ProcessEnding {
+    const { clock, onSeconds } = this.#deps;
+    this.#isOver = true;
+    const now = clock.now();
+    this.#claim ??= readClaim(this.#folder, now);
+    // By the node's clock, as its start: but never an end before the start.
+    const finishedAt = Math.max(at ?? now, this.#claim?.at ?? 0);
+    const seconds = countSeconds(this.#folder);
+    if (seconds > 0) onSeconds(seconds);
+    clearFolder(this.#folder);
+    return { ...ending, finishedAt, ...measure(this.#folder) };
+  }
+
+  /** Ends early when something has changed. */
+  #sleep(ms: number): Promise<void> {
+    return new Promise((done) => {
+      const cancel = this.#deps.clock.after(this.#isWoken ? 0 : ms, done);
+      this.#wake = () => {
+        cancel();
+        done();
+      };
+      this.#isWoken = false;
+    });
+  }
+}
+
+export function isTerminal({ phase }: Pod): boolean {
+  return phase === "Succeeded" || phase === "Failed";
+}

@@ -1,0 +1,209 @@
+// What goes wrong between an agent and its cluster, on a server of ours that does wrong on purpose. Needs a build.
+import { execFileSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
+import type { Execution } from "../../agent/model/execution.ts";
+import { startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
+import { main } from "../helpers/cli.ts";
+import { eventually } from "../helpers/tmp.ts";
+import { fakeCluster, type Cluster } from "./support/clusters.ts";
+import type { FakeServer } from "./support/fake-server.ts";
+import type { Kubelet } from "./support/kubelet.ts";
+
+vi.setConfig({ testTimeout: 180_000 });
+
+let cluster: Cluster & { server: FakeServer; kubelet: Kubelet };
+beforeEach(async () => {
+  const { server, kubelet, ...rest } = await fakeCluster();
+  if (server === null || kubelet === null) throw new Error("these are the fake one's");
+  cluster = { ...rest, server, kubelet };
+});
+afterEach(() => cluster.stop());
+
+/** `count` batches that are started by hand; each writes a line into one file for each time that it runs. */
+async function setUp(count: number, script: string, args: string[] = []) {
+  const place = workplace();
+  const names = Array.from({ length: count }, (_, i) => `b-${i}`);
+  for (const name of names) place.put(name, 'cron: "@yearly"\n', `echo $BATCH_NAME >>${place.home}/ran\n${script}`);
+  const all = [...(await cluster.argsFor(place.data)), ...args];
+  const start = () => startAgent(place, all);
+  return { place, names, start, agent: await start(), ran: () => lines(join(place.home, "ran")) };
+}
+const lines = (path: string) => {
+  try {
+    return readFileSync(path, "utf8").trim().split("\n");
+  } catch {
+    return [];
+  }
+};
+const command = (data: string, ...words: string[]) =>
+  execFileSync(process.execPath, [main, ...words, "--data", data], {
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"],
+  });
+const settled = (agent: RunningAgent, count: number, ms = 120_000) =>
+  eventually(async () => {
+    const rows = await agent.executions("?limit=500");
+    return rows.length >= count && rows.every(({ finishedAt }) => finishedAt !== null) ? rows : null;
+  }, ms);
+const statuses = (rows: readonly Execution[]) => [...new Set(rows.map(({ status }) => status))];
+
+test("a POST whose answer is lost after the server took it makes one pod", async () => {
+  const { place, agent, ran } = await setUp(1, "true");
+  let lost = 0;
+  cluster.server.intercept = (method, path) =>
+    method === "POST" && path.endsWith("/pods") && lost++ < 2 ? "cut-after" : null;
+  command(place.data, "trigger", "b-0");
+  expect(statuses(await settled(agent, 1))).toEqual(["succeeded"]);
+  expect(ran()).toEqual(["b-0"]);
+  expect(cluster.server.objects("pods")).toHaveLength(1);
+});
+
+test("every container runs twice, and every script once", async () => {
+  const count = Number(process.env["KUBERNETES_TWICE"] ?? 60);
+  const { place, names, agent, ran } = await setUp(count, "sleep 0.2");
+  cluster.kubelet.copies = 2;
+  for (const name of names) command(place.data, "trigger", name);
+  const rows = await settled(agent, count, 600_000);
+  expect(statuses(rows)).toEqual(["succeeded"]);
+  expect(ran().sort()).toEqual([...names].sort());
+  const metrics = await (await agent.get("/metrics")).text();
+  expect(Number(/^batch_agent_kubernetes_second_pods_total (\d+)$/m.exec(metrics)?.[1])).toBe(count);
+}, 900_000);
+
+test("the agent is killed again and again while it asks: nothing is lost, doubled or left open", async () => {
+  const count = Number(process.env["KUBERNETES_KILLS"] ?? 8);
+  const { place, names, agent: first, start, ran } = await setUp(count, "sleep 0.3");
+  let agent: RunningAgent | null = first;
+  // Killed before, and after, each request that makes a pod: which one it is moves on with each life.
+  for (const [index, name] of names.entries()) {
+    agent ??= await start();
+    const victim = agent;
+    let seen = 0;
+    cluster.server.intercept = (method, path) => {
+      if (method !== "POST" || !path.endsWith("/pods") || seen++ > 0) return null;
+      victim.child.kill("SIGKILL");
+      return index % 2 === 0 ? "cut" : "cut-after";
+    };
+    try {
+      command(place.data, "trigger", name);
+    } catch {
+      // it died before it could say that it had taken it: it has, or has not
+    }
+    await eventually(() => victim.child.exitCode !== null || victim.child.signalCode !== null, 30_000);
+    cluster.server.intercept = () => null;
+    agent = null;
+  }
+  const last = await start();
+  const rows = await settled(last, 1);
+  await eventually(async () => (await last.executions("?status=queued")).length === 0, 60_000);
+  const again = await settled(last, rows.length);
+  expect(statuses(again)).toEqual(["succeeded"]);
+  expect(ran().sort()).toEqual(again.map(({ batch }) => batch).sort());
+}, 300_000);
+
+test("scripts that end while the API server is away are recorded meanwhile, and nothing is started twice after", async () => {
+  const { place, names, agent, ran } = await setUp(5, "sleep 3");
+  for (const name of names) command(place.data, "trigger", name);
+  await eventually(async () => (await agent.executions("?status=running")).length === names.length, 30_000);
+  await cluster.server.down();
+  const rows = await settled(agent, names.length, 30_000);
+  expect(statuses(rows)).toEqual(["succeeded"]);
+  expect((await agent.get("/readyz")).status).toBe(200);
+  const ready = await agent.json<{ details: { runner: { problem: string | null } } }>("/readyz");
+  expect(ready.details.runner.problem).not.toBeNull();
+  command(place.data, "trigger", "b-0");
+  await eventually(
+    async () => (await agent.executions("?status=queued"))[0]?.waitingFor?.startsWith("the API server") === true,
+    20_000,
+  );
+  await cluster.server.up();
+  expect(statuses(await settled(agent, names.length + 1, 60_000))).toEqual(["succeeded"]);
+  expect(ran()).toHaveLength(names.length + 1);
+});
+
+test("a compaction while the agent is cut off costs no event", async () => {
+  const { place, agent } = await setUp(2, "sleep 4");
+  command(place.data, "trigger", "b-0");
+  const row = await eventually(async () => (await agent.executions("?status=running"))[0] ?? null, 30_000);
+  let watches = 0;
+  cluster.server.intercept = (method) => (method === "WATCH" && watches++ < 3 ? "cut" : null);
+  await cluster.server.down();
+  await cluster.server.up();
+  cluster.server.remove("pods", row.place?.pod ?? ""); // forced away, unseen
+  cluster.server.put("secrets", { metadata: { name: "another" } });
+  cluster.server.compact();
+  const [end] = await settled(agent, 1, 60_000);
+  expect(end?.status).toBe("succeeded"); // its exit code is on the volume
+  await eventually(
+    async () => (await agent.json<{ details: { runner: { watching: boolean } } }>("/readyz")).details.runner.watching,
+    60_000,
+  );
+});
+
+test("a 429 is obeyed by all requests, and a busy server is asked again", async () => {
+  const { place, names, agent, ran } = await setUp(10, "true");
+  const times: number[] = [];
+  let refused = 0;
+  cluster.server.intercept = (method, path) => {
+    if (method !== "POST" || !path.endsWith("/pods")) return null;
+    times.push(Date.now());
+    refused += 1;
+    if (refused <= 3) return { status: 429, headers: { "retry-after": "1" } };
+    return refused <= 6 ? { status: 503 } : null;
+  };
+  for (const name of names) command(place.data, "trigger", name);
+  expect(statuses(await settled(agent, names.length))).toEqual(["succeeded"]);
+  expect(ran()).toHaveLength(names.length);
+  expect(times.length).toBeLessThan(40);
+});
+
+test.each([
+  [
+    {
+      status: 403,
+      body: { code: 403, message: 'pods "x" is forbidden: violates PodSecurity "restricted:latest": host namespaces' },
+    },
+    "violates PodSecurity",
+  ],
+  [
+    { status: 422, body: { code: 422, reason: "Invalid", message: "spec.nodeSelector: Invalid value" } },
+    "Invalid value",
+  ],
+])("a refusal for good is a failed start in the server's words: %o", async (fault, words) => {
+  const { place, agent } = await setUp(1, "true");
+  cluster.server.intercept = (method, path) => (method === "POST" && path.endsWith("/pods") ? fault : null);
+  command(place.data, "trigger", "b-0");
+  const [row] = await settled(agent, 1);
+  expect(row).toMatchObject({ status: "failed", reason: "spawn", startedAt: null });
+  expect(row?.message).toContain(words);
+  const ready = await agent.json<{ details: { runner: { problem: string } } }>("/readyz");
+  expect(ready.details.runner.problem).toContain(words);
+});
+
+test("ended pods go after their time, and a copy that somebody made stays", async () => {
+  const { place, agent } = await setUp(1, "true", ["--kubernetes-keep", "0s"]);
+  command(place.data, "trigger", "b-0");
+  await settled(agent, 1);
+  const [own] = cluster.server.objects("pods");
+  if (own !== undefined)
+    cluster.server.put("pods", { ...structuredClone(own), metadata: { ...own.metadata, name: "a-copy" } });
+  await eventually(
+    () => cluster.server.objects("pods").every(({ metadata }) => !metadata.name.startsWith("b-0")),
+    30_000,
+  );
+  expect(cluster.server.objects("pods").map(({ metadata }) => metadata.name)).toEqual(["a-copy"]);
+});
+
+test("a pod that ended and was deleted while no agent was there has its true exit code", async () => {
+  const { place, agent, start, ran } = await setUp(1, "sleep 1; exit 6");
+  command(place.data, "trigger", "b-0");
+  const row = await eventually(async () => (await agent.executions("?status=running"))[0] ?? null, 30_000);
+  await agent.exit("SIGKILL");
+  await eventually(() => cluster.server.objects("pods")[0]?.status?.["phase"] === "Failed", 30_000);
+  cluster.server.remove("pods", row.place?.pod ?? "");
+  const [end] = await settled(await start(), 1);
+  expect(end).toMatchObject({ status: "failed", reason: "exit", exitCode: 6 });
+  expect(ran()).toHaveLength(1);
+});
