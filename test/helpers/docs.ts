@@ -16,7 +16,7 @@ export interface Page {
 /** Every page that people are led to: those at the top of the repository, of docs/ and of examples/. */
 export function readPages(): Page[] {
   const top = readdirSync(root).filter((name) => name.endsWith(".md"));
-  const below = ["docs", "deploy"].flatMap((folder) =>
+  const below = ["docs", "examples", "deploy"].flatMap((folder) =>
     readdirSync(join(root, folder), { recursive: true, encoding: "utf8" })
       .filter((name) => name.endsWith(".md"))
       .map((name) => join(folder, name)),
