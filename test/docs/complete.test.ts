@@ -106,6 +106,14 @@ test("every key of batch.yaml and _group.yaml is in batch-yaml.md", () => {
   }
 });
 
+test("schemas keep the ids that editors and copies of them go by", () => {
+  const ids = ["batch", "group"].map(
+    (name) => (JSON.parse(source(`schemas/${name}.schema.json`)) as { $id: string }).$id,
+  );
+  expect(ids).toEqual(["batch.schema.json", "group.schema.json"]);
+  expect(undocumented(ids, text("docs/ci.md"))).toEqual([]);
+});
+
 test("every variable that a script gets is in batch-yaml.md", () => {
   const variables = new Set(source("agent/runners/environment.ts").match(/\bBATCH_[A-Z_]+[A-Z]/g));
   expect(variables.size).toBeGreaterThan(10);
