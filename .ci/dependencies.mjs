@@ -1,6 +1,7 @@
 // What is installed beside the program. `npm run licences` lists it, and ends with 1 where a licence is none of those
 // below, so that a new dependency is looked at before it is shipped. `npm run sbom` prints a CycloneDX document of it.
-// `npm sbom --omit dev` alone will not do: npm 11 leaves out what a development dependency needs as well.
+// Both go by package-lock.json. `npm sbom --omit dev` alone will not do: npm 11 leaves out what a development dependency
+// needs as well.
 import { execFileSync } from "node:child_process";
 
 const allowed = new Set([
@@ -9,12 +10,12 @@ const allowed = new Set([
 ]);
 const npm = (...words) => execFileSync("npm", words, { encoding: "utf8", maxBuffer: 2 ** 26 });
 
-const [root, ...shipped] = npm("ls", "--all", "--omit", "dev", "--parseable", "--long")
+const [root, ...shipped] = npm("ls", "--all", "--omit", "dev", "--parseable", "--long", "--package-lock-only")
   .trim()
   .split("\n")
   .map((line) => line.split(":")[1]);
 const isShipped = new Set(shipped);
-const sbom = JSON.parse(npm("sbom", "--sbom-format", "cyclonedx"));
+const sbom = JSON.parse(npm("sbom", "--sbom-format", "cyclonedx", "--package-lock-only"));
 sbom.metadata.component.name = root.slice(0, root.lastIndexOf("@"));
 sbom.components = sbom.components.filter((one) => isShipped.has(`${one.name}@${one.version}`));
 const references = new Set([sbom.metadata.component["bom-ref"], ...sbom.components.map((one) => one["bom-ref"])]);

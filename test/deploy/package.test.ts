@@ -1,6 +1,6 @@
 // The package as people install it: packed, installed into an empty prefix, and run from there.
 import { execFile, execFileSync } from "node:child_process";
-import { mkdirSync, readdirSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, realpathSync, statSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import { expect, test } from "vitest";
@@ -91,9 +91,11 @@ test("licences are known, the bill of materials names every dependency", { timeo
 
 test("a licence that nobody has looked at is found", () => {
   const folder = temporaryFolder();
-  mkdirSync(join(folder, "node_modules/odd"), { recursive: true });
-  writeFileSync(join(folder, "package.json"), '{"name":"x","version":"1.0.0","dependencies":{"odd":"1.0.0"}}');
-  writeFileSync(join(folder, "node_modules/odd/package.json"), '{"name":"odd","version":"1.0.0","license":"SSPL-1.0"}');
+  const own = { name: "x", version: "1.0.0", dependencies: { odd: "1.0.0" } };
+  const odd = { version: "1.0.0", license: "SSPL-1.0" };
+  const lock = { ...own, lockfileVersion: 3, packages: { "": own, "node_modules/odd": odd } };
+  writeFileSync(join(folder, "package.json"), JSON.stringify(own));
+  writeFileSync(join(folder, "package-lock.json"), JSON.stringify(lock));
   const script = join(root, ".ci/dependencies.mjs");
   expect(() => execFileSync("node", [script], { cwd: folder, encoding: "utf8", stdio: "pipe" })).toThrow("look at odd@1.0.0: SSPL-1.0");
 });
