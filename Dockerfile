@@ -10,7 +10,7 @@ RUN npm ci --ignore-scripts
 COPY tsconfig.json tsconfig.build.json ./
 COPY schemas schemas
 COPY agent agent
-RUN npm run build
+RUN npm run build && chmod +x dist/main.js
 
 FROM node:26-slim AS deps
 WORKDIR /app
@@ -22,6 +22,7 @@ FROM node:26-slim
 RUN apt-get update \
  && apt-get install -y --no-install-recommends bash ca-certificates git openssh-client tini tzdata \
  && rm -rf /var/lib/apt/lists/* \
+ && ln -s /app/dist/main.js /usr/local/bin/batch-agent \
  && mkdir /data /batches.d \
  && chown 1000:1000 /data
 WORKDIR /app

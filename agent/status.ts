@@ -156,7 +156,7 @@ export interface StatusDeps {
   timeZoneNote: string | null;
   inForce: InForce;
   scheduler: Pick<Scheduler, "next" | "first">;
-  reconciler: Pick<Reconciler, "rootProblem" | "health">;
+  reconciler: Pick<Reconciler, "rootProblem" | "health" | "isFirstPassDone">;
   watch: Pick<Watch, "mode">;
   /** Health of the repository that is followed; null where none is. */
   git: () => GitHealth | null;
@@ -211,7 +211,7 @@ export function createCatalog(deps: StatusDeps): Catalog {
     const root = rootProblem();
     const health = git();
     // What a repository holds is there only after its first commit has been looked over.
-    const isFirstPassDone = deps.isStarted() && (health === null || reconciler.health().lastVerifiedAt !== null);
+    const isFirstPassDone = deps.isStarted() && (health === null || reconciler.isFirstPassDone());
     return [
       ...(isFirstPassDone || isAwaitingCommit() ? [] : ["the first reconcile is not done yet"]),
       ...(root === null ? [] : [root.message]),

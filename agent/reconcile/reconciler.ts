@@ -52,6 +52,7 @@ export interface ReconcilerDeps {
 export class Reconciler {
   readonly #deps: ReconcilerDeps;
   readonly #dirty = new DirtyNames();
+  #isFirstPassDone = false;
   readonly #looks = new Looks();
   readonly #inspector: Inspector;
   readonly #applier: Applier;
@@ -125,6 +126,11 @@ export class Reconciler {
     return this.#applier.applying();
   }
 
+  /** Returns whether everything has been looked over once, and what was still being written has settled. */
+  isFirstPassDone(): boolean {
+    return this.#isFirstPassDone;
+  }
+
   health(): Omit<WatchHealth, "mode"> {
     return this.#pass.health();
   }
@@ -170,6 +176,9 @@ export class Reconciler {
     } catch (error) {
       this.#fail(`reconcile failed: ${messageOf(error)}`);
     }
+    this.#isFirstPassDone ||=
+      this.#pass.health().lastVerifiedAt !== null &&
+      this.#looks.unsettled().every((name) => this.#looks.isRestless(name));
     for (const onPass of this.#listeners) onPass(performance.now() - began, this.rootProblem() !== null);
     this.#running = null;
     this.#scheduleNext();

@@ -1,7 +1,16 @@
 // The examples for CI and git under deploy/, tried with real git: the hook refuses what is broken, the workflow's
 // steps say what changes.
 import { execFile, execFileSync } from "node:child_process";
-import { appendFileSync, chmodSync, copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import {
+  appendFileSync,
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
@@ -61,6 +70,44 @@ test("the hook refuses a commit with a broken batch, by what is staged", { timeo
   expect(await git("commit", "-qm", "something else")).toMatchObject({ code: 0 });
   expect(await commits()).toBe("2");
 });
+
+test(
+  "the hook finds the program in node_modules or where git's settings say, and installs nothing",
+  { timeout: limit },
+  async () => {
+    const { home, put, git } = repository();
+    copyFileSync(join(deploy, "ci/pre-commit"), join(home, ".git/hooks/pre-commit"));
+    chmodSync(join(home, ".git/hooks/pre-commit"), 0o755);
+    rmSync(join(home, "bin/batch-agent"));
+    writeFileSync(join(home, "bin/npx"), "#!/bin/sh\ntouch npx-was-called\n", { mode: 0o755 });
+    put("report", 'cron: "61 * * * *"\n', "true");
+    await git("add", "-A");
+    const missing = await git("commit", "-qm", "x");
+    expect([missing.code, missing.said]).toEqual([
+      1,
+      expect.stringContaining("batch-agent is not installed") as string,
+    ]);
+    expect(existsSync(join(home, "npx-was-called"))).toBe(false);
+
+    await git("config", "batch-agent.program", main);
+    const refused = await git("commit", "-qm", "x");
+    expect([refused.code, refused.said]).toEqual([1, expect.stringContaining("bad-cron: ") as string]);
+    await git("config", "--unset", "batch-agent.program");
+    mkdirSync(join(home, "node_modules/.bin"), { recursive: true });
+    writeFileSync(
+      join(home, "node_modules/.bin/batch-agent"),
+      `#!/bin/sh\nexec '${process.execPath}' '${main}' "$@"\n`,
+      {
+        mode: 0o755,
+      },
+    );
+    const again = await git("commit", "-qm", "x");
+    expect([again.code, again.said]).toEqual([1, expect.stringContaining("bad-cron: ") as string]);
+    put("report", 'cron: "1 * * * *"\n', null);
+    await git("add", "batches.d");
+    expect(await git("commit", "-qm", "x")).toMatchObject({ code: 0 });
+  },
+);
 
 test("the workflow's steps put problems on their lines and the plan into the summary", { timeout: limit }, async () => {
   const { home, put, drop, git, run } = repository();

@@ -72,6 +72,24 @@ async function ran(agent: RunningAgent, text: string, commit: string) {
   }, 60_000);
 }
 
+test("ready means that the batches of the first commit are in force", async () => {
+  const place = workplace();
+  const { server, push } = await remote(place.home);
+  const names = Array.from({ length: 20 }, (_, i) => `job-${i}`);
+  push(
+    Object.fromEntries(
+      names.flatMap((name) => [
+        [`jobs/${name}/batch.yaml`, 'cron: "@yearly"\n'],
+        [`jobs/${name}/script.sh`, "true\n"],
+      ]),
+    ),
+  );
+  const agent = await follow(place, server.url("repo.git"));
+  await eventually(async () => (await agent.get("/readyz")).status === 200);
+  const { items } = await agent.json<{ items: { state: string }[] }>("/api/batches");
+  expect(items.map(({ state }) => state)).toEqual(names.map(() => "scheduled"));
+});
+
 describe("--git-url", () => {
   test("clones, follows commits and a force push; what cannot be followed leaves the last good commit in force", async () => {
     const place = workplace();

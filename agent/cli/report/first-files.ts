@@ -78,8 +78,9 @@ on:
 permissions:
   contents: read
 env:
-  # What npm installs: a name in your registry, or git+https:// and so on.
-  BATCH_AGENT_PACKAGE: batch-agent
+  # What npm installs: a name in your registry, a tarball, or git+https:// and so on. A variable of the repository, as
+  # the name batch-agent may be somebody else's in a public registry.
+  BATCH_AGENT_PACKAGE: \${{ vars.BATCH_AGENT_PACKAGE }}
 jobs:
   validate:
     runs-on: ubuntu-latest
@@ -88,7 +89,7 @@ jobs:
       - uses: actions/setup-node@v4
         with:
           node-version: 24
-      - run: npm install --global "$BATCH_AGENT_PACKAGE"
+      - run: npm install --global "\${BATCH_AGENT_PACKAGE:?set this variable of the repository}"
       - run: |
           batch-agent validate ${quoted(folder)} --format github
 `;
