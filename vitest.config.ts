@@ -20,7 +20,27 @@ export default defineConfig({
     hookTimeout: 30_000,
     pool: "forks",
     maxWorkers: 2,
-    include: ["test/**/*.test.ts"],
+    // Clusters take all there is of two cores: they come last, one at a time.
+    projects: [
+      {
+        extends: true,
+        test: {
+          name: "agent",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/kubernetes/**"],
+          sequence: { groupOrder: 0 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: "clusters",
+          include: ["test/kubernetes/**/*.test.ts"],
+          maxWorkers: 1,
+          sequence: { groupOrder: 1 },
+        },
+      },
+    ],
     coverage: { include: pure, reporter: ["text"], thresholds: { branches: 95 } },
   },
 });
