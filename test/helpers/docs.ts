@@ -70,7 +70,7 @@ export function brokenLinks(pages: readonly Page[], exists: (path: string) => bo
 }
 
 /** All code of a page, blocks and spans, in which names of options, keys and paths are looked for. */
-export function codeOf(text: string): string {
+function codeOf(text: string): string {
   const blocks = [...text.matchAll(/^( *)(```|~~~)[^\n]*\n([\s\S]*?)^\1\2\s*$/gm)].map(([, , , code]) => code ?? "");
   const spans = [...text.replace(/^( *)(```|~~~)[\s\S]*?^\1\2\s*$/gm, "").matchAll(/`([^`]+)`/g)].map(
     ([, code]) => code ?? "",
