@@ -1,21 +1,16 @@
 // Looks for requests of commands on this machine at short intervals, carries them out and answers them.
 import type { Clock } from "../async/clock.ts";
-import { closest } from "../definitions/suggest.ts";
 import { messageOf } from "../errors.ts";
 import type { HistoryReader, Recorder } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
 import type { Batch } from "../model/batch.ts";
 import { isOpen, runState, type Execution } from "../model/execution.ts";
-import type { EpochMs } from "../model/ids.ts";
-import { yieldToEventLoop } from "../platform/files.ts";
-import { nextDue } from "../schedule/schedule.ts";
 import type { CommandBox, TakenCommand } from "./command-box.ts";
+import { findDueTimes } from "./due-times.ts";
 import type { ActedOn, Executor } from "./executor.ts";
 import type { Answer, Command, Ended } from "./port.ts";
 
 const pollMs = 200;
-/** Due times of one backfill. */
-const maxDueTimes = 10_000;
 
 export interface CommandLoopDeps {
   clock: Clock;
@@ -35,7 +30,7 @@ export interface CommandLoop {
 }
 
 export function createCommandLoop(deps: CommandLoopDeps): CommandLoop {
-  const { clock, log, box, executor, recorder, reader, batchOf } = deps;
+  const { clock, log, box, executor, recorder, reader } = deps;
   let cancel: () => void = () => undefined;
   let current: Promise<void> = Promise.resolve();
   let stopped = false;
@@ -88,7 +83,7 @@ export function createCommandLoop(deps: CommandLoopDeps): CommandLoop {
       waiting.set(request.id, (waiting.get(request.id) ?? new Set()).add(taken));
       return answerEnded(request.id);
     }
-    if (request.kind === "due-times") return taken.answer(await dueTimes(request));
+    if (request.kind === "due-times") return taken.answer(await findDueTimes(request, deps));
     const done = taken.isFound ? await carriedOut(command.command) : null;
     const answer = done ?? (await act(command));
     logCommand(command, answer);
@@ -130,31 +125,6 @@ export function createCommandLoop(deps: CommandLoopDeps): CommandLoop {
         return never;
       }
     }
-  }
-
-  async function dueTimes(asked: { batch: string; from: EpochMs; to: EpochMs }): Promise<Answer> {
-    const batch = batchOf(asked.batch);
-    if (batch === null) {
-      const near = closest(asked.batch, recorder.names());
-      const hint = near === null || near === asked.batch ? ", or it has problems" : `: did you mean ${near}?`;
-      return { error: `there is no batch ${asked.batch}${hint}` };
-    }
-    if (batch.schedule === null) return { error: `${batch.name} has no cron, and so no due times` };
-    const found: EpochMs[] = [];
-    for (let at = nextDue(batch.schedule, asked.from - 1); at !== null && at < asked.to;) {
-      if (found.length >= maxDueTimes) return { error: `there are more than ${maxDueTimes} due times: ask for less` };
-      found.push(at);
-      await yieldToEventLoop();
-      at = nextDue(batch.schedule, at);
-    }
-    const wanted = new Set(found.map((at) => new Date(at).toISOString()));
-    const succeeded = new Set<string>();
-    for (const row of await reader.document(batch.name)) {
-      const { dueAt } = row.trigger;
-      if (!wanted.has(dueAt) || row.status !== "succeeded" || succeeded.has(dueAt)) continue;
-      if (runState(await reader.run(row.run)) === "succeeded") succeeded.add(dueAt);
-    }
-    return { dueTimes: [...wanted].map((dueAt) => ({ dueAt, succeeded: succeeded.has(dueAt) })) };
   }
 
   function logCommand({ command, actor, note, request }: Command, answer: Answer): void {

@@ -59,33 +59,86 @@ interface Place {
   cancel: () => void;
 }
 
-/** `couriers.mail` is null when the agent has no mail server: mails wait for one. */
-export function createDeliveries(deps: {
+export interface DeliveriesDeps {
   clock: Clock;
   log: Logger;
   outbox: Outbox;
+  /** `mail` is null when the agent has no mail server: mails wait for one. */
   couriers: { mail: Courier | null; webhook: Courier; ping: Courier };
-}): Deliveries {
-  const { clock, log, outbox, couriers } = deps;
-  const places = new Map<string, Place>();
-  const underWay = new Set<Promise<void>>();
-  const tally = { delivered: 0, refused: 0, givenUp: 0 };
-  const sending = { mail: 0, webhook: 0, ping: 0 };
-  const retrying = { mail: 0, webhook: 0, ping: 0 };
-  const lostListeners: ((place: string, why: string) => void)[] = [];
-  let going = false;
+}
 
-  function add(message: Message): void {
-    const { to: _to, content, ...rest } = message;
-    const place = placeAt(addressOf(message), placeOf(message), content.kind);
-    if (place.waiting.some(({ id }) => id === message.id)) return;
-    place.waiting.push({ ...rest, place, failures: 0, notBefore: 0 });
-    if (waitingCount() > maxWaiting) giveUpOldest();
-    pump(place);
+export function createDeliveries(deps: DeliveriesDeps): Deliveries {
+  const loop = new DeliveryLoop(deps);
+  return {
+    add: (message) => loop.add(message),
+    onLost: (listener) => loop.onLost(listener),
+    start: () => loop.start(),
+    stop: () => loop.stop(),
+    trouble: () => loop.trouble(),
+    counts: () => loop.counts(),
+  };
+}
+
+/** Invariants: an address is sent one message at a time, oldest first; what waits for one holds up no other. */
+class DeliveryLoop {
+  readonly #deps: DeliveriesDeps;
+  readonly #places = new Map<string, Place>();
+  readonly #underWay = new Set<Promise<void>>();
+  readonly #tally = { delivered: 0, refused: 0, givenUp: 0 };
+  readonly #sending = { mail: 0, webhook: 0, ping: 0 };
+  readonly #retrying = { mail: 0, webhook: 0, ping: 0 };
+  readonly #lostListeners: ((place: string, why: string) => void)[] = [];
+  #going = false;
+
+  constructor(deps: DeliveriesDeps) {
+    this.#deps = deps;
   }
 
-  function placeAt(address: string, name: string, courier: Place["courier"]): Place {
-    let place = places.get(address);
+  add(message: Message): void {
+    const { to: _to, content, ...rest } = message;
+    const place = this.#placeAt(addressOf(message), placeOf(message), content.kind);
+    if (place.waiting.some(({ id }) => id === message.id)) return;
+    place.waiting.push({ ...rest, place, failures: 0, notBefore: 0 });
+    if (this.#waitingCount() > maxWaiting) this.#giveUpOldest();
+    this.#pump(place);
+  }
+
+  onLost(listener: (place: string, why: string) => void): void {
+    this.#lostListeners.push(listener);
+  }
+
+  start(): void {
+    this.#going = true;
+    this.#pumpAll();
+  }
+
+  async stop(): Promise<void> {
+    const { couriers, clock } = this.#deps;
+    this.#going = false;
+    for (const place of this.#places.values()) place.cancel();
+    const close = () => [couriers.mail, couriers.webhook, couriers.ping].forEach((courier) => courier?.close());
+    const late = clock.after(lastWaitMs, close);
+    while (this.#underWay.size > 0) await Promise.all(this.#underWay);
+    late();
+    close();
+  }
+
+  trouble(): { place: string; why: string; waiting: number }[] {
+    const found = new Map<string, { place: string; why: string; waiting: number }>();
+    for (const { name, why, waiting } of this.#places.values()) {
+      if (why === null || waiting.length === 0) continue;
+      const known = found.get(name) ?? { place: name, why, waiting: 0 };
+      found.set(name, { ...known, waiting: known.waiting + waiting.length });
+    }
+    return [...found.values()];
+  }
+
+  counts(): DeliveryCounts {
+    return { waiting: this.#waitingCount(), ...this.#tally };
+  }
+
+  #placeAt(address: string, name: string, courier: Place["courier"]): Place {
+    let place = this.#places.get(address);
     if (place === undefined) {
       place = {
         address,
@@ -98,148 +151,157 @@ export function createDeliveries(deps: {
         why: null,
         cancel: () => undefined,
       };
-      places.set(address, place);
+      this.#places.set(address, place);
     }
     return place;
   }
 
-  function waitingCount(): number {
-    return [...places.values()].reduce((sum, place) => sum + place.waiting.length, 0);
+  #waitingCount(): number {
+    return [...this.#places.values()].reduce((sum, place) => sum + place.waiting.length, 0);
   }
 
   /** Gives up one of the address with the most, so that one that is dead for long does not cost the others theirs. */
-  function giveUpOldest(): void {
-    const [fullest] = [...places.values()].sort((a, b) => b.waiting.length - a.waiting.length);
+  #giveUpOldest(): void {
+    const [fullest] = [...this.#places.values()].sort((a, b) => b.waiting.length - a.waiting.length);
     const oldest = fullest?.waiting.find(({ id }) => !fullest.sending.has(id));
-    if (oldest !== undefined) giveUp(oldest, `more than ${maxWaiting} wait`);
+    if (oldest !== undefined) this.#giveUp(oldest, `more than ${maxWaiting} wait`);
   }
 
-  function giveUp(waiting: Waiting, why: string): void {
-    tally.givenUp += 1;
-    lost(waiting, `given up: ${waiting.place.why ?? why}`);
-    log.error("a message is given up", {
+  #giveUp(waiting: Waiting, why: string): void {
+    this.#tally.givenUp += 1;
+    this.#lost(waiting, `given up: ${waiting.place.why ?? why}`);
+    this.#deps.log.error("a message is given up", {
       ...labelOf(waiting),
       reason: why,
       ...(waiting.place.why === null ? {} : { last: waiting.place.why }),
     });
-    discard(waiting);
+    this.#discard(waiting);
   }
 
-  function lost({ place }: Waiting, why: string): void {
-    for (const listener of lostListeners) listener(place.name, why);
+  #lost({ place }: Waiting, why: string): void {
+    for (const listener of this.#lostListeners) listener(place.name, why);
   }
 
-  function discard(waiting: Waiting): void {
+  #discard(waiting: Waiting): void {
     const { place, id } = waiting;
     place.waiting = place.waiting.filter((other) => other !== waiting);
     if (place.waiting.length === 0) {
       place.cancel();
-      places.delete(place.address);
+      this.#places.delete(place.address);
     }
-    track(removed(id));
+    this.#track(this.#removed(id));
   }
 
   /** Again and again, and not sent meanwhile; an agent that starts before it has worked sends it once more. */
-  async function removed(id: string): Promise<void> {
+  async #removed(id: string): Promise<void> {
     for (let said = false; ; said = true) {
       try {
-        await outbox.remove(id);
+        await this.#deps.outbox.remove(id);
         return;
       } catch (error) {
-        if (!said) log.error("a message that is done with cannot be deleted", { id, error: errorText(error) });
-        if (!going) return;
-        await new Promise<void>((done) => void clock.after(storeRetryMs, done));
+        if (!said)
+          this.#deps.log.error("a message that is done with cannot be deleted", { id, error: errorText(error) });
+        if (!this.#going) return;
+        await new Promise<void>((done) => void this.#deps.clock.after(storeRetryMs, done));
       }
     }
   }
 
-  function track(work: Promise<void>): void {
+  #track(work: Promise<void>): void {
     const done = work
-      .catch((error: unknown) => log.error("a message could not be seen to in order", { error: errorText(error) }))
-      .finally(() => underWay.delete(done));
-    underWay.add(done);
+      .catch((error: unknown) =>
+        this.#deps.log.error("a message could not be seen to in order", { error: errorText(error) }),
+      )
+      .finally(() => this.#underWay.delete(done));
+    this.#underWay.add(done);
   }
 
-  function pumpAll(): void {
-    for (const place of [...places.values()]) pump(place);
+  #pumpAll(): void {
+    for (const place of [...this.#places.values()]) this.#pump(place);
   }
 
   /** Sends what may go now, and sets the timer for what may go later. */
-  function pump(place: Place): void {
-    const courier = couriers[place.courier];
+  #pump(place: Place): void {
+    const courier = this.#deps.couriers[place.courier];
     place.cancel();
-    if (!going) return;
-    const now = clock.now();
+    if (!this.#going) return;
+    const now = this.#deps.clock.now();
     for (const old of place.waiting.filter(({ id, createdAt }) => !place.sending.has(id) && isTooOld(createdAt, now)))
-      giveUp(old, `nobody took it for ${giveUpDays} days`);
-    if (courier === null) return rest(place, now + 3_600_000);
-    if (place.sending.size === 0 && hasRoom(place) && mayGo(place.notBefore, now)) {
+      this.#giveUp(old, `nobody took it for ${giveUpDays} days`);
+    if (courier === null) return this.#rest(place, now + 3_600_000);
+    if (place.sending.size === 0 && this.#hasRoom(place) && mayGo(place.notBefore, now)) {
       const next = place.waiting.find(({ notBefore }) => mayGo(notBefore, now));
-      if (next !== undefined) track(deliver(next, courier));
+      if (next !== undefined) this.#track(this.#deliver(next, courier));
     }
     const times = place.waiting
       .filter(({ id }) => !place.sending.has(id))
       .map(({ notBefore }) => Math.max(notBefore, place.notBefore));
     const soonest = Math.min(...times);
-    if (place.sending.size === 0 && soonest > now) rest(place, soonest);
+    if (place.sending.size === 0 && soonest > now) this.#rest(place, soonest);
   }
 
-  function hasRoom({ courier, why }: Place): boolean {
-    return sending[courier] < maxParallel[courier] && (why === null || retrying[courier] < maxRetries[courier]);
+  #hasRoom({ courier, why }: Place): boolean {
+    return (
+      this.#sending[courier] < maxParallel[courier] && (why === null || this.#retrying[courier] < maxRetries[courier])
+    );
   }
 
-  function rest(place: Place, until: EpochMs): void {
-    if (place.waiting.length > 0) place.cancel = clock.after(Math.max(0, until - clock.now()), () => pump(place));
+  #rest(place: Place, until: EpochMs): void {
+    if (place.waiting.length > 0)
+      place.cancel = this.#deps.clock.after(Math.max(0, until - this.#deps.clock.now()), () => this.#pump(place));
   }
 
-  async function deliver(waiting: Waiting, courier: Courier): Promise<void> {
+  async #deliver(waiting: Waiting, courier: Courier): Promise<void> {
     const { place, id } = waiting;
     place.sending.add(id);
     const isRetry = place.why !== null;
-    sending[place.courier] += 1;
-    if (isRetry) retrying[place.courier] += 1;
+    this.#sending[place.courier] += 1;
+    if (isRetry) this.#retrying[place.courier] += 1;
     let delivery: Delivery | null = null;
     try {
-      const message = await outbox.read(id);
+      const message = await this.#deps.outbox.read(id);
       delivery = message === null ? { kind: "refused", why: "its file is gone" } : await courier.send(message);
     } catch (error) {
       delivery = { kind: "later", why: errorText(error), waitMs: null, down: true };
     } finally {
       place.sending.delete(id);
-      sending[place.courier] -= 1;
-      if (isRetry) retrying[place.courier] -= 1;
+      this.#sending[place.courier] -= 1;
+      if (isRetry) this.#retrying[place.courier] -= 1;
     }
-    settle(waiting, delivery);
-    pumpAll(); // others may have waited for a place among the calls
+    this.#settle(waiting, delivery);
+    this.#pumpAll(); // others may have waited for a place among the calls
   }
 
-  function settle(waiting: Waiting, delivery: Delivery): void {
+  #settle(waiting: Waiting, delivery: Delivery): void {
     const { place } = waiting;
-    const now = clock.now();
+    const now = this.#deps.clock.now();
     switch (delivery.kind) {
       case "accepted":
-        if (place.why !== null) log.info("messages are taken again", { to: place.name });
+        if (place.why !== null) this.#deps.log.info("messages are taken again", { to: place.name });
         Object.assign(place, { failures: 0, notBefore: 0, why: null });
-        tally.delivered += 1;
-        log.debug("message delivered", labelOf(waiting));
-        discard(waiting);
+        this.#tally.delivered += 1;
+        this.#deps.log.debug("message delivered", labelOf(waiting));
+        this.#discard(waiting);
         break;
       case "refused":
         Object.assign(place, { failures: 0, notBefore: 0, why: null });
-        tally.refused += 1;
-        lost(waiting, `refused: ${delivery.why}`);
-        log.error("a message was refused; it is not tried again", { ...labelOf(waiting), reason: delivery.why });
-        discard(waiting);
+        this.#tally.refused += 1;
+        this.#lost(waiting, `refused: ${delivery.why}`);
+        this.#deps.log.error("a message was refused; it is not tried again", {
+          ...labelOf(waiting),
+          reason: delivery.why,
+        });
+        this.#discard(waiting);
         break;
       case "later": {
-        if (!going) return; // broken off because the agent ends: it says nothing about the place
+        if (!this.#going) return; // broken off because the agent ends: it says nothing about the place
         const failing = delivery.down ? place : waiting;
         failing.failures += 1;
         failing.notBefore = now + retryWait(failing.failures, delivery.waitMs);
         if (!delivery.down) Object.assign(place, { failures: 0, notBefore: 0 });
         const known = place.why !== null;
         place.why = delivery.why;
-        log[known ? "debug" : "warn"]("a message is not taken yet; it is tried again", {
+        this.#deps.log[known ? "debug" : "warn"]("a message is not taken yet; it is tried again", {
           ...labelOf(waiting),
           reason: delivery.why,
         });
@@ -251,34 +313,6 @@ export function createDeliveries(deps: {
       }
     }
   }
-
-  return {
-    add,
-    onLost: (listener) => void lostListeners.push(listener),
-    start() {
-      going = true;
-      pumpAll();
-    },
-    async stop() {
-      going = false;
-      for (const place of places.values()) place.cancel();
-      const close = () => [couriers.mail, couriers.webhook, couriers.ping].forEach((courier) => courier?.close());
-      const late = clock.after(lastWaitMs, close);
-      while (underWay.size > 0) await Promise.all(underWay);
-      late();
-      close();
-    },
-    trouble() {
-      const found = new Map<string, { place: string; why: string; waiting: number }>();
-      for (const { name, why, waiting } of places.values()) {
-        if (why === null || waiting.length === 0) continue;
-        const known = found.get(name) ?? { place: name, why, waiting: 0 };
-        found.set(name, { ...known, waiting: known.waiting + waiting.length });
-      }
-      return [...found.values()];
-    },
-    counts: () => ({ waiting: waitingCount(), ...tally }),
-  };
 }
 
 function labelOf({ id, batch, event, place }: Waiting): object {

@@ -45,15 +45,13 @@ export function createNotifier(deps: NotifierDeps): NotifierLoop {
       const isWell = final.status === "succeeded" && told !== undefined && told.failures > 0;
       return { told: isWell ? { ...told, failures: 0, heard: true } : told, due: null };
     }
-    return decideNotice(notify, told, final, told === undefined ? lastOtherRun(final) : undefined, clock.now());
-  }
-
-  /** How the batch's run before this one ended. */
-  function lastOtherRun({ batch, run }: Execution): Outline | undefined {
-    const key = runKey(run);
-    for (const outline of recorder.recent(batch))
-      if (outline.runKey !== key && (outline.status === "failed" || outline.status === "succeeded")) return outline;
-    return undefined;
+    return decideNotice(
+      notify,
+      told,
+      final,
+      told === undefined ? lastOtherRun(final, recorder) : undefined,
+      clock.now(),
+    );
   }
 
   function take({ id }: Execution): void {
@@ -181,4 +179,12 @@ export function createNotifier(deps: NotifierDeps): NotifierLoop {
       await deliveries.stop();
     },
   };
+}
+
+/** Returns how the batch's run before this one ended; undefined where there was none. */
+function lastOtherRun({ batch, run }: Execution, recorder: Pick<Recorder, "recent">): Outline | undefined {
+  const key = runKey(run);
+  for (const outline of recorder.recent(batch))
+    if (outline.runKey !== key && (outline.status === "failed" || outline.status === "succeeded")) return outline;
+  return undefined;
 }

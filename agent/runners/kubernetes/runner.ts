@@ -168,7 +168,8 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
       for (const pod of plan.unknown) sayUnknown(pod);
       for (const pod of plan.strays)
         log.warn("a pod goes on after its execution has ended; it is deleted", { pod: pod.name, node: pod.node });
-      for (const pod of [...plan.strays, ...plan.ended].slice(0, maxDeletions)) await remove(pod);
+      for (const pod of [...plan.strays, ...plan.ended].slice(0, maxDeletions))
+        if (await isGone(pod, client, namespace)) pods.drop(pod.name, pod.uid);
     }
     if (!isClosed) cancelSweep = clock.after(sweepMs, () => void sweep());
   }
@@ -177,15 +178,6 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
     if (saidUnknown.has(uid) || saidUnknown.size >= maxDeletions) return;
     saidUnknown.add(uid);
     log.warn("a pod of this instance is of no execution on record; it is left alone", { pod: name, node });
-  }
-
-  async function remove(pod: Pod): Promise<void> {
-    const answer = await client.request("DELETE", `/api/v1/namespaces/${namespace}/pods/${pod.name}`, {
-      apiVersion: "v1",
-      kind: "DeleteOptions",
-      preconditions: { uid: pod.uid },
-    });
-    if (answer.kind === "refused" && answer.status === 404) pods.drop(pod.name, pod.uid);
   }
 
   return {
@@ -205,4 +197,14 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
     health: () => ({ namespace, server: client.server, watching: pods.isWatching, problem: pods.problem ?? refusal }),
     counts: () => ({ pods: pods.size, seconds, requests: client.counts() }),
   };
+}
+
+/** Asks for a pod to be deleted; true where it is not there any more. */
+async function isGone(pod: Pod, client: KubernetesDeps["client"], namespace: string): Promise<boolean> {
+  const answer = await client.request("DELETE", `/api/v1/namespaces/${namespace}/pods/${pod.name}`, {
+    apiVersion: "v1",
+    kind: "DeleteOptions",
+    preconditions: { uid: pod.uid },
+  });
+  return answer.kind === "refused" && answer.status === 404;
 }
