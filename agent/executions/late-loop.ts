@@ -28,7 +28,7 @@ export interface Lateness {
   stop: () => Promise<void>;
 }
 
-export function createLateness(deps: {
+export interface LatenessDeps {
   clock: Clock;
   log: Logger;
   recorder: Recorder;
@@ -36,65 +36,91 @@ export function createLateness(deps: {
   graph: () => Pick<Graph, "followers">;
   inForce: (name: string) => Batch | null;
   notifier: Pick<Notifier, "decideLate" | "takeLate">;
-}): Lateness {
-  const { clock, log, recorder, reader } = deps;
+}
+
+export function createLateness(deps: LatenessDeps): Lateness {
+  const loop = new LateLoop(deps);
+  return {
+    applied: (name, batch) => loop.applied(name, batch),
+    start: () => loop.start(),
+    stop: () => loop.stop(),
+  };
+}
+
+/** Invariant: a due time up to a batch's `late.judged` is never judged again, whatever came in between. */
+class LateLoop {
+  readonly #deps: LatenessDeps;
   /** `lateAfter` of the batches that can be late. */
-  const afterMs = new Map<string, number>();
+  readonly #afterMs = new Map<string, number>();
   /** Due times to be judged, with the keys of the runs that they set off. */
-  const pending = new Map<BatchName, Map<EpochMs, Set<number>>>();
-  const heap = createHeap<{ at: EpochMs; name: BatchName; dueAt: EpochMs }>((a, b) => a.at - b.at);
-  let notBefore: EpochMs | null = null;
-  let cancel: () => void = () => undefined;
-  let working: Promise<void> = Promise.resolve();
+  readonly #pending = new Map<BatchName, Map<EpochMs, Set<number>>>();
+  readonly #heap = createHeap<{ at: EpochMs; name: BatchName; dueAt: EpochMs }>((a, b) => a.at - b.at);
+  #notBefore: EpochMs | null = null;
+  #cancel: () => void = () => undefined;
+  #working: Promise<void> = Promise.resolve();
 
-  recorder.subscribe((_seq, change, before) => {
-    if (change.kind !== "put" || afterMs.size === 0) return;
-    const { execution } = change;
-    if (execution.status === "succeeded") succeeded(execution);
-    if (before?.trigger.dueAt !== execution.trigger.dueAt) consider(execution);
-  });
+  constructor(deps: LatenessDeps) {
+    this.#deps = deps;
+    deps.recorder.subscribe((_seq, change, before) => {
+      if (change.kind !== "put" || this.#afterMs.size === 0) return;
+      const { execution } = change;
+      if (execution.status === "succeeded") this.#succeeded(execution);
+      if (before?.trigger.dueAt !== execution.trigger.dueAt) this.#consider(execution);
+    });
+  }
 
-  function applied(name: BatchName, batch: Batch | null): void {
+  start(): void {
+    this.#notBefore = this.#deps.clock.now() + firstWaitMs;
+    this.#arm();
+  }
+
+  async stop(): Promise<void> {
+    this.#notBefore = null;
+    this.#cancel();
+    await this.#working;
+  }
+
+  applied(name: BatchName, batch: Batch | null): void {
     const ms = lateAfterOf(batch);
-    const head = recorder.head(name);
+    const head = this.#deps.recorder.head(name);
     if (ms === null || batch === null) {
-      afterMs.delete(name);
-      pending.delete(name);
-      if (head?.late != null) void recorder.commit([{ kind: "head", batch: name, fields: { late: null } }]);
+      this.#afterMs.delete(name);
+      this.#pending.delete(name);
+      if (head?.late != null) void this.#deps.recorder.commit([{ kind: "head", batch: name, fields: { late: null } }]);
       return;
     }
-    const isKnown = afterMs.get(name) === ms;
-    afterMs.set(name, ms);
+    const isKnown = this.#afterMs.get(name) === ms;
+    this.#afterMs.set(name, ms);
     // Nothing is owed for what would have been late before anybody asked.
     if (head?.late?.afterMs !== ms) {
-      const judged = iso(Math.max(clock.now() - ms, Date.parse(head?.late?.judged ?? iso(0))));
+      const judged = iso(Math.max(this.#deps.clock.now() - ms, Date.parse(head?.late?.judged ?? iso(0))));
       const late = { afterMs: ms, judged, isLate: head?.late?.isLate ?? false };
-      void recorder.commit([{ kind: "head", batch: name, fields: { late } }]);
+      void this.#deps.recorder.commit([{ kind: "head", batch: name, fields: { late } }]);
     }
     if (isKnown) return;
-    for (const dueAt of pending.get(name)?.keys() ?? []) heap.push({ at: dueAt + ms, name, dueAt });
-    arm();
-    track(seed(name, batch));
+    for (const dueAt of this.#pending.get(name)?.keys() ?? []) this.#heap.push({ at: dueAt + ms, name, dueAt });
+    this.#arm();
+    this.#track(this.#seed(name, batch));
   }
 
   /** Takes up due times that came before the batch was in force here, or before a restart. */
-  async function seed(name: BatchName, batch: Batch): Promise<void> {
-    const since = recorder.head(name)?.late?.judged ?? iso(clock.now());
-    for (const source of new Set([name, ...rootsOf(batch)])) {
+  async #seed(name: BatchName, batch: Batch): Promise<void> {
+    const since = this.#deps.recorder.head(name)?.late?.judged ?? iso(this.#deps.clock.now());
+    for (const source of new Set([name, ...this.#rootsOf(batch)])) {
       const ids: string[] = [];
-      for (const outline of recorder.recent(source)) {
+      for (const outline of this.#deps.recorder.recent(source)) {
         if (outline.createdAt <= since || ids.length === maxRows) break;
         ids.push(outline.id);
       }
       for (const id of ids.reverse()) {
-        const row = recorder.current(id) ?? (await reader.find(id));
-        if (row?.scheduled === true && (source === name || row.trigger.kind === "cron")) add(name, row);
+        const row = this.#deps.recorder.current(id) ?? (await this.#deps.reader.find(id));
+        if (row?.scheduled === true && (source === name || row.trigger.kind === "cron")) this.#add(name, row);
       }
     }
   }
 
   /** Batches whose due times set off the runs that a batch follows in. */
-  function rootsOf(batch: Batch): BatchName[] {
+  #rootsOf(batch: Batch): BatchName[] {
     const roots: BatchName[] = [];
     const seen = new Set<string>([batch.name]);
     const open = [batch];
@@ -102,7 +128,7 @@ export function createLateness(deps: {
       if (next.schedule !== null) roots.push(next.name);
       else
         for (const name of next.after) {
-          const previous = seen.has(name) ? null : deps.inForce(name);
+          const previous = seen.has(name) ? null : this.#deps.inForce(name);
           seen.add(name);
           if (previous !== null) open.push(previous);
         }
@@ -111,11 +137,11 @@ export function createLateness(deps: {
   }
 
   /** A row that is new, or stands for another due time: its batch is to be judged, of a root all that follow too. */
-  function consider(execution: Execution): void {
+  #consider(execution: Execution): void {
     if (execution.scheduled !== true) return;
-    add(execution.batch, execution);
+    this.#add(execution.batch, execution);
     if (execution.trigger.kind !== "cron") return;
-    const { followers } = deps.graph();
+    const { followers } = this.#deps.graph();
     const seen = new Set<string>([execution.batch]);
     const open: string[] = [execution.batch];
     for (let name = open.pop(); name !== undefined; name = open.pop())
@@ -123,90 +149,96 @@ export function createLateness(deps: {
         if (seen.has(follower)) continue;
         seen.add(follower);
         open.push(follower);
-        add(follower, execution);
+        this.#add(follower, execution);
       }
   }
 
-  function add(name: BatchName, { run, trigger }: Execution): void {
-    const ms = afterMs.get(name);
+  #add(name: BatchName, { run, trigger }: Execution): void {
+    const ms = this.#afterMs.get(name);
     const dueAt = Date.parse(trigger.dueAt);
-    if (ms === undefined || dueAt <= Date.parse(recorder.head(name)?.late?.judged ?? "")) return;
-    const ofBatch = pending.get(name) ?? new Map<EpochMs, Set<number>>();
-    pending.set(name, ofBatch);
+    if (ms === undefined || dueAt <= Date.parse(this.#deps.recorder.head(name)?.late?.judged ?? "")) return;
+    const ofBatch = this.#pending.get(name) ?? new Map<EpochMs, Set<number>>();
+    this.#pending.set(name, ofBatch);
     const runs = ofBatch.get(dueAt);
     ofBatch.set(dueAt, (runs ?? new Set()).add(runKey(run)));
     if (runs !== undefined) return;
     if (ofBatch.size > maxPending) ofBatch.delete(Math.min(...ofBatch.keys()));
-    heap.push({ at: dueAt + ms, name, dueAt });
-    arm();
+    this.#heap.push({ at: dueAt + ms, name, dueAt });
+    this.#arm();
   }
 
-  function succeeded({ batch, trigger, finishedAt, run }: Execution): void {
-    const late = recorder.head(batch)?.late;
-    const ms = afterMs.get(batch);
+  #succeeded({ batch, trigger, finishedAt, run }: Execution): void {
+    const late = this.#deps.recorder.head(batch)?.late;
+    const ms = this.#afterMs.get(batch);
     if (late == null || ms === undefined) return;
     const dueAt = Date.parse(trigger.dueAt);
     if (late.isLate && trigger.dueAt >= late.judged)
-      void recorder.commit([{ kind: "head", batch, fields: { late: { ...late, isLate: false } } }]);
-    const ofBatch = pending.get(batch);
+      void this.#deps.recorder.commit([{ kind: "head", batch, fields: { late: { ...late, isLate: false } } }]);
+    const ofBatch = this.#pending.get(batch);
     if (ofBatch?.get(dueAt)?.has(runKey(run)) !== true || Date.parse(finishedAt ?? "") > dueAt + ms) return;
     ofBatch.delete(dueAt);
     // Judged with that; it need not be written for its own sake, as the same would be found again.
     if (trigger.dueAt > late.judged && [...ofBatch.keys()].every((other) => other > dueAt))
-      recorder.note([{ kind: "head", batch, fields: { late: { ...late, judged: trigger.dueAt, isLate: false } } }]);
+      this.#deps.recorder.note([
+        { kind: "head", batch, fields: { late: { ...late, judged: trigger.dueAt, isLate: false } } },
+      ]);
   }
 
-  function arm(): void {
-    if (notBefore === null) return;
-    cancel();
-    const live = [...pending.values()].reduce((sum, ofBatch) => sum + ofBatch.size, 0);
-    if (heap.size() > 2 * live + 1_000) heap.keep(({ name, dueAt }) => pending.get(name)?.has(dueAt) === true);
-    const first = heap.peek();
+  #arm(): void {
+    if (this.#notBefore === null) return;
+    this.#cancel();
+    const live = [...this.#pending.values()].reduce((sum, ofBatch) => sum + ofBatch.size, 0);
+    if (this.#heap.size() > 2 * live + 1_000)
+      this.#heap.keep(({ name, dueAt }) => this.#pending.get(name)?.has(dueAt) === true);
+    const first = this.#heap.peek();
     if (first === undefined) return;
-    const waitMs = Math.max(first.at, notBefore) - clock.now();
-    cancel = clock.after(Math.min(Math.max(waitMs, 0), maxSleepMs), tick);
+    const waitMs = Math.max(first.at, this.#notBefore) - this.#deps.clock.now();
+    this.#cancel = this.#deps.clock.after(Math.min(Math.max(waitMs, 0), maxSleepMs), () => this.#tick());
   }
 
-  function tick(): void {
-    const now = clock.now();
-    for (let first = heap.peek(); first !== undefined && first.at <= now; first = heap.peek()) {
-      heap.pop();
+  #tick(): void {
+    const now = this.#deps.clock.now();
+    for (let first = this.#heap.peek(); first !== undefined && first.at <= now; first = this.#heap.peek()) {
+      this.#heap.pop();
       const { name, dueAt } = first;
-      track(judge(name, dueAt));
+      this.#track(this.#judge(name, dueAt));
     }
-    arm();
+    this.#arm();
   }
 
   /** One after the other. */
-  function track(work: Promise<void>): void {
-    working = Promise.all([working, work]).then(
+  #track(work: Promise<void>): void {
+    this.#working = Promise.all([this.#working, work]).then(
       () => undefined,
-      (error: unknown) => log.error("cannot tell whether a batch is late", { error: messageOf(error) }),
+      (error: unknown) => this.#deps.log.error("cannot tell whether a batch is late", { error: messageOf(error) }),
     );
   }
 
-  async function judge(name: BatchName, dueAt: EpochMs): Promise<void> {
-    const ms = afterMs.get(name);
-    const runs = pending.get(name)?.get(dueAt);
+  async #judge(name: BatchName, dueAt: EpochMs): Promise<void> {
+    const ms = this.#afterMs.get(name);
+    const runs = this.#pending.get(name)?.get(dueAt);
     if (ms === undefined || runs === undefined) return;
-    if (dueAt + ms > clock.now()) {
-      heap.push({ at: dueAt + ms, name, dueAt });
+    if (dueAt + ms > this.#deps.clock.now()) {
+      this.#heap.push({ at: dueAt + ms, name, dueAt });
       return;
     }
-    pending.get(name)?.delete(dueAt);
-    const { isLate, latest } = judgeLate(recorder.recent(name), runs, dueAt, ms);
+    this.#pending.get(name)?.delete(dueAt);
+    const { isLate, latest } = judgeLate(this.#deps.recorder.recent(name), runs, dueAt, ms);
     if (!isLate) return;
-    const read = latest === null ? undefined : (recorder.current(latest.id) ?? (await reader.find(latest.id)));
-    const isThere = read !== undefined && recorder.runKeyOf(read.id) !== undefined;
-    record(name, dueAt, ms, isThere ? (recorder.current(read.id) ?? read) : null);
+    const read =
+      latest === null
+        ? undefined
+        : (this.#deps.recorder.current(latest.id) ?? (await this.#deps.reader.find(latest.id)));
+    const isThere = read !== undefined && this.#deps.recorder.runKeyOf(read.id) !== undefined;
+    this.#record(name, dueAt, ms, isThere ? (this.#deps.recorder.current(read.id) ?? read) : null);
   }
 
   /** Nothing is awaited between what it reads and the commit. */
-  function record(name: BatchName, dueAt: EpochMs, ms: number, execution: Execution | null): void {
-    const head = recorder.head(name);
+  #record(name: BatchName, dueAt: EpochMs, ms: number, execution: Execution | null): void {
+    const head = this.#deps.recorder.head(name);
     const at = iso(dueAt);
     if (head === undefined || at <= (head.late?.judged ?? "")) return;
-    const { told, due } = deps.notifier.decideLate(name, head.told);
+    const { told, due } = this.#deps.notifier.decideLate(name, head.told);
     const isLate = execution?.status !== "succeeded";
     const changes: Change[] = [
       {
@@ -228,23 +260,10 @@ export function createLateness(deps: {
     ];
     if (execution !== null && execution.late !== true)
       changes.push({ kind: "put", execution: { ...execution, late: true } });
-    log.warn("batch late", { batch: name, dueAt: at, ...(execution === null ? {} : { id: execution.id }) });
-    const take = () => deps.notifier.takeLate(name);
-    recorder.commit(changes).then(take, () => void recorder.durable().then(take));
+    this.#deps.log.warn("batch late", { batch: name, dueAt: at, ...(execution === null ? {} : { id: execution.id }) });
+    const take = () => this.#deps.notifier.takeLate(name);
+    this.#deps.recorder.commit(changes).then(take, () => void this.#deps.recorder.durable().then(take));
   }
-
-  return {
-    applied,
-    start() {
-      notBefore = clock.now() + firstWaitMs;
-      arm();
-    },
-    async stop() {
-      notBefore = null;
-      cancel();
-      await working;
-    },
-  };
 }
 
 function iso(at: EpochMs): string {
