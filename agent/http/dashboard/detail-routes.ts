@@ -7,13 +7,12 @@ import { errorLine } from "./error-line.ts";
 import { addLogRoutes } from "./log-routes.ts";
 import { streamsOf, type LogView } from "./log-views.ts";
 import type { LogStream } from "../../logs/port.ts";
-import { runState, type Execution } from "../../model/execution.ts";
+import type { Execution } from "../../model/execution.ts";
 import type { BatchStatus } from "../../model/batch.ts";
 import type { Problem } from "../../model/problem.ts";
 import type { SettingsFiles } from "../../sources/port.ts";
 import { plainPen, readLine } from "../../text/ansi.ts";
 import type { ExecutionView } from "../../views.ts";
-import { spanText } from "../../text/relative-time.ts";
 import { HttpProblem } from "../protocol/problem.ts";
 import { executionQuery, logQuery, single } from "../protocol/query.ts";
 import { changesOf, type Changes } from "../views/changes.ts";
@@ -24,27 +23,25 @@ import { neighboursOf, newest, standing } from "./past.ts";
 import type { Answer } from "./pages/answer.tsx";
 import { neighbourhood } from "./drawing/chain-layout.ts";
 import { plotDurations } from "./drawing/duration-chart.ts";
-import { ganttOf } from "./drawing/gantt.ts";
 import { toneOf } from "./drawing/sparkline.ts";
 import { agentState, html } from "./page.ts";
 import { batchPage } from "./pages/batch.tsx";
 import type { ChainNode } from "./pages/chain.tsx";
 import { executionPage } from "./pages/execution.tsx";
-import { batchPath, executionPath } from "./pages/parts.tsx";
+import { batchPath } from "./pages/parts.tsx";
 import type { Source } from "./pages/source.tsx";
 import type { ShownProblem } from "./pages/problems.tsx";
 import { zoneOf } from "./zones.ts";
-import { runPage, type RunPicture } from "./pages/run.tsx";
+import { addRunRoutes } from "./run-routes.ts";
+import { maxNodes, pictureOf } from "./run-picture.ts";
 
-/** Boxes on one picture of a chain. */
-const maxNodes = 60;
 const historyLength = 50;
-const maxExecutions = 500;
 const lastLineCount = 12;
 /** Letters of a log's last line that stand beside a reason. */
 const maxLastWord = 300;
 
 export function addDetailRoutes(app: Hono, deps: AppDeps): void {
+  addRunRoutes(app, deps);
   const { catalog, history, logs, settings, clock, revisions, taps } = deps;
   const reader = new LogReader(logs, taps, clock.now);
   const { live, viewOf, executionOf, batchOf } = createReader(deps);
@@ -114,7 +111,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         agent: agentState(deps),
         execution: view,
         log: { view: log, hasTimes: times, ...shown },
-        picture: picture(run),
+        picture: pictureOf(run, catalog),
         attempts: attempts.length > 1 && execution.attempt + attempts.length > 2 ? attempts.slice(-20) : [],
         cause: (await history.find(execution.trigger.by ?? "")) ?? null,
         neighbours: neighboursOf(execution.id, history.outlines(execution.batch)),
@@ -179,54 +176,6 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
       lastWord: execution.status === "failed" ? lastWritten(lines) : null,
       changes,
       notAgain: state === "scheduled" || state === "chained" ? null : `its batch is ${state}`,
-    };
-  }
-
-  app.get("/runs/:run", async (c) => {
-    const run = c.req.param("run");
-    const executions = await history.run(run);
-    if (executions.length === 0) throw new HttpProblem(404, `there is no run ${run}`);
-    return html(
-      c,
-      runPage({
-        agent: agentState(deps),
-        run,
-        picture: picture(executions),
-        gantt: ganttOf(executions.slice(0, maxExecutions), clock.now()),
-        executions: await Promise.all(executions.slice(0, maxExecutions).map(live)),
-        zoneOf: (name) => zoneOf(catalog.batch(name)?.batch),
-      }),
-    );
-  });
-
-  /** The batches of a run as their last executions stand, and those of their chain that may still come. */
-  function picture(run: readonly Execution[]): RunPicture {
-    const latest = new Map<string, Execution>(run.map((execution) => [execution.batch, execution]));
-    const edges = catalog.edges();
-    const names = new Set<string>(latest.keys());
-    const state = runState(run);
-    for (const name of names) {
-      if (names.size >= maxNodes) break;
-      for (const { from, to } of edges) if (from === name && comes(to)) names.add(to);
-    }
-    /** One with a schedule of its own comes in runs of its own. */
-    function comes(name: string): boolean {
-      const batch = catalog.batch(name)?.batch;
-      return batch?.enabled === true && batch.schedule === null;
-    }
-    const nodes = [...names].slice(0, maxNodes).map((name): ChainNode => {
-      const execution = latest.get(name);
-      if (execution === undefined)
-        return { name, href: batchPath(name), tone: "none", word: state === "running" ? "not yet" : "did not run" };
-      const took = execution.durationMs === null ? "" : `, ${spanText(execution.durationMs)}`;
-      return { name, href: executionPath(execution.id), tone: toneOf(execution), word: `${execution.status}${took}` };
-    });
-    const drawn = new Set(nodes.map(({ name }) => name));
-    return {
-      state,
-      nodes,
-      edges: edges.filter(({ from, to }) => drawn.has(from) && drawn.has(to)),
-      hidden: Math.max(0, latest.size - maxNodes),
     };
   }
 }
