@@ -1,5 +1,4 @@
 // Settings of the agent from flags and environment, defaults in one table. Pure: both are passed in.
-import { zoneHint } from "./definitions/zone-hint.ts";
 import {
   defaultMaxParallel,
   kubernetesOptions,
@@ -7,11 +6,9 @@ import {
   type KubernetesConfig,
 } from "./runners/kubernetes/options.ts";
 import { isGitPath, judgeGitRef, judgeGitUrl } from "./sources/git-remote.ts";
-import { parseDuration } from "./text/duration.ts";
-import { parseSize } from "./text/size.ts";
 import type { MachineZone } from "./schedule/machine-zone.ts";
-import { isTimeZone } from "./schedule/zone.ts";
 import { UsageError } from "./errors.ts";
+import { OptionReader } from "./option-reader.ts";
 import { trimEndOf } from "./text/trim.ts";
 
 export interface Config {
@@ -197,174 +194,95 @@ export function runOptions(machine: Machine): readonly Option[] {
   ];
 }
 
-export function environmentName(option: string): string {
-  return `BATCH_AGENT_${option.toUpperCase().replaceAll("-", "_")}`;
-}
-
-/** Flags win over environment, environment over defaults; an empty variable counts as unset. Throws UsageError. */
+/** Returns the settings from flags, environment and defaults. Throws UsageError. */
 export function readConfig(
   flags: Readonly<Record<string, string | boolean | undefined>>,
   env: Readonly<Record<string, string | undefined>>,
   machine: Machine,
 ): Config {
   const fallbacks = new Map(runOptions(machine).map((option) => [option.name, option.fallback]));
-
-  function text(name: string): { value: string; from: string } {
-    const flag = flags[name];
-    if (flag === "")
-      throw new UsageError(
-        `--${name}: it is empty`,
-        "a variable that is not set, perhaps; leave it out for the default",
-      );
-    if (flag !== undefined) return { value: String(flag), from: `--${name}` };
-    const variable = env[environmentName(name)];
-    if (variable !== undefined && variable !== "") return { value: variable, from: environmentName(name) };
-    return { value: fallbacks.get(name) ?? "", from: `--${name}` };
-  }
-
-  function isGiven(name: string): boolean {
-    return flags[name] !== undefined || Boolean(env[environmentName(name)]);
-  }
-
-  function integer(name: string, least: number, most: number): number {
-    const { value, from } = text(name);
-    const number = Number(value);
-    if (!/^\d+$/.test(value) || number < least || number > most) {
-      throw new UsageError(`${from}: "${value}" is not a whole number from ${least} to ${most}`);
-    }
-    return number;
-  }
-
-  function duration(name: string, minMs: number): number {
-    const { value, from } = text(name);
-    const ms = parseDuration(value);
-    if (ms === null) throw new UsageError(`${from}: "${value}" is not a duration`, "write it as 90s, 15m, 1h30m or 2d");
-    if (ms < minMs) throw new UsageError(`${from}: ${value} is too short, the least is ${minMs / 1000}s`);
-    return ms;
-  }
-
-  function size(name: string, least: number): number {
-    const { value, from } = text(name);
-    const bytes = parseSize(value);
-    if (bytes === null) throw new UsageError(`${from}: "${value}" is not a size`, "write it as 512MiB, 1GB, or bytes");
-    if (bytes < least) throw new UsageError(`${from}: ${value} is too small, the least is ${least} bytes`);
-    return bytes;
-  }
-
-  function flag(name: string): boolean {
-    const { value, from } = text(name);
-    if (["true", "1", "yes"].includes(value)) return true;
-    if (["false", "0", "no"].includes(value)) return false;
-    throw new UsageError(`${from}: "${value}" is neither true nor false`);
-  }
-
-  function zone(name: string): string {
-    const { value, from } = text(name);
-    if (!isTimeZone(value))
-      throw new UsageError(
-        `${from}: there is no time zone ${JSON.stringify(value)}`,
-        zoneHint(value) ?? "name it as Europe/Paris or UTC",
-      );
-    return value;
-  }
-
-  function word(name: string, words: readonly string[]): string {
-    const { value, from } = text(name);
-    if (!words.includes(value)) throw new UsageError(`${from}: "${value}" is none of ${words.join(", ")}`);
-    return value;
-  }
-
-  function mailServer(): Pick<Config, "smtpUrl" | "smtpUrlFile"> {
-    const [smtpUrl, smtpUrlFile] = [url("smtp-url", ["smtp:", "smtps:"]), optional("smtp-url-file")];
-    if (smtpUrl !== null && smtpUrlFile !== null)
-      throw new UsageError("it is either --smtp-url or --smtp-url-file", "take one of them out");
-    return { smtpUrl, smtpUrlFile };
-  }
-
-  function agentReceivers(): Pick<Config, "notifyMail" | "notifyWebhook"> {
-    const listOf = (name: string) =>
-      text(name)
-        .value.split(/[\s,]+/)
-        .filter((word) => word !== "");
-    const [notifyMail, notifyWebhook] = [listOf("notify-mail"), listOf("notify-webhook")];
-    const wrong = notifyMail.find((address) => !/^[^\s@<>,;:"]+@[^\s@<>,;:"]+$/.test(address));
-    if (wrong !== undefined) throw new UsageError(`${text("notify-mail").from}: "${wrong}" is not a mail address`);
-    // A webhook's address may hold a secret: it is not repeated.
-    if (!notifyWebhook.every((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)))
-      throw new UsageError(`${text("notify-webhook").from}: this is not a URL that begins with https:// or http://`);
-    if (notifyMail.length > 0 && optional("smtp-url") === null && optional("smtp-url-file") === null)
-      throw new UsageError("--notify-mail needs --smtp-url", "name the mail server, or take --notify-webhook");
-    return { notifyMail, notifyWebhook };
-  }
-
-  function optional(name: string): string | null {
-    const { value } = text(name);
-    return value === "" ? null : value;
-  }
-
-  function url(name: string, protocols: readonly string[]): string | null {
-    const { value, from } = text(name);
-    if (value === "") return null;
-    // The value may hold a password: it is not repeated.
-    if (!URL.canParse(value) || !protocols.includes(new URL(value).protocol)) {
-      throw new UsageError(
-        `${from}: this is not a URL that begins with ${protocols.map((protocol) => `${protocol}//`).join(" or ")}`,
-      );
-    }
-    return trimEndOf(value, "/");
-  }
-
-  function git(): Config["git"] {
-    const gitUrl = optional("git-url");
-    const [ref, path, intervalMs] = [
-      optional("git-ref"),
-      trimEndOf(text("git-path").value, "/"),
-      duration("git-interval", 1_000),
-    ];
-    const verify = optional("git-verify");
-    if (gitUrl !== null) {
-      const wrongUrl = judgeGitUrl(gitUrl); // it may hold a password and is not repeated
-      if (wrongUrl !== null) throw new UsageError(`${text("git-url").from}: this cannot be followed: ${wrongUrl}`);
-      const wrongRef = ref === null ? null : judgeGitRef(ref);
-      if (wrongRef !== null) throw new UsageError(`${text("git-ref").from}: "${ref}": ${wrongRef}`);
-      if (!isGitPath(path))
-        throw new UsageError(
-          `${text("git-path").from}: "${path}" is not a folder within the repository`,
-          "name it from its top, as in jobs/nightly",
-        );
-      return { url: gitUrl, ref, path, intervalMs, verify };
-    }
-    if (ref !== null || path !== "") throw new UsageError("--git-ref and --git-path need --git-url");
-    if (verify !== null)
-      throw new UsageError("--git-verify needs --git-url", "a folder that somebody else checks out is taken as it is");
-    return null;
-  }
-
-  const kubernetes = readKubernetesConfig({ optional, duration, word, url });
+  const options = new OptionReader({ flags, env, fallbacks });
+  const kubernetes = readKubernetesConfig(options);
   return {
-    data: text("data").value,
-    host: text("host").value,
-    port: integer("port", 0, 65_535),
+    data: options.text("data").value,
+    host: options.text("host").value,
+    port: options.integer("port", 0, 65_535),
     maxParallel:
-      kubernetes !== null && !isGiven("max-parallel") ? defaultMaxParallel : integer("max-parallel", 1, 10_000),
-    resyncMs: duration("resync", 1_000),
-    poll: flag("poll"),
-    graceMs: duration("grace", 0),
-    timeZone: zone("time-zone"),
-    timeZoneNote: isGiven("time-zone") ? null : machine.zone.note,
-    logLimitBytes: size("log-limit", 1),
-    keepRemovedMs: duration("keep-removed", 0),
-    keepLogsBytes: optional("keep-logs") === null ? null : size("keep-logs", 1),
-    archiveEntries: integer("archive-entries", 1, 1_000_000),
-    archiveBytes: size("archive-bytes", 1),
-    tokenFile: optional("token-file"),
-    baseUrl: url("base-url", ["http:", "https:"]),
-    ...mailServer(),
-    mailFrom: optional("mail-from"),
-    webhookSecretFile: optional("webhook-secret-file"),
-    ...agentReceivers(),
-    git: git(),
+      kubernetes !== null && !options.isGiven("max-parallel")
+        ? defaultMaxParallel
+        : options.integer("max-parallel", 1, 10_000),
+    resyncMs: options.duration("resync", 1_000),
+    poll: options.flag("poll"),
+    graceMs: options.duration("grace", 0),
+    timeZone: options.zone("time-zone"),
+    timeZoneNote: options.isGiven("time-zone") ? null : machine.zone.note,
+    logLimitBytes: options.size("log-limit", 1),
+    keepRemovedMs: options.duration("keep-removed", 0),
+    keepLogsBytes: options.optional("keep-logs") === null ? null : options.size("keep-logs", 1),
+    archiveEntries: options.integer("archive-entries", 1, 1_000_000),
+    archiveBytes: options.size("archive-bytes", 1),
+    tokenFile: options.optional("token-file"),
+    baseUrl: options.url("base-url", ["http:", "https:"]),
+    ...readMailServer(options),
+    mailFrom: options.optional("mail-from"),
+    webhookSecretFile: options.optional("webhook-secret-file"),
+    ...readAgentReceivers(options),
+    git: readGit(options),
     kubernetes,
-    logLevel: word("log-level", ["debug", "info", "warn", "error"]),
+    logLevel: options.word("log-level", ["debug", "info", "warn", "error"]),
   };
+}
+
+function readMailServer(options: OptionReader): Pick<Config, "smtpUrl" | "smtpUrlFile"> {
+  const [smtpUrl, smtpUrlFile] = [options.url("smtp-url", ["smtp:", "smtps:"]), options.optional("smtp-url-file")];
+  if (smtpUrl !== null && smtpUrlFile !== null)
+    throw new UsageError("it is either --smtp-url or --smtp-url-file", "take one of them out");
+  return { smtpUrl, smtpUrlFile };
+}
+
+function readAgentReceivers(options: OptionReader): Pick<Config, "notifyMail" | "notifyWebhook"> {
+  const listOf = (name: string) =>
+    options
+      .text(name)
+      .value.split(/[\s,]+/)
+      .filter((word) => word !== "");
+  const [notifyMail, notifyWebhook] = [listOf("notify-mail"), listOf("notify-webhook")];
+  const wrong = notifyMail.find((address) => !/^[^\s@<>,;:"]+@[^\s@<>,;:"]+$/.test(address));
+  if (wrong !== undefined)
+    throw new UsageError(`${options.text("notify-mail").from}: "${wrong}" is not a mail address`);
+  // A webhook's address may hold a secret: it is not repeated.
+  if (!notifyWebhook.every((url) => URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)))
+    throw new UsageError(
+      `${options.text("notify-webhook").from}: this is not a URL that begins with https:// or http://`,
+    );
+  if (notifyMail.length > 0 && options.optional("smtp-url") === null && options.optional("smtp-url-file") === null)
+    throw new UsageError("--notify-mail needs --smtp-url", "name the mail server, or take --notify-webhook");
+  return { notifyMail, notifyWebhook };
+}
+
+function readGit(options: OptionReader): Config["git"] {
+  const gitUrl = options.optional("git-url");
+  const [ref, path, intervalMs] = [
+    options.optional("git-ref"),
+    trimEndOf(options.text("git-path").value, "/"),
+    options.duration("git-interval", 1_000),
+  ];
+  const verify = options.optional("git-verify");
+  if (gitUrl !== null) {
+    const wrongUrl = judgeGitUrl(gitUrl); // it may hold a password and is not repeated
+    if (wrongUrl !== null)
+      throw new UsageError(`${options.text("git-url").from}: this cannot be followed: ${wrongUrl}`);
+    const wrongRef = ref === null ? null : judgeGitRef(ref);
+    if (wrongRef !== null) throw new UsageError(`${options.text("git-ref").from}: "${ref}": ${wrongRef}`);
+    if (!isGitPath(path))
+      throw new UsageError(
+        `${options.text("git-path").from}: "${path}" is not a folder within the repository`,
+        "name it from its top, as in jobs/nightly",
+      );
+    return { url: gitUrl, ref, path, intervalMs, verify };
+  }
+  if (ref !== null || path !== "") throw new UsageError("--git-ref and --git-path need --git-url");
+  if (verify !== null)
+    throw new UsageError("--git-verify needs --git-url", "a folder that somebody else checks out is taken as it is");
+  return null;
 }

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
-import { environmentName, readConfig, runOptions } from "../agent/config.ts";
+import { readConfig, runOptions } from "../agent/config.ts";
+import { environmentName } from "../agent/option-reader.ts";
 
 const machine = { cores: 2, zone: { timeZone: "UTC", note: "TZ is a rule" } };
 

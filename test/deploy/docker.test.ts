@@ -5,7 +5,8 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { parse } from "yaml";
-import { environmentName, runOptions } from "../../agent/config.ts";
+import { runOptions } from "../../agent/config.ts";
+import { environmentName } from "../../agent/option-reader.ts";
 import { startAgent, workplace } from "../helpers/agent.ts";
 import { root } from "../helpers/docs.ts";
 

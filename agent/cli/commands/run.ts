@@ -1,6 +1,7 @@
 // `batch-agent run`: its options, and what signals do to it.
 import { Option, type Command } from "commander";
-import { environmentName, runOptions } from "../../config.ts";
+import { runOptions } from "../../config.ts";
+import { environmentName } from "../../option-reader.ts";
 import { thisMachine } from "../machine.ts";
 import type { Starting } from "../run.ts";
 import type { CommandContext } from "./context.ts";
