@@ -24,17 +24,8 @@ import { transition } from "./execution.ts";
 import { permitOwnTime, standingOf, type FollowUp } from "./follow-ups.ts";
 import { OpenExecutions } from "./open.ts";
 import { paramsFault, valuesInForce } from "./params.ts";
-import {
-  newExecution,
-  planCancel,
-  planDue,
-  planEnd,
-  planStart,
-  planStarts,
-  type Definition,
-  type Plan,
-  type World,
-} from "./plan-end.ts";
+import { newExecution, type Definition } from "./new-execution.ts";
+import { planCancel, planDue, planEnd, planStart, planStarts, type Plan, type World } from "./plan-end.ts";
 import { planRerun, type RerunOf } from "./plan-rerun.ts";
 import type { AskedBy, TriggerAnswer } from "./port.ts";
 import type { Rank } from "./lines.ts";

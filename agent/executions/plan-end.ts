@@ -3,7 +3,6 @@
 // snapshots, without recursion: a chain may be of any length.
 import type { Graph } from "../definitions/chain-graph.ts";
 import type { Change, Outline, Told } from "../history/port.ts";
-import type { Batch } from "../model/batch.ts";
 import {
   isOpen,
   isWithRunner,
@@ -11,22 +10,14 @@ import {
   type Cancelled,
   type Execution,
   type NotifyDue,
-  type TriggerKind,
 } from "../model/execution.ts";
-import type { BatchName, EpochMs, ExecutionId, Revision, RunId } from "../model/ids.ts";
+import type { BatchName, EpochMs, ExecutionId, RunId } from "../model/ids.ts";
 import { admit } from "./admission.ts";
 import { judgeUnusual } from "./baseline.ts";
 import { markedLate } from "./late.ts";
-import { createExecution, nextAttempt, transition } from "./execution.ts";
+import { nextAttempt, transition } from "./execution.ts";
 import { planFollowUps, type FollowUp } from "./follow-ups.ts";
-import { valuesInForce } from "./params.ts";
-
-/** Describes what is in force for a batch when one of its executions starts. */
-export interface Definition {
-  batch: Batch;
-  revision: Revision;
-  commit: string | null;
-}
+import { newExecution, type Definition, type Ids } from "./new-execution.ts";
 
 /** The world as it stands while a decision is made; nothing of it changes meanwhile. */
 export interface World {
@@ -64,10 +55,6 @@ export interface Plan {
 interface Refusal {
   reason: AbortedReason;
   message: string;
-}
-
-export interface Ids {
-  newId: (now: EpochMs) => string;
 }
 
 /** All that an end sets off. `ended`: in its final status, not recorded yet. */
@@ -123,37 +110,6 @@ export function planCancel(
   const planner = new Planner(world, ids, now);
   for (const execution of executions) planner.cancel({ ...execution, cancelled });
   return planner.finish();
-}
-
-/** A new execution of a batch, queued; without `run` it is the root of one. A run's id is never an execution's. */
-export function newExecution(
-  name: BatchName,
-  trigger: { kind: TriggerKind; dueAt: EpochMs; by: ExecutionId | null },
-  of: { definition: Definition | null; run?: RunId; given?: Execution["given"]; scheduled?: boolean },
-  ids: Ids,
-  now: EpochMs,
-): Execution {
-  const { definition, given } = of;
-  const run = of.run ?? (ids.newId(now) as RunId);
-  const params = valuesInForce(definition?.batch ?? null, {}, given);
-  const execution = createExecution({
-    id: ids.newId(now) as ExecutionId,
-    batch: name,
-    ...(definition === null ? {} : { group: definition.batch.group }),
-    revision: definition?.revision ?? null,
-    commit: definition?.commit ?? null,
-    trigger,
-    now,
-    run,
-  });
-  const made: Execution = {
-    ...execution,
-    ...(trigger.kind === "cron" || of.scheduled === true ? { scheduled: true } : {}),
-    ...(definition === null || definition.batch.group === "" ? {} : { group: definition.batch.group }),
-    ...(given === undefined ? {} : { given }),
-    ...(params === undefined ? {} : { params }),
-  };
-  return markedLate(made, definition?.batch ?? null, now);
 }
 
 class Planner {

@@ -2,7 +2,7 @@
 import type { Graph } from "../definitions/chain-graph.ts";
 import { isOpen, type Execution } from "../model/execution.ts";
 import type { ExecutionId } from "../model/ids.ts";
-import type { Definition } from "./plan-end.ts";
+import type { Definition } from "./new-execution.ts";
 
 export interface RerunScope {
   graph: Pick<Graph, "followers">;
