@@ -1,4 +1,5 @@
 // The server of an agent that does not lead: its own health, and everything else from the one that does.
+import { trimEndOf } from "../text/trim.ts";
 import { request as httpRequest, createServer, type IncomingMessage, type ServerResponse } from "node:http";
 import { request as httpsRequest } from "node:https";
 import { once } from "node:events";
@@ -86,7 +87,7 @@ function pass(incoming: IncomingMessage, outgoing: ServerResponse, leader: strin
     send(outgoing, 503, "application/problem+json", JSON.stringify(body), { "retry-after": "2" });
   };
   if (leader === null || leader === "") return fail("this agent stands by, and no other leads right now");
-  const url = new URL(leader.replace(/\/+$/, "") + (incoming.url ?? "/"));
+  const url = new URL(trimEndOf(leader, "/") + (incoming.url ?? "/"));
   const request = url.protocol === "https:" ? httpsRequest : httpRequest;
   const headers = { ...incoming.headers, host: url.host, connection: "close" };
   const sent = request(url, { method: incoming.method ?? "GET", headers, timeout: leaderTimeoutMs }, (response) => {

@@ -1,4 +1,5 @@
 // Who is asked and as whom: a kubeconfig's current context, or the account of the agent's own pod.
+import { trimEndOf } from "../../text/trim.ts";
 import { existsSync } from "node:fs";
 import { dirname, isAbsolute, join } from "node:path";
 import { parse } from "yaml";
