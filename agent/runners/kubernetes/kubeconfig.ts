@@ -79,7 +79,8 @@ export function parseKubeconfig(source: string, path: string): ServerAccess {
   const cluster = entry(config?.["clusters"], text(context["cluster"]), "cluster", path);
   const user = entry(config?.["users"], text(context["user"]), "user", path);
   refuse(cluster, user, path);
-  const server = text(cluster["server"])?.replace(/\/+$/, "") ?? null;
+  const named = text(cluster["server"]);
+  const server = named == null ? null : trimEndOf(named, "/");
   if (server === null || !URL.canParse(server) || !/^https?:$/.test(new URL(server).protocol))
     throw new ConfigError(`kubeconfig ${path}: its cluster has no server that is a URL`);
   const data = (from: typeof user, key: string) => fileOrData(from, key, path);
