@@ -1,13 +1,9 @@
 // A crontab → batch folders that do the same, and a word on everything that does not come along. Pure; writes no file.
-import { batchSchema } from "../../model/batch-schema.gen.ts";
 import { nameOf, unique } from "./name.ts";
-import { isSameInBash } from "./shell.ts";
 import { findForm, isUserName, nothingKnown, type Form, type Known } from "./users.ts";
 import { translateFields, translateNickname } from "./schedule.ts";
-import { zoneHint } from "../../definitions/zone-hint.ts";
-import { isTimeZone } from "../../schedule/zone.ts";
-
-const mailAddress = new RegExp(batchSchema.properties.notify.properties.mail.items.pattern);
+import { scriptText, settingLines, settingsText, shownFile, textOf } from "./texts.ts";
+import { cronsShell, readVariable, type Inheritable, type Setting } from "./variables.ts";
 
 /** One batch folder to be. */
 interface ImportedBatch {
@@ -33,20 +29,6 @@ interface Remark {
   message: string;
 }
 
-/** Describes what variables say at one place of the file. */
-interface Setting {
-  /** Shell that the commands are written for; `bash` for any bash. */
-  shell: string;
-  timeZone: string | null;
-  mail: string[];
-  jitter: string | null;
-  env: Map<string, string>;
-}
-
-const maxDescription = 1_000;
-const bash = "bash";
-/** Holds what cron calls where no SHELL is set. */
-const cronsShell = "/bin/sh";
 /**
  * Translates a crontab. `form`: `system` has a column with the user, as /etc/crontab; `null` finds out by the lines.
  * Where they do not
@@ -122,8 +104,6 @@ interface Job {
   script: string;
   setting: Inheritable;
 }
-
-type Inheritable = Pick<Setting, "timeZone" | "mail" | "jitter" | "env">;
 
 /** What every line has, and has alike: a batch cannot do without what its group sets. Nothing of a single one. */
 function sharedBy(settings: readonly Inheritable[]): Inheritable {
@@ -266,128 +246,4 @@ export function splitPercent(command: string): { run: string; input: string | nu
   }
   if (escaped) input += "\\";
   return { run, input: input === "" || input.endsWith("\n") ? input : `${input}\n` };
-}
-
-function scriptText(run: string, input: string | null, shell: string): string {
-  let end = "END_OF_INPUT";
-  while (input?.split("\n").includes(end) === true) end += "_";
-  const lines = ["#!/usr/bin/env bash", 'cd "$HOME" || exit 1 # where cron starts'];
-  if (input !== null) lines.push(`exec <<'${end}'`, `${input}${end}`);
-  const plain = shell === bash || (/(^|\/)(da)?sh$/.test(shell) && isSameInBash(run));
-  lines.push(plain ? run : `exec ${quoted(shell)} -c ${quoted(run)}`);
-  return `${lines.join("\n")}\n`;
-}
-
-function quoted(text: string): string {
-  return `'${text.replaceAll("'", "'\\''")}'`;
-}
-
-function settingsText({
-  cron,
-  comment,
-  user,
-  line,
-  file,
-  setting,
-}: {
-  cron: string;
-  comment: string;
-  user: string | null;
-  line: number;
-  file: string;
-  setting: Inheritable;
-}): string {
-  const description = [comment, user === null ? "" : `(ran as ${user})`]
-    .filter((part) => part !== "")
-    .join(" ")
-    .slice(0, maxDescription);
-  return textOf([
-    `# From line ${line} of ${shownFile(file)}.`,
-    ...(description === "" ? [] : [`description: ${yamlText(description)}`]),
-    `cron: ${yamlText(cron)}`,
-    ...settingLines(setting),
-  ]);
-}
-
-function shownFile(file: string): string {
-  return file.replace(/[^\x20-\x7e]/g, "?");
-}
-
-function textOf(lines: readonly string[]): string {
-  return `${lines.join("\n")}\n`;
-}
-
-/** Lines of batch.yaml, or below `defaults` of a group. */
-function settingLines({ timeZone, env, mail, jitter }: Inheritable): string[] {
-  return [
-    ...(timeZone === null ? [] : [`timeZone: ${yamlText(timeZone)}`]),
-    ...(jitter === null ? [] : [`jitter: ${jitter}`]),
-    ...(env.size === 0 ? [] : ["env:", ...[...env].map(([name, value]) => `  ${name}: ${yamlText(value)}`)]),
-    ...(mail.length === 0 ? [] : ["notify:", `  mail: [${mail.map(yamlText).join(", ")}]`]),
-  ];
-}
-
-/** JSON's strings are YAML's, but for what YAML does not take unescaped. */
-function yamlText(text: string): string {
-  return JSON.stringify(text).replace(/[\u007f-\u009f\u2028\u2029\ufeff\ud800-\udfff]/g, (letter) =>
-    /[\ud800-\udfff]/.test(letter) ? letter : `\\u${letter.charCodeAt(0).toString(16).padStart(4, "0")}`,
-  );
-}
-
-function readVariable(text: string, setting: Setting, tell: (message: string, lost?: boolean) => void): void {
-  const match = /^(?:"([^"]*)"|'([^']*)'|([^\s=]+))\s*=\s*([^]*)$/.exec(text);
-  const name = match?.[1] ?? match?.[2] ?? match?.[3] ?? "";
-  if (match === null || !/^[A-Za-z_]\w*$/.test(name))
-    return tell("left out: neither a time with a command nor NAME=value", true);
-  const trimmed = (match[4] ?? "").trim();
-  const value = /^(["'])([^]*)\1$/.exec(trimmed)?.[2] ?? trimmed;
-  switch (name) {
-    case "SHELL":
-      setting.shell = value === "" ? cronsShell : /(^|\/)bash$/.test(value) ? bash : value;
-      if (!/(^|\/)(ba|da)?sh$/.test(setting.shell)) tell(`the commands below run in ${value}, called by bash`);
-      return;
-    case "START_HOURS_RANGE":
-    case "PERSISTENT":
-      return tell(`${name} is anacron's or systemd-cron's and is not taken over`, true);
-    case "TZ":
-      setting.env.set(name, value);
-      return tell("TZ: set for the commands, as cron does; the times go by CRON_TZ, else by the agent's zone");
-    case "MAILTO": {
-      const parts = value.split(/[,\s]+/).filter((part) => part !== "");
-      setting.mail = parts.filter((part) => mailAddress.test(part));
-      for (const part of parts)
-        if (!setting.mail.includes(part)) tell(`MAILTO: ${part} is no mail address; nobody is told in its place`, true);
-      if (setting.mail.length > 0)
-        tell("cron mailed every output; the batches below mail failure and recovery (notify.on)");
-      return;
-    }
-    case "CRON_TZ":
-      setting.timeZone = isTimeZone(value) ? value : null;
-      if (value !== "" && setting.timeZone === null)
-        tell(
-          `CRON_TZ: there is no time zone ${value}; the batches below use the agent's${hinted(zoneHint(value))}`,
-          true,
-        );
-      return;
-    case "RANDOM_DELAY":
-      setting.jitter = /^[1-9]\d{0,5}$/.test(value) ? `${value}m` : null;
-      if (setting.jitter === null && !/^0*$/.test(value))
-        tell(`RANDOM_DELAY: ${value} is no number of minutes; the batches below wait for nothing`, true);
-      return;
-    case "LOGNAME":
-    case "USER":
-    case "MAILFROM":
-    case "CONTENT_TYPE":
-    case "CONTENT_TRANSFER_ENCODING":
-      return tell(`${name} is not taken over${name === "MAILFROM" ? ": the agent's --mail-from is the sender" : ""}`);
-    default:
-      if (name.startsWith("BATCH_"))
-        return tell(`${name} is not taken over: names that begin with BATCH_ are the agent's own`, true);
-      if (/\$/.test(value)) tell(`${name}: cron does not replace $ in a value, nor does the batch`);
-      setting.env.set(name, value);
-  }
-}
-
-function hinted(hint: string | null): string {
-  return hint === null ? "" : ` (${hint})`;
 }
