@@ -27,6 +27,7 @@ const served: Record<string, { files: readonly string[]; type: keyof typeof type
       "http/dashboard/client/log-stream.js",
       "http/dashboard/client/log-lines.js",
       "http/dashboard/client/log-search.js",
+      "http/dashboard/client/log-search-box.js",
       "text/relative-time.js",
       "text/ansi.js",
     ].map((file) => [`/assets/${file}`, { files: [`../../${file}`], type: "js" as const }]),

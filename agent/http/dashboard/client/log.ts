@@ -1,238 +1,263 @@
 // The log on an execution's page: follow and pause, load what lies above and below, go to a line, search.
 import { addLineLinks, addWrapping, markNamed, namedLines } from "./log-lines.ts";
-import { createSearch } from "./log-search.ts";
+import { addSearchBox, firstInSight } from "./log-search-box.ts";
 import { fetchPiece, follow, type LogLine, type LogPiece } from "./log-stream.ts";
 import { createLogView } from "./log-view.ts";
 
-/** Rests between the last letter typed and the search. */
-const typingMs = 250;
-const box = document.getElementById("log");
-const first = box?.querySelector<HTMLElement>(".chunk");
-const tools = document.getElementById("log-tools");
-if (box != null && first != null && tools !== null) start(box, first, tools);
-
-function start(box: HTMLElement, first: HTMLElement, tools: HTMLElement): void {
-  const { page = "", view: name = "merged" } = box.dataset;
-  const given = (key: string) => Number(box.dataset[key]);
-  const view = createLogView(box, first, { start: given("start"), end: given("end"), first: given("first") });
-  const toggle = tools.querySelector<HTMLButtonElement>("[data-follow]");
-  const note = document.getElementById("log-note");
-  const earlier = box.querySelector<HTMLAnchorElement>(".earlier");
-  const later = box.querySelector<HTMLAnchorElement>(".later");
-  const isGrowing = box.dataset["growing"] === "true";
-  let size = given("size");
-  let next = box.dataset["next"] ?? "0-0";
-  let stop: AbortController | null = null;
-  let following = false;
+/** Invariant: pieces are loaded one after the other; what comes meanwhile is written once a frame. */
+class LogBox {
+  readonly #box: HTMLElement;
+  readonly #page: string;
+  readonly #name: string;
+  readonly #view: ReturnType<typeof createLogView>;
+  readonly #toggle: HTMLButtonElement | null;
+  readonly #note = document.getElementById("log-note");
+  readonly #earlier: HTMLAnchorElement | null;
+  readonly #later: HTMLAnchorElement | null;
+  readonly #isGrowing: boolean;
+  #size: number;
+  #next: string;
+  #stop: AbortController | null = null;
+  #following = false;
   /** True while the bottom of what is shown is where following goes on. */
-  let isAtEnd = view.end() >= size;
-  let waiting: LogLine[] = [];
-  let frame = 0;
-  let loading = Promise.resolve();
+  #isAtEnd: boolean;
+  #waiting: LogLine[] = [];
+  #frame = 0;
+  #loading = Promise.resolve();
 
-  function say(text: string): void {
-    if (note !== null && note.textContent !== text) note.textContent = text;
+  constructor(box: HTMLElement, first: HTMLElement, tools: HTMLElement) {
+    const { page = "", view = "merged", next = "0-0", growing } = box.dataset;
+    const given = (key: string) => Number(box.dataset[key]);
+    this.#box = box;
+    this.#page = page;
+    this.#name = view;
+    this.#view = createLogView(box, first, { start: given("start"), end: given("end"), first: given("first") });
+    this.#toggle = tools.querySelector<HTMLButtonElement>("[data-follow]");
+    this.#earlier = box.querySelector<HTMLAnchorElement>(".earlier");
+    this.#later = box.querySelector<HTMLAnchorElement>(".later");
+    this.#isGrowing = growing === "true";
+    this.#size = given("size");
+    this.#next = next;
+    this.#isAtEnd = this.#view.end() >= this.#size;
   }
-  function toEnd(): void {
-    box.scrollTop = box.scrollHeight;
+
+  /** Listens to what the reader does, and shows what the address asks for, an error, or the end. */
+  start(tools: HTMLElement): void {
+    addSearchBox(tools, {
+      page: this.#page,
+      name: this.#name,
+      firstInSight: () => firstInSight(this.#box) ?? this.#view.firstNumber(),
+      markHits: (isHit) => this.#view.markHits(isHit),
+      onFound: async (line) => {
+        await this.#show(line);
+        this.#view.row(line)?.classList.add("current");
+      },
+    });
+
+    const setTimes = addTimes(this.#box, tools, (on) => this.#view.setTimes(on));
+
+    this.#earlier?.addEventListener("click", (event) => {
+      event.preventDefault();
+      void this.#pauseFor(() => this.#load(`before=${this.#view.start()}`, (piece) => this.#view.addEarlier(piece)));
+    });
+    this.#later?.addEventListener("click", (event) => {
+      event.preventDefault();
+      void this.#load(`after=${this.#view.end()}`, (piece) => this.#view.addLater(piece));
+    });
+    this.#toggle?.addEventListener("click", () => this.#setFollowing(!this.#following));
+    addScrolling(this.#box, {
+      onUp: () => {
+        if (this.#following) this.#setFollowing(false);
+      },
+      onHome: () => {
+        if (this.#view.firstNumber() <= 1) return false;
+        void this.#load("line=1", (piece) => this.#view.replace(piece)).then(() => (this.#box.scrollTop = 0));
+        return true;
+      },
+      onEnd: () => {
+        if (this.#following) return false;
+        const isOpen = this.#isGrowing && this.#toggle?.isConnected === true;
+        if (isOpen) this.#setFollowing(true);
+        else if (!this.#isAtEnd) void this.#toLatest();
+        return !isOpen && !this.#isAtEnd;
+      },
+    });
+
+    addWrapping(this.#box, tools);
+    addLineLinks(this.#box);
+    addEventListener("hashchange", () => void this.#showNamed());
+    setTimes();
+    const error = this.#box.querySelector(".error-line");
+    if (this.#isAtEnd) this.#toEnd();
+    error?.scrollIntoView({ block: "center" });
+    scrollTo(0, 0); // the box is scrolled, not the page
+    if (namedLines() !== null) void this.#showNamed();
+    else if (this.#isGrowing && this.#isAtEnd) this.#setFollowing(true);
   }
-  function showEdges(): void {
-    if (earlier !== null) earlier.hidden = view.firstNumber() <= 1;
-    if (later !== null) later.hidden = isAtEnd;
-    markNamed(box);
+
+  #say(text: string): void {
+    if (this.#note !== null && this.#note.textContent !== text) this.#note.textContent = text;
+  }
+
+  #toEnd(): void {
+    this.#box.scrollTop = this.#box.scrollHeight;
+  }
+
+  #showEdges(): void {
+    if (this.#earlier !== null) this.#earlier.hidden = this.#view.firstNumber() <= 1;
+    if (this.#later !== null) this.#later.hidden = this.#isAtEnd;
+    markNamed(this.#box);
   }
 
   /** One after the other. */
-  function load(where: string, put: (piece: LogPiece) => void): Promise<void> {
-    return (loading = loading.then(async () => {
+  #load(where: string, put: (piece: LogPiece) => void): Promise<void> {
+    return (this.#loading = this.#loading.then(async () => {
       try {
-        const piece = await fetchPiece(page, name, where);
-        size = piece.size;
+        const piece = await fetchPiece(this.#page, this.#name, where);
+        this.#size = piece.size;
         put(piece);
-        isAtEnd = view.end() >= size;
-        if (isAtEnd) next = piece.next;
-        showEdges();
+        this.#isAtEnd = this.#view.end() >= this.#size;
+        if (this.#isAtEnd) this.#next = piece.next;
+        this.#showEdges();
       } catch {
-        say("The log cannot be read just now.");
+        this.#say("The log cannot be read just now.");
       }
     }));
   }
 
-  async function pauseFor(work: () => Promise<void>): Promise<void> {
-    if (following) setFollowing(false);
+  async #pauseFor(work: () => Promise<void>): Promise<void> {
+    if (this.#following) this.#setFollowing(false);
     await work();
   }
 
   /** Brings a line into sight, and loads it where it is not there. */
-  async function show(line: number): Promise<void> {
-    await pauseFor(async () => {
-      if (view.row(line) === null) await load(`line=${line}`, (piece) => view.replace(piece));
-      for (const row of box.querySelectorAll(".current")) row.classList.remove("current");
-      view.row(line)?.scrollIntoView({ block: "center" });
+  async #show(line: number): Promise<void> {
+    await this.#pauseFor(async () => {
+      if (this.#view.row(line) === null) await this.#load(`line=${line}`, (piece) => this.#view.replace(piece));
+      for (const row of this.#box.querySelectorAll(".current")) row.classList.remove("current");
+      this.#view.row(line)?.scrollIntoView({ block: "center" });
     });
   }
 
-  async function showNamed(): Promise<void> {
+  async #showNamed(): Promise<void> {
     const named = namedLines();
     if (named === null) return;
-    await show(named.from);
-    markNamed(box);
+    await this.#show(named.from);
+    markNamed(this.#box);
   }
 
-  async function toLatest(): Promise<void> {
-    await load("", (piece) => view.replace(piece));
-    toEnd();
+  async #toLatest(): Promise<void> {
+    await this.#load("", (piece) => this.#view.replace(piece));
+    this.#toEnd();
   }
 
-  function setFollowing(on: boolean): void {
-    following = on;
-    toggle?.setAttribute("aria-pressed", String(on));
-    if (toggle !== null) toggle.textContent = on ? "Following" : "Follow";
-    stop?.abort();
-    stop = null;
-    write();
-    if (!on) return say("Paused. Follow goes on with the newest lines.");
-    say("");
-    const mine = (stop = new AbortController());
-    void (isAtEnd ? Promise.resolve() : toLatest()).then(() => {
-      toEnd();
-      if (scrollY > 0) box.scrollIntoView({ block: "nearest" });
-      return follow(page, name, next, { onLines, onShorter, onBehind, onEnd, onBroken }, mine.signal);
+  #setFollowing(on: boolean): void {
+    this.#following = on;
+    this.#toggle?.setAttribute("aria-pressed", String(on));
+    if (this.#toggle !== null) this.#toggle.textContent = on ? "Following" : "Follow";
+    this.#stop?.abort();
+    this.#stop = null;
+    this.#write();
+    this.#say(on ? "" : "Paused. Follow goes on with the newest lines.");
+    if (!on) return;
+    const mine = (this.#stop = new AbortController());
+    void (this.#isAtEnd ? Promise.resolve() : this.#toLatest()).then(() => {
+      this.#toEnd();
+      if (scrollY > 0) this.#box.scrollIntoView({ block: "nearest" });
+      const ends = {
+        onLines: (lines: LogLine[], id: string) => this.#onLines(lines, id),
+        onShorter: () => this.#onShorter(),
+        onBehind: () => this.#onBehind(),
+        onEnd: () => this.#onEnd(),
+        onBroken: () => this.#onBroken(),
+      };
+      return follow(this.#page, this.#name, this.#next, ends, mine.signal);
     });
   }
 
   /** Written once a frame, however fast they come. */
-  function onLines(lines: LogLine[], id: string): void {
-    waiting.push(...lines);
-    next = id;
-    if (frame === 0) frame = requestAnimationFrame(write);
-    if (waiting.length > 20_000) write(); // a hidden page has no frames
+  #onLines(lines: LogLine[], id: string): void {
+    this.#waiting.push(...lines);
+    this.#next = id;
+    if (this.#frame === 0) this.#frame = requestAnimationFrame(() => this.#write());
+    if (this.#waiting.length > 20_000) this.#write(); // a hidden page has no frames
   }
-  function write(): void {
-    cancelAnimationFrame(frame);
-    frame = 0;
-    if (waiting.length === 0) return;
-    view.append(
-      waiting,
-      next.split("-").reduce((sum, offset) => sum + Number(offset), 0),
+
+  #write(): void {
+    cancelAnimationFrame(this.#frame);
+    this.#frame = 0;
+    if (this.#waiting.length === 0) return;
+    this.#view.append(
+      this.#waiting,
+      this.#next.split("-").reduce((sum, offset) => sum + Number(offset), 0),
     );
-    waiting = [];
-    say("");
-    showEdges();
-    if (following) toEnd();
-  }
-  function onShorter(): void {
-    say("The log got shorter: something overwrote it. It goes on from its new end.");
-  }
-  function onBehind(): void {
-    waiting = [];
-    isAtEnd = false;
-    if (following) setFollowing(true); // from the newest lines on
-  }
-  function onBroken(): void {
-    say("The log cannot be read just now; trying again.");
-  }
-  function onEnd(): void {
-    write();
-    following = false;
-    toggle?.remove();
-    box.dataset["growing"] = "false";
-    toEnd();
-    say("The execution has ended; this is the end of its log.");
+    this.#waiting = [];
+    this.#say("");
+    this.#showEdges();
+    if (this.#following) this.#toEnd();
   }
 
-  const input = tools.querySelector<HTMLInputElement>("input[type=search]");
-  const found = document.getElementById("log-found");
-  const search = createSearch(
-    page,
-    name,
-    async (line) => {
-      await show(line);
-      view.row(line)?.classList.add("current");
-    },
-    (text) => {
-      if (found !== null) found.textContent = text;
-    },
-  );
-  let typing: ReturnType<typeof setTimeout> | null = null;
-  let searched = "";
-  async function ask(): Promise<void> {
-    if (typing !== null) clearTimeout(typing);
-    typing = null;
-    searched = input?.value ?? "";
-    const asked = search.ask(searched, firstInSight());
-    view.markHits((text) => search.holds(text));
-    await asked;
+  #onShorter(): void {
+    this.#say("The log got shorter: something overwrote it. It goes on from its new end.");
   }
-  function firstInSight(): number {
-    const top = box.getBoundingClientRect().top;
-    const row = [...box.querySelectorAll(".chunk > div")].find((one) => one.getBoundingClientRect().bottom > top);
-    return Number(row?.id.slice(1) ?? view.firstNumber());
-  }
-  const step = (by: -1 | 1) => void (input?.value === searched ? search.step(by) : ask());
-  input?.addEventListener("input", () => {
-    if (typing !== null) clearTimeout(typing);
-    typing = setTimeout(() => void ask(), typingMs);
-  });
-  input?.addEventListener("keydown", (event) => {
-    if (event.key !== "Enter") return;
-    event.preventDefault();
-    step(event.shiftKey ? -1 : 1);
-  });
-  for (const button of tools.querySelectorAll<HTMLElement>("[data-step]"))
-    button.addEventListener("click", () => step(button.dataset["step"] === "1" ? 1 : -1));
 
-  const times = tools.querySelector<HTMLButtonElement>("[data-times]");
-  const setTimes = (on: boolean) => {
-    times?.setAttribute("aria-pressed", String(on));
-    view.setTimes(on);
+  #onBehind(): void {
+    this.#waiting = [];
+    this.#isAtEnd = false;
+    if (this.#following) this.#setFollowing(true); // from the newest lines on
+  }
+
+  #onBroken(): void {
+    this.#say("The log cannot be read just now; trying again.");
+  }
+
+  #onEnd(): void {
+    this.#write();
+    this.#following = false;
+    this.#toggle?.remove();
+    this.#box.dataset["growing"] = "false";
+    this.#toEnd();
+    this.#say("The execution has ended; this is the end of its log.");
+  }
+}
+
+const box = document.getElementById("log");
+const first = box?.querySelector<HTMLElement>(".chunk");
+const tools = document.getElementById("log-tools");
+if (box != null && first != null && tools !== null) new LogBox(box, first, tools).start(tools);
+
+/** Has the button show and hide times; returns what shows them where the page came with them. */
+function addTimes(box: HTMLElement, tools: HTMLElement, setTimes: (on: boolean) => void): () => void {
+  const button = tools.querySelector<HTMLButtonElement>("[data-times]");
+  const set = (on: boolean) => {
+    button?.setAttribute("aria-pressed", String(on));
+    setTimes(on);
   };
-  times?.addEventListener("click", (event) => {
+  const isOn = () => button?.getAttribute("aria-pressed") === "true";
+  button?.addEventListener("click", (event) => {
     event.preventDefault();
     const isBelow = box.scrollTop + box.clientHeight >= box.scrollHeight - 2;
-    setTimes(times.getAttribute("aria-pressed") !== "true");
-    if (isBelow) toEnd();
+    set(!isOn());
+    if (isBelow) box.scrollTop = box.scrollHeight;
   });
+  return () => {
+    if (isOn()) set(true);
+  };
+}
 
-  earlier?.addEventListener("click", (event) => {
-    event.preventDefault();
-    void pauseFor(() => load(`before=${view.start()}`, (piece) => view.addEarlier(piece)));
-  });
-  later?.addEventListener("click", (event) => {
-    event.preventDefault();
-    void load(`after=${view.end()}`, (piece) => view.addLater(piece));
-  });
-  toggle?.addEventListener("click", () => setFollowing(!following));
+/** Hears of scrolling by wheel and keys; `onHome` and `onEnd` return true where they have moved the view themselves. */
+function addScrolling(box: HTMLElement, to: { onUp: () => void; onHome: () => boolean; onEnd: () => boolean }): void {
   // Whoever scrolls up wants to read: hold still.
   box.addEventListener(
     "wheel",
     (event) => {
-      if (following && event.deltaY < 0) setFollowing(false);
+      if (event.deltaY < 0) to.onUp();
     },
     { passive: true },
   );
   box.addEventListener("keydown", (event) => {
-    if (following && ["ArrowUp", "PageUp", "Home"].includes(event.key)) setFollowing(false);
-    if (event.key === "Home" && view.firstNumber() > 1) {
-      event.preventDefault();
-      void load("line=1", (piece) => view.replace(piece)).then(() => (box.scrollTop = 0));
-    }
-    if (event.key !== "End" || following) return;
-    if (isGrowing && toggle?.isConnected === true) setFollowing(true);
-    else if (!isAtEnd) {
-      event.preventDefault();
-      void toLatest();
-    }
+    if (["ArrowUp", "PageUp", "Home"].includes(event.key)) to.onUp();
+    const isMoved = event.key === "Home" ? to.onHome() : event.key === "End" && to.onEnd();
+    if (isMoved) event.preventDefault();
   });
-
-  addWrapping(box, tools);
-  addLineLinks(box);
-  addEventListener("hashchange", () => void showNamed());
-  if (times?.getAttribute("aria-pressed") === "true") setTimes(true);
-  const error = box.querySelector(".error-line");
-  if (isAtEnd) toEnd();
-  error?.scrollIntoView({ block: "center" });
-  scrollTo(0, 0); // the box is scrolled, not the page
-  if (namedLines() !== null) void showNamed();
-  else if (isGrowing && isAtEnd) setFollowing(true);
 }
