@@ -4,7 +4,7 @@ import type { InForce } from "./definitions/in-force.ts";
 import type { BatchStatus } from "./model/batch.ts";
 import type { Group, GroupName } from "./model/group.ts";
 import type { EpochMs, ExecutionId } from "./model/ids.ts";
-import type { ProblemCode, Problem } from "./model/problem.ts";
+import { agentProblem, type Problem } from "./model/problem.ts";
 import type { Reconciler } from "./reconcile/reconciler.ts";
 import type { Scheduler } from "./schedule/scheduler.ts";
 import type { Watch, WatchHealth, GitHealth } from "./sources/port.ts";
@@ -23,13 +23,12 @@ interface OwnMeans {
 /** Returns what keeps batches from being followed, run or recorded. */
 function ownTroubles({ data, git, bash }: OwnMeans): Problem[] {
   return [
-    ...(data === null ? [] : [trouble("data-folder", data.path, data.message, data.hint)]),
+    ...(data === null ? [] : [agentProblem("data-folder", data.message, data.hint, data.path)]),
     ...(git === null
       ? []
       : [
-          trouble(
+          agentProblem(
             git.ambiguous ? "git-ambiguous" : git.unverified ? "git-not-verified" : "git-not-followed",
-            null,
             git.error,
             git.unverified
               ? "the last good commit stays in force; sign it with one of these keys, or add its key to the file"
@@ -39,9 +38,8 @@ function ownTroubles({ data, git, bash }: OwnMeans): Problem[] {
     ...(bash
       ? []
       : [
-          trouble(
+          agentProblem(
             "no-bash",
-            null,
             "bash is not on the agent's PATH: no script can start",
             "install bash, or set the agent's PATH",
           ),
@@ -64,21 +62,16 @@ function tellingTroubles(
     ...(unsent.length === 0
       ? []
       : [
-          trouble(
+          agentProblem(
             "no-mail",
-            null,
             `the agent has no --smtp-url: no mail is sent for ${names}`,
             "set --smtp-url, or take notify.mail out",
           ),
         ]),
     ...undelivered.map(({ place, why, waiting }) =>
-      trouble("not-delivered", null, `${place}: ${waiting} waiting, ${why}`, "they are tried again, for 3 days"),
+      agentProblem("not-delivered", `${place}: ${waiting} waiting, ${why}`, "they are tried again, for 3 days"),
     ),
   ];
-}
-
-function trouble(code: ProblemCode, file: string | null, message: string, hint: string | null): Problem {
-  return { batch: "", file, line: null, column: null, path: null, code, message, hint };
 }
 
 /** Describes what the HTTP layer may ask of the running agent. */

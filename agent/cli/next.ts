@@ -1,7 +1,7 @@
 // `batch-agent next`: the coming starts of a folder over all of its batches, in time order. Needs no agent.
 import { stat } from "node:fs/promises";
 import type { Batch, Schedule } from "../model/batch.ts";
-import { isBatchName, type EpochMs } from "../model/ids.ts";
+import { isBatchName, iso, type EpochMs } from "../model/ids.ts";
 import type { Note } from "../model/problem.ts";
 import { clockChanges, nextDue } from "../schedule/schedule.ts";
 import { formatDuration } from "../text/duration.ts";
@@ -161,8 +161,4 @@ function localTime(at: EpochMs, timeZone: string): string {
     formats.get(timeZone) ?? new Intl.DateTimeFormat("sv-SE", { timeZone, dateStyle: "short", timeStyle: "medium" });
   formats.set(timeZone, format);
   return format.format(at);
-}
-
-function iso(at: EpochMs): string {
-  return new Date(at).toISOString();
 }

@@ -10,7 +10,7 @@ import {
   type FinishedBy,
   type ProcessEnding,
 } from "../model/execution.ts";
-import type { EpochMs, Revision, RunId, ExecutionId, BatchName } from "../model/ids.ts";
+import { iso, type EpochMs, type Revision, type RunId, type ExecutionId, type BatchName } from "../model/ids.ts";
 
 /** Describes what happens to an execution. */
 export type ExecutionEvent =
@@ -252,8 +252,4 @@ function ended(execution: Execution, at: EpochMs): Pick<Execution, "finishedAt" 
   const durationMs =
     execution.startedAt === null ? null : Math.max(0, Math.round(at - Date.parse(execution.startedAt)));
   return { finishedAt: iso(at), durationMs };
-}
-
-function iso(at: EpochMs): string {
-  return new Date(at).toISOString();
 }

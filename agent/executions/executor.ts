@@ -16,7 +16,7 @@ import {
   type TriggerKind,
 } from "../model/execution.ts";
 import type { GroupName } from "../model/group.ts";
-import type { BatchName, EpochMs, ExecutionId, Revision, RunId } from "../model/ids.ts";
+import { iso, type BatchName, type EpochMs, type ExecutionId, type Revision, type RunId } from "../model/ids.ts";
 import type { Notifier } from "../notify/port.ts";
 import type { DueDecision } from "../schedule/catchup.ts";
 import { admitQueued, standsIn } from "./admission.ts";
@@ -686,10 +686,6 @@ class ExecutorLoop implements Executor {
       });
     });
   }
-}
-
-function iso(at: EpochMs): string {
-  return new Date(at).toISOString();
 }
 
 /** The same execution before a runner was asked to start it. */

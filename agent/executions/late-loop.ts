@@ -8,7 +8,7 @@ import { runKey, type Change, type HistoryReader, type Recorder } from "../histo
 import type { Logger } from "../logger.ts";
 import type { Batch } from "../model/batch.ts";
 import type { Execution } from "../model/execution.ts";
-import type { BatchName, EpochMs } from "../model/ids.ts";
+import { iso, type BatchName, type EpochMs } from "../model/ids.ts";
 import type { Notifier } from "../notify/port.ts";
 import { createHeap } from "../schedule/heap.ts";
 import { judgeLate, lateAfterOf } from "./late.ts";
@@ -264,8 +264,4 @@ class LateLoop {
     const take = () => this.#deps.notifier.takeLate(name);
     this.#deps.recorder.commit(changes).then(take, () => void this.#deps.recorder.durable().then(take));
   }
-}
-
-function iso(at: EpochMs): string {
-  return new Date(at).toISOString();
 }

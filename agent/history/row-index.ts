@@ -5,7 +5,15 @@
 // and is used again only once `order` has forgotten it; `order` holds all slots by ascending id; `older` links the
 // executions of a batch from its newest to its oldest.
 import { statuses, type Execution, type ExecutionStatus, type Reason } from "../model/execution.ts";
-import type { BatchName, EpochMs, ExecutionId, Iso, Revision, RunId } from "../model/ids.ts";
+import {
+  iso,
+  type BatchName,
+  type EpochMs,
+  type ExecutionId,
+  type Iso,
+  type Revision,
+  type RunId,
+} from "../model/ids.ts";
 
 /** Describes what the index knows of an execution. */
 export interface Outline {
@@ -795,8 +803,4 @@ function unpackId(words: Uint32Array, at: number): string {
     id += base32.charAt(value & (width === 3 ? 7 : 31));
   }
   return id;
-}
-
-function iso(at: EpochMs): Iso {
-  return new Date(at).toISOString();
 }

@@ -18,3 +18,8 @@ const batchName = /^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$/;
 export function isBatchName(text: string): text is BatchName {
   return batchName.test(text);
 }
+
+/** Returns a time as records write it: UTC, with milliseconds. */
+export function iso(at: EpochMs): Iso {
+  return new Date(at).toISOString();
+}

@@ -11,6 +11,16 @@ export interface Problem {
   message: string;
   hint: string | null;
 }
+/** Returns a problem of the agent's own, which is of no batch. */
+export function agentProblem(
+  code: ProblemCode,
+  message: string,
+  hint: string | null,
+  file: string | null = null,
+): Problem {
+  return { batch: "", file, line: null, column: null, path: null, code, message, hint };
+}
+
 /** Every problem code there is; each has a fixture under test/fixtures/invalid/. */
 export const problemCodes = [
   "bad-name", // the folder's name cannot be a batch's name

@@ -3,7 +3,7 @@
 import type { Told } from "../history/port.ts";
 import type { Notify } from "../model/batch.ts";
 import type { NotifyEvent, Execution, NotifyDue } from "../model/execution.ts";
-import type { Iso, EpochMs } from "../model/ids.ts";
+import { iso, type Iso, type EpochMs } from "../model/ids.ts";
 
 const hourMs = 3_600_000;
 /** How often an hour a batch that comes and goes is told of; what it does beyond that is counted. */
@@ -113,8 +113,4 @@ function held(told: Told, event: HourlyEvent): Told {
 function isWithinAnHour(at: Iso, now: EpochMs): boolean {
   const ago = now - Date.parse(at);
   return ago >= 0 && ago < hourMs;
-}
-
-function iso(at: EpochMs): Iso {
-  return new Date(at).toISOString();
 }

@@ -1,5 +1,6 @@
 // Describes what people are told of an end: a mail's subject, text and HTML, a webhook's body. Everything that a
 // script or a repository wrote is taken as text, never as markup, and fits on the line it is put on.
+import { escapeHtml } from "../text/escape-html.ts";
 import { isOpen, type NotifyEvent, type Execution, type NotifyDue } from "../model/execution.ts";
 import type { Iso } from "../model/ids.ts";
 import { formatDuration } from "../text/duration.ts";
@@ -180,17 +181,18 @@ export function mailText(notice: Notice): string {
 export function mailHtml(notice: Notice): string {
   const held = heldText(notice);
   const rows = facts(notice).map(([name, value]) => {
-    const shown = name === "Look" ? `<a href="${escaped(value)}">${escaped(value)}</a>` : escaped(value);
+    const shown = name === "Look" ? `<a href="${escapeHtml(value)}">${escapeHtml(value)}</a>` : escapeHtml(value);
     return `<tr><th align="left" valign="top">${name}</th><td>${shown}</td></tr>`;
   });
   const parts = logs(notice).map(
-    ({ title, lines }) => `<p>${title}</p>${lines.length === 0 ? "" : `<pre>${lines.map(escaped).join("\n")}</pre>`}`,
+    ({ title, lines }) =>
+      `<p>${title}</p>${lines.length === 0 ? "" : `<pre>${lines.map(escapeHtml).join("\n")}</pre>`}`,
   );
   return [
     "<!doctype html>",
-    `<html lang="en"><head><meta charset="utf-8"><title>${escaped(mailSubject(notice))}</title></head><body>`,
-    `<p><strong>${escaped(headline(notice))}</strong></p>`,
-    ...(held === null ? [] : [`<p>${escaped(held)}</p>`]),
+    `<html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(mailSubject(notice))}</title></head><body>`,
+    `<p><strong>${escapeHtml(headline(notice))}</strong></p>`,
+    ...(held === null ? [] : [`<p>${escapeHtml(held)}</p>`]),
     `<table cellpadding="4">${rows.join("\n")}</table>`,
     ...parts,
     "</body></html>",
@@ -208,13 +210,4 @@ export function webhookBody(notice: Notice): string {
   const text = [headline(notice), heldText(notice), notice.link].filter((line) => line !== null).join("\n");
   const of = execution === null ? { execution, batch, dueAt } : { execution: executionView(execution) };
   return JSON.stringify({ event: notice.due.event, text, ...of });
-}
-
-function escaped(text: string): string {
-  return text
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;")
-    .replaceAll("'", "&#39;");
 }

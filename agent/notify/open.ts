@@ -8,7 +8,7 @@ import type { LogStore, LogTaps } from "../logs/port.ts";
 import type { Batch } from "../model/batch.ts";
 import type { Execution } from "../model/execution.ts";
 import type { BatchName } from "../model/ids.ts";
-import type { Problem } from "../model/problem.ts";
+import { agentProblem, type Problem } from "../model/problem.ts";
 import { createDeliveries, type Deliveries } from "./deliveries.ts";
 import { readSmtpUrl } from "./mail-url.ts";
 import type { Notice } from "./message.ts";
@@ -99,10 +99,7 @@ export async function openNotifications(deps: NotificationsDeps): Promise<Notifi
 function undeliveredOf(deliveries: Deliveries, clock: Clock): () => Undelivered[] {
   const lost = new Map<string, { why: string; at: number }>();
   deliveries.onLost((place, why) => lost.set(place, { why, at: clock.now() }));
-  const problemOf = (message: string, hint: string): Problem => ({
-    ...{ batch: "", file: null, line: null, column: null, path: null },
-    ...{ code: "not-delivered", message, hint },
-  });
+  const problemOf = (message: string, hint: string) => agentProblem("not-delivered", message, hint);
   return () => {
     for (const [place, { at }] of lost) if (Math.abs(clock.now() - at) > lostShownMs) lost.delete(place);
     const waiting = deliveries.trouble();

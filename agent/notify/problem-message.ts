@@ -1,4 +1,5 @@
 // Describes what people are told of problems: a mail's subject, text and HTML, a webhook's body.
+import { escapeHtml } from "../text/escape-html.ts";
 import type { Problem } from "../model/problem.ts";
 import { plainLine } from "../text/untrusted.ts";
 import { problemView } from "../views.ts";
@@ -31,11 +32,11 @@ export function problemContent(news: News, link: string): { mail: Message["conte
   const text = [headline, "", ...rest, "", ...stays, `Look  ${link}`, ""].join("\n");
   const html = [
     "<!doctype html>",
-    `<html lang="en"><head><meta charset="utf-8"><title>${escaped(problemSubject(news))}</title></head><body>`,
-    `<p><strong>${escaped(headline)}</strong></p>`,
-    `<pre>${rest.map(escaped).join("\n")}</pre>`,
+    `<html lang="en"><head><meta charset="utf-8"><title>${escapeHtml(problemSubject(news))}</title></head><body>`,
+    `<p><strong>${escapeHtml(headline)}</strong></p>`,
+    `<pre>${rest.map(escapeHtml).join("\n")}</pre>`,
     ...stays.map((line) => `<p>${line}</p>`),
-    `<p><a href="${escaped(link)}">${escaped(link)}</a></p>`,
+    `<p><a href="${escapeHtml(link)}">${escapeHtml(link)}</a></p>`,
     "</body></html>",
     "",
   ].join("\n");
@@ -46,13 +47,4 @@ export function problemContent(news: News, link: string): { mail: Message["conte
     problem: problem === undefined ? null : problemView(problem),
   });
   return { mail: { kind: "mail", subject: problemSubject(news), text, html }, webhook: { kind: "webhook", body } };
-}
-
-function escaped(text: string): string {
-  return text
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;")
-    .replaceAll("'", "&#39;");
 }

@@ -6,9 +6,9 @@ import { messageOf } from "../errors.ts";
 import type { Recorder } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
 import type { GroupName } from "../model/group.ts";
-import type { Problem } from "../model/problem.ts";
+import { agentProblem, type Problem } from "../model/problem.ts";
 import { foreignMessage, type BatchSource, type GroupSource, type WatchHealth } from "../sources/port.ts";
-import { eachLimited } from "../async/each-limited.ts";
+import { mapLimit } from "../platform/files.ts";
 import type { Applier } from "./applier.ts";
 import type { Checkout } from "./checkout.ts";
 import type { DirtyNames, Hints } from "./dirty.ts";
@@ -124,10 +124,7 @@ export class FolderPass {
       if (this.#rootProblem === null)
         log[level]("the folder of batches cannot be read; what is in force stays", { error: message });
       const hint = "nothing is unscheduled because of this; the agent tries again at every resync";
-      this.#rootProblem = {
-        ...{ batch: "", file: null, line: null, column: null, path: null },
-        ...{ code: "unreadable", message, hint },
-      };
+      this.#rootProblem = agentProblem("unreadable", message, hint);
       await this.#hydrateAll();
       return null;
     }
@@ -136,7 +133,7 @@ export class FolderPass {
   async #hydrateAll(): Promise<void> {
     const { inForce, inspector, recorder } = this.#deps;
     await this.#openGroups();
-    await eachLimited(recorder.names(), parallelLoads, (name) => inspector.hydrate(name));
+    await mapLimit(recorder.names(), parallelLoads, (name) => inspector.hydrate(name));
     inForce.connect();
   }
 
@@ -214,8 +211,8 @@ export class FolderPass {
     const removals = actions.filter(({ kind }) => kind === "remove");
     const others = actions.filter(({ kind }) => kind !== "remove");
     await Promise.all([
-      eachLimited(others.filter(isAtHand), parallelWrites, carryOut),
-      eachLimited(
+      mapLimit(others.filter(isAtHand), parallelWrites, carryOut),
+      mapLimit(
         others.filter((action) => !isAtHand(action)),
         parallelLoads,
         carryOut,

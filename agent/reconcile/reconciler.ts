@@ -8,7 +8,7 @@ import type { Recorder } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
 import type { Folder } from "../model/batch.ts";
 import type { Revision, BatchName } from "../model/ids.ts";
-import type { Problem } from "../model/problem.ts";
+import { agentProblem, type Problem } from "../model/problem.ts";
 import type { BatchSource, GroupSource, Revisions, WatchHealth, WorkTree } from "../sources/port.ts";
 import { Applier } from "./applier.ts";
 import { Checkout } from "./checkout.ts";
@@ -187,10 +187,7 @@ export class Reconciler {
   #fail(message: string): void {
     if (this.#failure?.message !== message) this.#deps.log.error("reconcile failed", { error: message });
     const hint = "what was in force stays in force; the agent tries again";
-    this.#failure = {
-      ...{ batch: "", file: null, line: null, column: null, path: null },
-      ...{ code: "reconcile-failed", message, hint },
-    };
+    this.#failure = agentProblem("reconcile-failed", message, hint);
   }
 
   #scheduleNext(): void {
