@@ -25,7 +25,11 @@ export function createLogTaps(dataDir: string, clock: Clock): LogTaps {
   async function measure(tap: Shared, path: string): Promise<number> {
     try {
       tap.file ??= await opened(path, tap);
-      if (tap.file !== null) tap.size = (await tap.file.stat()).size;
+      if (tap.file !== null) {
+        const { size } = await tap.file.stat();
+        if (size < tap.size) tap.recent = null; // what stood there is gone
+        tap.size = size;
+      }
     } catch (error) {
       if (errorCode(error) !== "EBADF") throw error; // closed under our hands
     }

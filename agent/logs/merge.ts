@@ -27,7 +27,10 @@ const newline = 0x0a;
 /** An unfinished line, such as a prompt or a percentage, is passed on after this where pieces of lines are wanted. */
 const unfinishedMs = 500;
 
-/** Whole lines of one log; or a piece of a line that is too long, or its end that has no newline. */
+/**
+ * Whole lines of one log; or a piece of a line that is too long, or its end that has no newline. No bytes, where pieces
+ * of lines are wanted: its log got shorter and goes on from that offset.
+ */
 export interface MergedPiece {
   stream: LogStream;
   at: string;
@@ -58,6 +61,8 @@ interface Step extends LogStep {
 /** Returns one piece after the other; "wait" where there is none for now, null at the end. */
 export function createMerge(source: MergeSource): () => Promise<MergedPiece | "wait" | null> {
   const position = { ...source.from };
+  /** Logs that got shorter, which has not been passed on yet. */
+  const shortened = new Set<LogStream>();
   let timesAt = 0;
   let unread = "";
   let step: Step | null = null;
@@ -65,9 +70,16 @@ export function createMerge(source: MergeSource): () => Promise<MergedPiece | "w
   /** Since when there has been something of a line that is not finished. */
   const unfinishedSince: Record<LogStream, number | null> = { stdout: null, stderr: null };
 
+  /** A log that was cut goes on from its new end. */
+  function goOnFromEnd(stream: LogStream, size: number): void {
+    if (size >= position[stream]) return;
+    position[stream] = size;
+    if (source.isPrompt === true) shortened.add(stream);
+  }
+
   async function take(stream: LogStream, { at, sizes, isLast }: Step): Promise<MergedPiece | null> {
     const tap = source[stream];
-    position[stream] = Math.min(position[stream], tap.size());
+    goOnFromEnd(stream, tap.size());
     const until = Math.min(sizes[stream], tap.size());
     for (const most of [chunkBytes, maxLineBytes]) {
       const start = position[stream];
@@ -115,8 +127,7 @@ export function createMerge(source: MergeSource): () => Promise<MergedPiece | "w
     const endedAt = await source.endedAt();
     const known = await readStep();
     const sizes = { stdout: await source.stdout.measure(), stderr: await source.stderr.measure() };
-    // One that was cut goes on from its new end.
-    for (const stream of ["stdout", "stderr"] as const) position[stream] = Math.min(position[stream], sizes[stream]);
+    for (const stream of ["stdout", "stderr"] as const) goOnFromEnd(stream, sizes[stream]);
     if (known !== null) return known;
     const at = endedAt ?? new Date(source.now()).toISOString();
     if (endedAt !== null || !source.follow) return { at, sizes, isLast: true };
@@ -133,15 +144,22 @@ export function createMerge(source: MergeSource): () => Promise<MergedPiece | "w
         step = null;
       }
       const next = await nextStep();
-      if (next === "wait") {
-        const stream = overdue();
-        if (stream === null) return "wait";
-        const sizes = { stdout: source.stdout.size(), stderr: source.stderr.size() };
-        const piece = await take(stream, { at: new Date(source.now()).toISOString(), sizes, isLast: true });
-        return piece ?? "wait";
+      if (next !== "wait") {
+        step = next;
+        steppedAt = source.now();
       }
-      step = next;
-      steppedAt = source.now();
+      const [cut] = shortened;
+      if (cut !== undefined) {
+        shortened.delete(cut);
+        const at = new Date(source.now()).toISOString();
+        return { stream: cut, at, offset: position[cut], bytes: new Uint8Array(0) };
+      }
+      if (step !== null) continue;
+      const stream = overdue();
+      if (stream === null) return "wait";
+      const sizes = { stdout: source.stdout.size(), stderr: source.stderr.size() };
+      const piece = await take(stream, { at: new Date(source.now()).toISOString(), sizes, isLast: true });
+      return piece ?? "wait";
     }
   };
 }

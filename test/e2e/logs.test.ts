@@ -123,6 +123,7 @@ test("a log that got shorter is said, while it is followed and afterwards", asyn
   const log = join(place.data, "batches/cut/executions", id, "stdout.log");
   truncateSync(log, 100);
   await eventually(async () => (await agent.executions())[0]?.stdoutBytes === 100);
+  await eventually(() => err.includes("got shorter")); // said at once, not with the next line
   mkdirSync(join(place.data, "batches/cut/state"), { recursive: true });
   writeFileSync(join(place.data, "batches/cut/state/go"), "");
   await once(child, "close");

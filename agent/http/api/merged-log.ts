@@ -132,6 +132,7 @@ function piecesOf(source: MergeSource, skip: number, render: Render): NextPiece 
         await source.stdout.beat();
         continue;
       }
+      if (piece.bytes.length === 0) return render(piece, skippedTo);
       if (left > 0 && open !== null && open !== piece.stream) left -= 1;
       open = piece.bytes.at(-1) === newline ? null : piece.stream;
       let at = 0;
