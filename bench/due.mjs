@@ -38,6 +38,7 @@ export async function dueByAgent(count, parallel, meanwhile) {
     { everyMs: 100 },
   );
   done?.();
+  await agent.stop(); // then the documents are complete
   const finished = [];
   const late = [];
   for (let i = 0; i < count; i++) {
@@ -47,7 +48,6 @@ export async function dueByAgent(count, parallel, meanwhile) {
     finished.push(Date.parse(executions[0].finishedAt));
     late.push(lateness(join(data, "batches", batchName(i), "executions", executions[0].id, "stdout.log"), dueAt));
   }
-  await agent.stop();
   remove(home);
   return { late, perSecond: count / ((Math.max(...finished) - dueAt) / 1000) };
 }
