@@ -59,6 +59,7 @@ test("keys: go to pages, search, walk the rows, and a help that lists them", asy
 test("without scripts there is no key and no button that needs them", async () => {
   const { agent } = await world();
   const page = await openPage(agent.url, { javaScriptEnabled: false });
+  await page.waitForLoadState("load"); // the style sheet hides it
   expect(await page.getByRole("button", { name: "Help" }).count()).toBe(0);
   await page.getByRole("link", { name: "Executions" }).click();
   await page.getByRole("link", { name: "failed", exact: true }).click();
