@@ -20,7 +20,7 @@ import { delimiter, join } from "node:path";
 import { bashKeeper, keeperVariable, plainKeeper, type KeeperTools } from "./keeper.ts";
 import { createLineReader, type LaunchAnswer, type LaunchOrder } from "./protocol.ts";
 
-const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW, O_WRONLY, O_CREAT, O_APPEND, O_TRUNC, X_OK } = constants;
+const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW, O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_TRUNC, X_OK } = constants;
 const tools = findTools();
 const plain =
   tools.sh !== null && tools.env !== null && tools.setsid !== null
@@ -96,14 +96,13 @@ function startKeeper(order: LaunchOrder, opened: number[]) {
   };
   mkdirSync(folder, { recursive: true });
   // There from the first moment on: what follows may read them whatever comes of it.
-  const append = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW;
-  const logs = [open(join(folder, "stdout.log"), append), open(join(folder, "stderr.log"), append)] as const;
+  const logs = [openRecord(join(folder, "stdout.log"), open), openRecord(join(folder, "stderr.log"), open)] as const;
   if (statSync(order.stateDir, { throwIfNoEntry: false }) === undefined) mkdirSync(order.stateDir, { recursive: true });
   if (statSync(cwd, { throwIfNoEntry: false })?.isDirectory() !== true) throw new Error(`the revision ${cwd} is gone`);
   const inputs = order.inputs.filter(isFilled);
   const single = inputs.length === 1 ? openInput(inputs[0] as string, open) : null;
-  const exit = open(join(folder, "exit"), append | O_TRUNC);
-  const pid = open(join(folder, "pid"), append | O_TRUNC);
+  const exit = openRecord(join(folder, "exit"), open, O_TRUNC);
+  const pid = openRecord(join(folder, "pid"), open, O_TRUNC);
   const command = [bash, ...options, "./script.sh"];
   const env = { ...order.env, [keeperVariable]: order.id };
   if (plain !== null && order.output === "file" && inputs.length <= 1) {
@@ -143,6 +142,29 @@ function openInput(path: string, open: (path: string, flags: number) => number):
   if (!fstatSync(checked).isFile()) return null;
   try {
     return open(`/proc/self/fd/${checked}`, O_RDONLY); // the same file, without the flag that the script would inherit
+  } catch {
+    return checked;
+  }
+}
+
+/**
+ * Returns a descriptor of a file of the execution's folder, made if need be. Throws where something else lies there: an
+ * execution that waits has an id that scripts can read, and a FIFO in its folder would be waited for with all others.
+ */
+function openRecord(path: string, open: (path: string, flags: number) => number, more = 0): number {
+  const flags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | more;
+  try {
+    return open(path, flags | O_EXCL);
+  } catch (error) {
+    if (!(error instanceof Error && "code" in error && error.code === "EEXIST")) throw error;
+  }
+  // As for inputs: looked at first, as to open a device may be to use it, and then opened anew without the flag.
+  const isFile = lstatSync(path).isFile();
+  const checked = isFile ? open(path, flags | O_NONBLOCK) : null;
+  if (checked === null || !fstatSync(checked).isFile())
+    throw new Error(`${path} is not a file: something else lies there`);
+  try {
+    return open(`/proc/self/fd/${checked}`, O_WRONLY | O_APPEND);
   } catch {
     return checked;
   }

@@ -571,3 +571,34 @@ describe("whatever a script puts in the place of our files", () => {
     }
   });
 });
+
+describe("something else in the folder of an execution that waits, whose id scripts can read", () => {
+  const obstacles: Record<string, (at: string) => void> = {
+    "a FIFO": (at) => void execFileSync("mkfifo", [at]),
+    "a link to itself": (at) => symlinkSync(at, at),
+    "a link to a device": (at) => symlinkSync("/dev/zero", at),
+    "a folder": (at) => mkdirSync(at),
+  };
+  test.each(
+    Object.keys(obstacles).flatMap((what) =>
+      ["stdout.log", "stderr.log", "exit", "pid"].map((file) => ({ what, file })),
+    ),
+  )("$what at $file fails its start and no other", async ({ what, file }) => {
+    const { run, runner, folder, order, another } = setUpRunner("exit 0");
+    mkdirSync(folder, { recursive: true });
+    obstacles[what]?.(join(folder, file));
+    expect(await run()).toMatchObject({ kind: "spawn" });
+    const other = await runner.start(order(another()));
+    expect(await other.ended).toMatchObject({ kind: "exit", exitCode: 0 });
+  });
+
+  test("a plain file is written to: logs go on, what told of an end is gone", async () => {
+    const { run, folder, read } = setUpRunner("echo hi; exit 3");
+    mkdirSync(folder, { recursive: true });
+    writeFileSync(join(folder, "stdout.log"), "before\n");
+    writeFileSync(join(folder, "exit"), "0\n0\n0\n");
+    expect(await run()).toMatchObject({ kind: "exit", exitCode: 3 });
+    expect(read("exit")).toBe("3\n");
+    expect(read("stdout.log")).toBe("before\nhi\n");
+  });
+});
