@@ -3,6 +3,7 @@ import { resolve, join } from "node:path";
 import { setTimeout } from "node:timers/promises";
 import { askAgent } from "../executions/command-box.ts";
 import type { Answer, Ended, Request } from "../executions/port.ts";
+import { UsageError } from "../errors.ts";
 import { idPattern } from "../model/execution.ts";
 import { harmless } from "../text/glyphs.ts";
 import { signalExitCode } from "./exit-code.ts";
@@ -56,8 +57,10 @@ export async function backfill(
   deps: OperateDeps,
 ): Promise<number> {
   const { from, to, note, dryRun, again } = asked;
+  if (from >= to) throw new UsageError("--from must be before --to", "--to is the end of the range, exclusive");
   const known = await ask({ kind: "due-times", batch, from, to }, note, deps);
   if (known === null || !("dueTimes" in known)) return 1;
+  if (known.dueTimes.length === 0) deps.complain(`batch-agent: ${batch} has no due time in this range\n`);
   let failed = 0;
   for (const { dueAt, succeeded } of known.dueTimes) {
     if (succeeded && !again) deps.write(`${dueAt}  passed over: it has a run that succeeded\n`);

@@ -1,6 +1,7 @@
 // Serves the app over HTTP, within limits that a slow or hostile client cannot stretch.
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { Socket } from "node:net";
 import { hostname } from "node:os";
 import { getRequestListener } from "@hono/node-server";
 import type { Hono } from "hono";
@@ -26,6 +27,17 @@ const closeMs = 1_000;
 const maxWaiting = 500;
 /** Probes do not wait behind pages. */
 const probe = /\/(healthz|readyz)(\?|$)/;
+
+/** Sent for a method that Node's parser does not know; all others are refused by the app, in the same words. */
+const unknownMethodBody = JSON.stringify({
+  type: "about:blank",
+  title: "Method Not Allowed",
+  status: 405,
+  detail: "only GET and HEAD are served here",
+});
+const unknownMethod =
+  "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\nConnection: close\r\n" +
+  `Content-Type: application/problem+json\r\nContent-Length: ${unknownMethodBody.length}\r\n\r\n${unknownMethodBody}`;
 
 export interface ListenOptions {
   host: string;
@@ -76,7 +88,11 @@ export async function listen(app: Hono, options: ListenOptions): Promise<HttpSer
     void answers.run(incoming.socket, outgoing, () => answer(incoming, outgoing));
   });
   limitConnections(server, options);
-  server.on("clientError", (_error, socket) => socket.destroy());
+  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
+    const isFirst = socket instanceof Socket && socket.bytesWritten === 0; // else answers to what came before are on their way
+    if (error.code !== "HPE_INVALID_METHOD" || !isFirst || !socket.writable) return void socket.destroy();
+    socket.end(unknownMethod, () => socket.destroy());
+  });
   server.listen(options.port, options.host);
   try {
     await once(server, "listening");

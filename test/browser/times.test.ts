@@ -47,3 +47,17 @@ test("every page shows times of who looks, and the batch's own where they differ
   await page.reload();
   await eventually(async () => (await page.getByLabel("From", { exact: true }).inputValue()) === "2020-01-01T00:00");
 });
+
+test("the timeline's ticks stand at full hours of who looks", async () => {
+  const place = workplace();
+  place.put("one", `cron: "${rarely}"\n`, "true\n");
+  const agent = await startAgent(place);
+  await runTo(agent, place, "one", "succeeded");
+  const page = await openPage(`${agent.url}/timeline`, { timezoneId: "Asia/Kolkata" });
+  const texts = () => page.locator("svg.ticks text").allTextContents();
+  const hours = ["00:00", "03:00", "06:00", "09:00", "12:00", "15:00", "18:00", "21:00"];
+  await eventually(async () => (await texts()).sort().join() === hours.join());
+  const x = (await page.locator("svg.ticks text").first().getAttribute("x"))?.replace("%", "");
+  const grid = (await page.locator("path.grid").first().getAttribute("d")) ?? "";
+  expect(Number(/^M([\d.]+) /.exec(grid)?.[1])).toBeCloseTo((Number(x) / 100) * 1_440, 0);
+});

@@ -116,6 +116,18 @@ test("backfill goes through a range, goes on after a failure, and passes over wh
   expect((await type(place.home, ...range)).code).toBe(0);
   expect((await due())[0]).toBe("2026-01-02 succeeded");
   expect(await due()).toHaveLength(4);
+  const turned = await type(place.home, "backfill", "daily", "--from", "2026-01-04", "--to", "2026-01-01");
+  expect([turned.code, turned.stderr]).toEqual([2, expect.stringContaining("--from must be before --to")]);
+  const empty = await type(
+    place.home,
+    "backfill",
+    "daily",
+    "--from",
+    "2026-01-04T03:00:00Z",
+    "--to",
+    "2026-01-05T01:00:00Z",
+  );
+  expect([empty.code, empty.stderr]).toEqual([0, "batch-agent: daily has no due time in this range\n"]);
 }, 60_000);
 
 test("kill -9 between a command's file and its answer: it is carried out once, and answered", async () => {

@@ -121,6 +121,45 @@ describe("cancel", () => {
   });
 });
 
+describe("a cancel that races an end: who comes first decides, and nobody starts it again", () => {
+  type Step = "exit 0" | "exit 1" | "cancel" | "cancel run" | "cancel batch";
+  test.each<{ steps: Step[]; report: string[]; next: string[]; alert: string[] }>([
+    { steps: ["exit 0", "cancel"], report: ["1 succeeded"], next: ["1 running"], alert: [] },
+    { steps: ["exit 0", "cancel batch"], report: ["1 succeeded"], next: ["1 running"], alert: [] },
+    { steps: ["exit 0", "cancel run"], report: ["1 succeeded"], next: ["1 aborted/cancelled"], alert: [] },
+    { steps: ["exit 1", "cancel"], report: ["1 failed/exit"], next: ["1 aborted/previous-failed"], alert: [] },
+    { steps: ["exit 1", "cancel run"], report: ["1 failed/exit"], next: ["1 aborted/cancelled"], alert: [] },
+    { steps: ["cancel", "exit 0"], report: ["1 aborted/cancelled"], next: ["1 aborted/previous-aborted"], alert: [] },
+    { steps: ["cancel", "exit 1"], report: ["1 aborted/cancelled"], next: ["1 aborted/previous-aborted"], alert: [] },
+    { steps: ["cancel run", "exit 0"], report: ["1 aborted/cancelled"], next: ["1 aborted/cancelled"], alert: [] },
+    {
+      steps: ["cancel", "cancel run", "exit 1"],
+      report: ["1 aborted/cancelled"],
+      next: ["1 aborted/cancelled"],
+      alert: [],
+    },
+  ])("$steps", async ({ steps, report, next, alert }) => {
+    const batches = [batch({ retry, onFailure: "alert" }), chained("alert"), chained("next", { after: ["report"] })];
+    const { clock, executor, runner, due, rows, started } = await setUp({ batches });
+    due(t0, batches[0]);
+    await started(1);
+    await clock.advance(500);
+    const { id = "", run = "" } = rows()[0] ?? {};
+    const targets = { cancel: id, "cancel run": run, "cancel batch": "report" };
+    // All in one turn: nothing of the end is on record yet when it is cancelled.
+    const answers: Promise<unknown>[] = [];
+    for (const step of steps)
+      if (step === "exit 0" || step === "exit 1") runner.end(0, { kind: "exit", exitCode: Number(step.at(-1)) });
+      else answers.push(executor.cancel(targets[step], by()));
+    await Promise.all(answers);
+    await eventually(
+      () => rows("next").length === next.length && rows("next")[0]?.status === next[0]?.split(/[ /]/)[1],
+    );
+    await clock.advance(5_000);
+    expect([rows().map(shown), rows("next").map(shown), rows("alert").map(shown)]).toEqual([report, next, alert]);
+  });
+});
+
 describe("rerun", () => {
   const diamond = [
     batch({ retry }),

@@ -251,3 +251,28 @@ test("a batch's files are listed, and one of them is shown, its values of env hi
   const none = await serve({ batches: [status({ revision: null })] });
   expect((await page(none.app, "/batches/report")).text).not.toContain("source-title");
 });
+
+test("an execution's page and its batch's say that it was late, once, where it ran, and which commit", async () => {
+  const commit = "0123456789abcdef0123456789abcdef01234567";
+  const info = {
+    subject: `Load <rates>`,
+    author: "Kim",
+    at: "2026-11-24T01:00:00.000Z",
+    url: "https://git.example.org/kim/batches/commit/0123456",
+  };
+  const commits = { known: () => info, info: () => Promise.resolve(info) };
+  const { app, add } = await serve({ batches: [status({ commit })], commits });
+  const place = { node: "node-7", pod: "report-01jd" };
+  const one = await add({ ...execution({ status: "succeeded", late: true, place }), commit });
+  const { text } = await page(app, `/executions/${one.id}`);
+  expect(text.match(/<dt>Late<\/dt>/g)).toHaveLength(1);
+  expect(text).toContain("node-7 / report-01jd");
+  expect((await page(app, "/")).text).toMatch(/<span class="badge odd">late<\/span>/);
+  for (const html of [text, (await page(app, "/batches/report")).text]) {
+    expect(html).toContain(`<a href="${info.url}" rel="noreferrer">0123456789</a>`);
+    expect(html).toContain("Load &lt;rates&gt;");
+    expect(html).toMatch(/by Kim,/);
+  }
+  const plain = await add(execution({ status: "succeeded" }));
+  expect((await page(app, `/executions/${plain.id}`)).text).not.toMatch(/<dt>(Late|Place|Commit)<\/dt>/);
+});

@@ -103,6 +103,21 @@ test("what a route says of itself goes before what every answer bears", async ()
   expect([refused.status, refused.headers.get("cache-control")]).toEqual([405, "no-store"]);
 });
 
+test("a method that no parser knows is a 405 too, but only before other answers", async () => {
+  const { server } = await start();
+  const say = (text: string) =>
+    new Promise<string>((done) => {
+      let said = "";
+      const socket = connect(server.port, "127.0.0.1", () => socket.write(text));
+      socket.on("data", (chunk: Buffer) => (said += chunk.toString())).on("close", () => done(said));
+    });
+  const said = await say("FOO /api/batches HTTP/1.1\r\nHost: localhost\r\n\r\n");
+  expect(said).toMatch(/^HTTP\/1\.1 405 [^]*\r\nAllow: GET, HEAD\r\n[^]*application\/problem\+json/);
+  const body = JSON.parse(said.slice(said.indexOf("\r\n\r\n") + 4)) as object;
+  expect(body).toMatchObject({ status: 405, title: "Method Not Allowed" });
+  expect(await say("nonsense\r\n\r\n")).not.toContain(" 200 ");
+});
+
 test("a log comes whole over the wire", async () => {
   const { server, add } = await start();
   const text = "0123456789abcdef\n".repeat(100_000);

@@ -22,6 +22,7 @@ const served: Record<string, { files: readonly string[]; type: keyof typeof type
       "http/dashboard/client/copy.js",
       "http/dashboard/client/keys.js",
       "http/dashboard/client/times.js",
+      "http/dashboard/drawing/window.js",
       "http/dashboard/client/log.js",
       "http/dashboard/client/log-view.js",
       "http/dashboard/client/log-stream.js",

@@ -5,10 +5,10 @@ import {
   goOn,
   laneOf,
   loadOf,
-  timelineWidth,
   usualMs,
   withinWindow,
 } from "../../../agent/http/dashboard/drawing/timeline.ts";
+import { timelineWidth } from "../../../agent/http/dashboard/drawing/window.ts";
 import type { TimeWindow } from "../../../agent/http/dashboard/drawing/window.ts";
 import { execution, t0 } from "../../helpers/make.ts";
 

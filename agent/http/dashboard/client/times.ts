@@ -1,5 +1,6 @@
 // Writes the times of a page in the zone of the one who looks, and keeps the relative ones current.
 import { relativeText, spanText } from "../../../text/relative-time.ts";
+import { gridPath, localTicksOf, type Zoom } from "../drawing/window.ts";
 
 export function writeTimes(): void {
   const now = Date.now();
@@ -26,12 +27,7 @@ export function writeTimes(): void {
     if (time.textContent !== text) time.textContent = text;
     time.title = local + own;
   }
-  for (const tick of document.querySelectorAll<SVGTextElement>("text[data-tick]")) {
-    const local = localText(tick.dataset["at"] ?? "");
-    const [from, to] = ({ day: [5, 10], hour: [11, 16] } as const)[tick.dataset["tick"] ?? ""] ?? [5, 16];
-    const text = local.slice(from, to);
-    if (tick.textContent !== text) tick.textContent = text;
-  }
+  for (const axis of document.querySelectorAll<SVGSVGElement>("svg.ticks")) writeTicks(axis);
   for (const title of document.querySelectorAll<SVGTitleElement>("title[data-title]")) {
     const text = title.textContent;
     const own = title.dataset["own"];
@@ -49,6 +45,28 @@ export function writeTimes(): void {
   for (const span of document.querySelectorAll<HTMLElement>("[data-since]")) {
     span.textContent = spanText(now - Date.parse(span.dataset["since"] ?? ""));
   }
+}
+
+/** Puts ticks and grid of a timeline at full hours of the zone of the one who looks, once. */
+function writeTicks(axis: SVGSVGElement): void {
+  const { from = "", to = "", zoom = "" } = axis.dataset;
+  const key = `${from} ${to} ${zoom}`;
+  if (axis.dataset["written"] === key) return;
+  axis.dataset["written"] = key;
+  const window = { from: Number(from), to: Number(to), zoom: zoom as Zoom };
+  const ticks = localTicksOf(window);
+  axis.replaceChildren(
+    ...ticks.map((at) => {
+      const text = document.createElementNS("http://www.w3.org/2000/svg", "text");
+      text.setAttribute("x", `${((at - window.from) / (window.to - window.from)) * 100}%`);
+      text.setAttribute("y", "13");
+      const local = localText(new Date(at).toISOString());
+      text.textContent = zoom === "week" ? local.slice(5, 10) : local.slice(11, 16);
+      return text;
+    }),
+  );
+  for (const grid of document.querySelectorAll<SVGPathElement>("path.grid[data-height]"))
+    grid.setAttribute("d", gridPath(ticks, window, Number(grid.dataset["height"])));
 }
 
 const dayMs = 86_400_000;

@@ -1,12 +1,10 @@
 // A stretch of time of many batches, as lanes of bars: what ran, what is expected, how much at once. Pure.
 import type { Execution } from "../../../model/execution.ts";
 import type { EpochMs } from "../../../model/ids.ts";
-import type { TimeWindow } from "./window.ts";
+import { timelineWidth, type TimeWindow } from "./window.ts";
 import { toneOf, type Drawn, type Tone } from "./sparkline.ts";
 
 const minuteMs = 60_000;
-/** Units across a window, however long it is. */
-export const timelineWidth = 1_440;
 export const laneHeight = 20;
 /** Narrower ones could not be seen; bars that would touch at this width are drawn as one. */
 const minWidth = 3;

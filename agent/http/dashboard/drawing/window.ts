@@ -4,6 +4,8 @@ import type { EpochMs } from "../../../model/ids.ts";
 const minuteMs = 60_000;
 const hourMs = 60 * minuteMs;
 const dayMs = 24 * hourMs;
+/** Units across a window, however long it is. */
+export const timelineWidth = 1_440;
 
 export type Zoom = "hour" | "6h" | "day" | "week";
 export const zooms: readonly Zoom[] = ["hour", "6h", "day", "week"];
@@ -33,4 +35,27 @@ export function ticksOf({ from, to, zoom }: TimeWindow): EpochMs[] {
   const ticks: EpochMs[] = [];
   for (let at = Math.ceil(from / step) * step; at < to; at += step) ticks.push(at);
   return ticks;
+}
+
+/**
+ * Returns the same by the clock of where this runs, for the browser: midnights and hours as they stand on the wall there. An
+ * hour that comes twice has one tick, one that does not come has none.
+ */
+export function localTicksOf({ from, to, zoom }: Pick<TimeWindow, "from" | "to" | "zoom">): EpochMs[] {
+  const step = tickSteps[zoom];
+  const first = new Date(from);
+  const [year, month, day] = [first.getFullYear(), first.getMonth(), first.getDate()];
+  const ticks = new Set<EpochMs>();
+  for (let past = 0; past <= to - from + 2 * dayMs; past += step) {
+    const at = new Date(year, month, day, 0, past / minuteMs);
+    const isOnTheWall = at.getHours() * hourMs + at.getMinutes() * minuteMs === past % dayMs || step === dayMs;
+    if (at.getTime() >= from && at.getTime() < to && isOnTheWall) ticks.add(at.getTime());
+  }
+  return [...ticks];
+}
+
+/** Returns the lines of a grid at these times, as path data. */
+export function gridPath(ticks: readonly EpochMs[], window: Pick<TimeWindow, "from" | "to">, height: number): string {
+  const x = (at: EpochMs) => Math.round(((at - window.from) / (window.to - window.from)) * timelineWidth * 10) / 10;
+  return ticks.map((at) => `M${x(at)} 0v${height}`).join("");
 }

@@ -120,12 +120,6 @@ function Facts({ view: { execution, attempts, cause, timeZone }, now }: { view: 
             <dd class={execution.status === "failed" ? "reason failed" : "reason"}>{execution.message}</dd>
           </>
         )}
-        {execution.late && (
-          <>
-            <dt>Late</dt>
-            <dd>It had not succeeded within lateAfter of its due time.</dd>
-          </>
-        )}
         {execution.unusual !== null && (
           <>
             <dt>Unusual</dt>
@@ -135,7 +129,7 @@ function Facts({ view: { execution, attempts, cause, timeZone }, now }: { view: 
         {execution.late && (
           <>
             <dt>Late</dt>
-            <dd>Its batch had not succeeded in time after the due time.</dd>
+            <dd>Its batch had not succeeded within its lateAfter of the due time.</dd>
           </>
         )}
         <dt>Triggered</dt>

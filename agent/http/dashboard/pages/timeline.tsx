@@ -1,8 +1,8 @@
 // The timeline: a lane for each batch over an hour up to a week, and above all how much ran and will run at once.
 import { absoluteText, spanText } from "../../../text/relative-time.ts";
 import type { TimelineQuery } from "../../protocol/query.ts";
-import { laneHeight, timelineWidth, unitsIn, type Lane } from "../drawing/timeline.ts";
-import { ticksOf, zooms, type TimeWindow, type Zoom } from "../drawing/window.ts";
+import { laneHeight, unitsIn, type Lane } from "../drawing/timeline.ts";
+import { gridPath, ticksOf, timelineWidth, zooms, type TimeWindow, type Zoom } from "../drawing/window.ts";
 import { reasonText } from "../words.ts";
 import { Choice, Filters, GroupAndTag } from "./filters.tsx";
 import { Absolute, batchPath, BatchLink, executionPath } from "./parts.tsx";
@@ -180,17 +180,27 @@ function linkTo(query: TimelineQuery, changes: Partial<TimelineQuery>): string {
   return search.size === 0 ? "/timeline" : `/timeline?${search.toString()}`;
 }
 
-/** Labels in the page's own units, so that they are not stretched with the lanes. */
+/**
+ * Labels in the page's own units, so that they are not stretched with the lanes. They stand at full hours of UTC; the
+ * browser puts them at those of its own zone.
+ */
 function Ticks({ window }: { window: TimeWindow }) {
   const unit = unitsIn(window);
   return (
-    <svg class="ticks" role="img" aria-label="Hours">
+    <svg
+      class="ticks"
+      role="img"
+      aria-label="Hours"
+      data-from={String(window.from)}
+      data-to={String(window.to)}
+      data-zoom={window.zoom}
+    >
       {ticksOf(window).map((at) => {
         const iso = new Date(at).toISOString();
-        const isDay = window.zoom === "week";
+        const text = window.zoom === "week" ? iso.slice(5, 10) : iso.slice(11, 16);
         return (
-          <text x={`${(unit(at) / timelineWidth) * 100}%`} y="13" data-tick={isDay ? "day" : "hour"} data-at={iso}>
-            {isDay ? iso.slice(5, 10) : iso.slice(11, 16)}
+          <text x={`${(unit(at) / timelineWidth) * 100}%`} y="13">
+            {text}
           </text>
         );
       })}
@@ -263,15 +273,7 @@ function Legend() {
 }
 
 function Grid({ window, height }: { window: TimeWindow; height: number }) {
-  const unit = unitsIn(window);
-  return (
-    <path
-      class="grid"
-      d={ticksOf(window)
-        .map((at) => `M${Math.round(unit(at) * 10) / 10} 0v${height}`)
-        .join("")}
-    />
-  );
+  return <path class="grid" data-height={String(height)} d={gridPath(ticksOf(window), window, height)} />;
 }
 
 function Now({ window, now, height }: { window: TimeWindow; now: number; height: number }) {
