@@ -106,10 +106,9 @@ function isChange(change: Change): boolean {
     case "forget":
     case "touch":
       return typeof change.batch === "string";
-    default: {
-      const never: never = change;
-      return never;
-    }
+    default:
+      change satisfies never;
+      return false;
   }
 }
 

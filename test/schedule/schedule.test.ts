@@ -263,38 +263,6 @@ describe("dueBetween", () => {
   );
 });
 
-describe("what is wrong with a pattern", () => {
-  const rows: [string, string, RegExp, RegExp?][] = [
-    ["", "bad-cron", /empty/],
-    ["* * * *", "bad-cron", /4 fields/, /minute hour day-of-month month day-of-week/],
-    ["* * * * * * 2027", "bad-cron", /7 fields/, /single start/],
-    ["60 * * * *", "bad-cron", /60 is no minute/, /0 to 59/],
-    ["* 24 * * *", "bad-cron", /24 is no hour/],
-    ["* * 32 * *", "bad-cron", /32 is no day/, /1 to 31/],
-    ["* * * 13 *", "bad-cron", /13 is no month/, /1 to 12/],
-    ["* * 0 * *", "bad-cron", /0 is no day/],
-    ["* * * * 8", "bad-cron", /8 is no day of the week/],
-    ["5/15 * * * *", "bad-cron", /5\/15/, /5-59\/15/],
-    ["0 0 * * FRI-MON", "bad-cron", /FRI-MON/, /comma/],
-    ["@reboot", "bad-cron", /@reboot/],
-    ["@every 5m", "bad-cron", /not supported/, /\*\/5/],
-    ["@fortnightly", "bad-cron", /no nickname/, /@daily/],
-    ["H 2 * * *", "bad-cron", /H is not supported/, /jitter/],
-    ["a b c d e", "bad-cron", /"a" \(field 1\)/],
-    ["0 0 30 2 *", "never-due", /never due/],
-    ["2027-02-30T00:00:00", "bad-cron", /no day 2027-02-30/],
-    ["2027-13-01T00:00:00", "bad-cron", /no day/],
-    ["2027-02-20T24:00:00", "bad-cron", /no time 24:00/],
-    ["2027-02-20", "bad-cron", /without a time/, /2027-02-20T00:00:00/],
-    ["2027-02-20T1:00", "bad-cron", /not an ISO/],
-  ];
-  test.each(rows)("%s", (pattern, code, message, hint) => {
-    const result = parsePattern(pattern);
-    expect(result).toMatchObject({ code, message: expect.stringMatching(message) as string });
-    if (hint !== undefined) expect(result).toMatchObject({ hint: expect.stringMatching(hint) as string });
-  });
-});
-
 test("jitter: a fixed share, spread over names", () => {
   expect(["report", "extract", "backup-1", "backup-2"].map((name) => jitterOffset(name, 300_000))).toEqual([
     144_878, 225_160, 92_225, 130_521,
