@@ -152,3 +152,63 @@ test("a webhook gets exactly event, text and the execution as the API shows it",
   expect(Object.keys(body.execution)).not.toEqual(expect.arrayContaining(["boot"]));
   expect(JSON.stringify(body)).not.toMatch(/notifyDue|followUpsDue|secret/);
 });
+
+test.each<[string, Notice, string]>([
+  ["success", notice({ event: "success" }), "report succeeded after 1m23s"],
+  [
+    "recovery from one",
+    notice({ event: "recovery" }),
+    "report recovered: it succeeded after 1m23s, having failed once",
+  ],
+  [
+    "late",
+    notice({ event: "late" }),
+    "report is late: it has not succeeded in time after it was due 2026-11-24 12:00:00 UTC",
+  ],
+  ["problem", notice({ event: "problem" }), "report has a problem in its definition"],
+  ["missed", missed("missed 3 due times"), "report missed starts: missed 3 due times"],
+  ["missed without words", missed(null), "report missed starts: due times passed without one"],
+  ["unusual", unusual("too-fast"), "report succeeded, but far faster than it usually does (too-fast)"],
+  ["slow", unusual("too-slow"), "report succeeded, but far slower than it usually does (too-slow)"],
+  ["quiet", unusual("too-quiet"), "report succeeded, but it printed far less than it usually does (too-quiet)"],
+  ["unusual in no known way", unusual(null), "report succeeded, but not as it usually does"],
+  ["no message", failed(null, "lost"), "report failed: lost"],
+  ["neither message nor reason", failed(null, null), "report failed: for no known reason"],
+])("the first line: %s", (_name, given, want) => expect(mailText(given).split("\n")[0]).toBe(want));
+
+function missed(message: string | null): Notice {
+  return notice({ event: "missed", execution: { ...execution({ status: "aborted", reason: "missed" }), message } });
+}
+function unusual(unusual: Execution["unusual"]): Notice {
+  return notice({ event: "unusual", execution: { ...execution({ status: "succeeded" }), durationMs: null, unusual } });
+}
+function failed(message: string | null, reason: Execution["reason"]): Notice {
+  return notice({ execution: { ...execution({ status: "failed" }), durationMs: null, message, reason } });
+}
+
+test("late without an execution: what there is, and nothing of logs", () => {
+  const given: Notice = { ...notice({ event: "late" }), execution: null, description: null };
+  expect(mailText(given)).toBe(`report is late: it has not succeeded in time after it was due 2026-11-24 12:00:00 UTC
+
+Batch      report
+Due        2026-11-24 12:00:00 UTC
+Execution  none yet
+Look       https://batches.example.org/executions/01J
+`);
+  expect(mailHtml(given)).not.toContain("stderr");
+  expect(JSON.parse(webhookBody(given))).toEqual({
+    event: "late",
+    text: `${mailText(given).split("\n")[0] ?? ""}\n${given.link}`,
+    execution: null,
+    batch: "report",
+    dueAt: "2026-11-24T12:00:00.000Z",
+  });
+});
+
+test("of one that runs, its status and no end", () => {
+  const text = mailText(notice({ event: "late", execution: execution({ status: "running" }) }));
+  expect(text).toContain("Status     running\n");
+  expect(text).not.toMatch(/^(Ended|Finished|Duration|Exit code)/m);
+  const never = mailText(notice({ event: "late", execution: { ...execution(), revision: null } }));
+  expect(never).not.toMatch(/^(Started|Revision)/m);
+});

@@ -26,6 +26,14 @@ test.each<[string, ReturnType<typeof read>]>([
   ["10 %\r50 %\r100 %\r", ["100 %"]],
   ["windows\r", ["windows"]],
   ["a\tb", ["a\tb"]],
+  ["\u001b[2;3;4mx\u001b[22;23;24my", [["x", "faint italic underline"], "y"]],
+  ["\u001b[1mx\u001b[22my", [["x", "bold"], "y"]],
+  ["\u001b[7;42mx\u001b[27;49my", [["x", "fg2 bg-fore"], "y"]],
+  ["\u001b[90;107mx", [["x", "fg8 bg15"]]],
+  ["\u001b[38;2;0;255;0mx", [["x", "fg46"]]],
+  ["\u001b[38;2mx", [["x", "fg16"]]],
+  ["\u001b[38;9;1mx", [["x", "bold"]]],
+  ["\u001b[5mx", ["x"]],
 ])("%j", (line, want) => expect(read(line)).toEqual(want));
 
 test("a colour lasts until it is taken back, over lines", () => {
