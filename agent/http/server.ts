@@ -11,7 +11,7 @@ import { createTargetReader } from "./protocol/base-path.ts";
 import { CountedRequest, createAnswerQueue, limitConnections } from "./protocol/connections.ts";
 import { sendCopy } from "./protocol/zero-copy.ts";
 import { setStandingHeaders } from "./protocol/security-headers.ts";
-import { problemAt } from "./protocol/problem.ts";
+import { problemBody, problemType, problemAt } from "./protocol/problem.ts";
 
 export interface HttpServer {
   url: string;
@@ -28,16 +28,11 @@ const maxWaiting = 500;
 /** Probes do not wait behind pages. */
 const probe = /\/(healthz|readyz)(\?|$)/;
 
-/** Sent for a method that Node's parser does not know; all others are refused by the app, in the same words. */
-const unknownMethodBody = JSON.stringify({
-  type: "about:blank",
-  title: "Method Not Allowed",
-  status: 405,
-  detail: "only GET and HEAD are served here",
-});
+/** Sent for a method that Node's parser does not know; the app refuses all others. */
+const unknownMethodBody = problemBody(null, 405, "only GET and HEAD are served here");
 const unknownMethod =
   "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\nConnection: close\r\n" +
-  `Content-Type: application/problem+json\r\nContent-Length: ${unknownMethodBody.length}\r\n\r\n${unknownMethodBody}`;
+  `Content-Type: ${problemType}\r\nContent-Length: ${unknownMethodBody.length}\r\n\r\n${unknownMethodBody}`;
 
 export interface ListenOptions {
   host: string;
@@ -89,7 +84,8 @@ export async function listen(app: Hono, options: ListenOptions): Promise<HttpSer
   });
   limitConnections(server, options);
   server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    const isFirst = socket instanceof Socket && socket.bytesWritten === 0; // else answers to what came before are on their way
+    // Else answers to what came before are on their way.
+    const isFirst = socket instanceof Socket && socket.bytesWritten === 0;
     if (error.code !== "HPE_INVALID_METHOD" || !isFirst || !socket.writable) return void socket.destroy();
     socket.end(unknownMethod, () => socket.destroy());
   });

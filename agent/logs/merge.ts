@@ -48,7 +48,7 @@ export interface MergeSource {
   now: () => number;
   /** Goes on until it has ended; else what is there now is all. */
   follow: boolean;
-  /** true: a line that is not finished is passed on once it has waited half a second. */
+  /** true: a line that is not finished is passed on once it has waited half a second; that a log got shorter, at once. */
   isPrompt?: boolean;
   /** Offsets to begin at. */
   from: Record<LogStream, number>;

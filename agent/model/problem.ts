@@ -11,6 +11,7 @@ export interface Problem {
   message: string;
   hint: string | null;
 }
+
 /** Returns a problem of the agent's own, which is of no batch. */
 export function agentProblem(
   code: ProblemCode,

@@ -1,6 +1,6 @@
 // Takes waiting messages to their receivers, address by address: one that does not answer holds up nobody else. Each is
-// tried until it is taken, refused or given up; only then its file goes. Longer than other files: every step of it changes the
-// state of one address, which one class guards.
+// tried until it is taken, refused or given up; only then its file goes. Longer than other files: every step of it
+// changes the state of one address, which one class guards.
 import { messageOf } from "../errors.ts";
 import type { Clock } from "../async/clock.ts";
 import type { Logger } from "../logger.ts";

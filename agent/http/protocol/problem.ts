@@ -15,6 +15,8 @@ const titles: Record<number, string> = {
   503: "Service Unavailable",
 };
 
+export const problemType = "application/problem+json";
+
 /** Thrown by handlers; becomes a problem+json answer. */
 export class HttpProblem extends Error {
   readonly status: number;
@@ -42,13 +44,12 @@ export function problemAt(
   detail: string,
   headers: Record<string, string> = {},
 ): Response {
+  const body = problemBody(instance, status, detail);
+  return new Response(body, { status, headers: { "Content-Type": problemType, ...headers } });
+}
+
+/** Returns the body alone, for an answer that is made without the app. */
+export function problemBody(instance: string | null, status: number, detail: string): string {
   const title = titles[status] ?? "Error";
-  const body = JSON.stringify({
-    type: "about:blank",
-    title,
-    status,
-    detail,
-    ...(instance === null ? {} : { instance }),
-  });
-  return new Response(body, { status, headers: { "Content-Type": "application/problem+json", ...headers } });
+  return JSON.stringify({ type: "about:blank", title, status, detail, ...(instance === null ? {} : { instance }) });
 }

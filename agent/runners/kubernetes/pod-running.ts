@@ -1,6 +1,6 @@
 // One execution in the cluster, from the request for its pod to the moment nothing of it is waited for. Reads what the
-// wrapper leaves in the execution's folder and what the cluster says of the pod; `ending.ts` judges both. Longer than other
-// files: each step of an execution leads to the next, and all of them may be broken off by the same few words.
+// wrapper leaves in the execution's folder and what the cluster says of the pod; `ending.ts` judges both. Longer than
+// other files: each step of an execution leads to the next, and all of them may be broken off by the same few words.
 import type { Clock } from "../../async/clock.ts";
 import type { Execution, FinishedBy, ProcessEnding } from "../../model/execution.ts";
 import type { EpochMs } from "../../model/ids.ts";

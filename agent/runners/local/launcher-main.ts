@@ -139,11 +139,15 @@ function isFilled(path: string): boolean {
  */
 function openInput(path: string, open: (path: string, flags: number) => number): number | null {
   const checked = open(path, O_RDONLY | O_NONBLOCK | O_NOFOLLOW);
-  if (!fstatSync(checked).isFile()) return null;
+  return fstatSync(checked).isFile() ? openedAnew(checked, O_RDONLY, open) : null;
+}
+
+/** Returns the same file without O_NONBLOCK, which the script would inherit; as it is where there is no /proc. */
+function openedAnew(file: number, flags: number, open: (path: string, flags: number) => number): number {
   try {
-    return open(`/proc/self/fd/${checked}`, O_RDONLY); // the same file, without the flag that the script would inherit
+    return open(`/proc/self/fd/${file}`, flags);
   } catch {
-    return checked;
+    return file;
   }
 }
 
@@ -163,11 +167,7 @@ function openRecord(path: string, open: (path: string, flags: number) => number,
   const checked = isFile ? open(path, flags | O_NONBLOCK) : null;
   if (checked === null || !fstatSync(checked).isFile())
     throw new Error(`${path} is not a file: something else lies there`);
-  try {
-    return open(`/proc/self/fd/${checked}`, O_WRONLY | O_APPEND);
-  } catch {
-    return checked;
-  }
+  return openedAnew(checked, O_WRONLY | O_APPEND, open);
 }
 
 /** Closes what whoever started the agent has left open for its children: scripts get nothing of it. */

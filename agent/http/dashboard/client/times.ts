@@ -1,6 +1,6 @@
 // Writes the times of a page in the zone of the one who looks, and keeps the relative ones current.
 import { relativeText, spanText } from "../../../text/relative-time.ts";
-import { gridPath, localTicksOf, type Zoom } from "../drawing/window.ts";
+import { gridPath, localTicksOf, tickLabel, type Zoom } from "../drawing/window.ts";
 
 export function writeTimes(): void {
   const now = Date.now();
@@ -58,10 +58,10 @@ function writeTicks(axis: SVGSVGElement): void {
   axis.replaceChildren(
     ...ticks.map((at) => {
       const text = document.createElementNS("http://www.w3.org/2000/svg", "text");
-      text.setAttribute("x", `${((at - window.from) / (window.to - window.from)) * 100}%`);
-      text.setAttribute("y", "13");
-      const local = localText(new Date(at).toISOString());
-      text.textContent = zoom === "week" ? local.slice(5, 10) : local.slice(11, 16);
+      const label = tickLabel(at, localText(new Date(at).toISOString()), window);
+      text.setAttribute("x", label.x);
+      text.setAttribute("y", label.y);
+      text.textContent = label.text;
       return text;
     }),
   );

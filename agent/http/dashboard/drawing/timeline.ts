@@ -1,7 +1,7 @@
 // A stretch of time of many batches, as lanes of bars: what ran, what is expected, how much at once. Pure.
 import type { Execution } from "../../../model/execution.ts";
 import type { EpochMs } from "../../../model/ids.ts";
-import { timelineWidth, type TimeWindow } from "./window.ts";
+import { timelineWidth, unitsIn, type TimeWindow } from "./window.ts";
 import { toneOf, type Drawn, type Tone } from "./sparkline.ts";
 
 const minuteMs = 60_000;
@@ -269,10 +269,5 @@ function pathOf(marks: readonly { x: number; y: number; width: number }[], heigh
     .join("");
 }
 
-/** Returns where a time lies in a window, in units; outside of it below 0 or above the width. */
-export const unitsIn =
-  ({ from, to }: TimeWindow) =>
-  (at: EpochMs) =>
-    ((at - from) / (to - from)) * timelineWidth;
 const clamp = (value: number, low: number, high: number) => Math.min(high, Math.max(low, value));
 const round = (value: number) => Math.round(value * 10) / 10;

@@ -38,8 +38,8 @@ export function ticksOf({ from, to, zoom }: TimeWindow): EpochMs[] {
 }
 
 /**
- * Returns the same by the clock of where this runs, for the browser: midnights and hours as they stand on the wall there. An
- * hour that comes twice has one tick, one that does not come has none.
+ * Returns the same by the clock of where this runs, for the browser: midnights and hours as they stand on the wall
+ * there. An hour that comes twice has one tick, one that does not come has none.
  */
 export function localTicksOf({ from, to, zoom }: Pick<TimeWindow, "from" | "to" | "zoom">): EpochMs[] {
   const step = tickSteps[zoom];
@@ -54,8 +54,23 @@ export function localTicksOf({ from, to, zoom }: Pick<TimeWindow, "from" | "to" 
   return [...ticks];
 }
 
+/** Returns where a time lies in a window, in units; outside of it below 0 or above the width. */
+export const unitsIn =
+  ({ from, to }: Pick<TimeWindow, "from" | "to">) =>
+  (at: EpochMs) =>
+    ((at - from) / (to - from)) * timelineWidth;
+
+/** Returns the label of a tick and where it stands; `time`: the tick's own, written as ISO 8601 in the zone shown. */
+export function tickLabel(at: EpochMs, time: string, window: Pick<TimeWindow, "from" | "to" | "zoom">) {
+  return {
+    x: `${(unitsIn(window)(at) / timelineWidth) * 100}%`,
+    y: "13",
+    text: window.zoom === "week" ? time.slice(5, 10) : time.slice(11, 16),
+  };
+}
+
 /** Returns the lines of a grid at these times, as path data. */
 export function gridPath(ticks: readonly EpochMs[], window: Pick<TimeWindow, "from" | "to">, height: number): string {
-  const x = (at: EpochMs) => Math.round(((at - window.from) / (window.to - window.from)) * timelineWidth * 10) / 10;
-  return ticks.map((at) => `M${x(at)} 0v${height}`).join("");
+  const unit = unitsIn(window);
+  return ticks.map((at) => `M${Math.round(unit(at) * 10) / 10} 0v${height}`).join("");
 }

@@ -1,8 +1,17 @@
 // The timeline: a lane for each batch over an hour up to a week, and above all how much ran and will run at once.
 import { absoluteText, spanText } from "../../../text/relative-time.ts";
 import type { TimelineQuery } from "../../protocol/query.ts";
-import { laneHeight, unitsIn, type Lane } from "../drawing/timeline.ts";
-import { gridPath, ticksOf, timelineWidth, zooms, type TimeWindow, type Zoom } from "../drawing/window.ts";
+import { laneHeight, type Lane } from "../drawing/timeline.ts";
+import {
+  gridPath,
+  tickLabel,
+  ticksOf,
+  timelineWidth,
+  unitsIn,
+  zooms,
+  type TimeWindow,
+  type Zoom,
+} from "../drawing/window.ts";
 import { reasonText } from "../words.ts";
 import { Choice, Filters, GroupAndTag } from "./filters.tsx";
 import { Absolute, batchPath, BatchLink, executionPath } from "./parts.tsx";
@@ -185,7 +194,6 @@ function linkTo(query: TimelineQuery, changes: Partial<TimelineQuery>): string {
  * browser puts them at those of its own zone.
  */
 function Ticks({ window }: { window: TimeWindow }) {
-  const unit = unitsIn(window);
   return (
     <svg
       class="ticks"
@@ -196,10 +204,9 @@ function Ticks({ window }: { window: TimeWindow }) {
       data-zoom={window.zoom}
     >
       {ticksOf(window).map((at) => {
-        const iso = new Date(at).toISOString();
-        const text = window.zoom === "week" ? iso.slice(5, 10) : iso.slice(11, 16);
+        const { x, y, text } = tickLabel(at, new Date(at).toISOString(), window);
         return (
-          <text x={`${(unit(at) / timelineWidth) * 100}%`} y="13">
+          <text x={x} y={y}>
             {text}
           </text>
         );
