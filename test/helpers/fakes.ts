@@ -44,9 +44,18 @@ export function fakeClock(start: number): FakeClock {
   };
 }
 
-/** Lets everything that waits on promises and files go on. */
+/** Turns of the event loop with no file at work, after which all that waited on promises and files has gone on. */
+const quietTurns = 5;
+const maxSettleMs = 5_000;
+
+/** Lets everything that waits on promises and files go on, however slow the disk is just now. */
 async function settle(): Promise<void> {
-  for (let i = 0; i < 5; i++) await new Promise((done) => setImmediate(done));
+  const until = performance.now() + maxSettleMs;
+  for (let quiet = 0; quiet < quietTurns && performance.now() < until;) {
+    const isAtFiles = process.getActiveResourcesInfo().some((kind) => kind.startsWith("FSReq"));
+    quiet = isAtFiles ? 0 : quiet + 1;
+    await new Promise((done) => (isAtFiles ? setTimeout(done, 1) : setImmediate(done)));
+  }
 }
 
 export interface FakeRunner extends Runner {
