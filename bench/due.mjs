@@ -1,9 +1,9 @@
 // Many batches that are due at the same moment, by the agent and by xargs: what `throughput` and `lateness` share.
 import { spawn } from "node:child_process";
-import { closeSync, mkdirSync, openSync, readFileSync, writeFileSync } from "node:fs";
+import { closeSync, existsSync, mkdirSync, openSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { batchName, launch, makeBatches, remove, sleep, startAgent, temporaryFolder, until } from "./world.mjs";
+import { batchName, launch, makeBatches, output, remove, sleep, startAgent, temporaryFolder, until } from "./world.mjs";
 import { once } from "node:events";
 
 /** What a script was first able to say: the time. */
@@ -96,6 +96,60 @@ export async function dueByNode(count, parallel, below = tmpdir()) {
   remove(home);
   return { late, perSecond: count / seconds };
 }
+
+/** The same by croner in a process of its own, with nothing on record. @param {number} count */
+export async function dueByCroner(count) {
+  const program = new URL("peers/croner.mjs", import.meta.url).pathname;
+  return dueByPeer(count, (home, dueAt) => launch(process.execPath, [program, home, String(count), String(dueAt)]));
+}
+
+/** The same by supercronic, which keeps no record either. @param {string} program @param {number} count */
+export async function dueBySupercronic(program, count) {
+  return dueByPeer(count, (home, dueAt) => {
+    const at = new Date(dueAt);
+    const pattern = [
+      [at.getUTCSeconds(), at.getUTCMinutes(), at.getUTCHours()],
+      [at.getUTCDate(), at.getUTCMonth() + 1, "*", at.getUTCFullYear()],
+    ].flat();
+    const line = (/** @type {number} */ i) =>
+      `${pattern.join(" ")} cd ${home} && exec bash script.sh >${batchName(i)}/out 2>${batchName(i)}/err`;
+    const crontab = join(home, "crontab");
+    writeFileSync(crontab, `${Array.from({ length: count }, (_, i) => line(i)).join("\n")}\n`);
+    return launch(program, ["-quiet", crontab], { env: { ...process.env, TZ: "UTC" } });
+  });
+}
+
+/**
+ * Has a peer start `count` scripts that are due in one moment.
+ * @param {number} count @param {(home: string, dueAt: number) => import("node:child_process").ChildProcess} start
+ */
+async function dueByPeer(count, start) {
+  const home = temporaryFolder();
+  writeFileSync(join(home, "script.sh"), script);
+  for (let i = 0; i < count; i++) mkdirSync(join(home, batchName(i)));
+  const dueAt = Math.ceil((Date.now() + 3_000) / 1000) * 1000;
+  const peer = start(home, dueAt);
+  const outputs = Array.from({ length: count }, (_, i) => join(home, batchName(i), "out"));
+  await until(() => outputs.every((path) => existsSync(path) && statSync(path).size > 0), { everyMs: 250 });
+  peer.kill();
+  const late = outputs.map((path) => lateness(path, dueAt));
+  remove(home);
+  return { late };
+}
+
+/** Returns the path of supercronic, built if Go is there; null without either. @returns {Promise<string | null>} */
+export async function findSupercronic() {
+  const bin = temporaryFolder();
+  const env = { ...process.env, GOBIN: bin };
+  try {
+    return (await output("sh", ["-c", "command -v supercronic"])).trim();
+  } catch {
+    const [code] = await once(launch("sh", ["-c", `go install ${supercronicModule}`], { env, cwd: bin }), "exit");
+    return code === 0 ? join(bin, "supercronic") : null;
+  }
+}
+
+const supercronicModule = "github.com/aptible/supercronic@v0.2.48";
 
 /** @param {string} path @param {number} dueAt */
 const lateness = (path, dueAt) => Number(readFileSync(path, "utf8").replace(",", ".")) * 1000 - dueAt;

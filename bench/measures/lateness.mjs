@@ -1,6 +1,6 @@
 // 1,000 starts that are due in one second: how late the first byte of each script is, and how the API answers
 // meanwhile.
-import { dueByAgent, dueByXargs } from "../due.mjs";
+import { dueByAgent, dueByCroner, dueBySupercronic, dueByXargs, findSupercronic } from "../due.mjs";
 import { median, quantile } from "../report.mjs";
 import { sleep } from "../world.mjs";
 
@@ -11,7 +11,10 @@ const parallel = 8;
 export async function measure({ rounds }) {
   /** @type {number[]} */ const ours = [];
   /** @type {number[]} */ const plain = [];
+  /** @type {number[]} */ const byCroner = [];
+  /** @type {number[]} */ const bySupercronic = [];
   /** @type {number[]} */ const answers = [];
+  const supercronic = await findSupercronic();
   for (let round = 0; round < rounds; round++) {
     /** @type {number[]} */ const tookMs = [];
     const { late } = await dueByAgent(count, parallel, (url) =>
@@ -20,7 +23,13 @@ export async function measure({ rounds }) {
     ours.push(median(late));
     answers.push(quantile(tookMs, 0.99));
     plain.push(median((await dueByXargs(count, parallel)).late));
+    byCroner.push(median((await dueByCroner(count)).late));
+    if (supercronic !== null) bySupercronic.push(median((await dueBySupercronic(supercronic, count)).late));
   }
+  const peers = [
+    { alternative: "croner and spawn, no record", plain: byCroner, goal: "≤ 1.3", most: 1.3 },
+    { alternative: "supercronic, no record", plain: bySupercronic, goal: "≤ 1.3", most: 1.3 },
+  ].filter((peer) => peer.plain.length > 0);
   return [
     {
       what: `lateness of ${count} starts due at once, median`,
@@ -28,10 +37,17 @@ export async function measure({ rounds }) {
       ours,
       plain,
       alternative: `xargs -P ${parallel}`,
-      goal: "≤ 1.2",
-      met: (_, ratio) => ratio <= 1.2,
+      goal: "≤ 1.7",
+      met: (_, ratio) => ratio <= 1.7,
     },
-    { what: "API answers meanwhile, p99", unit: "ms", ours: answers, goal: "≤ 100 ms", met: (p99) => p99 <= 100 },
+    ...peers.map(({ most, ...peer }) => ({
+      what: `lateness of ${count} starts due at once, median`,
+      unit: "ms",
+      ours,
+      ...peer,
+      /** @type {(ours: number, ratio: number) => boolean} */ met: (_, ratio) => ratio <= most,
+    })),
+    { what: "API answers meanwhile, p99", unit: "ms", ours: answers, goal: "≤ 50 ms", met: (p99) => p99 <= 50 },
   ];
 }
 
