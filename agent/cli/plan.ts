@@ -49,7 +49,7 @@ export async function plan(
     notes: looks
       .filter(({ name }) => told.has(name))
       .flatMap((look) => (look.parsed === null ? [] : notesOf(look.parsed, now))),
-    sources: new Map(looks.flatMap((look) => look.sources)),
+    sources: loaded.sources,
   };
   deps.write(formatPlan(report, options.format, options.colours, now));
   return report.problems.length === 0 ? 0 : 1;

@@ -29,14 +29,13 @@ export async function validate(
   options: { format: "text" | "json" | "github"; timeZone: string; kubernetes?: AllowList | null },
   deps: FolderDeps,
 ): Promise<number> {
-  const { looks, groupProblems } = await loadAll(deps.source, {
+  const { looks, groupProblems, sources } = await loadAll(deps.source, {
     timeZone: options.timeZone,
     now: deps.now,
     kubernetes: options.kubernetes ?? null,
   });
   const problems = [...groupProblems, ...looks.flatMap((look) => look.problems)];
   const notes = looks.flatMap((look) => (look.parsed === null ? [] : notesOf(look.parsed, deps.now)));
-  const sources = new Map(looks.flatMap((look) => look.sources));
   if (looks.length === 0) problems.push(await nothingThere(dir, deps.source));
   notes.push(...foreignNotes(dir, deps.source));
   deps.write(formatReport({ problems, notes, batches: looks.length, sources }, options.format));

@@ -13,7 +13,7 @@ import { checkMeaning, entriesOf } from "./meaning.ts";
 import { checkSettings, pathText } from "./settings.ts";
 import { parseShebang } from "./shebang.ts";
 import { decodeText, scriptFaults, type Fault } from "./text-file.ts";
-import { readYaml } from "./yaml.ts";
+import { readYaml, type YamlFile } from "./yaml.ts";
 import { trimOf } from "../text/trim.ts";
 
 const maxSettingsBytes = 256 * 1024;
@@ -47,7 +47,7 @@ export function parseBatch(folder: Folder, options: ParseOptions): ParsedBatch {
   const problems: Problem[] = [...folder.problems];
   const tell = (file: string | null, fault: Omit<Fault, "path" | "place"> & Partial<Fault>) => {
     const { code, message, hint, path = [], place = null } = fault;
-    const at = file === null ? folder.location : `${folder.location}/${file}`;
+    const at = fault.file ?? (file === null ? folder.location : `${folder.location}/${file}`);
     problems.push({
       batch: folder.entry,
       file: at,
@@ -72,7 +72,7 @@ export function parseBatch(folder: Folder, options: ParseOptions): ParsedBatch {
     for (const fault of faults) tell("script.sh", fault);
   }
   const settings = folder.settings[0];
-  const judged = settings === undefined ? null : judgeSettings(settings, options);
+  const judged = settings === undefined ? null : judgeSettings(settings, folder.entry, options);
   for (const fault of judged?.faults ?? []) tell(settings?.file ?? null, fault);
 
   const sorted = problems.sort(byPlace).slice(0, maxProblems);
@@ -137,7 +137,7 @@ interface Judged {
   faults: Fault[];
 }
 
-function judgeSettings({ file, bytes, size }: Folder["settings"][number], options: ParseOptions): Judged {
+function judgeSettings({ file, bytes, size }: Folder["settings"][number], name: string, options: ParseOptions): Judged {
   const invalid = (...faults: Fault[]): Judged => ({
     file: null,
     patterns: [],
@@ -181,10 +181,7 @@ function judgeSettings({ file, bytes, size }: Folder["settings"][number], option
   const inheritance = options.inheritance ?? inheritsNothing;
   const { data: whole, inherited } = applyInheritance(data as Record<string, unknown>, inheritance);
   const part = inheritedPart(data as Record<string, unknown>, inheritance);
-  const misfits = checkSettings(whole, yaml.written).map(({ of, ...fault }): Fault => ({
-    ...fault,
-    place: yaml.place(fault.path, of),
-  }));
+  const misfits = shapeFaults(data as Record<string, unknown>, whole, yaml);
   faults.push(...misfits);
   // Whatever does not fit the schema is not judged further; of env only the variable itself.
   const unfit = new Set(misfits.map(({ path }) => String(path[0])));
@@ -195,9 +192,9 @@ function judgeSettings({ file, bytes, size }: Folder["settings"][number], option
   ) as Partial<BatchFile>;
   const { patterns, faults: meant } = checkMeaning(sound, yaml, options.timeZone);
   const { days, faults: unknown } = namedThings(sound, yaml, inheritance, options.isInForce === true);
-  faults.push(...meant, ...unknown);
-  if (options.kubernetes != null && !unfit.has("kubernetes"))
-    faults.push(...notAllowed(sound.kubernetes, options.kubernetes, yaml));
+  const forbidden =
+    options.kubernetes == null || unfit.has("kubernetes") ? [] : notAllowed(sound.kubernetes, options.kubernetes, yaml);
+  faults.push(...meant, ...[...unknown, ...forbidden].map((fault) => atOrigin(fault, name, inherited, inheritance)));
   if (faults.length === 0) faults.push(...neverDue(patterns, sound.timeZone ?? options.timeZone, days, options.now));
   const chain = {
     top: yaml.place([], "key"),
@@ -213,6 +210,26 @@ function judgeSettings({ file, bytes, size }: Folder["settings"][number], option
     chain,
     faults,
   };
+}
+
+/** Returns what does not fit the schema of a batch's settings, and fills defaults into `whole`. */
+function shapeFaults(own: Record<string, unknown>, whole: Record<string, unknown>, yaml: YamlFile): Fault[] {
+  // Inherited tags come first in the list: only alone do the batch's own have the indexes that are in its file.
+  const added = own.tags !== whole.tags && "tags" in own ? checkSettings({ tags: own.tags }, yaml.written) : [];
+  const all = [...added, ...checkSettings(whole, yaml.written)];
+  const misfits = added.length === 0 ? all : all.filter(({ path }, i) => i < added.length || path[0] !== "tags");
+  return misfits.map(({ of, ...fault }) => ({ ...fault, place: yaml.place(fault.path, of) }));
+}
+
+/** A fault of an inherited setting, told where the setting stands: in the group's file. */
+function atOrigin(fault: Fault, name: string, inherited: Judged["inherited"], { placeOf }: Inheritance): Fault {
+  const key = pathText(fault.path.slice(0, 1));
+  const origin = inherited[key] ?? inherited[pathText(fault.path.slice(0, 2))];
+  const place = origin === undefined ? null : placeOf(pathText(fault.path), origin);
+  if (place === null) return fault;
+  const { file, line, column } = place;
+  const message = `${fault.message} (a default that ${name} inherits)`;
+  return { ...fault, file, path: ["defaults", ...fault.path], place: { line, column }, message };
 }
 
 function toBatch(

@@ -35,6 +35,8 @@ export interface Groups {
   /** Returns what is in force, by name. */
   inForce: () => ReadonlyMap<GroupName, Group>;
   problems: () => readonly Problem[];
+  /** Text of each file as it was last read, by the name that problems give it. */
+  sources: () => ReadonlyMap<string, string>;
 }
 
 interface Entry {
@@ -44,6 +46,8 @@ interface Entry {
   /** Digest of what is in force. */
   key: string;
   problems: readonly Problem[];
+  /** Text as it was last read, valid or not. */
+  text: string;
 }
 
 export interface GroupsDeps {
@@ -69,14 +73,14 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
     for (const [name, content] of stored) {
       const file = {
         name,
-        location: name,
+        location: source.groupFileLocation(name),
         bytes: new TextEncoder().encode(content.text),
         size: content.text.length,
         changedAt: 0,
       };
       const { group } = parseGroup(file, { timeZone, ics: await daysOf(content.ics) });
       if (group === null) continue;
-      entries.set(name, { group, judged: null, key: digestOf(content), problems: [] });
+      entries.set(name, { group, judged: null, key: digestOf(content), problems: [], text: content.text });
       contents.set(name, content);
     }
   }
@@ -102,7 +106,7 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
   async function look(name: GroupName): Promise<"changed" | "same" | "unsettled"> {
     const file = await source.readGroupFile(name);
     if (file === null) return drop(name);
-    const entry = entries.get(name) ?? { group: null, judged: null, key: "", problems: [] };
+    const entry = entries.get(name) ?? { group: null, judged: null, key: "", problems: [], text: "" };
     entries.set(name, entry);
     if ("unreadable" in file) {
       entry.judged = null;
@@ -114,6 +118,7 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
     if (entry.judged === digest) return "same";
     if (isRecent(content.changedAt, clock.now(), settleMs)) return "unsettled";
     entry.judged = digest;
+    entry.text = content.text;
     const { group, problems } = parseGroup(file, { timeZone, ics: await daysOf(content.ics) });
     report(name, entry, problems);
     if (group === null || entry.key === digest) return "same";
@@ -184,6 +189,7 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
     inForce: () =>
       new Map([...entries].flatMap(([name, { group }]) => (group === null ? [] : [[name, group] as const]))),
     problems: () => [...entries.values()].flatMap(({ problems }) => problems),
+    sources: () => new Map([...entries].map(([name, { text }]) => [source.groupFileLocation(name), text])),
   };
 }
 

@@ -1,11 +1,10 @@
 // A `_group.yaml` as it was read → a group ready to use, or everything that is wrong with it, with line and column.
 import type { Calendar } from "../model/calendar.ts";
 import { groupFileName, type Group, type GroupDefaults, type GroupFile } from "../model/group.ts";
-import type { Problem } from "../model/problem.ts";
+import type { Place, Problem } from "../model/problem.ts";
 import { parseCalendar, type CalendarFile } from "../schedule/calendar.ts";
 import { checkMeaning } from "./meaning.ts";
 import { checkDefaults, checkGroup, pathText, type SettingFault } from "./settings.ts";
-import { closest } from "./suggest.ts";
 import { decodeText, type Fault } from "./text-file.ts";
 import { readYaml, type Path, type YamlFile } from "./yaml.ts";
 
@@ -56,37 +55,32 @@ function judge(
       "keep only settings in it",
     );
   const decoded = decodeText(groupFileName, file.bytes, file.size);
-  if ("fault" in decoded) return invalid(decoded.fault);
+  if ("fault" in decoded) {
+    const isEmpty = decoded.fault.code === "empty-file";
+    return invalid({ ...decoded.fault, ...(isEmpty ? { hint: "write it, or take the file out" } : {}) });
+  }
   const yaml = readYaml(decoded.text.replace(/^\uFEFF/, ""));
   const faults = [...yaml.faults];
   const { data } = yaml;
   if (data === undefined) return invalid(...faults);
   const empty: Group = { name: file.name, description: null, defaults: {}, pools: {}, calendars: new Map() };
   if (data === null) return { faults, group: empty }; // comments only: a group that says nothing yet
-  if (typeof data !== "object" || Array.isArray(data))
-    return plain("schema", `${groupFileName} must hold keys with values`, "such as defaults: and pools:");
+  if (!isMap(data))
+    return invalid(...faults, {
+      code: "schema",
+      path: [],
+      place: yaml.place([], "value"),
+      message: `${groupFileName} must hold keys with values`,
+      hint: "write key: value, with a space after the colon, such as defaults: and pools:",
+    });
 
-  const at = (prefix: Path, { of, ...fault }: SettingFault): Fault => {
-    const path = [...prefix, ...fault.path];
-    const message = prefix.length === 0 ? fault.message : fault.message.replace(pathText(fault.path), pathText(path));
-    return { ...fault, path, message, place: yaml.place(path, of) };
-  };
-  faults.push(...checkGroup(data, yaml.written).map((fault) => at([], suggestGroupKey(fault))));
-  const shaped = data as {
-    description?: string;
-    pools?: Record<string, number>;
-    calendars?: unknown;
-    defaults?: unknown;
-  };
-  const defaults = isMap(shaped.defaults) ? shaped.defaults : {};
-  const unfit = checkDefaults(defaults, (path) => yaml.written(["defaults", ...path])).map((fault) =>
-    at(["defaults"], notInherited(fault)),
-  );
-  faults.push(...unfit);
+  const withPlace = ({ of, ...fault }: SettingFault): Fault => ({ ...fault, place: yaml.place(fault.path, of) });
+  const defaults = isMap(data.defaults) ? data.defaults : {};
+  const unfit = [...checkGroup(data, yaml.written), ...checkDefaults(defaults, yaml.written).map(notInherited)];
+  faults.push(...unfit.map(withPlace));
   if (faults.length > 0) return invalid(...faults);
-  const below: Pick<YamlFile, "place"> = { place: (path, of) => yaml.place(["defaults", ...path], of) };
-  const meant = checkMeaning(defaults, below, options.timeZone).faults;
-  faults.push(...meant.map((fault) => ({ ...fault, path: ["defaults", ...fault.path] })));
+  const shaped = data as { description?: string; pools?: Record<string, number>; calendars?: unknown };
+  faults.push(...checkMeaning(defaults, yaml, options.timeZone, ["defaults"]).faults);
   const calendars = readCalendars((shaped.calendars ?? {}) as Record<string, CalendarFile>, yaml, options, faults);
   const group = {
     ...empty,
@@ -94,33 +88,33 @@ function judge(
     defaults: defaults as GroupDefaults,
     pools: shaped.pools ?? {},
     calendars,
+    written: { file: file.location, places: placesOf(defaults, yaml) },
   };
   return { faults, group };
 }
 
-const calendarKeys = ["dates", "ranges", "weekdays", "ics"];
-const groupKeys = ["description", "defaults", "pools", "calendars"];
+/** Defaults that may be valid in themselves and wrong for a batch that inherits them. */
+const blamable = ["skipOn", "onlyOn", "pool", "kubernetes"];
 
-/**
- * A key that a `_group.yaml` does not know: one of its own is meant, or one of batch.yaml, which goes below defaults.
- */
-function suggestGroupKey(fault: SettingFault): SettingFault {
-  if (fault.code !== "unknown-key") return fault;
-  const key = String(fault.path.at(-1));
-  const known = fault.path.length === 1 ? groupKeys : calendarKeys;
-  const near = closest(key, known);
-  if (near !== null) return { ...fault, hint: `did you mean \`${near}\`?` };
-  if (fault.path.length === 1 && checkDefaults({ [key]: 0 }, () => null).every(({ code }) => code !== "unknown-key"))
-    return { ...fault, hint: `\`${key}\` belongs below \`defaults\`` };
-  return { ...fault, hint: `known here: ${known.join(", ")}` };
+/** Places of those defaults and of all within them, by their paths. */
+function placesOf(defaults: Readonly<Record<string, unknown>>, yaml: YamlFile): Record<string, Place> {
+  const places: Record<string, Place> = {};
+  const open: [Path, unknown][] = blamable.flatMap((key) => (key in defaults ? [[[key], defaults[key]]] : []));
+  for (let next = open.pop(); next !== undefined; next = open.pop()) {
+    const [path, value] = next;
+    places[pathText(path)] = yaml.place(["defaults", ...path], "value");
+    if (typeof value !== "object" || value === null) continue;
+    for (const [key, inner] of Object.entries(value)) open.push([[...path, key], inner]);
+  }
+  return places;
 }
 
 const ownOfBatch = new Set(["description", "cron", "after", "onFailure", "params"]);
 
 /** A key that each batch sets for itself is not unknown: the words say why it cannot be a default. */
 function notInherited(fault: SettingFault): SettingFault {
-  const key = String(fault.path[0]);
-  if (fault.code !== "unknown-key" || fault.path.length !== 1 || !ownOfBatch.has(key)) return fault;
+  const key = String(fault.path[1]);
+  if (fault.code !== "unknown-key" || fault.path.length !== 2 || !ownOfBatch.has(key)) return fault;
   return { ...fault, message: `${key} cannot be a default`, hint: "each batch has its own: set it in batch.yaml" };
 }
 

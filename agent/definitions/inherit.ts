@@ -11,6 +11,7 @@ export const inheritsNothing: Inheritance = {
   origins: {},
   pools: new Map(),
   calendars: new Map(),
+  placeOf: () => null,
 };
 
 /** Names of a group and all above it, the top (`""`) first. */
@@ -42,7 +43,18 @@ export function inheritFrom(name: GroupName, groupOf: (name: GroupName) => Group
     for (const [pool, size] of Object.entries(group.pools)) pools.set(pool, { group: outer, size });
     for (const [calendar, days] of group.calendars) calendars.set(calendar, days);
   }
-  return { group: name, defaults: defaults, origins, pools, calendars };
+  return {
+    group: name,
+    defaults,
+    origins,
+    pools,
+    calendars,
+    placeOf: (path, origin) => {
+      const written = groupOf(origin)?.written;
+      const place = written?.places[path];
+      return written === undefined || place === undefined ? null : { file: written.file, ...place };
+    },
+  };
 }
 
 /**

@@ -21,14 +21,14 @@ interface Look {
   /** Its files, with what they inherit; null when it could not be read. */
   folder: Folder | null;
   problems: readonly Problem[];
-  /** Texts of its files. */
-  sources: readonly (readonly [string, string])[];
 }
 
 export interface LoadedFolder {
   looks: readonly Look[];
   /** Problems of the groups' own files. */
   groupProblems: readonly Problem[];
+  /** Text of every file that a problem may name, by the name that problems give it. */
+  sources: ReadonlyMap<string, string>;
   /** Chains over everything that was loaded. */
   graph: Graph;
 }
@@ -58,18 +58,20 @@ export async function loadAll(
     const loaded = await source.load(name);
     if (loaded.kind === "absent") return null;
     if (loaded.kind === "unreadable")
-      return { name, folder: null, parsed: null, definition: null, problems: [loaded.problem], sources: [] };
+      return { name, folder: null, parsed: null, definition: null, problems: [loaded.problem] };
     const inheritance = groups.inheritance(loaded.folder.group);
     const parsed = parseBatch(loaded.folder, { timeZone, now, inheritance, kubernetes });
     const folder = withInherited(loaded.folder, parsed.inherits);
-    return { name, folder, parsed, definition: parsed.batch, problems: parsed.problems, sources: sourcesOf(folder) };
+    return { name, folder, parsed, definition: parsed.batch, problems: parsed.problems };
   });
   const found = looks.filter((look) => look !== null);
   const graph = buildGraph(
     found.flatMap(({ parsed }) => parsed?.batch ?? []),
     new Set(found.map(({ name }) => name)),
   );
-  return { looks: withChains(found, graph), groupProblems: groups.problems(), graph };
+  const files = found.flatMap(({ folder }) => (folder === null ? [] : sourcesOf(folder)));
+  const sources = new Map([...groups.sources(), ...files]);
+  return { looks: withChains(found, graph), groupProblems: groups.problems(), sources, graph };
 }
 
 const nothingStored: GroupStore = { read: () => Promise.resolve(new Map()), write: () => Promise.resolve() };

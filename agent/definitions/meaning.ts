@@ -10,15 +10,20 @@ import { webhookFault } from "./webhook-address.ts";
 import type { Path, YamlFile } from "./yaml.ts";
 import { zoneHint } from "./zone-hint.ts";
 
-/** Checks what a schema cannot tell of values of the right shape. */
+/**
+ * Checks what a schema cannot tell of values of the right shape.
+ * @param prefix where the settings stand in the file, as `["defaults"]`
+ */
 export function checkMeaning(
   file: Partial<BatchFile>,
   yaml: Pick<YamlFile, "place">,
   timeZone: string,
+  prefix: Path = [],
 ): { patterns: { pattern: Pattern; place: Place }[]; faults: Fault[] } {
   const faults: Fault[] = [];
   const tell = (code: ProblemCode, path: Path, of: "key" | "value", message: string, hint: string | null) =>
-    faults.push({ code, path, place: yaml.place(path, of), message, hint });
+    faults.push({ code, path: [...prefix, ...path], place: yaml.place([...prefix, ...path], of), message, hint });
+  const nameOf = (path: Path) => pathText([...prefix, ...path]);
 
   const patterns = entriesOf(file.cron, "cron").flatMap(({ text, path }) => {
     const parsed = parsePattern(text);
@@ -39,12 +44,12 @@ export function checkMeaning(
     const hint = text.startsWith("~")
       ? "~ means nothing here: write the whole path"
       : "begin it with /, as in /run/secrets/warehouse.env";
-    if (!text.startsWith("/")) tell("schema", path, "value", `${pathText(path)} must be an absolute path`, hint);
-    else if (text.includes("\0")) tell("schema", path, "value", `${pathText(path)} holds a NUL character`, null);
+    if (!text.startsWith("/")) tell("schema", path, "value", `${nameOf(path)} must be an absolute path`, hint);
+    else if (text.includes("\0")) tell("schema", path, "value", `${nameOf(path)} holds a NUL character`, null);
   }
   for (const key of ["env", "params"] as const) {
     for (const [name, value] of Object.entries(file[key] ?? {})) {
-      const at = pathText([key, name]);
+      const at = nameOf([key, name]);
       const reserved = `${at}: names that begin with BATCH_ are the agent's own`;
       if (name.startsWith("BATCH_")) tell("schema", [key, name], "key", reserved, "choose another name");
       if (typeof value === "string" && value.includes("\0"))
@@ -56,7 +61,7 @@ export function checkMeaning(
       // The address is not repeated: it may hold a secret.
       const fault = webhookFault(url);
       if (fault === null) continue;
-      tell("schema", ["notify", key, index], "value", `notify.${key}[${index}] ${fault.message}`, fault.hint);
+      tell("schema", ["notify", key, index], "value", `${nameOf(["notify", key, index])} ${fault.message}`, fault.hint);
     }
   }
   return { patterns, faults };

@@ -1,13 +1,40 @@
 // "Did you mean": the nearest known word, and what other schedulers call the keys of a batch.yaml.
 import { batchSchema } from "../model/batch-schema.gen.ts";
+import { groupSchema } from "../model/group-schema.gen.ts";
+import type { Path } from "./yaml.ts";
 
-/** Keys by the path of the map that holds them, "" for the top. */
-const known: Record<string, readonly string[]> = {
-  "": Object.keys(batchSchema.properties),
-  retry: Object.keys(batchSchema.properties.retry.properties),
-  notify: Object.keys(batchSchema.properties.notify.properties),
-  keep: Object.keys(batchSchema.properties.keep.properties),
-};
+/** The map that a key stands in: a batch.yaml, the defaults of a _group.yaml, or the rest of one. */
+export type SettingScope = "batch" | "defaults" | "group";
+
+/** As much of a JSON Schema as is walked here. */
+interface Schema {
+  description?: string;
+  type?: unknown;
+  enum?: unknown;
+  const?: unknown;
+  $ref?: string;
+  properties?: Readonly<Record<string, Schema>>;
+  additionalProperties?: boolean | Schema;
+  items?: Schema;
+  oneOf?: readonly Schema[];
+}
+
+/** Keys of a batch.yaml that hold keys of their own, each of which may be meant where it stands too high. */
+const parents = ["retry", "notify", "keep", "kubernetes"];
+
+const ofDefaults = Object.keys(groupSchema.properties.defaults.properties);
+
+/** Keys known in the map at `path`; none where the user chooses them. */
+function keysAt(path: Path, scope: SettingScope): string[] {
+  if (path.length === 0 && scope === "defaults") return ofDefaults;
+  let node: Schema = scope === "group" ? groupSchema : batchSchema;
+  for (const step of path) {
+    const { properties, items, additionalProperties } = node;
+    const free = typeof additionalProperties === "object" ? additionalProperties : undefined;
+    node = (properties && own(properties, String(step))) ?? items ?? free ?? {};
+  }
+  return [node, ...(node.oneOf ?? [])].flatMap(({ properties = {} }) => Object.keys(properties));
+}
 
 /** Holds what is written elsewhere, in lower case without `-` and `_`, to what is written here. */
 const synonyms: Record<string, Record<string, string>> = {
@@ -27,7 +54,7 @@ const synonyms: Record<string, Record<string, string>> = {
     priority: "priorities weight nice",
     lateAfter: "sla slo expectedby late grace expectedduration",
     output: "stdout stderr capture logging",
-    kubernetes: "k8s pod container image",
+    kubernetes: "k8s pod container",
     timeout: "timeoutseconds activedeadlineseconds maxduration maxruntime timelimit",
     retry: "retries maxretries attempts maxattempts backofflimit retrylimit retrycount",
     concurrency: "concurrencypolicy overlap overlappolicy allowoverlap parallel maxactiveruns",
@@ -56,6 +83,16 @@ const synonyms: Record<string, Record<string, string>> = {
     ping: "heartbeat heartbeats healthcheck healthchecks pings",
   }),
   keep: words({ executions: "count runs limit history max", age: "days maxage ttl for" }),
+  kubernetes: words({
+    image: "containerimage container",
+    resources: "requests limits cpu memory",
+    nodeSelector: "node nodes nodename affinity",
+    tolerations: "toleration taints",
+    priorityClass: "priorityclassname",
+    queue: "queuename localqueue",
+    envFrom: "secrets secret configmap configmaps",
+  }),
+  "kubernetes.envFrom": words({ secret: "secretref secretname", configMap: "configmapref configmapname config" }),
 };
 
 const elsewhere: Record<string, string> = {
@@ -67,34 +104,54 @@ const elsewhere: Record<string, string> = {
   "<<": "merge keys are not supported: write the keys out",
 };
 
-/** A hint for a key that the map at `path` ("" for the top) does not know. */
-export function suggestKey(key: string, path: string): string {
+/**
+ * Returns a hint for a key that the map at `path` does not know. Never empty.
+ * @param path in terms of batch.yaml for the defaults of a group; `[]` is the top
+ */
+export function suggestKey(key: string, path: Path, scope: SettingScope = "batch"): string {
   const plain = plainOf(key);
-  const [keys, others] = [known[path] ?? [], synonyms[path] ?? {}];
+  const name = path.filter((part) => !/^\d+$/.test(String(part))).join(".");
+  const keys = keysAt(path, scope);
+  const others = Object.fromEntries(
+    Object.entries((scope === "group" ? undefined : own(synonyms, name)) ?? {}).filter(([, word]) =>
+      keys.includes(word.split(":")[0] as string),
+    ),
+  );
   const same = keys.find((candidate) => plainOf(candidate) === plain) ?? own(others, plain);
   if (same !== undefined) return `did you mean \`${same}\`?`;
-  const told = path === "" ? own(elsewhere, plain) : undefined;
+  const told = path.length === 0 && (scope !== "group" || key === "<<") ? own(elsewhere, plain) : undefined;
   if (told !== undefined) return told;
-  const above = path === "" ? undefined : known[""]?.includes(key);
-  if (above === true) return `\`${key}\` belongs at the top, not below \`${path}\`: check the indentation`;
-  const below = Object.keys(known).find((parent) => parent !== path && parent !== "" && known[parent]?.includes(key));
-  if (below !== undefined) return `\`${key}\` belongs below \`${below}\``;
-  const near =
-    closest(key, keys) ??
-    own(
-      others,
-      closest(
-        key,
-        Object.keys(others).filter((word) => word.length > 4),
-      ) ?? "",
-    );
-  return near === undefined ? `known here: ${keys.join(", ")}` : `did you mean \`${near}\`?`;
+  const elsewhereInFile = placeOfKey(key, path, scope);
+  if (elsewhereInFile !== null) return elsewhereInFile;
+  const words = Object.keys(others).filter((word) => word.length > 4);
+  const near = closest(key, keys) ?? own(others, closest(key, words) ?? "");
+  if (near !== undefined) return `did you mean \`${near}\`?`;
+  return keys.length === 0 ? "no key is known here" : `known here: ${keys.join(", ")}`;
+}
+
+/** Hint for a key that is known, but not in this map; null for none. */
+function placeOfKey(key: string, path: Path, scope: SettingScope): string | null {
+  const isTop = path.length === 0;
+  const isDefault = ofDefaults.includes(key);
+  if (scope === "group") {
+    if (!isTop) return null;
+    if (isDefault) return `\`${key}\` belongs below \`defaults\``;
+    const isOwn = Object.hasOwn(batchSchema.properties, key);
+    return isOwn ? `each batch has its own \`${key}\`: set it in batch.yaml` : null;
+  }
+  if (!isTop && scope === "batch" && Object.hasOwn(batchSchema.properties, key))
+    return `\`${key}\` belongs at the top, not below \`${path.join(".")}\`: check the indentation`;
+  if (!isTop && isDefault) return `\`${key}\` belongs directly below \`defaults\`: check the indentation`;
+  const parent = parents.find((name) => name !== path[0] && keysAt([name], scope).includes(key));
+  return parent === undefined ? null : `\`${key}\` belongs below \`${parent}\``;
 }
 
 /** The candidate nearest to `word` when it is near enough for a slip of the finger, else null. */
 export function closest(word: string, candidates: readonly string[]): string | null {
   const plain = plainOf(word).slice(0, 100);
-  const allowed = Math.min(3, Math.max(1, Math.floor(plain.length / 3)));
+  if (plain === "") return null;
+  // A single letter is like every other: something of the word must be right.
+  const allowed = Math.min(3, plain.length - 1, Math.max(1, Math.floor(plain.length / 3)));
   let best: string | null = null;
   let least = allowed + 1;
   for (const candidate of candidates) {
@@ -132,7 +189,7 @@ function plainOf(word: string): string {
   return word.toLowerCase().replace(/[-_ ]/g, "");
 }
 
-function own(table: Record<string, string>, key: string): string | undefined {
+function own<T>(table: Readonly<Record<string, T>>, key: string): T | undefined {
   return Object.hasOwn(table, key) ? table[key] : undefined;
 }
 

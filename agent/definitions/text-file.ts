@@ -9,6 +9,8 @@ export interface Fault {
   place: Place | null;
   message: string;
   hint: string | null;
+  /** The file that `path` and `place` are of, where it is not the one that was read. */
+  file?: string;
 }
 
 /**

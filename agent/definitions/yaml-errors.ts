@@ -58,7 +58,7 @@ function explainError(text: string, doc: Document, error: YAMLError): Explained 
     return {
       code: "yaml-multiple",
       message: "a second document begins here",
-      hint: "a batch.yaml is one document: take out what follows the line ---",
+      hint: "the file is one document: take out what follows the line ---",
     };
   }
   // `cron: * * * * *` and `cron: @daily`: both signs mean something to YAML.

@@ -4,6 +4,7 @@ import type { BatchFile } from "./batch.ts";
 import type { Calendar } from "./calendar.ts";
 import type { EpochMs } from "./ids.ts";
 import type { groupSchema } from "./group-schema.gen.ts";
+import type { Place } from "./problem.ts";
 
 export const groupFileName = "_group.yaml";
 
@@ -23,6 +24,8 @@ export interface Group {
   /** Size by name. */
   pools: Readonly<Record<string, number>>;
   calendars: ReadonlyMap<string, Calendar>;
+  /** Its file as people write it, and the places of its defaults by path; for problems of what inherits them. */
+  written?: { file: string; places: Readonly<Record<string, Place>> };
 }
 
 /** Describes what reaches a batch from its group and the groups above, nearest first where they disagree. */
@@ -35,6 +38,8 @@ export interface Inheritance {
   /** Tells where each pool is declared, by name. */
   pools: ReadonlyMap<string, { group: GroupName; size: number }>;
   calendars: ReadonlyMap<string, Calendar>;
+  /** Tells where an inherited default stands, by its path (`skipOn[0]`); null where that is not known. */
+  placeOf: (path: string, origin: GroupName) => (Place & { file: string }) | null;
 }
 
 /** Describes what was read of one `_group.yaml`: facts only, judged by `parseGroup`. */

@@ -42,6 +42,7 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
     groups: () => source.groups(),
     groupsWithFile: () => source.groupsWithFile(),
     groupOf: (name) => source.groupOf(name),
+    groupFileLocation: (name) => source.groupFileLocation(name),
     readGroupFile: (name) => source.readGroupFile(name),
     readBeside: (group, file) => source.readBeside(group, file),
   };
@@ -97,10 +98,13 @@ class FolderSource {
     return this.#listed?.entries.get(name)?.[0]?.group ?? "";
   }
 
+  groupFileLocation(name: GroupName): string {
+    return this.#builder.locationOf(join(name, groupFileName));
+  }
+
   async readGroupFile(name: GroupName): Promise<GroupFile | null | { unreadable: string }> {
     try {
-      const location = this.#builder.locationOf(join(name, groupFileName));
-      const file = await readGroupFile(this.#realRoot(), name, location);
+      const file = await readGroupFile(this.#realRoot(), name, this.groupFileLocation(name));
       return file === null && !(await this.#isRootThere())
         ? { unreadable: "the folder of batches is not there" }
         : file;

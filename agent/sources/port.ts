@@ -44,6 +44,8 @@ export interface GroupSource {
   groupsWithFile: () => readonly GroupName[];
   /** The group that a batch was last found in; `""` where it was not. */
   groupOf: (name: string) => GroupName;
+  /** Path of a group's `_group.yaml` as problems show it. */
+  groupFileLocation: (name: GroupName) => string;
   /** Reads a `_group.yaml`; null when it is not there. Never throws. */
   readGroupFile: (name: GroupName) => Promise<GroupFile | null | { unreadable: string }>;
   /** Reads a text file that a `_group.yaml` names, in the same folder. Never throws. */

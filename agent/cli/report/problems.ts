@@ -1,4 +1,5 @@
 // Problems and notes as text for people, JSON for programs, or annotations for a GitHub workflow. Judges nothing.
+import { groupFileName } from "../../model/group.ts";
 import type { Note, Problem } from "../../model/problem.ts";
 import { harmless, widthOf } from "../../text/glyphs.ts";
 
@@ -56,7 +57,13 @@ export function noteLines(notes: readonly Note[]): string[] {
 function summary({ problems, batches }: Report): string {
   const all = count(batches, "batch", "batches");
   if (problems.length === 0) return `${all}, no problems`;
-  return `${count(problems.length, "problem", "problems")} in ${new Set(problems.map(({ batch }) => batch)).size} of ${all}`;
+  const names = [...new Set(problems.map(({ batch }) => batch))];
+  const files = names.filter((name) => name === groupFileName || name.endsWith(`/${groupFileName}`)).length;
+  const places = [
+    ...(files === 0 ? [] : [`${files} ${groupFileName}`]),
+    ...(files === names.length ? [] : [`${names.length - files} of ${all}`]),
+  ];
+  return `${count(problems.length, "problem", "problems")} in ${places.join(" and ")}`;
 }
 
 /** `1 problem`, `2 problems`. */
