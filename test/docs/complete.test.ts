@@ -111,7 +111,10 @@ test("every command that a page, a picture or an example shows is one, with opti
         .filter((word) => !options.has(word.replace(/=.*/, "")))
         .map((word) => `${name} has no ${word}`);
     });
-  const shown = pages.flatMap(({ text: page }) => commandsOf(page));
+  const recording = source("docs/screenshots/terminal.svg").matchAll(/<tspan class="typed">([^<]+)</g);
+  const typed = [...recording].map(([, command]) => `\`${command}\``).join("\n");
+  expect(commandsOf(typed).length).toBeGreaterThan(4);
+  const shown = [...pages.map(({ text: page }) => page), typed].flatMap((page) => commandsOf(page));
   expect(shown.length).toBeGreaterThan(60);
   expect(wrong(shown)).toEqual([]);
   expect(
