@@ -17,6 +17,14 @@ export interface DueTimesDeps {
   batchOf: (name: string) => Batch | null;
 }
 
+/** Names the scheduled batches that a chained one comes after, directly or not. */
+function rootsOf(batch: Batch, batchOf: (name: string) => Batch | null): string[] {
+  const seen = new Set(batch.after);
+  for (const name of seen)
+    if (batchOf(name)?.schedule === null) for (const before of batchOf(name)?.after ?? []) seen.add(before);
+  return [...seen].filter((name) => (batchOf(name)?.schedule ?? null) !== null);
+}
+
 /** Answers with the due times of a batch in [from, to), and which of them have a run that succeeded. */
 export async function findDueTimes(
   asked: { batch: string; from: EpochMs; to: EpochMs },
@@ -28,7 +36,11 @@ export async function findDueTimes(
     const hint = near === null || near === asked.batch ? ", or it has problems" : `: did you mean ${near}?`;
     return { error: `there is no batch ${asked.batch}${hint}` };
   }
-  if (batch.schedule === null) return { error: `${batch.name} has no cron, and so no due times` };
+  if (batch.schedule === null) {
+    const roots = rootsOf(batch, batchOf);
+    const hint = roots.length === 0 ? "" : `: its runs begin with ${roots.join(", ")}, backfill that`;
+    return { error: `${batch.name} has no cron, and so no due times${hint}` };
+  }
   const found: EpochMs[] = [];
   for (let at = nextDue(batch.schedule, asked.from - 1); at !== null && at < asked.to;) {
     if (found.length >= maxDueTimes) return { error: `there are more than ${maxDueTimes} due times: ask for less` };

@@ -5,7 +5,7 @@ import { mkdirSync, symlinkSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { startAgent, workplace } from "../helpers/agent.ts";
-import { type } from "../helpers/cli.ts";
+import { main, type } from "../helpers/cli.ts";
 import { blocksOf, readPages, root } from "../helpers/docs.ts";
 import { eventually } from "../helpers/tmp.ts";
 
@@ -60,6 +60,44 @@ test("a batch in 60 seconds, as README has it", { timeout: 90_000 }, async () =>
   expect(checked).toMatchObject({ code: 0 });
   expect(checked.stdout).toContain("1 batch, no problems\n");
   expect(checked.stdout).toContain("hello from hello\n");
+});
+
+test("operating, as README has it", { timeout: 90_000 }, async () => {
+  const [look = "", mend = "", ...more] = blocksOf(section("Operating it"), "sh");
+  expect(more).toEqual([]);
+  const place = workplace();
+  const bin = join(place.home, "bin");
+  mkdirSync(bin);
+  writeFileSync(join(bin, "batch-agent"), `#!/bin/sh\nexec "${process.execPath}" "${main}" "$@"\n`, { mode: 0o755 });
+  place.put("extract", 'cron: "0 2 * * *"\n', "echo rows\n");
+  place.put("report", "after: extract\ninput: previous\n", "exit 3\n");
+  const agent = await startAgent(place);
+  const env = { BATCH_AGENT_URL: agent.url, PATH: `${bin}:${process.env["PATH"]}` };
+  expect((await type(place.home, ["trigger", "extract"])).code).toBe(0);
+  const failed = await eventually(async () => (await agent.executions("?batch=report&status=failed"))[0]);
+  // `logs -f` ends with the code of the script.
+  const looked = await sh(place.home, `set +e\n${look}`, env);
+  expect(looked).toMatchObject({
+    code: 0,
+    stdout: expect.stringMatching(/report +chained[^]*\n01[0-9A-Z]{24}\n$/) as string,
+  });
+  const { revision } = await agent.batch("report");
+  place.put("report", null, 'echo "$(cat), attempt $BATCH_ATTEMPT"\nif ((BATCH_ATTEMPT > 1)); then sleep 600; fi\n');
+  await eventually(async () => (await agent.batch("report")).revision !== revision);
+  // The same page has one id for what is looked at, what is run again and what is ended.
+  const typed = mend.replace("cancel 01JD…", `cancel ${failed.run}`).replaceAll("01JD…", failed.id);
+  const mended = await sh(place.home, typed, env);
+  expect(mended).toMatchObject({ code: 0 });
+  const again = (await agent.executions(`?run=${failed.run}&batch=report`)).map(({ attempt, reason }) => [
+    attempt,
+    reason,
+  ]);
+  expect(again[1]).toEqual([1, "exit"]);
+  await eventually(
+    async () => (await agent.executions(`?run=${failed.run}&batch=report`))[0]?.reason === "cancelled",
+    30_000,
+  );
+  expect((await agent.executions("?batch=extract&status=succeeded&limit=500")).length).toBe(1 + 7);
 });
 
 test("the chain of README runs, its output handed on", { timeout: 60_000 }, async () => {

@@ -10,7 +10,7 @@ import { runOptions } from "../../agent/config.ts";
 import { environmentName } from "../../agent/option-reader.ts";
 import { reasons, statuses } from "../../agent/model/execution.ts";
 import { problemCodes } from "../../agent/model/problem.ts";
-import { brokenLinks, page, readPages, root, undocumented } from "../helpers/docs.ts";
+import { brokenLinks, commandsOf, page, readPages, root, undocumented } from "../helpers/docs.ts";
 
 const pages = readPages();
 const text = (path: string) => pages.find((one) => one.path === path)?.text ?? "";
@@ -57,7 +57,8 @@ test("every option of run is in settings.md, or for pods in kubernetes-pods.md, 
   expect(options.map(environmentName).filter((name) => !new RegExp(`^#?${name}=`, "m").test(example))).toEqual([]);
 });
 
-test("every command and its options are in cli.md", async () => {
+/** The command line as the program declares it. */
+async function readProgram(): Promise<Command> {
   const program = new Command("batch-agent");
   const context = { env: {}, dotEnv: {}, version: "0" } as unknown as CommandContext;
   const folder = join(root, "agent/cli/commands");
@@ -67,6 +68,11 @@ test("every command and its options are in cli.md", async () => {
       if (/^add[A-Z]/.test(name) && typeof add === "function")
         (add as (to: Command, of: CommandContext) => void)(program, context);
   }
+  return program;
+}
+
+test("every command and its options are in cli.md", async () => {
+  const program = await readProgram();
   const names = program.commands.map((command) => command.name());
   expect(names.length).toBeGreaterThan(10);
   expect(
@@ -85,6 +91,35 @@ test("every command and its options are in cli.md", async () => {
       ).map((flag) => `${command.name()} ${flag}`);
     });
   expect(missing).toEqual([]);
+});
+
+test("every command that a page, a picture or an example shows is one, with options that it has", async () => {
+  const program = await readProgram();
+  const known = new Map(
+    program.commands.map((command) => [
+      command.name(),
+      new Set(["--help", "-h", ...command.options.flatMap(({ long, short }) => [long ?? "", short ?? ""])]),
+    ]),
+  );
+  const wrong = (shown: readonly string[]) =>
+    shown.flatMap((line) => {
+      const [name = "", ...rest] = line.split(/\s+/);
+      const options = known.get(name);
+      if (options === undefined) return /^(--version|--help|<|help$)/.test(name) ? [] : [`no command: ${line}`];
+      return rest
+        .filter((word) => /^--?[a-z]/.test(word))
+        .filter((word) => !options.has(word.replace(/=.*/, "")))
+        .map((word) => `${name} has no ${word}`);
+    });
+  const recording = source("docs/screenshots/terminal.svg").matchAll(/<tspan class="typed">([^<]+)</g);
+  const typed = [...recording].map(([, command]) => `\`${command}\``).join("\n");
+  expect(commandsOf(typed).length).toBeGreaterThan(4);
+  const shown = [...pages.map(({ text: page }) => page), typed].flatMap((page) => commandsOf(page));
+  expect(shown.length).toBeGreaterThan(60);
+  expect(wrong(shown)).toEqual([]);
+  expect(
+    wrong(commandsOf("`batch-agent nxt -n 5`\n```sh\nsudo batch-agent next -n 5 --wrong # --not-this\n```\n")),
+  ).toEqual(["next has no --wrong", "no command: nxt -n 5"]);
 });
 
 /** The part of cli.md below the heading that names a command. */

@@ -117,6 +117,13 @@ test("backfill goes through a range, goes on after a failure, and passes over wh
   expect((await due())[0]).toBe("2026-01-02 succeeded");
   expect(await due()).toHaveLength(4);
   const turned = await type(place.home, "backfill", "daily", "--from", "2026-01-04", "--to", "2026-01-01");
+  place.put("after-daily", "after: daily\n", "true");
+  place.put("last", "after: after-daily\n", "true");
+  await eventually(async () => (await agent.get("/api/batches/last")).ok);
+  expect(await type(place.home, "backfill", "last", "--from", "2026-01-01", "--to", "2026-01-04")).toMatchObject({
+    code: 1,
+    stderr: "batch-agent: last has no cron, and so no due times: its runs begin with daily, backfill that\n",
+  });
   expect([turned.code, turned.stderr]).toEqual([2, expect.stringContaining("--from must be before --to")]);
   const empty = await type(
     place.home,

@@ -78,6 +78,20 @@ function codeOf(text: string): string {
   return [...blocks, ...spans].join("\n");
 }
 
+/** What code of these pages types after the program's name, a line each: up to a comment, a pipe or the next command. */
+export function commandsOf(text: string): string[] {
+  const lines = codeOf(text)
+    .replaceAll(/\\\n\s*/g, " ")
+    .split("\n");
+  return lines.flatMap((line) =>
+    [
+      ...line.matchAll(
+        /(?:^|[\s(])(?:batch-agent|node dist\/main\.js) (?!batch-agent|[\w-]+\/)((?:[a-z]|--)[^#|;&)>"']*)/g,
+      ),
+    ].map(([, typed]) => (typed ?? "").trim()),
+  );
+}
+
 /** Bodies of a page's code blocks of a language. */
 export function blocksOf(text: string, language: string): string[] {
   return [...text.matchAll(/^```(\w*)\n([\s\S]*?)^```\s*$/gm)]
