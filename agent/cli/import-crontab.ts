@@ -22,9 +22,8 @@ export interface ImportOptions {
 const maxBytes = 16 * 1024 * 1024;
 
 /**
- * Reads the crontab: stdin (`-`), what the shell passes as `<(crontab -l)`, which is a pipe of this process's own,
- * and of
- * all else plain files only. Throws the file system's errors.
+ * Reads the crontab: stdin (`-`), what the shell passes as `<(crontab -l)`, which is a pipe of this process's own, and
+ * of all else plain files only. Throws the file system's errors.
  */
 export async function readInput(file: string): Promise<Uint8Array> {
   const own = file === "-" ? "0" : /^(?:\/dev|\/proc\/self)\/fd\/(\d+)$/.exec(file)?.[1];

@@ -150,9 +150,8 @@ function isAllowed(execution: Execution, kind: ExecutionEvent["kind"]): boolean 
 }
 
 /**
- * Returns the event that a process's end is. `by`: why the agent ended it, which goes before how it took that; null
- * if it did
- * not. `successCodes`: exit codes that are success. `cancelled`: the words for an end that was asked for.
+ * Returns the event that a process's end is. `by`: why the agent ended it, which goes before how it took that; null if
+ * it did not. `successCodes`: exit codes that are success. `cancelled`: the words for an end that was asked for.
  */
 export function endingEvent(
   ending: ProcessEnding,
@@ -208,10 +207,9 @@ export function endingEvent(
 
 /**
  * Returns the attempt that follows a failed one, queued until its delay is over; null when there is none, when the
- * failed one
- * was cancelled, or when its exit code is none of those that `retry.codes` names (an end without an exit code is
- * none of them
- * either). The wait is `delay` times `factor` for each attempt before, `maxDelay` at most. A rerun counts anew.
+ * failed one was cancelled, or when its exit code is none of those that `retry.codes` names (an end without an exit
+ * code is none of them either). The wait is `delay` times `factor` for each attempt before, `maxDelay` at most. A rerun
+ * counts anew.
  */
 export function nextAttempt(
   failed: Execution,

@@ -439,11 +439,10 @@ class ExecutorLoop implements Executor {
   }
 
   /**
-   * The one that waits stands for the latest due time from now on; one row tells of all that it missed. None of it
-   * is written for its
-   * own sake: what is on disk is the one that waits and its due time, from where the next agent would count the same
-   * again. Where
-   * thousands wait, writing all of them at each of their due times left no time to start any.
+   * The one that waits stands for the latest due time from now on; one row tells of all that it missed. None of it is
+   * written for its own sake: what is on disk is the one that waits and its due time, from where the next agent would
+   * count the same again. Where thousands wait, writing all of them at each of their due times left no time to start
+   * any.
    */
   #merge(waiting: Execution, start: EpochMs, count: number, watermark: Change & { kind: "head" }): void {
     const earlier = this.#gaps.get(waiting.id);

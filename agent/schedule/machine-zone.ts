@@ -96,9 +96,8 @@ function named(name: string | null, clock: OffsetAt, said: string, sources: Zone
 }
 
 /**
- * A zone of Node's with the same clocks from now on. The name of the machine comes first, then the shortest way to
- * say a fixed
- * offset, then all there are.
+ * A zone of Node's with the same clocks from now on. The name of the machine comes first, then the shortest way to say
+ * a fixed offset, then all there are.
  * @param plain whether it is not worth a word when it is found by the machine's own name
  */
 function likeOf(clock: OffsetAt, said: string, { named }: ZoneSources, now: EpochMs, plain = false): MachineZone {

@@ -46,8 +46,7 @@ export function parsePattern(text: string): { pattern: Pattern } | PatternFault 
 
 /**
  * First wall-clock time at or after `from` that a cron pattern names. Both are wall-clock times read as if they were
- * UTC,
- * so no clock change bothers croner, which has its own ideas about them.
+ * UTC, so no clock change bothers croner, which has its own ideas about them.
  */
 export function nextWall(text: string, from: EpochMs): EpochMs | null {
   return (

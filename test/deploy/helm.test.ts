@@ -1,5 +1,5 @@
-// What helm makes of deploy/helm/batch-agent, for each way to get batches, against the schemas of Kubernetes. helm is no
-// part of Debian: `go install helm.sh/helm/v3/cmd/helm@v3.17.3` makes one; without it the templates are passed over.
+// What helm makes of deploy/helm/batch-agent, for each way to get batches, against the schemas of Kubernetes. helm is
+// no part of Debian: `go install helm.sh/helm/v3/cmd/helm@v3.17.3` makes one; without it the templates are passed over.
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";

@@ -31,8 +31,7 @@ interface Remark {
 
 /**
  * Translates a crontab. `form`: `system` has a column with the user, as /etc/crontab; `null` finds out by the lines.
- * Where they do not
- * tell, there is no batch and the one remark asks. Names are unique within the answer.
+ * Where they do not tell, there is no batch and the one remark asks. Names are unique within the answer.
  */
 export function importCrontab(
   text: string,

@@ -14,8 +14,8 @@ const bashVariables =
 
 /**
  * Returns whether bash surely runs `command` as any POSIX shell does: plain words, quotes, simple variables,
- * redirections, pipes,
- * lists and command substitutions, without a word that the shells know otherwise. False where it is not sure.
+ * redirections, pipes, lists and command substitutions, without a word that the shells know otherwise. False where it
+ * is not sure.
  */
 export function isSameInBash(command: string): boolean {
   if (!/^[\w\s./:@%+=,'"$()<>|&;*?-]*$/.test(command)) return false; // no \ ` { } [ ] ! ~ ^ # and nothing beyond ASCII

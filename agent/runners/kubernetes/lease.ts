@@ -1,5 +1,5 @@
-// The Lease by which one of several agents leads. A leader that cannot renew it leaves before another may take it; it is
-// asked right before every commit and every request for a pod.
+// The Lease by which one of several agents leads. A leader that cannot renew it leaves before another may take it; it
+// is asked right before every commit and every request for a pod.
 import { performance } from "node:perf_hooks";
 import type { Clock } from "../../async/clock.ts";
 import type { Logger } from "../../logger.ts";
