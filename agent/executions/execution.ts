@@ -3,6 +3,7 @@ import { InvariantError } from "../errors.ts";
 import type { Retry } from "../model/batch.ts";
 import {
   isOpen,
+  emptyOutcome,
   type Execution,
   type TriggerKind,
   type AbortedReason,
@@ -56,20 +57,8 @@ export function createExecution(fields: {
     trigger: { kind: fields.trigger.kind, dueAt: iso(fields.trigger.dueAt), by: fields.trigger.by },
     attempt: fields.attempt ?? 1,
     status: "queued",
-    reason: null,
-    message: null,
-    exitCode: null,
-    signal: null,
-    pid: null,
     createdAt: iso(fields.now),
-    startedAt: null,
-    finishedAt: null,
-    durationMs: null,
-    progress: null,
-    estimatedEndAt: null,
-    stdoutBytes: 0,
-    stderrBytes: 0,
-    unusual: null,
+    ...emptyOutcome,
   };
 }
 
