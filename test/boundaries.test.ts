@@ -106,3 +106,12 @@ test("only a program's main file ends the process or listens to its signals", ()
   });
   expect(wrong).toEqual([]);
 });
+
+const written = files.filter((file) => !file.endsWith(".gen.ts"));
+
+test("no line is longer than 120 columns", () => {
+  const wrong = written.flatMap((file) =>
+    (textOf.get(file) as string).split("\n").flatMap((line, i) => ([...line].length > 120 ? `${file}:${i + 1}` : [])),
+  );
+  expect(wrong).toEqual([]);
+});

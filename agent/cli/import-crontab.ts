@@ -78,7 +78,8 @@ export async function runImport(
   }
   const made = dryRun || taken.length > 0 ? 0 : batches.length;
   deps.complain(
-    `${count(made, "batch", "batches")} written${dryRun ? ` (${batches.length} without --dry-run)` : ""}, ${count(lost, "thing", "things")} left out\n`,
+    `${count(made, "batch", "batches")} written${dryRun ? ` (${batches.length} without --dry-run)` : ""}, ` +
+      `${count(lost, "thing", "things")} left out\n`,
   );
   return lost > 0 || taken.length > 0 ? 1 : 0;
 }

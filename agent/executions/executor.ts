@@ -391,7 +391,8 @@ class ExecutorLoop implements Executor {
   }
 
   async #endAll(graceMs: number): Promise<void> {
-    if (this.#deps.runner.isRemote === true) return this.#deps.runner.close(); // what runs goes on; the next one adopts it
+    // What runs elsewhere goes on; the next agent adopts it.
+    if (this.#deps.runner.isRemote === true) return this.#deps.runner.close();
     if (await this.#within(this.#running.settled(), graceMs)) return;
     for (const attempt of this.#running.attempts()) attempt.stop("shutdown", killAtShutdownMs);
     // A process that not even SIGKILL ends (it hangs in the kernel) is left to the next agent.

@@ -50,7 +50,8 @@ const blank = { commit: null, ...emptyOutcome } satisfies Partial<Execution>;
 
 /** JSON and a newline, with a checksum: a flipped bit in a message is no other message. */
 export function encodeLine({ seq, changes, repeated }: JournalLine): string {
-  const body = `{"seq":${seq},${repeated === true ? '"repeated":true,' : ""}"changes":${JSON.stringify(changes.map(packed))}`;
+  const mark = repeated === true ? '"repeated":true,' : "";
+  const body = `{"seq":${seq},${mark}"changes":${JSON.stringify(changes.map(packed))}`;
   return `${body},"crc":"${checksum(body)}"}\n`;
 }
 

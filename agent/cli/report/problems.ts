@@ -56,7 +56,10 @@ export function noteLines(notes: readonly Note[]): string[] {
 function summary({ problems, batches }: Report): string {
   const all = count(batches, "batch", "batches");
   if (problems.length === 0) return `${all}, no problems`;
-  return `${count(problems.length, "problem", "problems")} in ${new Set(problems.map(({ batch }) => batch)).size} of ${all}`;
+  return (
+    `${count(problems.length, "problem", "problems")} in ${new Set(problems.map(({ batch }) => batch)).size} ` +
+    `of ${all}`
+  );
 }
 
 /** `1 problem`, `2 problems`. */

@@ -90,7 +90,9 @@ function plainOf(pieces: ReturnType<typeof createPieces>, counts: boolean): () =
 }
 
 function shrunkText(from: number, to: number): string {
-  return `the log got shorter, from ${from} to ${to} bytes; what stood there is gone, and this goes on from its new end`;
+  return (
+    `the log got shorter, from ${from} to ${to} bytes; what stood there is gone, and this goes on from its ` + "new end"
+  );
 }
 
 /**

@@ -45,7 +45,7 @@ export class Lease {
   /** When the last change of it was seen, by a clock that only goes on. */
   #seenAt = 0;
   #epoch: number | null = null;
-  /** When the request of the last renewal was sent: by both clocks, as one of them stands still while a machine sleeps. */
+  /** Time of the last renewal's request by both clocks: one of them stands still while a machine sleeps. */
   #renewedAt: { monotonic: number; wall: number } | null = null;
   #since: string | null = null;
   #isOver = false;

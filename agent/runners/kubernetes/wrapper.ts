@@ -35,7 +35,9 @@ _ba_second() {
 }
 if [ -e "$_ba_folder/claim" ]; then _ba_second; fi
 set -C
-if ! { printf '%s %s %s\\n' ${now} "\${${nodeVariable}:--}" "\${${podVariable}:--}" >"$_ba_folder/claim"; } 2>/dev/null; then
+if ! {
+  printf '%s %s %s\\n' ${now} "\${${nodeVariable}:--}" "\${${podVariable}:--}" >"$_ba_folder/claim"
+} 2>/dev/null; then
   if [ -e "$_ba_folder/claim" ]; then _ba_second; fi
   { echo "user $UID cannot write into $_ba_folder" >|/dev/termination-log; } 2>/dev/null
   exit ${unclaimedCode}
