@@ -1,7 +1,7 @@
 // What is installed beside the program. `npm run licences` lists it, and ends with 1 where a licence is none of those
 // below, so that a new dependency is looked at before it is shipped. `npm run sbom` prints a CycloneDX document of it.
-// Both go by package-lock.json. `npm sbom --omit dev` alone will not do: npm 11 leaves out what a development dependency
-// needs as well.
+// Both go by package-lock.json. `npm sbom --omit dev` alone will not do: npm 11 leaves out what a development
+// dependency needs as well.
 import { execFileSync } from "node:child_process";
 
 const allowed = new Set([

@@ -105,7 +105,7 @@ async function start(folder: string, config: Config, deps: AgentDeps) {
   const telling = await openNotifications({
     ...{ dataDir, version, config, clock, log, recorder, reader, logs, taps, inForce, linkTo, changedSince },
   });
-  const { notifier, deliveries } = telling;
+  const { notifier } = telling;
   const executor = createExecutor({
     ...{ clock, recorder, reader, runner, log, notifier, maxParallel: config.maxParallel },
     newId: createIds(history.newestId()),
@@ -154,7 +154,7 @@ async function start(folder: string, config: Config, deps: AgentDeps) {
     dataTrouble: () => history.trouble() ?? probe.trouble(),
     otherProblems: () => [...history.problems(), ...guard.problems()],
     unsentMail: telling.unsentMail,
-    undelivered: () => deliveries.trouble(),
+    undelivered: telling.undelivered,
   });
   const problemLoop = telling.createProblemLoop(catalog.agentProblems);
   const server = await openHttp(config, {

@@ -47,29 +47,16 @@ function ownTroubles({ data, git, bash }: OwnMeans): Problem[] {
   ];
 }
 
-/**
- * Returns what keeps people from hearing of ends.
- * @param unsent      names of batches that ask for mail where none can be sent
- * @param undelivered places that take no messages, why, and how many wait for them
- */
-function tellingTroubles(
-  unsent: readonly string[],
-  undelivered: readonly { place: string; why: string; waiting: number }[],
-): Problem[] {
+/** Returns what keeps people from hearing of ends. `unsent`: batches that ask for mail where none can be sent. */
+function mailTroubles(unsent: readonly string[]): Problem[] {
+  if (unsent.length === 0) return [];
   const others = unsent.length > maxNames ? ` and ${unsent.length - maxNames} more` : "";
   const names = unsent.slice(0, maxNames).join(", ") + others;
   return [
-    ...(unsent.length === 0
-      ? []
-      : [
-          agentProblem(
-            "no-mail",
-            `the agent has no --smtp-url: no mail is sent for ${names}`,
-            "set --smtp-url, or take notify.mail out",
-          ),
-        ]),
-    ...undelivered.map(({ place, why, waiting }) =>
-      agentProblem("not-delivered", `${place}: ${waiting} waiting, ${why}`, "they are tried again, for 3 days"),
+    agentProblem(
+      "no-mail",
+      `the agent has no --smtp-url: no mail is sent for ${names}`,
+      "set --smtp-url, or take notify.mail out",
     ),
   ];
 }
@@ -166,7 +153,8 @@ export interface StatusDeps {
   /** Further problems of no batch: of the record, of revisions. */
   otherProblems: () => readonly Problem[];
   unsentMail: () => readonly string[];
-  undelivered: () => readonly { place: string; why: string; waiting: number }[];
+  /** Messages that nobody takes, as problems. */
+  undelivered: () => readonly { problem: Problem }[];
 }
 
 /** Answers what the agent says of itself and of its batches from what is in force now. */
@@ -185,7 +173,8 @@ export function createCatalog(deps: StatusDeps): Catalog {
     const root = rootProblem();
     return [
       ...ownProblems(),
-      ...tellingTroubles(deps.unsentMail(), deps.undelivered()),
+      ...mailTroubles(deps.unsentMail()),
+      ...deps.undelivered().map(({ problem }) => problem),
       ...(root === null ? [] : [root]),
       ...deps.otherProblems(),
       ...inForce.groups.problems(),
@@ -195,7 +184,7 @@ export function createCatalog(deps: StatusDeps): Catalog {
 
   function agentProblems(): ReturnType<Catalog["agentProblems"]> {
     const root = rootProblem();
-    const means = [...ownProblems(), ...tellingTroubles(deps.unsentMail(), [])];
+    const means = [...ownProblems(), ...mailTroubles(deps.unsentMail())];
     const problems = [...means, ...(root === null ? [] : [root]), ...deps.otherProblems()];
     return { problems, isWhole: reconciler.health().lastVerifiedAt !== null };
   }

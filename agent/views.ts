@@ -122,8 +122,7 @@ function groupOf(status: BatchStatus, last: Execution | undefined): string {
 
 /**
  * Counts failures in a row and says when the first of them ended; null when there is none since the last success.
- * Attempts that
- * were tried again count as one, what did not run to an end not at all. `past`: newest first.
+ * Attempts that were tried again count as one, what did not run to an end not at all. `past`: newest first.
  */
 export function failingSince(past: Iterable<Outline>): { at: Iso; count: number } | null {
   const retried = new Set<number>();

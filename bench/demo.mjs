@@ -38,13 +38,15 @@ function batches() {
   /** @type {Record<string, [string, string]>} */
   const all = {
     "night-extract": [
-      'description: "Copies the orders of the day out of the shop database"\ntags: [night, finance]\ncron: "0 2 * * *"\ntimeZone: Europe/Berlin\nonFailure: night-alert\nenv: {SHOP_DSN: "postgres://shop"}\n',
+      'description: "Copies the orders of the day out of the shop database"\ntags: [night, finance]\n' +
+        'cron: "0 2 * * *"\ntimeZone: Europe/Berlin\nonFailure: night-alert\nenv: {SHOP_DSN: "postgres://shop"}\n',
       'echo "connected to shop"\nfor table in orders items customers; do echo "copied $table"; done\n',
     ],
     "night-check": ["tags: [night, finance]\nafter: night-extract\n", 'echo "48,210 rows, 0 doubtful"\n'],
     "night-load": ["tags: [night, finance]\nafter: night-check\n", 'echo "loaded 48,210 rows"\n'],
     "night-aggregate": [
-      'description: "Adds the orders up by day, country and product"\ntags: [night, finance]\nafter: night-load\nonFailure: night-alert\ntimeout: 30m\n',
+      'description: "Adds the orders up by day, country and product"\ntags: [night, finance]\n' +
+        "after: night-load\nonFailure: night-alert\ntimeout: 30m\n",
       aggregateBefore,
     ],
     "night-report": ["tags: [night, finance]\nafter: night-aggregate\n", 'echo "report written"\n'],
@@ -59,7 +61,8 @@ function batches() {
     "crm-sync": ['tags: [crm]\ncron: "15 * * * *"\nretry: {limit: 3, delay: 5m}\n', 'echo "HTTP 503" >&2\nexit 22\n'],
     "reindex-search": [
       'description: "Builds the search index anew"\ntags: [shop]\ncron: "0 4 * * 0"\n',
-      'for i in $(seq 1 2000); do echo "indexed batch $i of 2000"; echo "$((i / 20)) segment $i" > "$BATCH_PROGRESS"; sleep 2; done\n',
+      'for i in $(seq 1 2000); do echo "indexed batch $i of 2000"; echo "$((i / 20)) segment $i" > ' +
+        '"$BATCH_PROGRESS"; sleep 2; done\n',
     ],
     "weekday-digest": ['tags: [people]\ncron: "0 7 * * 1-5"\ntimeZone: America/New_York\n', 'echo "digest sent"\n'],
     "month-end-close": ['tags: [finance]\ncron: "0 22 L * *"\n', 'echo "closed"\n'],
@@ -93,7 +96,8 @@ function batches() {
   ];
   [...names, ...more].forEach((name, i) => {
     all[name] = [
-      `description: "Runs ${name.replaceAll("-", " ")} for the shop and everything around it, as agreed"\ntags: [shop]\ncron: "${(i * 7) % 60} ${i % 3 === 0 ? "*" : i % 24} * * *"\n`,
+      `description: "Runs ${name.replaceAll("-", " ")} for the shop and everything around it, as agreed"\n` +
+        `tags: [shop]\ncron: "${(i * 7) % 60} ${i % 3 === 0 ? "*" : i % 24} * * *"\n`,
       'echo "done"\n',
     ];
   });
@@ -190,7 +194,8 @@ export function writeDemo(home) {
   }
   writeFileSync(
     join(home, "batches.d/finance/_group.yaml"),
-    "description: Everything the accountants wait for\ndefaults:\n  timeout: 2h\n  timeZone: Europe/Berlin\n  env: {LEDGER: ledger.internal}\n",
+    "description: Everything the accountants wait for\ndefaults:\n  timeout: 2h\n  timeZone: Europe/Berlin\n" +
+      "  env: {LEDGER: ledger.internal}\n",
   );
   for (const [name, rows] of past) {
     const head = {
@@ -204,7 +209,8 @@ export function writeDemo(home) {
     mkdirSync(join(home, "data/batches", name), { recursive: true });
     writeFileSync(
       join(home, "data/batches", name, "history.json"),
-      `${JSON.stringify(head).slice(0, -1)},"executions":[\n${rows.map((row) => JSON.stringify(row)).join(",\n")}\n]}\n`,
+      `${JSON.stringify(head).slice(0, -1)},"executions":[\n` +
+        `${rows.map((row) => JSON.stringify(row)).join(",\n")}\n]}\n`,
     );
   }
 }

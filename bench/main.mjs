@@ -45,7 +45,8 @@ const machine = {
 };
 if (!values.json)
   console.log(
-    `${machine.cores} × ${machine.cpu}, ${machine.memoryGiB} GiB, Node ${machine.node}; median of ${values.rounds} rounds in turns\n`,
+    `${machine.cores} × ${machine.cpu}, ${machine.memoryGiB} GiB, Node ${machine.node}; median of ` +
+      `${values.rounds} rounds in turns\n`,
   );
 const results = [];
 for (const name of positionals.length > 0 ? positionals : known) {

@@ -19,7 +19,10 @@ export function table(name, rows) {
     const beside =
       plain === null ? "" : `  ${alternative ?? "plain"} ${figure(plain)} ${unit}, ratio ${figure(ratio ?? NaN)}`;
     const verdict = met === null ? "" : met ? ", met" : ", NOT met";
-    return `  ${what.padEnd(52)} ${figure(ours).padStart(8)} ${unit}${beside}${goal === undefined ? "" : `  (goal ${goal}${verdict})`}`;
+    return (
+      `  ${what.padEnd(52)} ${figure(ours).padStart(8)} ${unit}${beside}` +
+      `${goal === undefined ? "" : `  (goal ${goal}${verdict})`}`
+    );
   });
   return [name, ...lines, ""].join("\n");
 }

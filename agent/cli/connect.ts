@@ -18,8 +18,7 @@ export interface ConnectOptions {
 
 /**
  * The address: --url, else BATCH_AGENT_URL, else where an agent with these settings (BATCH_AGENT_HOST,
- * BATCH_AGENT_PORT, so the
- * `.env` beside it) serves on this machine. No `/` at its end. Throws ConfigError.
+ * BATCH_AGENT_PORT, so the `.env` beside it) serves on this machine. No `/` at its end. Throws ConfigError.
  */
 function agentUrl(flag: string | undefined, env: Env): string {
   const named = flag ?? (env["BATCH_AGENT_URL"] || undefined);
@@ -36,11 +35,9 @@ function agentUrl(flag: string | undefined, env: Env): string {
 }
 
 /**
- * `dotEnv`: what of `env` stands in the `.env` of the working directory, which may be a checkout of others. The
- * token is not
- * sent to an address from there unless the token stands there too. Throws ConfigError when the address is none or
- * the token
- * cannot be read.
+ * `dotEnv`: what of `env` stands in the `.env` of the working directory, which may be a checkout of others. The token
+ * is not sent to an address from there unless the token stands there too. Throws ConfigError when the address is none
+ * or the token cannot be read.
  */
 export async function connect(options: ConnectOptions, env: Env, dotEnv: Env): Promise<AgentClient> {
   const url = agentUrl(options.url, env);

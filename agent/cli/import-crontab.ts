@@ -22,9 +22,8 @@ export interface ImportOptions {
 const maxBytes = 16 * 1024 * 1024;
 
 /**
- * Reads the crontab: stdin (`-`), what the shell passes as `<(crontab -l)`, which is a pipe of this process's own,
- * and of
- * all else plain files only. Throws the file system's errors.
+ * Reads the crontab: stdin (`-`), what the shell passes as `<(crontab -l)`, which is a pipe of this process's own, and
+ * of all else plain files only. Throws the file system's errors.
  */
 export async function readInput(file: string): Promise<Uint8Array> {
   const own = file === "-" ? "0" : /^(?:\/dev|\/proc\/self)\/fd\/(\d+)$/.exec(file)?.[1];
@@ -79,7 +78,8 @@ export async function runImport(
   }
   const made = dryRun || taken.length > 0 ? 0 : batches.length;
   deps.complain(
-    `${count(made, "batch", "batches")} written${dryRun ? ` (${batches.length} without --dry-run)` : ""}, ${count(lost, "thing", "things")} left out\n`,
+    `${count(made, "batch", "batches")} written${dryRun ? ` (${batches.length} without --dry-run)` : ""}, ` +
+      `${count(lost, "thing", "things")} left out\n`,
   );
   return lost > 0 || taken.length > 0 ? 1 : 0;
 }

@@ -76,7 +76,8 @@ export async function next(
   if (broken > 0)
     lines.push(
       "",
-      `${count(broken, "batch has", "batches have")} problems and ${broken === 1 ? "is" : "are"} left out: batch-agent validate ${dir}`,
+      `${count(broken, "batch has", "batches have")} problems and ${broken === 1 ? "is" : "are"} left out: ` +
+        `batch-agent validate ${dir}`,
     );
   deps.write(`${lines.join("\n")}\n`);
   return code;

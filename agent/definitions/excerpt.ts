@@ -6,10 +6,9 @@ const maxChars = 160;
 const open = new Set(Object.keys(batchSchema.properties).filter((key) => !["env", "notify"].includes(key)));
 
 /**
- * Line `line` (from 1) of `text`, cut to 160 characters; null where there is none, or where what it belongs to
- * cannot be told
- * for sure. A line shows in full only below a known top-level key other than these; of any other key just the key
- * itself.
+ * Line `line` (from 1) of `text`, cut to 160 characters; null where there is none, or where what it belongs to cannot
+ * be told for sure. A line shows in full only below a known top-level key other than these; of any other key just the
+ * key itself.
  */
 export function excerptOf(text: string, line: number): string | null {
   const lines = text.split(/\r?\n/, line);

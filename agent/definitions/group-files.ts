@@ -18,9 +18,8 @@ export interface Groups {
   /** Brings back what was in force before a restart. Call once, before the first `refresh`. */
   open: () => Promise<void>;
   /**
-   * Reads group files again: those of the named groups, or all with null. Returns the groups that now pass on
-   * something else than
-   * before. `again`: a file was being written, so it must be looked at again in a moment.
+   * Reads group files again: those of the named groups, or all with null. Returns the groups that now pass on something
+   * else than before. `again`: a file was being written, so it must be looked at again in a moment.
    */
   refresh: (names: ReadonlySet<GroupName> | null) => Promise<{ changed: ReadonlySet<GroupName>; again: boolean }>;
   /** Returns what reaches the batches of a group. */

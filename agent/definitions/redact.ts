@@ -94,8 +94,13 @@ function hideAddresses({ key, value }: Pair, text: string): Part | null {
     return null;
   const addresses = value.items.map((item) => String(isScalar(item) ? item.value : ""));
   const values = new Map(addresses.map((address, i) => [`${String(key.value)} ${i}`, address]));
-  const written: Part["written"] = (show) =>
-    `: [${addresses.map((address, i) => (shownAddress(address) === address ? address : `${shownAddress(address).slice(0, -3)}${show(`${String(key.value)} ${i}`, address)}`)).join(", ")}]`;
+  const written: Part["written"] = (show) => {
+    const shown = addresses.map((address, i) => {
+      const visible = shownAddress(address);
+      return visible === address ? address : `${visible.slice(0, -3)}${show(`${String(key.value)} ${i}`, address)}`;
+    });
+    return `: [${shown.join(", ")}]`;
+  };
   return { from: key.range[1], to: endOf(value.range, text), values, written };
 }
 

@@ -28,7 +28,8 @@ export function parseShebang(text: string): { options: string[] } | { fault: Fau
     const asked = interpreter === "" ? "nothing" : interpreter;
     return fault(
       `the first line asks for ${asked}, but a script runs as: bash ./script.sh`,
-      `write #!/bin/bash, and start the other program from there, with its code in a file of its own: exec ${name || "program"} ./main`,
+      "write #!/bin/bash, and start the other program from there, with its code in a file of its own: exec " +
+        `${name || "program"} ./main`,
     );
   }
   for (let at = 0; at < words.length; at++) {

@@ -76,7 +76,9 @@ export function scriptFaults(file: string, text: string): Fault[] {
   if (at !== -1) {
     const count = text.split("\r\n").length - 1;
     const place = placeAt(text.slice(0, at));
-    const message = `${file} has Windows line endings (CRLF), on ${count === 1 ? `line ${place.line}` : `${count} lines, first on line ${place.line}`}`;
+    const message =
+      `${file} has Windows line endings (CRLF), on ` +
+      (count === 1 ? `line ${place.line}` : `${count} lines, first on line ${place.line}`);
     faults.push({
       code: "crlf",
       path: [],

@@ -78,7 +78,10 @@ export function zoneHint(name: string): string | null {
     return "an offset knows no clock changes: name a place, such as Europe/Paris, or UTC";
   const places = abbreviations[name.toUpperCase()];
   if (places !== undefined)
-    return `${name.toUpperCase()} is an abbreviation, not the name of a zone; did you mean ${places.map((place) => `\`${place}\``).join(" or ")}?`;
+    return (
+      `${name.toUpperCase()} is an abbreviation, not the name of a zone; did you mean ` +
+      `${places.map((place) => `\`${place}\``).join(" or ")}?`
+    );
   const plain = name.replace(/^:/, "").replace(/^(posix|right)\//i, "");
   if (plain !== name && isTimeZone(plain)) return `did you mean \`${plain}\`?`;
   const city = name.replace(/^.*\//, "").replace(/ /g, "_").toLowerCase();

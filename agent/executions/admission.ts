@@ -48,8 +48,7 @@ export function admit(batch: Pick<Batch, "enabled" | "concurrency"> | null, open
 
 /**
  * Returns whether a start that has found no place yet stands for the newer due time from now on: of those that are
- * missed while
- * the queue is full only the latest runs.
+ * missed while the queue is full only the latest runs.
  * @param waiting  the only execution of the batch that is open
  */
 export function standsIn(
@@ -67,9 +66,8 @@ export function standsIn(
 }
 
 /**
- * The same start once a place is free for it. `startsAt`: due time plus jitter, or when a retry's delay or the wait
- * for an
- * earlier execution was over.
+ * The same start once a place is free for it. `startsAt`: due time plus jitter, or when a retry's delay or the wait for
+ * an earlier execution was over.
  */
 export function admitQueued(
   batch: Pick<Batch, "enabled" | "startDeadlineMs" | "concurrency"> | null,

@@ -178,5 +178,8 @@ function isSamePlace(a: NonNullable<Look["place"]>, b: Execution["place"]): bool
 }
 
 function truncatedMessage(streams: readonly string[]): string {
-  return `${streams.join(" and ")} got shorter while it ran: something has opened the log anew, and what stood there is gone`;
+  return (
+    `${streams.join(" and ")} got shorter while it ran: something has opened the log anew, and what stood ` +
+    "there is gone"
+  );
 }

@@ -49,8 +49,7 @@ export function estimatedEnd(execution: Execution, past: Iterable<Past>): Iso | 
 
 /**
  * Returns whether a success lies far outside its batch's last 50 (at least 10): 5 standard deviations by the MAD and
- * half the
- * median away, beyond a floor of jitter, and where fewer than one in ten of them were as far out.
+ * half the median away, beyond a floor of jitter, and where fewer than one in ten of them were as far out.
  * @param past  executions of its batch, newest first
  */
 export function judgeUnusual(execution: Execution, past: Iterable<Past>): Execution["unusual"] {

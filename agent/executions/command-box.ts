@@ -156,8 +156,7 @@ export type Unanswered = "not-taken" | "not-answered";
 
 /**
  * The asking side: the agent's answer. Where none takes it within `waitMs` it is withdrawn. `patient`: waits for the
- * answer
- * however long it takes, over restarts of the agent too.
+ * answer however long it takes, over restarts of the agent too.
  */
 export async function askAgent(
   dataDir: string,

@@ -3,6 +3,7 @@ import { InvariantError } from "../errors.ts";
 import type { Retry } from "../model/batch.ts";
 import {
   isOpen,
+  emptyOutcome,
   type Execution,
   type TriggerKind,
   type AbortedReason,
@@ -56,20 +57,8 @@ export function createExecution(fields: {
     trigger: { kind: fields.trigger.kind, dueAt: iso(fields.trigger.dueAt), by: fields.trigger.by },
     attempt: fields.attempt ?? 1,
     status: "queued",
-    reason: null,
-    message: null,
-    exitCode: null,
-    signal: null,
-    pid: null,
     createdAt: iso(fields.now),
-    startedAt: null,
-    finishedAt: null,
-    durationMs: null,
-    progress: null,
-    estimatedEndAt: null,
-    stdoutBytes: 0,
-    stderrBytes: 0,
-    unusual: null,
+    ...emptyOutcome,
   };
 }
 
@@ -150,9 +139,8 @@ function isAllowed(execution: Execution, kind: ExecutionEvent["kind"]): boolean 
 }
 
 /**
- * Returns the event that a process's end is. `by`: why the agent ended it, which goes before how it took that; null
- * if it did
- * not. `successCodes`: exit codes that are success. `cancelled`: the words for an end that was asked for.
+ * Returns the event that a process's end is. `by`: why the agent ended it, which goes before how it took that; null if
+ * it did not. `successCodes`: exit codes that are success. `cancelled`: the words for an end that was asked for.
  */
 export function endingEvent(
   ending: ProcessEnding,
@@ -208,10 +196,9 @@ export function endingEvent(
 
 /**
  * Returns the attempt that follows a failed one, queued until its delay is over; null when there is none, when the
- * failed one
- * was cancelled, or when its exit code is none of those that `retry.codes` names (an end without an exit code is
- * none of them
- * either). The wait is `delay` times `factor` for each attempt before, `maxDelay` at most. A rerun counts anew.
+ * failed one was cancelled, or when its exit code is none of those that `retry.codes` names (an end without an exit
+ * code is none of them either). The wait is `delay` times `factor` for each attempt before, `maxDelay` at most. A rerun
+ * counts anew.
  */
 export function nextAttempt(
   failed: Execution,

@@ -391,7 +391,8 @@ class ExecutorLoop implements Executor {
   }
 
   async #endAll(graceMs: number): Promise<void> {
-    if (this.#deps.runner.isRemote === true) return this.#deps.runner.close(); // what runs goes on; the next one adopts it
+    // What runs elsewhere goes on; the next agent adopts it.
+    if (this.#deps.runner.isRemote === true) return this.#deps.runner.close();
     if (await this.#within(this.#running.settled(), graceMs)) return;
     for (const attempt of this.#running.attempts()) attempt.stop("shutdown", killAtShutdownMs);
     // A process that not even SIGKILL ends (it hangs in the kernel) is left to the next agent.
@@ -439,11 +440,10 @@ class ExecutorLoop implements Executor {
   }
 
   /**
-   * The one that waits stands for the latest due time from now on; one row tells of all that it missed. None of it
-   * is written for its
-   * own sake: what is on disk is the one that waits and its due time, from where the next agent would count the same
-   * again. Where
-   * thousands wait, writing all of them at each of their due times left no time to start any.
+   * The one that waits stands for the latest due time from now on; one row tells of all that it missed. None of it is
+   * written for its own sake: what is on disk is the one that waits and its due time, from where the next agent would
+   * count the same again. Where thousands wait, writing all of them at each of their due times left no time to start
+   * any.
    */
   #merge(waiting: Execution, start: EpochMs, count: number, watermark: Change & { kind: "head" }): void {
     const earlier = this.#gaps.get(waiting.id);

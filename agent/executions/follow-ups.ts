@@ -27,9 +27,8 @@ export interface RunRows {
 }
 
 /**
- * Decides what starts, or is refused, now that `finished` is final (its last attempt). A batch is started once a
- * run, and again
- * once a rerun.
+ * Decides what starts, or is refused, now that `finished` is final (its last attempt). A batch is started once a run,
+ * and again once a rerun.
  * @param rows     the run, `finished` among its rows
  * @param batchOf  the definition in force; null for a batch that is disabled, invalid or gone: it leaves no row
  */
@@ -81,9 +80,8 @@ function passOf(execution: Execution | undefined): number {
 }
 
 /**
- * Returns whether a rerun has still to bring a new execution of one of `previous`, whose latest is of an earlier
- * pass: it follows, over
- * any number of batches, what is open in the run or has just finished.
+ * Returns whether a rerun has still to bring a new execution of one of `previous`, whose latest is of an earlier pass:
+ * it follows, over any number of batches, what is open in the run or has just finished.
  */
 function isAwaited(
   previous: readonly Execution[],

@@ -5,9 +5,8 @@ import type { Execution } from "../model/execution.ts";
 import type { StartOrder } from "../runners/port.ts";
 
 /**
- * Returns the order for an execution whose start is recorded. `previous`: the executions it comes after, in the
- * order of
- * `after`; `fault`: why its revision cannot be run, or null.
+ * Returns the order for an execution whose start is recorded. `previous`: the executions it comes after, in the order
+ * of `after`; `fault`: why its revision cannot be run, or null.
  */
 export function buildOrder(
   execution: Execution,

@@ -6,8 +6,7 @@ type Values = Readonly<Record<string, string>>;
 
 /**
  * Returns the values of a batch's parameters; undefined where there are none. `kept`: those of the execution that is
- * done
- * again. `given`: those set for the whole run, of which each batch takes the ones that it declares.
+ * done again. `given`: those set for the whole run, of which each batch takes the ones that it declares.
  */
 export function valuesInForce(
   batch: Pick<Batch, "params"> | null,

@@ -65,9 +65,8 @@ export function planEnd(ended: Execution, world: World, ids: Ids, now: EpochMs):
 }
 
 /**
- * All that a due time sets off: the row of those before it that were missed, if any, and the start that has come
- * due, if any, as
- * `planStart` has it.
+ * All that a due time sets off: the row of those before it that were missed, if any, and the start that has come due,
+ * if any, as `planStart` has it.
  */
 export function planDue(
   missed: Execution | null,

@@ -1,6 +1,8 @@
 // Describes what executions ask of their edges, and what commands ask of executions.
 import type { EpochMs, ExecutionId, Iso } from "../model/ids.ts";
 
+export { estimatedEnd } from "./baseline.ts";
+
 /**
  * Describes what became of an asked start: an execution, with a word on it where there is something to know, or why
  * there is none.

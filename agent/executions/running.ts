@@ -89,9 +89,8 @@ export class RunningExecutions {
   }
 
   /**
-   * Takes over executions that an earlier agent left running, all at once. `termsOf`: the timeout that each was
-   * started with, and
-   * the exit codes that are success now.
+   * Takes over executions that an earlier agent left running, all at once. `termsOf`: the timeout that each was started
+   * with, and the exit codes that are success now.
    */
   adopt(
     executions: readonly Execution[],

@@ -1,6 +1,6 @@
 // Changes of the record as data, and the line of the journal that a commit becomes. Pure.
 import { crc32 } from "node:zlib";
-import type { Execution } from "../model/execution.ts";
+import { emptyOutcome, type Execution } from "../model/execution.ts";
 import type { BatchName, ExecutionId } from "../model/ids.ts";
 import { isExecution, type Head } from "./document.ts";
 
@@ -46,26 +46,12 @@ export function batchOf(change: Change): string {
 }
 
 /** Fields that are left out of a line where they hold nothing: two thirds of a start's row. */
-const blank = {
-  commit: null,
-  reason: null,
-  message: null,
-  exitCode: null,
-  signal: null,
-  pid: null,
-  startedAt: null,
-  finishedAt: null,
-  durationMs: null,
-  progress: null,
-  estimatedEndAt: null,
-  stdoutBytes: 0,
-  stderrBytes: 0,
-  unusual: null,
-} satisfies Partial<Execution>;
+const blank = { commit: null, ...emptyOutcome } satisfies Partial<Execution>;
 
 /** JSON and a newline, with a checksum: a flipped bit in a message is no other message. */
 export function encodeLine({ seq, changes, repeated }: JournalLine): string {
-  const body = `{"seq":${seq},${repeated === true ? '"repeated":true,' : ""}"changes":${JSON.stringify(changes.map(packed))}`;
+  const mark = repeated === true ? '"repeated":true,' : "";
+  const body = `{"seq":${seq},${mark}"changes":${JSON.stringify(changes.map(packed))}`;
   return `${body},"crc":"${checksum(body)}"}\n`;
 }
 

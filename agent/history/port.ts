@@ -14,8 +14,7 @@ export { outlineOf, runKey, type Outline } from "./row-index.ts";
 
 /**
  * Describes what decisions read and write. A commit is in memory at once: nothing is awaited between deciding and
- * having it there, so
- * that two decisions never start from the same state. Its promise resolves when it is durable.
+ * having it there, so that two decisions never start from the same state. Its promise resolves when it is durable.
  */
 export interface Recorder {
   names: () => BatchName[];
@@ -44,10 +43,9 @@ export interface Recorder {
   revisions: () => Revision[];
   /**
    * Changes the record, over any number of batches, as a whole: after a crash all of it is there or nothing. Rejects
-   * with
-   * StoreError when it could not be written; it is then written again until that succeeds, or until a later commit
-   * says otherwise.
-   * `lazy`: no more than a tenth of a second is lost by waiting for others. Who does not wait need not catch.
+   * with StoreError when it could not be written; it is then written again until that succeeds, or until a later commit
+   * says otherwise. `lazy`: no more than a tenth of a second is lost by waiting for others. Who does not wait need not
+   * catch.
    */
   commit: (changes: readonly Change[], options?: { lazy?: boolean }) => Promise<void>;
   /**

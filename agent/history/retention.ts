@@ -8,9 +8,8 @@ import type { Outline } from "./row-index.ts";
 export const maxKeep = { executions: 1_000, ageMs: null };
 
 /**
- * Returns ids of the executions beyond `keep`, oldest first; never one that is queued or running, whose run goes on,
- * or of
- * which people are still to be told.
+ * Returns ids of the executions beyond `keep`, oldest first; never one that is queued or running, whose run goes on, or
+ * of which people are still to be told.
  * @param past      executions of a batch, newest first
  * @param isRunRead whether something may still read what a run has put out, by the run's key
  */

@@ -48,8 +48,8 @@ export interface MergeSource {
   now: () => number;
   /** Goes on until it has ended; else what is there now is all. */
   follow: boolean;
-  /** true: a line that is not finished is passed on once it has waited half a second; that a log got shorter, at once. */
-  isPrompt?: boolean;
+  /** Passes on an unfinished line once it has waited half a second, and at once that a log got shorter. */
+  isEager?: boolean;
   /** Offsets to begin at. */
   from: Record<LogStream, number>;
 }
@@ -74,7 +74,7 @@ export function createMerge(source: MergeSource): () => Promise<MergedPiece | "w
   function goOnFromEnd(stream: LogStream, size: number): void {
     if (size >= position[stream]) return;
     position[stream] = size;
-    if (source.isPrompt === true) shortened.add(stream);
+    if (source.isEager === true) shortened.add(stream);
   }
 
   async function take(stream: LogStream, { at, sizes, isLast }: Step): Promise<MergedPiece | null> {
@@ -99,7 +99,7 @@ export function createMerge(source: MergeSource): () => Promise<MergedPiece | "w
 
   /** Returns a log whose unfinished line has waited long enough; null where there is none. */
   function overdue(): LogStream | null {
-    if (source.isPrompt !== true) return null;
+    if (source.isEager !== true) return null;
     for (const stream of ["stdout", "stderr"] as const) {
       if (source[stream].size() <= position[stream]) unfinishedSince[stream] = null;
       else if (source.now() - (unfinishedSince[stream] ??= source.now()) > unfinishedMs) return stream;

@@ -51,7 +51,7 @@ function spellingsOf(char: string): string[] {
   return [...new Set([char, ...(cased.get(folded(char)) ?? [])])];
 }
 
-/** `Σ`, `σ` and `ς` are all `σ`; a character that becomes several in upper case (`ß`) is only put in lower case. */
+/** `Σ`, `σ`, `ς` are all `σ`; a character that becomes several in upper case (`ß`) is only put in lower case. */
 function folded(char: string): string {
   const upper = char.toUpperCase();
   return (Array.from(upper).length === 1 ? upper : char).toLowerCase();

@@ -136,6 +136,22 @@ export const reasons: readonly string[] = [
 ];
 /** Ids of executions and runs: ULIDs. */
 export const idPattern = /^[0-7][0-9A-HJKMNP-TV-Z]{25}$/;
+/** Fields of an execution of which nothing is known yet. */
+export const emptyOutcome = {
+  reason: null,
+  message: null,
+  exitCode: null,
+  signal: null,
+  pid: null,
+  startedAt: null,
+  finishedAt: null,
+  durationMs: null,
+  progress: null,
+  estimatedEndAt: null,
+  stdoutBytes: 0,
+  stderrBytes: 0,
+  unusual: null,
+} satisfies Partial<Execution>;
 /** Returns whether it is queued or running: it still has an end to come. */
 export function isOpen(execution: Pick<Execution, "status">): boolean {
   return execution.status === "queued" || execution.status === "running";

@@ -14,8 +14,8 @@ const nothingTold: Told = { failures: 0, heard: true, streaks: [], last: {} };
 
 /**
  * Returns what this end asks to be told, if anything, and the record of what was told after it (the same object when
- * nothing
- * changes). An end is told once, as the first of recovery, unusual and success that it is and that is asked for.
+ * nothing changes). An end is told once, as the first of recovery, unusual and success that it is and that is asked
+ * for.
  *
  * - The first failure after a success is told at once, those that follow once an hour, with how many there were.
  *   The next

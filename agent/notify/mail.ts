@@ -12,10 +12,9 @@ const sendMs = 60_000;
 const connections = 2;
 
 /**
- * `url`: smtp:// (TLS by STARTTLS where the server offers it, and always where a password is sent beyond this
- * machine) or
- * smtps:// (TLS from the start), with `user:password@` and nodemailer's options as `?name=value`. `from`: null for the
- * URL's user if that is an address, else batch-agent@ and `hostname`. Throws ConfigError.
+ * `url`: smtp:// (TLS by STARTTLS where the server offers it, and always where a password is sent beyond this machine)
+ * or smtps:// (TLS from the start), with `user:password@` and nodemailer's options as `?name=value`. `from`: null for
+ * the URL's user if that is an address, else batch-agent@ and `hostname`. Throws ConfigError.
  */
 export function createMailer(url: string, { from, hostname }: { from: string | null; hostname: string }): Courier {
   const { protocol, hostname: host, username, password } = new URL(url);

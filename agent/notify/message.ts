@@ -53,7 +53,7 @@ function headline({ due, batch, dueAt, execution }: Notice): string {
     case "failure":
       return `${batch} failed${took}: ${endingText(execution)}`;
     case "recovery":
-      return `${batch} recovered: it succeeded${took}, having failed ${due.count === 1 ? "once" : `${due.count} times`}`;
+      return `${batch} recovered: it succeeded${took}, having failed ${timesText(due.count)}`;
     case "success":
       return `${batch} succeeded${took}`;
     case "unusual":
@@ -71,6 +71,10 @@ function headline({ due, batch, dueAt, execution }: Notice): string {
 
 function endingText({ message, reason }: Execution): string {
   return plainLine(message ?? reason ?? "for no known reason");
+}
+
+function timesText(count: number): string {
+  return count === 1 ? "once" : `${count} times`;
 }
 
 function unusualText({ unusual }: Execution): string {
@@ -103,7 +107,10 @@ const plural: Record<NotifyEvent, string> = {
 /** Returns what was held back, so that one message an hour stands for all. */
 function heldText({ due }: Notice): string | null {
   if (due.since === null || due.count <= 1) return null;
-  return `${due.count} ${plural[due.event]} since the last message, ${clockText(due.since)}; there is at most one an hour while it goes on.`;
+  return (
+    `${due.count} ${plural[due.event]} since the last message, ${clockText(due.since)}; there is at most one an ` +
+    "hour while it goes on."
+  );
 }
 
 /** The facts, one a row. */
@@ -121,7 +128,8 @@ function facts({ batch, dueAt, execution, description, changed, link }: Notice):
     ["Attempt", String(attempt)],
     [
       isOpen(execution) ? "Status" : "Ended",
-      `${execution.status}${reason === null ? "" : ` (${reason})`}${execution.status === "failed" ? `: ${endingText(execution)}` : ""}`,
+      `${execution.status}${reason === null ? "" : ` (${reason})`}` +
+        (execution.status === "failed" ? `: ${endingText(execution)}` : ""),
     ],
     ["Exit code", exitCode === null ? null : String(exitCode)],
     ["Signal", signal],

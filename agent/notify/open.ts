@@ -47,7 +47,8 @@ export interface NotificationsDeps {
 
 export interface Notifications {
   notifier: NotifierLoop;
-  deliveries: Deliveries;
+  /** Returns what cannot be delivered now, and what was lost within the last hour. */
+  undelivered: () => readonly Undelivered[];
   /** Tells of problems. `own`: the agent's, but for messages that cannot be delivered. */
   createProblemLoop: (own: () => { problems: readonly Problem[]; isWhole: boolean }) => ProblemLoop;
   /** Returns the names of batches that ask for mail where none can be sent. */
@@ -67,6 +68,7 @@ export async function openNotifications(deps: NotificationsDeps): Promise<Notifi
   const ping = createPinger({ clock, userAgent });
   const outbox = createOutbox(dataDir, { clock, log });
   const deliveries = createDeliveries({ clock, log, outbox, couriers: { mail, webhook, ping } });
+  const undelivered = undeliveredOf(deliveries, clock);
   if (mail === null) warnOfMailOnce(inForce, log);
   return {
     notifier: createNotifier({
@@ -77,10 +79,9 @@ export async function openNotifications(deps: NotificationsDeps): Promise<Notifi
       linkTo: deps.linkTo,
       changedSince: deps.changedSince,
     }),
-    deliveries,
+    undelivered,
     createProblemLoop(own) {
       const to = { mail: config.notifyMail, webhook: config.notifyWebhook };
-      const undelivered = undeliveredOf(deliveries, clock);
       return createProblemLoop({
         ...{ clock, log, outbox, deliveries, couriers: { mail, webhook }, store: createToldStore(dataDir) },
         topics() {
@@ -95,7 +96,7 @@ export async function openNotifications(deps: NotificationsDeps): Promise<Notifi
   };
 }
 
-/** Returns what cannot be delivered now, and what was lost within the last hour. */
+/** Watches for messages that are lost: each is a problem for an hour. */
 function undeliveredOf(deliveries: Deliveries, clock: Clock): () => Undelivered[] {
   const lost = new Map<string, { why: string; at: number }>();
   deliveries.onLost((place, why) => lost.set(place, { why, at: clock.now() }));

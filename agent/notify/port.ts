@@ -7,8 +7,7 @@ import type { BatchName, ExecutionId, Iso } from "../model/ids.ts";
 export interface Notifier {
   /**
    * Decides what people are to be told of a final execution: its record carries that, and its batch's head what they
-   * were told
-   * after it, in the same commit as its end.
+   * were told after it, in the same commit as its end.
    */
   decide: (final: Execution, told: Told | undefined) => { told: Told | undefined; due: NotifyDue | null };
   /** Returns whether a batch asks for heartbeats: the records of its executions carry which of them are still due. */

@@ -81,9 +81,8 @@ async function syncOne({ path, flags, done, failed }: Waiting): Promise<void> {
 }
 
 /**
- * By coreutils' or busybox's `sync -f`, once for each file system; one by one where that is not to be had. As long
- * as more
- * come it waits for them: while the disk is at it, to make another file takes twice as long.
+ * By coreutils' or busybox's `sync -f`, once for each file system; one by one where that is not to be had. As long as
+ * more come it waits for them: while the disk is at it, to make another file takes twice as long.
  */
 async function syncAll(): Promise<void> {
   for (let [looks, count] = [0, 0]; count < waiting.length && looks < maxLooks; looks++) {
@@ -107,8 +106,7 @@ async function syncAll(): Promise<void> {
 
 /**
  * Replaces a file so that after a crash or power cut it holds the old text or the new, whole. `onObstacle`: called
- * where
- * something other than a file lies at `path`, which keeps a file from taking its place; it has to move it away.
+ * where something other than a file lies at `path`, which keeps a file from taking its place; it has to move it away.
  */
 export async function writeDurably(
   path: string,

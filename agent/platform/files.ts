@@ -31,8 +31,7 @@ let turnBegan = 0;
 
 /**
  * Gives others their turn on the event loop once this work has had it for some milliseconds. Between two calls small
- * files
- * are read synchronously: a promise for each call of the system costs ten times what the call itself does.
+ * files are read synchronously: a promise for each call of the system costs ten times what the call itself does.
  */
 export async function yieldToEventLoop(): Promise<void> {
   if (performance.now() - turnBegan < maxTurnMs) return;
@@ -88,9 +87,8 @@ export async function openFile(path: string, links: Links = "follow"): Promise<F
 }
 
 /**
- * Opens for reading what others may have replaced: without waiting, without following a link. Null for everything
- * that is
- * no plain file or cannot be opened.
+ * Opens for reading what others may have replaced: without waiting, without following a link. Null for everything that
+ * is no plain file or cannot be opened.
  */
 export async function openPlain(path: string): Promise<FileHandle | null> {
   return openFile(path, "refuse").catch(() => null);
@@ -191,9 +189,8 @@ function grown(buffer: Buffer, limit: number): Buffer {
 }
 
 /**
- * Opens a new file in the place of whatever lies at `path`, which is deleted and never opened: a FIFO would be
- * waited for, a
- * link would lead to another file.
+ * Opens a new file in the place of whatever lies at `path`, which is deleted and never opened: a FIFO would be waited
+ * for, a link would lead to another file.
  */
 export async function openFresh(path: string, mode = 0o600): Promise<FileHandle> {
   return open(path, freshFlags, mode).catch(async (error: unknown) => {
@@ -229,9 +226,8 @@ export async function setAside(path: string, now: number): Promise<string> {
 }
 
 /**
- * Makes a folder of the data folder, in the place of whatever lies there; `onObstacle` hears where that was moved
- * to. One
- * that is there gets its owner's rights back. Throws the file system's errors.
+ * Makes a folder of the data folder, in the place of whatever lies there; `onObstacle` hears where that was moved to.
+ * One that is there gets its owner's rights back. Throws the file system's errors.
  */
 export async function makeFolder(path: string, now: number, onObstacle: (aside: string) => void): Promise<void> {
   try {
@@ -250,8 +246,7 @@ export async function makeFolder(path: string, now: number, onObstacle: (aside: 
 
 /**
  * Deletes whatever lies at `path`, a folder with all that is in it, also without rights: folders hold on to their
- * entries
- * unless one is root. No link is followed.
+ * entries unless one is root. No link is followed.
  */
 export async function removeTree(path: string): Promise<void> {
   const folders = (await lstat(path).catch(() => null))?.isDirectory() === true ? [path] : [];

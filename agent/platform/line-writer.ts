@@ -107,8 +107,7 @@ interface Target {
 
 /**
  * A terminal or a pipe is opened anew, so that it can be told not to wait without telling so to everybody who shares
- * the descriptor. What
- * cannot be, as a socket of systemd's journal, is written by libuv, which waits in the background.
+ * the descriptor. What cannot be, as a socket of systemd's journal, is written by libuv, which waits in the background.
  */
 function openTarget(fd: number): Target {
   const info = fstatSync(fd);

@@ -60,7 +60,8 @@ export async function takeLock(
       const holder = await read(path);
       if (attempt > 100 || (holder !== null && (await isAlive(holder, path)))) {
         throw new ConfigError(
-          `the data folder ${dataDir} is in use by the agent with pid ${holder?.pid ?? "?"} on host ${holder?.host ?? "?"}`,
+          `the data folder ${dataDir} is in use by the agent with pid ${holder?.pid ?? "?"} on host ` +
+            (holder?.host ?? "?"),
           "one agent a data folder: stop that one, or give this one another with --data",
         );
       }

@@ -45,7 +45,8 @@ export function findMachineZone(sources: ZoneSources, now: EpochMs): MachineZone
   const name = plainName(value);
   if (file !== null) return named(name, file, said, sources, now);
   if (isTimeZone(name)) {
-    const note = `${said}: this machine has no file of that zone, so programs such as date show UTC; batches follow ${name}`;
+    const note =
+      `${said}: this machine has no file of that zone, so programs such as date show UTC; ` + `batches follow ${name}`;
     return { timeZone: name, note: `${note} (install tzdata)` };
   }
   const rule = parseZoneRule(value);
@@ -72,7 +73,9 @@ function zoneOfFile(path: string, said: string, sources: ZoneSources, now: Epoch
     return named(name, clock, text, sources, now);
   }
   if (name !== null && isTimeZone(name)) {
-    const note = `${said} leads to ${name}, of which this machine has no file, so programs such as date show UTC; batches follow ${name}`;
+    const note =
+      `${said} leads to ${name}, of which this machine has no file, so programs such as date show UTC; batches ` +
+      `follow ${name}`;
     return { timeZone: name, note: `${note} (install tzdata)` };
   }
   if (path === localtime) return { timeZone: "UTC", note: null }; // as libc has it
@@ -91,14 +94,15 @@ function named(name: string | null, clock: OffsetAt, said: string, sources: Zone
   const differs = firstDifference(clock, name, now);
   if (differs === null) return { timeZone: name, note: null };
   const when = new Date(differs).toISOString();
-  const note = `${said}: from ${when} on the clocks of this machine and those of Node differ in ${name}; batches follow Node's`;
+  const note =
+    `${said}: from ${when} on the clocks of this machine and those of Node differ in ${name}; batches ` +
+    "follow Node's";
   return { timeZone: name, note: `${note} (one of the two needs a newer tz database)` };
 }
 
 /**
- * A zone of Node's with the same clocks from now on. The name of the machine comes first, then the shortest way to
- * say a fixed
- * offset, then all there are.
+ * A zone of Node's with the same clocks from now on. The name of the machine comes first, then the shortest way to say
+ * a fixed offset, then all there are.
  * @param plain whether it is not worth a word when it is found by the machine's own name
  */
 function likeOf(clock: OffsetAt, said: string, { named }: ZoneSources, now: EpochMs, plain = false): MachineZone {

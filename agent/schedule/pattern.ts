@@ -46,8 +46,7 @@ export function parsePattern(text: string): { pattern: Pattern } | PatternFault 
 
 /**
  * First wall-clock time at or after `from` that a cron pattern names. Both are wall-clock times read as if they were
- * UTC,
- * so no clock change bothers croner, which has its own ideas about them.
+ * UTC, so no clock change bothers croner, which has its own ideas about them.
  */
 export function nextWall(text: string, from: EpochMs): EpochMs | null {
   return (
@@ -116,7 +115,9 @@ function reword(text: string, word: string): { message: string; hint: string | n
   if (stepped !== null)
     return {
       message: said,
-      hint: `"from ${stepped[1]} on, every ${stepped[2]}" is written ${stepped[1]}-59/${stepped[2]} (minutes) or ${stepped[1]}-23/${stepped[2]} (hours)`,
+      hint:
+        `"from ${stepped[1]} on, every ${stepped[2]}" is written ${stepped[1]}-59/${stepped[2]} (minutes) or ` +
+        `${stepped[1]}-23/${stepped[2]} (hours)`,
     };
   const turned = text.split(/\s+/).find((field) => /^([A-Z]{3}|\d+)-([A-Z]{3}|\d+)$/i.test(field));
   if (said.startsWith("From value is larger") && turned !== undefined) {

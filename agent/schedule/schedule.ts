@@ -46,9 +46,9 @@ export function comingStarts(schedule: Schedule, coveredUntil: EpochMs, count: n
 }
 
 /**
- * The due times in (after, upTo]: first, last, the one before that if it is among them, and how many; null when
- * there is none. `count` stops at 100,000 (over a day
- * of seconds), so that this stays short however long the gap; `last` is exact all the same.
+ * The due times in (after, upTo]: first, last, the one before that if it is among them, and how many; null when there
+ * is none. `count` stops at 100,000 (over a day of seconds), so that this stays short however long the gap; `last` is
+ * exact all the same.
  */
 export function dueBetween(
   schedule: Schedule,

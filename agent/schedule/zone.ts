@@ -56,8 +56,7 @@ function openZone(name: string): Zone {
 
 /**
  * Returns whether `name` is a zone or link of the IANA database that Node knows. Upper and lower case do not matter;
- * offsets such as
- * `+05:30` are none, nor are names that only ICU knows.
+ * offsets such as `+05:30` are none, nor are names that only ICU knows.
  */
 export function isTimeZone(name: string): boolean {
   try {

@@ -145,8 +145,8 @@ function environment(
   env: Readonly<Record<string, string | undefined>>,
   { url, user, password }: GitCredentials,
 ): Record<string, string> {
-  const unwanted =
-    /^(BATCH_AGENT_.*|GIT_(DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|COMMON_DIR|NAMESPACE|TRACE.*|CURL_VERBOSE)|SSH_ASKPASS)$/;
+  const ofGit = "DIR|WORK_TREE|INDEX_FILE|OBJECT_DIRECTORY|COMMON_DIR|NAMESPACE|TRACE.*|CURL_VERBOSE";
+  const unwanted = new RegExp(`^(BATCH_AGENT_.*|GIT_(${ofGit})|SSH_ASKPASS)$`);
   const kept = Object.entries(env).flatMap(([name, value]) =>
     value === undefined || unwanted.test(name) ? [] : [[name, value] as const],
   );
@@ -156,7 +156,8 @@ function environment(
     GIT_OPTIONAL_LOCKS: "0",
     LC_ALL: "C",
   };
-  const helper = `!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' "$FOLLOWED_USER" "$FOLLOWED_PASSWORD"; }; f`;
+  const helper =
+    `!f() { test "$1" = get && printf 'username=%s\\npassword=%s\\n' "$FOLLOWED_USER" ` + '"$FOLLOWED_PASSWORD"; }; f';
   const scope = user !== null || password !== null ? `credential.${new URL(url).origin}` : "";
   const settings =
     password !== null

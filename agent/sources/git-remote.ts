@@ -140,8 +140,7 @@ export interface TreeLimits {
 
 /**
  * Adds up what `git ls-tree -r -t -l -z` tells of a tree, as it comes. `push` returns why the tree is too large, as
- * soon as
- * it is: equal folders nested in each other can make a small repository endless.
+ * soon as it is: equal folders nested in each other can make a small repository endless.
  */
 export function createTreeMeasure(limits: TreeLimits): {
   push: (text: string) => string | null;

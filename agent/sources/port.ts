@@ -88,9 +88,8 @@ export interface Revisions {
    */
   store: (folder: Folder) => Promise<boolean>;
   /**
-   * Checks that a stored revision is what it was, at the cost of a `stat` a file where it is. What was changed is
-   * put right from the
-   * folder that `reload` gives, where that is still of the revision. Throws StoreError.
+   * Checks that a stored revision is what it was, at the cost of a `stat` a file where it is. What was changed is put
+   * right from the folder that `reload` gives, where that is still of the revision. Throws StoreError.
    */
   verify: (revision: Revision, reload: () => Promise<Folder | null>) => Promise<Verified>;
   /** A stored revision as a folder, for the batch `name`; null when it is not there. */

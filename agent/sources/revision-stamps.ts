@@ -32,8 +32,7 @@ export async function takeStamps(folder: string, limit: number): Promise<Stamps 
 
 /**
  * Returns whether everything still bears its stamp. What was added or taken away shows in its folder's. Takes some
- * microseconds an
- * entry.
+ * microseconds an entry.
  */
 export async function isAsStamped(folder: string, stamps: Stamps): Promise<boolean> {
   try {

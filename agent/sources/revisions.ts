@@ -177,9 +177,8 @@ class StoredRevisions {
   }
 
   /**
-   * Returns whether what lies there has the revision's digest, and nothing lies beside it that the digest passes
-   * over. What cannot
-   * be read (rights taken away, a FIFO in a file's place) is not whole.
+   * Returns whether what lies there has the revision's digest, and nothing lies beside it that the digest passes over.
+   * What cannot be read (rights taken away, a FIFO in a file's place) is not whole.
    */
   #isWhole(revision: Revision, found: Stamps): Promise<boolean> {
     return this.#isEqual(revision, found).catch(() => false);
@@ -259,8 +258,7 @@ class StoredRevisions {
 
 /**
  * Deletes what an earlier agent was in the middle of. Call it under the lock, before anything is stored or unpacked.
- * What cannot be
- * deleted is said and stays: nothing else will ever have its name.
+ * What cannot be deleted is said and stays: nothing else will ever have its name.
  */
 export async function clearLeftovers(dataDir: string, log: Logger): Promise<void> {
   const home = join(dataDir, "revisions");

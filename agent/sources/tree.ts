@@ -55,10 +55,9 @@ const treeLimits: TreeLimits = { files: 10000, bytes: 256 * 1024 * 1024 };
 /** For what was within limits once. */
 export const unlimited: TreeLimits = { files: Infinity, bytes: Infinity };
 /**
- * Lists the files of a batch, links followed within `root`, a real path that `folder` is or lies right below. Left
- * out: names that begin
- * with `..` or are `.git`, what editors leave behind while one types, and what desktops and disks make by
- * themselves. Throws the file system's own errors, ENOTDIR for a plain file.
+ * Lists the files of a batch, links followed within `root`, a real path that `folder` is or lies right below. Left out:
+ * names that begin with `..` or are `.git`, what editors leave behind while one types, and what desktops and disks make
+ * by themselves. Throws the file system's own errors, ENOTDIR for a plain file.
  */
 export async function walkTree(root: string, folder: string, limits: TreeLimits = treeLimits): Promise<Tree> {
   const files: TreeFile[] = [];
@@ -165,8 +164,7 @@ function resolveLink(path: string): string | null {
 }
 /**
  * Digest of a tree: first 12 hex digits of SHA-256 over sorted paths, run bits, sizes and bytes; and over what it
- * inherits,
- * where that lies in it as a file.
+ * inherits, where that lies in it as a file.
  */
 export async function hashTree(
   files: readonly TreeFile[],

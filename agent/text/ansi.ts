@@ -168,7 +168,8 @@ export function colourRules(): string {
   const rules: string[] = [];
   for (let index = 0; index < 256; index++) {
     rules.push(
-      `.fg${index}{color:${basic[index] ?? hex(index, 0.35)}}.bg${index}{background:${basicGround[index] ?? hex(index, 0)}}`,
+      `.fg${index}{color:${basic[index] ?? hex(index, 0.35)}}.bg${index}{background:` +
+        `${basicGround[index] ?? hex(index, 0)}}`,
     );
   }
   return rules.join("\n");

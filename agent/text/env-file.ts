@@ -14,13 +14,10 @@ const assignment = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=(.*
 const noAssignment = "is no NAME=value";
 
 /**
- * The variables, or the first line that is none. Blank lines and those that begin with `#` are passed over; a blank
- * and a `#` end a value.
- * Quotes around the whole value are taken off as sh does it: nothing but `\"`, `\\`, `\$`, "\`" and a `\` at a
- * line's end means something
- * else within double ones, nothing within single ones; a quoted value may go on over several lines. Everything else
- * is kept as it stands:
- * no variable and no command in it is replaced.
+ * The variables, or the first line that is none. Blank lines and those that begin with `#` are passed over; a blank and
+ * a `#` end a value. Quotes around the whole value are taken off as sh does it: nothing but `\"`, `\\`, `\$`, "\`" and
+ * a `\` at a line's end means something else within double ones, nothing within single ones; a quoted value may go on
+ * over several lines. Everything else is kept as it stands: no variable and no command in it is replaced.
  */
 export function parseEnvFile(bytes: Uint8Array): { env: Record<string, string> } | EnvFileFault {
   const text = decode(bytes);

@@ -12,8 +12,7 @@ export interface TerminalFilter {
 
 /**
  * A filter for one stream of UTF-8. Line breaks, tabs, carriage returns and SGR (`ESC [ … m`: colours, bold) pass;
- * every other
- * control character, ESC and C1 included, is shown as cat -v shows it, such as `^[`.
+ * every other control character, ESC and C1 included, is shown as cat -v shows it, such as `^[`.
  */
 export function createTerminalFilter(): TerminalFilter {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });

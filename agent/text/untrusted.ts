@@ -17,8 +17,7 @@ export function plainLine(text: string, most = 300): string {
 
 /**
  * The last `lines` lines of a log whose last bytes are `bytes`; where the log begins before them, the first line is
- * only
- * part of one and is marked. A line that was drawn over again and again (progress) is what it was in the end.
+ * only part of one and is marked. A line that was drawn over again and again (progress) is what it was in the end.
  */
 export function plainTail(bytes: Uint8Array, logSize: number, lines: number): string[] {
   const all = new TextDecoder()

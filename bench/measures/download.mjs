@@ -28,7 +28,8 @@ export async function measure({ rounds }) {
   writeFileSync(
     settings,
     `daemon off; worker_processes 1; pid ${home}/pid; error_log stderr; user root; events {}
-http { access_log off; sendfile on; tcp_nopush on; server { listen 127.0.0.1:${port}; location / { root ${folder}; } } }`,
+http { access_log off; sendfile on; tcp_nopush on;
+server { listen 127.0.0.1:${port}; location / { root ${folder}; } } }`,
   );
   const nginx = launch("nginx", ["-c", settings, "-p", home], { stdio: "ignore" });
   const theirs = `http://127.0.0.1:${port}/stdout.log`;

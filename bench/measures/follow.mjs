@@ -7,7 +7,9 @@ import { launch, makeBatches, remove, startAgent, temporaryFolder } from "../wor
 
 const lines = 100;
 /** Each line is the time of its own write, in microseconds; up to 0.3 s lie between two. */
-const script = `sleep 1\nfor ((i = 0; i < ${lines}; i++)); do echo "\${EPOCHREALTIME/[.,]/}"; sleep "0.$(printf %03d $((RANDOM % 300)))"; done\n`;
+const script =
+  `sleep 1\nfor ((i = 0; i < ${lines}; i++)); do echo "\${EPOCHREALTIME/[.,]/}"; sleep "0.$(printf %03d ` +
+  `$((RANDOM % 300)))"; done\n`;
 
 /** @type {import("../main.mjs").Measure} */
 export async function measure({ rounds }) {

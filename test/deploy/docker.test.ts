@@ -17,8 +17,15 @@ test("compose: a read-only root, no capabilities, time to stop, and settings tha
     services: { agent: Record<string, unknown> & { environment: Record<string, string>; build: string } };
   };
   const { agent } = services;
-  expect(agent).toMatchObject({ read_only: true, cap_drop: ["ALL"], ports: ["127.0.0.1:8080:8080"], stop_grace_period: "40s" });
-  const known = runOptions({ cores: 1, zone: { timeZone: "UTC", note: null } }).map(({ name }) => environmentName(name));
+  expect(agent).toMatchObject({
+    read_only: true,
+    cap_drop: ["ALL"],
+    ports: ["127.0.0.1:8080:8080"],
+    stop_grace_period: "40s",
+  });
+  const known = runOptions({ cores: 1, zone: { timeZone: "UTC", note: null } }).map(({ name }) =>
+    environmentName(name),
+  );
   expect(Object.keys(agent.environment).filter((name) => !known.includes(name))).toEqual([]);
   expect(existsSync(join(root, "deploy/docker", agent.build, "Dockerfile"))).toBe(true);
 });
@@ -27,7 +34,9 @@ test("the image: no root, tini, and every file that it copies is there and let t
   expect(dockerfile).toMatch(/^USER 1000:1000$/m);
   expect(dockerfile).toMatch(/^ENTRYPOINT \["tini", "--", /m);
   const ignored = readFileSync(join(root, ".dockerignore"), "utf8").split("\n");
-  const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(([, files]) => files?.split(" ") ?? []);
+  const copied = [...dockerfile.matchAll(/^COPY (?!--from)(.+) \S+$/gm)].flatMap(
+    ([, files]) => files?.split(" ") ?? [],
+  );
   expect(copied.length).toBeGreaterThan(5);
   for (const file of copied) {
     expect(existsSync(join(root, file)), file).toBe(true);

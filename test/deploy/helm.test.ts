@@ -1,5 +1,5 @@
-// What helm makes of deploy/helm/batch-agent, for each way to get batches, against the schemas of Kubernetes. helm is no
-// part of Debian: `go install helm.sh/helm/v3/cmd/helm@v3.17.3` makes one; without it the templates are passed over.
+// What helm makes of deploy/helm/batch-agent, for each way to get batches, against the schemas of Kubernetes. helm is
+// no part of Debian: `go install helm.sh/helm/v3/cmd/helm@v3.17.3` makes one; without it the templates are passed over.
 import { execFileSync, spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -27,11 +27,18 @@ const kinds: Record<string, Kind> = {
   NetworkPolicy: { model: NetworkPolicy, home: "kubernetes-models/networking.k8s.io/v1/NetworkPolicy" },
   PersistentVolumeClaim: { model: PersistentVolumeClaim, home: `${core}/PersistentVolumeClaim` },
   Service: { model: Service, home: `${core}/Service` },
-  ServiceMonitor: { model: ServiceMonitor, home: "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor" },
+  ServiceMonitor: {
+    model: ServiceMonitor,
+    home: "@kubernetes-models/prometheus-operator/monitoring.coreos.com/v1/ServiceMonitor",
+  },
 };
 
 interface Pod {
-  containers: { args: string[]; env: { name: string; value: string }[]; volumeMounts: { name: string; mountPath: string }[] }[];
+  containers: {
+    args: string[];
+    env: { name: string; value: string }[];
+    volumeMounts: { name: string; mountPath: string }[];
+  }[];
   volumes: { name: string; configMap?: { items: { key: string; path: string }[] } }[];
 }
 
@@ -42,7 +49,15 @@ function helm(...words: string[]) {
 function render(values: object): { manifests: Manifest[]; said: string } {
   const file = join(temporaryFolder(), "values.json");
   writeFileSync(file, JSON.stringify(values));
-  const { status, stdout, stderr } = helm("template", "batch-agent", chart, "--kube-version", "1.30.0", "--values", file);
+  const { status, stdout, stderr } = helm(
+    "template",
+    "batch-agent",
+    chart,
+    "--kube-version",
+    "1.30.0",
+    "--values",
+    file,
+  );
   const manifests = status === 0 ? parseAllDocuments(stdout).map((one) => one.toJS() as Manifest) : [];
   return { manifests: manifests.filter((one) => one !== null), said: stderr };
 }
@@ -52,7 +67,8 @@ function podOf(manifests: readonly Manifest[]): Pod {
   return found.spec.template.spec;
 }
 
-const environmentOf = (pod: Pod) => Object.fromEntries(pod.containers[0]?.env.map(({ name, value }) => [name, value]) ?? []);
+const environmentOf = (pod: Pod) =>
+  Object.fromEntries(pod.containers[0]?.env.map(({ name, value }) => [name, value]) ?? []);
 const readmeValues = parse(blocksOf(readFileSync(join(chart, "README.md"), "utf8"), "yaml")[0] ?? "") as object;
 const always = ["Deployment", "NetworkPolicy", "PersistentVolumeClaim", "Service"];
 const token = { existingSecret: "s" };
@@ -63,15 +79,37 @@ if (!isThere) console.warn("passed over, deploy/helm is not rendered: there is n
 describe.skipIf(!isThere)("helm", { timeout: 120_000 }, () => {
   test.each([
     ["the defaults", {}, ["ConfigMap", ...always]],
-    ["a ConfigMap of one's own", { batches: { configMap: { name: "mine", items: [{ key: "a", path: "a/batch.yaml" }] } } }, always],
-    ["a claim", { batches: { source: "claim", claim: { name: "jobs", subPath: "batches.d" } }, data: { existingClaim: "d" } }, ["Deployment", "NetworkPolicy", "Service"]],
+    [
+      "a ConfigMap of one's own",
+      { batches: { configMap: { name: "mine", items: [{ key: "a", path: "a/batch.yaml" }] } } },
+      always,
+    ],
+    [
+      "a claim",
+      { batches: { source: "claim", claim: { name: "jobs", subPath: "batches.d" } }, data: { existingClaim: "d" } },
+      ["Deployment", "NetworkPolicy", "Service"],
+    ],
     ["the values of README", readmeValues, [...always, "Ingress", "ServiceMonitor"].sort()],
     [
       "everything else",
       {
-        ...{ batches: { source: "git", git: { url: "git@git.example.org:ops/batches.git", sshSecret: "k" } }, token, tolerations: [{ operator: "Exists" }] },
-        ...{ nodeSelector: { disk: "ssd" }, affinity: { nodeAffinity: {} }, imagePullSecrets: [{ name: "r" }], podAnnotations: { a: "1" }, podLabels: { b: "2" } },
-        ...{ extraEnv: [{ name: "X", value: "1" }], extraVolumes: [{ name: "x", emptyDir: {} }], extraVolumeMounts: [{ name: "x", mountPath: "/x" }] },
+        ...{
+          batches: { source: "git", git: { url: "git@git.example.org:ops/batches.git", sshSecret: "k" } },
+          token,
+          tolerations: [{ operator: "Exists" }],
+        },
+        ...{
+          nodeSelector: { disk: "ssd" },
+          affinity: { nodeAffinity: {} },
+          imagePullSecrets: [{ name: "r" }],
+          podAnnotations: { a: "1" },
+          podLabels: { b: "2" },
+        },
+        ...{
+          extraEnv: [{ name: "X", value: "1" }],
+          extraVolumes: [{ name: "x", emptyDir: {} }],
+          extraVolumeMounts: [{ name: "x", mountPath: "/x" }],
+        },
         ...{ networkPolicy: { enabled: false }, data: { storageClass: "fast" } },
       },
       ["Deployment", "PersistentVolumeClaim", "Service"],
@@ -84,9 +122,17 @@ describe.skipIf(!isThere)("helm", { timeout: 120_000 }, () => {
     const pod = podOf(manifests);
     const mounts = pod.containers[0]?.volumeMounts.map(({ name }) => name).sort();
     expect(mounts).toEqual(pod.volumes.map(({ name }) => name).sort());
-    const known = new Set(runOptions({ cores: 1, zone: { timeZone: "UTC", note: null } }).map(({ name }) => `BATCH_AGENT_${name.toUpperCase().replaceAll("-", "_")}`));
-    expect(Object.keys(environmentOf(pod)).filter((name) => name.startsWith("BATCH_AGENT_") && !known.has(name))).toEqual([]);
-    expect(pod.containers[0]?.args).toEqual("batches" in values && JSON.stringify(values).includes('"git"') ? ["run"] : ["run", "/batches.d"]);
+    const known = new Set(
+      runOptions({ cores: 1, zone: { timeZone: "UTC", note: null } }).map(
+        ({ name }) => `BATCH_AGENT_${name.toUpperCase().replaceAll("-", "_")}`,
+      ),
+    );
+    expect(
+      Object.keys(environmentOf(pod)).filter((name) => name.startsWith("BATCH_AGENT_") && !known.has(name)),
+    ).toEqual([]);
+    expect(pod.containers[0]?.args).toEqual(
+      "batches" in values && JSON.stringify(values).includes('"git"') ? ["run"] : ["run", "/batches.d"],
+    );
   });
 
   test("the values of README reach the agent, the git helper by its own host only", () => {
@@ -103,9 +149,16 @@ describe.skipIf(!isThere)("helm", { timeout: 120_000 }, () => {
   });
 
   test("files of the values are a folder of valid batches", async () => {
-    const files = { "_group.yaml": "description: all\n", "a/batch.yaml": 'cron: "@daily"\n', "a/script.sh": "true\n", "g/b/batch.yaml": "after: a\n", "g/b/script.sh": "true\n" };
+    const files = {
+      "_group.yaml": "description: all\n",
+      "a/batch.yaml": 'cron: "@daily"\n',
+      "a/script.sh": "true\n",
+      "g/b/batch.yaml": "after: a\n",
+      "g/b/script.sh": "true\n",
+    };
     const { manifests } = render({ batches: { configMap: { files } } });
-    const data = (manifests.find(({ kind }) => kind === "ConfigMap") as unknown as { data: Record<string, string> }).data;
+    const data = (manifests.find(({ kind }) => kind === "ConfigMap") as unknown as { data: Record<string, string> })
+      .data;
     const folder = temporaryFolder();
     for (const { key, path } of podOf(manifests).volumes.flatMap(({ configMap }) => configMap?.items ?? [])) {
       mkdirSync(dirname(join(folder, path)), { recursive: true });
@@ -119,7 +172,11 @@ describe.skipIf(!isThere)("helm", { timeout: 120_000 }, () => {
     ["an unknown key", { tokn: {} }, "tokn"],
     ["a source there is not", { batches: { source: "s3" } }, "batches/source"],
     ["git without a URL", { batches: { source: "git" } }, "batches.git.url is needed"],
-    ["a token for ssh", { batches: { source: "git", git: { url: "ssh://git@h/x", tokenSecret: "t" } } }, "for https:// only"],
+    [
+      "a token for ssh",
+      { batches: { source: "git", git: { url: "ssh://git@h/x", tokenSecret: "t" } } },
+      "for https:// only",
+    ],
     ["an Ingress without a token", { ingress: { enabled: true, host: "h" } }, "needs token.existingSecret"],
     ["a setting that the chart makes", { settings: { "token-file": "/x" } }, "settings"],
     ["root", { user: 0 }, "user"],
@@ -137,8 +194,18 @@ describe.skipIf(!isThere)("helm", { timeout: 120_000 }, () => {
 test("the chart is of the program's version, and its schema knows every value", () => {
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
   expect(parse(readFileSync(join(chart, "Chart.yaml"), "utf8"))).toMatchObject({ version, appVersion: version });
-  const schema = JSON.parse(readFileSync(join(chart, "values.schema.json"), "utf8")) as { properties: Record<string, unknown> };
+  const schema = JSON.parse(readFileSync(join(chart, "values.schema.json"), "utf8")) as {
+    properties: Record<string, unknown>;
+  };
   const values = parse(readFileSync(join(chart, "values.yaml"), "utf8")) as object;
-  expect(Object.keys(values).sort()).toEqual(Object.keys(schema.properties).filter((key) => key !== "global").sort());
-  expect(execFileSync("find", [join(chart, "templates"), "-name", "*.yaml"], { encoding: "utf8" }).trim().split("\n").length).toBe(7);
+  expect(Object.keys(values).sort()).toEqual(
+    Object.keys(schema.properties)
+      .filter((key) => key !== "global")
+      .sort(),
+  );
+  expect(
+    execFileSync("find", [join(chart, "templates"), "-name", "*.yaml"], { encoding: "utf8" })
+      .trim()
+      .split("\n").length,
+  ).toBe(7);
 });

@@ -16,12 +16,17 @@ const offline = /ENOTFOUND|ECONNREFUSED|EAI_AGAIN|ETIMEDOUT|ENOTCACHED|ENETUNREA
 
 /** What npm may see here: no settings of the agent or of the test run. */
 const env = Object.fromEntries(
-  Object.entries(process.env).filter(([name]) => !/^(BATCH_AGENT_|NODE_ENV$|VITEST|npm_)/.test(name) || /^npm_config_/i.test(name)),
+  Object.entries(process.env).filter(
+    ([name]) => !/^(BATCH_AGENT_|NODE_ENV$|VITEST|npm_)/.test(name) || /^npm_config_/i.test(name),
+  ),
 );
 
 test("npm pack, npm install --global, and the command works", { timeout: 300_000 }, async (context) => {
   const place = workplace();
-  const packed = await run("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", place.home], { cwd: root, env });
+  const packed = await run("npm", ["pack", "--ignore-scripts", "--json", "--pack-destination", place.home], {
+    cwd: root,
+    env,
+  });
   const [tarball] = JSON.parse(packed.stdout) as { filename: string; size: number; files: { path: string }[] }[];
   const paths = tarball?.files.map(({ path }) => path) ?? [];
   expect(paths).toEqual(
@@ -50,7 +55,9 @@ test("npm pack, npm install --global, and the command works", { timeout: 300_000
   const command = join(prefix, "bin/batch-agent");
   const program = realpathSync(command);
   const modules = readdirSync(join(program, "../..", "node_modules"), { recursive: true, encoding: "utf8" });
-  expect(modules.filter((path) => /(^|node_modules\/)(@[^/]+\/)?[^/@]+\/package\.json$/.test(path)).length).toBeLessThan(maxInstalledPackages);
+  expect(
+    modules.filter((path) => /(^|node_modules\/)(@[^/]+\/)?[^/@]+\/package\.json$/.test(path)).length,
+  ).toBeLessThan(maxInstalledPackages);
 
   const typed = async (...words: string[]) => (await run(command, words, { cwd: place.home, env })).stdout;
   const { version } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { version: string };
@@ -62,7 +69,9 @@ test("npm pack, npm install --global, and the command works", { timeout: 300_000
   await eventually(async () => (await agent.executions("?status=succeeded")).length > 0);
   const dashboard = await (await agent.get("/")).text();
   expect(dashboard).toContain("hello");
-  const assets = [...dashboard.matchAll(/(?:href|src)="(\/(?:style\.css|assets\/)[^"]*)"/g)].map(([, path]) => path ?? "");
+  const assets = [...dashboard.matchAll(/(?:href|src)="(\/(?:style\.css|assets\/)[^"]*)"/g)].map(
+    ([, path]) => path ?? "",
+  );
   expect(assets.length).toBeGreaterThan(0);
   for (const path of assets) expect((await agent.get(path)).status).toBe(200);
   expect((await agent.exit("SIGTERM")).code).toBe(0);
@@ -77,12 +86,16 @@ test("the metadata names where the package comes from, and nothing it ships is m
 
 test("licences are known, the bill of materials names every dependency", { timeout: 60_000 }, () => {
   const listed = execFileSync("node", [".ci/dependencies.mjs"], { cwd: root, encoding: "utf8" });
-  const sbom = JSON.parse(execFileSync("npm", ["run", "-s", "sbom"], { cwd: root, encoding: "utf8", maxBuffer: 2 ** 26 })) as {
+  const sbom = JSON.parse(
+    execFileSync("npm", ["run", "-s", "sbom"], { cwd: root, encoding: "utf8", maxBuffer: 2 ** 26 }),
+  ) as {
     bomFormat: string;
     components: { name: string; version: string }[];
   };
   expect(sbom.bomFormat).toBe("CycloneDX");
-  const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as { dependencies: Record<string, string> };
+  const { dependencies } = JSON.parse(readFileSync(join(root, "package.json"), "utf8")) as {
+    dependencies: Record<string, string>;
+  };
   for (const [name, version] of Object.entries(dependencies)) {
     expect(listed).toContain(`${name}@${version}\t`);
     expect(sbom.components.map((one) => `${one.name}@${one.version}`)).toContain(`${name}@${version}`);
@@ -97,5 +110,7 @@ test("a licence that nobody has looked at is found", () => {
   writeFileSync(join(folder, "package.json"), JSON.stringify(own));
   writeFileSync(join(folder, "package-lock.json"), JSON.stringify(lock));
   const script = join(root, ".ci/dependencies.mjs");
-  expect(() => execFileSync("node", [script], { cwd: folder, encoding: "utf8", stdio: "pipe" })).toThrow("look at odd@1.0.0: SSPL-1.0");
+  expect(() => execFileSync("node", [script], { cwd: folder, encoding: "utf8", stdio: "pipe" })).toThrow(
+    "look at odd@1.0.0: SSPL-1.0",
+  );
 });

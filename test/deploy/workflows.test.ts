@@ -13,9 +13,13 @@ interface Workflow {
 }
 
 const folder = join(root, ".github/workflows");
-const own = readdirSync(folder).map((name) => ({ name, workflow: parse(readFileSync(join(folder, name), "utf8")) as Workflow }));
+const own = readdirSync(folder).map((name) => ({
+  name,
+  workflow: parse(readFileSync(join(folder, name), "utf8")) as Workflow,
+}));
 const isThere = spawnSync("actionlint", ["--version"]).status === 0;
-if (!isThere) console.warn("passed over: there is no actionlint (go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7)");
+if (!isThere)
+  console.warn("passed over: there is no actionlint (go install github.com/rhysd/actionlint/cmd/actionlint@v1.7.7)");
 
 test.skipIf(!isThere)("actionlint has nothing against them, and would have", () => {
   const lint = (...files: string[]) => spawnSync("actionlint", files, { cwd: root, encoding: "utf8" });
@@ -42,7 +46,8 @@ function runStep(script: string, tag: string) {
   const home = temporaryFolder();
   mkdirSync(join(home, "deploy/helm/batch-agent"), { recursive: true });
   mkdirSync(join(home, "bin"));
-  for (const program of ["gh", "npm"]) writeFileSync(join(home, "bin", program), '#!/bin/sh\necho "$0" "$@"\n', { mode: 0o755 });
+  for (const program of ["gh", "npm"])
+    writeFileSync(join(home, "bin", program), '#!/bin/sh\necho "$0" "$@"\n', { mode: 0o755 });
   writeFileSync(join(home, "package.json"), '{"version":"1.2.0"}');
   writeFileSync(join(home, "deploy/helm/batch-agent/Chart.yaml"), "version: 1.2.0\n");
   writeFileSync(join(home, "CHANGELOG.md"), "# Changelog\n\n## [1.2.0] - 2026-12-01\n\n- new\n\n## [1.1.0]\n\n- old\n");
@@ -51,8 +56,11 @@ function runStep(script: string, tag: string) {
     ...{ GITHUB_REF_NAME: tag, GITHUB_SERVER_URL: "https://git.example.org", GITHUB_REPOSITORY: "acme/batch-agent" },
   };
   return new Promise<{ code: number | null; stdout: string; home: string }>((done) => {
-    const child = execFile("bash", ["--noprofile", "--norc", "-eo", "pipefail", "-c", script], { cwd: home, env }, (_error, stdout) =>
-      done({ code: child.exitCode, stdout, home }),
+    const child = execFile(
+      "bash",
+      ["--noprofile", "--norc", "-eo", "pipefail", "-c", script],
+      { cwd: home, env },
+      (_error, stdout) => done({ code: child.exitCode, stdout, home }),
     );
   });
 }

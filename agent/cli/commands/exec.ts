@@ -14,7 +14,8 @@ export function addExec(program: Command, context: CommandContext): void {
     .option("--time-zone <name>", "zone of batches that name none (default: this machine's)")
     .addHelpText(
       "after",
-      "\nNeeds no agent and leaves no history; $BATCH_STATE_DIR is empty and thrown away. Without --chain there is one attempt only.",
+      "\nNeeds no agent and leaves no history; $BATCH_STATE_DIR is empty and thrown away. Without --chain " +
+        "there is one attempt only.",
     )
     .action(
       async (

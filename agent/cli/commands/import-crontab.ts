@@ -7,7 +7,8 @@ export function addImport(program: Command, context: CommandContext): void {
   program
     .command("import-crontab")
     .description(
-      "turn a crontab into batch folders; exit code 1 if something of it could not be taken over, which is said with its line",
+      "turn a crontab into batch folders; exit code 1 if something of it could not be taken over, which is " +
+        "said with its line",
     )
     .argument("<file>", "the crontab, as written by crontab -l, or /etc/crontab; - for stdin")
     .option("--out <folder>", "folder of batches to write to", "batches.d")
@@ -21,7 +22,8 @@ export function addImport(program: Command, context: CommandContext): void {
     .option("--dry-run", "show what would be written")
     .addHelpText(
       "after",
-      "\nOverwrites nothing: if a folder of one of the names is there already, none is written. Look at the result with validate and next.",
+      "\nOverwrites nothing: if a folder of one of the names is there already, none is written. Look at the " +
+        "result with validate and next.",
     )
     .action(async (file: string, options: { out: string; system?: boolean; user?: boolean; dryRun?: boolean }) => {
       const { readInput, runImport } = await import("../import-crontab.ts");

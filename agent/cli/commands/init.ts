@@ -9,7 +9,8 @@ export function addInit(program: Command, context: CommandContext): void {
     .argument("[dir]", "folder of batches to make", "batches.d")
     .addHelpText(
       "after",
-      "\nOverwrites nothing; where [dir] holds batches already, none are added. The workflow and .gitignore lie at the top\nof the git work tree, without one beside [dir].",
+      "\nOverwrites nothing; where [dir] holds batches already, none are added. The workflow and .gitignore " +
+        "lie at the top\nof the git work tree, without one beside [dir].",
     )
     .action(async (dir: string) => {
       const { init } = await import("../init.ts");

@@ -16,7 +16,8 @@ export function addLogs(program: Command, context: CommandContext): void {
     .option("--raw", "control characters as they are, on a terminal too")
     .addHelpText(
       "after",
-      "\nOn a terminal, colours pass and other control characters are shown as ^[ and the like. Anywhere else every byte passes.",
+      "\nOn a terminal, colours pass and other control characters are shown as ^[ and the like. Anywhere else " +
+        "every byte passes.",
     );
   connectionOptions(command).action(async (target: string, options: ConnectionOptions & Partial<LogsOptions>) => {
     const { connect } = await import("../connect.ts");

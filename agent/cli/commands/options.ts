@@ -13,7 +13,8 @@ export function connectionOptions(command: Command): Command {
   return command
     .option(
       "--url <url>",
-      "where the agent serves (default: $BATCH_AGENT_URL, else $BATCH_AGENT_HOST and $BATCH_AGENT_PORT, else http://127.0.0.1:8080)",
+      "where the agent serves (default: $BATCH_AGENT_URL, else $BATCH_AGENT_HOST and $BATCH_AGENT_PORT, else " +
+        "http://127.0.0.1:8080)",
     )
     .option("--token-file <file>", "holds the agent's token (default: $BATCH_AGENT_TOKEN_FILE)");
 }

@@ -6,12 +6,14 @@ export function addPlan(program: Command, context: CommandContext): void {
   program
     .command("plan")
     .description(
-      "say what a folder would change: batches added, removed and changed, their next starts, broken chains; exit code 1 if it has problems",
+      "say what a folder would change: batches added, removed and changed, their next starts, broken chains; " +
+        "exit code 1 if it has problems",
     )
     .argument("[dir]", "folder of batches", "batches.d")
     .option(
       "--against <url-or-folder>",
-      "a running agent, or another folder such as a checkout of the base branch (default: the agent that status asks; if none answers, all is new)",
+      "a running agent, or another folder such as a checkout of the base branch (default: the agent that " +
+        "status asks; if none answers, all is new)",
     )
     .addOption(
       new Option("--format <format>", "text, json, or markdown for a comment on a pull request")

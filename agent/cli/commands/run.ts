@@ -19,8 +19,8 @@ export function addRun(program: Command, context: CommandContext): void {
       "after",
       `
 Each option is also an environment variable, --max-parallel is ${environmentName("max-parallel")}; a .env file in the
-working directory is read first. Signals: SIGTERM or SIGINT ends in order, a second one at once; SIGHUP looks over the folder now,
-and asks the repository of --git-url first.`,
+working directory is read first. Signals: SIGTERM or SIGINT ends in order, a second one at once; SIGHUP looks over the
+folder now, and asks the repository of --git-url first.`,
     );
   for (const { name, value, description, fallback, repeatable } of runOptions(thisMachine(context.env))) {
     const option = new Option(

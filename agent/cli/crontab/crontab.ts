@@ -1,4 +1,4 @@
-// A crontab → batch folders that do the same, and a word on everything that does not come along. Pure; writes no file.
+// Turns a crontab into batch folders that do the same, with a word on all that does not come along. Pure.
 import { nameOf, unique } from "./name.ts";
 import { findForm, isUserName, nothingKnown, type Form, type Known } from "./users.ts";
 import { translateFields, translateNickname } from "./schedule.ts";
@@ -31,8 +31,7 @@ interface Remark {
 
 /**
  * Translates a crontab. `form`: `system` has a column with the user, as /etc/crontab; `null` finds out by the lines.
- * Where they do not
- * tell, there is no batch and the one remark asks. Names are unique within the answer.
+ * Where they do not tell, there is no batch and the one remark asks. Names are unique within the answer.
  */
 export function importCrontab(
   text: string,
@@ -61,7 +60,8 @@ export function importCrontab(
     const trimmed = raw.trimStart();
     if (options.undecodable?.has(line) === true && trimmed !== "" && !trimmed.startsWith("#")) {
       tell(
-        "left out: it holds bytes that are no UTF-8 (Latin-1?); convert the crontab and the names it uses, or write it by hand",
+        "left out: it holds bytes that are no UTF-8 (Latin-1?); convert the crontab and the names it uses, or " +
+          "write it by hand",
         true,
       );
       comment = [];
@@ -129,7 +129,9 @@ function without(setting: Inheritable, shared: Inheritable): Inheritable {
 
 function question(lines: readonly string[], word: string): Remark {
   const index = lines.findIndex((line) => isJob(line) && splitJob(line).rest.startsWith(`${word} `));
-  const message = `nothing was taken over: is ${word} the user that the command runs as, as in /etc/crontab, or a program? Say --system or --user`;
+  const message =
+    `nothing was taken over: is ${word} the user that the command runs as, as in /etc/crontab, or a program? Say ` +
+    "--system or --user";
   return { line: Math.max(index, 0) + 1, lost: true, message };
 }
 
@@ -186,7 +188,8 @@ function toJob(
   if (odd !== null) return refuse(odd);
   if (flags !== "")
     tell(
-      `${flags} before the command is OpenBSD's and FreeBSD's; the batch tells failures only, and never runs twice at once, anyway`,
+      `${flags} before the command is OpenBSD's and FreeBSD's; the batch tells failures only, and never runs ` +
+        "twice at once, anyway",
     );
   if (!system && /^[\d*][\d*,/-]*\s/.test(command))
     return refuse("it looks like six time fields, and a crontab has five");

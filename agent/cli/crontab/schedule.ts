@@ -33,7 +33,8 @@ export function translateNickname(word: string): Translated {
   if (lower === "@reboot")
     return {
       fault:
-        "@reboot is not supported: a batch starts by the clock or after another one; start it from the system's own start-up",
+        "@reboot is not supported: a batch starts by the clock or after another one; start it from the " +
+        "system's own start-up",
     };
   if (/^@\d+$/.test(word))
     return { fault: `${word}: so many seconds after the last end is not supported; write times, such as */10 * * * *` };

@@ -3,8 +3,10 @@
 export type Form = "system" | "user";
 
 const userName = /^[a-z_][a-z0-9_.-]{0,31}\$?$/i;
-const surelyUsers =
-  /^(root|daemon|bin|sys|nobody|www-data|www|postgres|mysql|nginx|apache|git|backup|man|mail|news|list|munin|logcheck|amavis|operator|ubuntu|debian|ec2-user|debian-[a-z]+|_[a-z][a-z0-9-]*)$/;
+const surelyUsers = anyOf(
+  "root daemon bin sys nobody www-data www postgres mysql nginx apache git backup man mail news list munin " +
+    "logcheck amavis operator ubuntu debian ec2-user debian-[a-z]+ _[a-z][a-z0-9-]*",
+);
 /** The ones of them that a user's own crontab may well begin a command with. */
 const programs = /^(git|mysql|mail|nginx|backup|man|news|list|munin|postgres|apache|logcheck|sys|bin|www)$/;
 
@@ -45,5 +47,19 @@ export function findForm(rests: readonly string[], known: Known): Form | { ask: 
 }
 
 /** Programs that are called with a path, on whatever machine. */
-const usual =
-  /^(sh|bash|dash|zsh|ksh|fish|env|sudo|nice|ionice|nohup|timeout|flock|chronic|cronic|exec|eval|time|test|cd|if|for|while|source|python[\d.]*|perl|php[\d.]*|ruby|node|java|Rscript|lua|find|rm|cp|mv|ln|ls|cat|touch|mkdir|chmod|chown|tar|gzip|zip|unzip|rsync|scp|ssh|curl|wget|logrotate|certbot|run-parts|run-one|restic|borg|rclone|mysqldump|pg_dump|tee|du|df|echo|printf|logger|kill|pkill|docker|podman|kubectl|make|npm|npx|yarn|pnpm|poetry|uv|pip[\d.]*|systemctl|service|fstrim|updatedb|mandb|sync|chroot|su|runuser|setsid|stdbuf|aws|gcloud|az|drush|wp|artisan|composer|bundle|rake|rails|sqlite3|psql|mysql|openssl|sed|awk|grep|sort|head|tail|wc|date|xargs|command|true|nsenter|unshare|strace|tmpwatch|tmpreaper|fdupes|clamscan|freshclam|rkhunter|aide|zpool|zfs|btrfs|mdadm|smartctl|ntpdate|hwclock|dnf|yum|apt|apt-get|apk|snap|flatpak|brew)$/;
+const usual = anyOf(
+  "sh bash dash zsh ksh fish env sudo nice ionice nohup timeout flock chronic cronic exec eval time test cd " +
+    String.raw`if for while source python[\d.]* perl php[\d.]* ruby node java Rscript lua find rm cp mv ln ls cat ` +
+    "touch mkdir chmod chown tar gzip zip unzip rsync scp ssh curl wget logrotate certbot run-parts run-one restic " +
+    "borg rclone mysqldump pg_dump tee du df echo printf logger kill pkill docker podman kubectl make npm npx " +
+    String.raw`yarn pnpm poetry uv pip[\d.]* systemctl service fstrim updatedb mandb sync chroot su runuser setsid ` +
+    "stdbuf aws gcloud az drush wp artisan composer bundle rake rails sqlite3 psql mysql openssl sed awk grep " +
+    "sort head tail wc date xargs command true nsenter unshare strace tmpwatch tmpreaper fdupes clamscan " +
+    "freshclam rkhunter aide zpool zfs btrfs mdadm smartctl ntpdate hwclock dnf yum apt apt-get apk snap " +
+    "flatpak brew",
+);
+
+/** Matches one of the words, each of which may be a pattern, and nothing else. */
+function anyOf(words: string): RegExp {
+  return new RegExp(`^(${words.replaceAll(" ", "|")})$`);
+}

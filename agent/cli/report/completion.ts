@@ -178,7 +178,10 @@ export function fishScript(commands: readonly CompletedCommand[]): string {
       ...options.map((option) => {
         const short = option.short === null ? "" : ` -s ${option.short.slice(1)}`;
         const taken = option.value === "none" ? "" : ` -r${value(option.value, option.choices)}`;
-        return `complete -c batch-agent ${seen} -l ${option.long.slice(2)}${short}${taken} -d ${fishQuoted(option.description)}`;
+        return (
+          `complete -c batch-agent ${seen} -l ${option.long.slice(2)}${short}${taken} -d ` +
+          fishQuoted(option.description)
+        );
       }),
       ...all.map(({ kind, choices }) => `complete -c batch-agent ${seen}${value(kind, choices)}`),
     ];

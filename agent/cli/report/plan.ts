@@ -82,7 +82,8 @@ function summaryOf({ comparison, problems }: PlanReport): string {
     ...(held.length > 0 ? [`${held.length} broken`] : []),
     `${unchanged} unchanged`,
   ];
-  return `${parts.join(", ")}; ${problems.length === 0 ? "no problems" : count(problems.length, "problem", "problems")}`;
+  const found = problems.length === 0 ? "no problems" : count(problems.length, "problem", "problems");
+  return `${parts.join(", ")}; ${found}`;
 }
 
 function entriesOf({ added, removed, changed, affected, held }: Comparison, now: EpochMs): Entry[] {
@@ -111,7 +112,8 @@ function entriesOf({ added, removed, changed, affected, held }: Comparison, now:
         ...(history === 0
           ? []
           : [
-              `${count(history, "execution", "executions")} of an earlier batch of that name ${history === 1 ? "is" : "are"} still there`,
+              `${count(history, "execution", "executions")} of an earlier batch of that name ` +
+                `${history === 1 ? "is" : "are"} still there`,
             ]),
         ...(next.length === 0 ? [] : [`first starts: ${startsText(next, now)}`]),
         ...blockedLines([], blockedBy),
@@ -231,7 +233,8 @@ function planMarkdown(report: PlanReport, now: EpochMs): string {
             .slice(0, maxRows)
             .map(
               (problem) =>
-                `- **${placed(problem)}**: ${plain(problem.message)}${problem.hint === null ? "" : ` (${plain(problem.hint)})`}`,
+                `- **${placed(problem)}**: ${plain(problem.message)}` +
+                (problem.hint === null ? "" : ` (${plain(problem.hint)})`),
             ),
         ]),
     ...(notes.length === 0

@@ -46,9 +46,11 @@ export function overviewText(
   const { colours, limit, width = Infinity } = options;
   const { details } = ready;
   const lines = [
-    `batch-agent ${harmless(details.version)} at ${url}: ${ready.ready ? paint("ready", "green", colours) : paint("not ready", "red", colours)}`,
+    `batch-agent ${harmless(details.version)} at ${url}: ` +
+      (ready.ready ? paint("ready", "green", colours) : paint("not ready", "red", colours)),
     ...ready.reasons.map((reason) => paint(`  ${harmless(reason)}`, "red", colours)),
-    `${count(details.batches, "batch", "batches")}, ${details.running} running, ${details.queued} queued, ${count(details.problems, "problem", "problems")}`,
+    `${count(details.batches, "batch", "batches")}, ${details.running} running, ${details.queued} queued, ` +
+      count(details.problems, "problem", "problems"),
   ];
   const shown = batches.toSorted(byUrgency).slice(0, limit);
   if (shown.length > 0) {
@@ -60,7 +62,8 @@ export function overviewText(
   }
   if (batches.length > shown.length)
     lines.push(
-      `and ${count(batches.length - shown.length, "more batch", "more batches")}: --all, or choose with --tag, --state or --failed`,
+      `and ${count(batches.length - shown.length, "more batch", "more batches")}: --all, or choose with --tag, ` +
+        "--state or --failed",
     );
   if (problems.length > 0) {
     lines.push(

@@ -78,9 +78,8 @@ interface Piece {
 }
 
 /**
- * Pieces as plain text. Who counts its bytes to come back to an offset is told of a log that got shorter by the end
- * of the
- * answer, anybody else by a line in it.
+ * Pieces as plain text. Who counts its bytes to come back to an offset is told of a log that got shorter by the end of
+ * the answer, anybody else by a line in it.
  */
 function plainOf(pieces: ReturnType<typeof createPieces>, counts: boolean): () => Promise<Uint8Array | null> {
   return async () => {
@@ -91,7 +90,9 @@ function plainOf(pieces: ReturnType<typeof createPieces>, counts: boolean): () =
 }
 
 function shrunkText(from: number, to: number): string {
-  return `the log got shorter, from ${from} to ${to} bytes; what stood there is gone, and this goes on from its new end`;
+  return (
+    `the log got shorter, from ${from} to ${to} bytes; what stood there is gone, and this goes on from its ` + "new end"
+  );
 }
 
 /**
@@ -152,9 +153,8 @@ function createPieces(
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /**
- * Pieces as events: data = whole lines without the last newline, id = the offset after them; `truncated` when the
- * log got
- * shorter, id = its new end, from where it goes on; at last `end` with the execution. A carriage return would break
+ * Pieces as events: data = whole lines without the last newline, id = the offset after them; `truncated` when the log
+ * got shorter, id = its new end, from where it goes on; at last `end` with the execution. A carriage return would break
  * the line in two on the wire: it is sent as U+240D (␍).
  */
 function eventsOf(

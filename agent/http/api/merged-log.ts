@@ -49,14 +49,14 @@ export async function mergedLogResponse(c: Context, deps: FollowDeps, execution:
       stderr: only === "stdout" ? nothing(stderr) : stderr,
       times,
       follow,
-      isPrompt: follow && format === "frames",
+      isEager: follow && format === "frames",
       // A log of which nothing is wanted has no bytes: an offset in it would look like one that was cut.
       from: { stdout: only === "stderr" ? 0 : from.stdout, stderr: only === "stdout" ? 0 : from.stderr },
       now: deps.now,
       endedAt: endOf(deps, execution),
     };
     const skip =
-      tail === undefined ? 0 : Math.max(0, (await countLines({ ...source, follow: false, isPrompt: false })) - tail);
+      tail === undefined ? 0 : Math.max(0, (await countLines({ ...source, follow: false, isEager: false })) - tail);
     const render = format === "frames" ? frames(from) : format === "ndjson" ? jsonLines() : textLines(hasTimes);
     const next = piecesOf(source, skip, render);
     return new Response(deps.streams.open(clientOfRequest(c), next, close), { headers });

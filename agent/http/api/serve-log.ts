@@ -84,9 +84,8 @@ const archiveAheadBytes = 16 * 1024;
 let archives = 0;
 
 /**
- * `<batch>-<id>.tar.gz` with execution.json, stdout.log and stderr.log, made as it is sent. Throws a 503 where
- * others are
- * being made.
+ * `<batch>-<id>.tar.gz` with execution.json, stdout.log and stderr.log, made as it is sent. Throws a 503 where others
+ * are being made.
  */
 export async function archiveResponse(c: Context, logs: LogStore, execution: Execution): Promise<Response> {
   const { batch, id } = execution;

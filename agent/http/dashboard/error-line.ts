@@ -1,8 +1,10 @@
 // Decides where in the last lines of a failed execution's log the error most likely stands. Pure.
 
 /** Words that tools write where they give up, as whole words; `0 errors` and `--error-limit` are none of them. */
-const telling =
-  /(?<![\w-])(?:error|errno|fatal|panic|exception|traceback|failed|failure|cannot|can't|denied|refused|not found|no such|unable to|undefined|segmentation fault|timed? ?out)(?![\w-])|(?<=[a-z])(?:Error|Exception)\b/i;
+const words =
+  "error|errno|fatal|panic|exception|traceback|failed|failure|cannot|can't|denied|refused|not found|no such|" +
+  "unable to|undefined|segmentation fault|timed? ?out";
+const telling = new RegExp(String.raw`(?<![\w-])(?:${words})(?![\w-])|(?<=[a-z])(?:Error|Exception)\b`, "i");
 const harmless = /\b(?:0|no|without) (?:errors?|failures?|failed)\b/gi;
 
 /** Index of the last line that tells of an error; null where none does. */

@@ -12,13 +12,15 @@ const maxLineChars = 1_000;
 
 /** A double quote that is not closed reaches to the end of its line: else each quote would be looked at anew. */
 const strings = /'[^']*'|"(?:\\.|[^"\\])*(?:"|\\?$)/.source;
+const shellWords =
+  "if|then|elif|else|fi|for|in|do|done|while|until|case|esac|" +
+  "function|return|exit|set|export|local|readonly|trap|source";
 const shell = new RegExp(
   [
     /(?<comment>(?<=^|[\s;])#.*$)/.source,
     `(?<string>${strings})`,
     /(?<variable>\$\{[^}]*\}|\$\w+|\$[@#?*!$-])/.source,
-    /(?<keyword>(?<![\w./-])(?:if|then|elif|else|fi|for|in|do|done|while|until|case|esac|function|return|exit|set|export|local|readonly|trap|source)(?![\w./=-]))/
-      .source,
+    String.raw`(?<keyword>(?<![\w./-])(?:${shellWords})(?![\w./=-]))`,
   ].join("|"),
   "g",
 );

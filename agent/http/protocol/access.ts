@@ -30,8 +30,8 @@ const forPrograms = /^\/(api\/|metrics$|openapi\.json$)/;
 
 /**
  * Returns whether `host`, as the Host header has it, can only be meant for us. A page of a stranger that has its own
- * name lead
- * to our address (DNS rebinding) cannot use an address, a name without a dot, or one that no registry gives out.
+ * name lead to our address (DNS rebinding) cannot use an address, a name without a dot, or one that no registry gives
+ * out.
  */
 export function isOurHost(host: string, baseUrl: string | null): boolean {
   if (!URL.canParse(`http://${host}`)) return false;

@@ -15,9 +15,8 @@ export function pathOfBase(baseUrl: string | null): string {
 }
 
 /**
- * Returns a function that turns a request's target into that of a route: read below `base` first, then as it is, as
- * a proxy
- * has stripped it.
+ * Returns a function that turns a request's target into that of a route: read below `base` first, then as it is, as a
+ * proxy has stripped it.
  */
 export function createTargetReader(base: string, app: Pick<Hono, "routes">): (target: string) => string {
   if (base === "") return (target) => target;

@@ -21,8 +21,7 @@ const unanswered = new WeakMap<Socket, number>();
 /**
  * A request that counts on its connection. Node parses everything of a chunk (64 KiB, or 2,500 small requests) in one
  * turn, before a handler can stop it. A message that asks for an upgrade ends the parsing of its chunk, so the first
- * one
- * beyond the limit says that it does; its connection is destroyed.
+ * one beyond the limit says that it does; its connection is destroyed.
  */
 export class CountedRequest extends IncomingMessage {
   #upgrade: boolean | null = null;
@@ -116,8 +115,7 @@ export function limitConnections(server: Server, { maxConnections = 1_000, stall
 
 /**
  * Node tells when a socket has made no progress for a time, reading or writing. Where a part of a write was taken in
- * that
- * time, it says nothing and waits for as long again: with one long time an answer could stall for twice as long.
+ * that time, it says nothing and waits for as long again: with one long time an answer could stall for twice as long.
  */
 function breakOffStalled(server: Server, stallMs: number): void {
   const checkMs = stallMs / checks;

@@ -36,8 +36,7 @@ export interface WrongTries {
 
 /**
  * Ten wrong tries a minute and address. The same wrong token again is no other try: a program that was not told of a
- * new
- * token must not lock out who comes from behind the same proxy. The addresses that were wrong last are remembered.
+ * new token must not lock out who comes from behind the same proxy. The addresses that were wrong last are remembered.
  */
 export function createWrongTries(clock: Clock): WrongTries {
   const tries = new Map<string, { since: EpochMs; given: Set<string> }>();

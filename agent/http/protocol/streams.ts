@@ -11,9 +11,8 @@ export type NextPiece = () => Promise<Uint8Array | (() => Uint8Array) | null>;
 
 export interface Streams {
   /**
-   * A body whose pieces come from `next`, asked for one at a time as the reader takes them. `release` is called once
-   * it is
-   * over, for whatever reason. Throws a 503 when there are too many, of all clients or of this one.
+   * A body whose pieces come from `next`, asked for one at a time as the reader takes them. `release` is called once it
+   * is over, for whatever reason. Throws a 503 when there are too many, of all clients or of this one.
    */
   open: (client: string, next: NextPiece, release: () => void) => ReadableStream<Uint8Array>;
   /** Ends all there are, and from now on each new one at once. */

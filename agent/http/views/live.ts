@@ -1,6 +1,6 @@
 // Describes what the API and the pages both show: views of batches and executions with what is live about them.
 import type { Context } from "hono";
-import { estimatedEnd } from "../../executions/baseline.ts";
+import { estimatedEnd } from "../../executions/port.ts";
 import type { BatchStatus } from "../../model/batch.ts";
 import { isOpen, type Execution } from "../../model/execution.ts";
 import { batchView, executionView, lastOf, type ExecutionView, type Live } from "../../views.ts";

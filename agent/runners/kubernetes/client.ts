@@ -1,5 +1,5 @@
-// Requests to the API server over node:https. At most eight are in flight; a 429 is obeyed by all of them. A watch has a
-// connection of its own.
+// Requests to the API server over node:https. At most eight are in flight; a 429 is obeyed by all of them. A watch has
+// a connection of its own.
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import type { Clock } from "../../async/clock.ts";

@@ -1,5 +1,5 @@
-// Who leads, decided from a Lease as it was read. Whether its holder is gone is judged by how long this agent has seen no
-// change of it: clocks of two machines are never compared. Pure.
+// Who leads, decided from a Lease as it was read. Whether its holder is gone is judged by how long this agent has seen
+// no change of it: clocks of two machines are never compared. Pure.
 import { object, text } from "./api.ts";
 
 /** A holder that has not renewed it for so long is gone. */

@@ -1,5 +1,5 @@
-// The Lease by which one of several agents leads. A leader that cannot renew it leaves before another may take it; it is
-// asked right before every commit and every request for a pod.
+// The Lease by which one of several agents leads. A leader that cannot renew it leaves before another may take it; it
+// is asked right before every commit and every request for a pod.
 import { performance } from "node:perf_hooks";
 import type { Clock } from "../../async/clock.ts";
 import type { Logger } from "../../logger.ts";
@@ -45,7 +45,7 @@ export class Lease {
   /** When the last change of it was seen, by a clock that only goes on. */
   #seenAt = 0;
   #epoch: number | null = null;
-  /** When the request of the last renewal was sent: by both clocks, as one of them stands still while a machine sleeps. */
+  /** Time of the last renewal's request by both clocks: one of them stands still while a machine sleeps. */
   #renewedAt: { monotonic: number; wall: number } | null = null;
   #since: string | null = null;
   #isOver = false;

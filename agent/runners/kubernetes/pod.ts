@@ -1,5 +1,5 @@
-// An order → the manifest of its pod: the data volume mounted at the agent's own paths, each pod only its own parts, the
-// administrator's template over our defaults, and the batch's settings. Pure.
+// An order → the manifest of its pod: the data volume mounted at the agent's own paths, each pod only its own parts,
+// the administrator's template over our defaults, and the batch's settings. Pure.
 import type { StartOrder } from "../port.ts";
 import { containerName, list, object, type Json, type JsonObject, type PodManifest } from "./api.ts";
 import { podAnnotations, podLabels, podName } from "./names.ts";

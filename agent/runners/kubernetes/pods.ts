@@ -166,7 +166,9 @@ export class Pods {
 
   async #watch(version: string): Promise<string | null> {
     const { client, clock, namespace, selector } = this.#deps;
-    const query = `labelSelector=${encodeURIComponent(selector)}&watch=1&allowWatchBookmarks=true&timeoutSeconds=${watchSeconds}`;
+    const query =
+      `labelSelector=${encodeURIComponent(selector)}&watch=1&allowWatchBookmarks=true&timeoutSeconds=` +
+      `${watchSeconds}`;
     const since = clock.now();
     let cancel: () => void = () => undefined;
     const over = { isExpired: false, isSilent: false };

@@ -154,7 +154,10 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
     for (const pod of pods.all()) {
       if (pod.labels[executionLabel] !== trigger.by || isTerminal(pod) || executionOf(pod) === null) continue;
       if (pod.deletedAt === null) continue; // it is about to end: its wrapper has written its last word
-      return `the pod of its last attempt${outsideReason(pod) === null ? "" : ", which may still be running"} on ${pod.node ?? "a node"}`;
+      return (
+        `the pod of its last attempt${outsideReason(pod) === null ? "" : ", which may still be running"} on ` +
+        (pod.node ?? "a node")
+      );
     }
     return null;
   }

@@ -2,12 +2,13 @@
 // claims the execution, starts the script with its environment, passes a SIGTERM on and writes how the script ended.
 //
 // It is bash, which starts the script as the leader of its own group (`set -m`) without SIGINT ignored, and tells an
-// exit code from a death by signal. Arguments: the execution's folder, the folder of its revision, `file` or `pipe`, the
-// number of inputs, their paths, then bash's options.
+// exit code from a death by signal. Arguments: the execution's folder, the folder of its revision, `file` or `pipe`,
+// the number of inputs, their paths, then bash's options.
 //
 // Files, all in the execution's folder: `claim` comes to be once, whoever asks first; `env` is read and deleted; `told`
-// says that a SIGTERM came; `second` has a line for each that came second to the claim; `ended` and then `exit` are the last words. A wrapper that is not process 1, as where a
-// container shares its node's processes, signals nothing but the script's own group.
+// says that a SIGTERM came; `second` has a line for each that came second to the claim; `ended` and then `exit` are the
+// last words. A wrapper that is not process 1, as where a container shares its node's processes, signals nothing but
+// the script's own group.
 //
 // Its variables begin with _ba_, so that none of the image's or the batch's is lost.
 
@@ -34,7 +35,9 @@ _ba_second() {
 }
 if [ -e "$_ba_folder/claim" ]; then _ba_second; fi
 set -C
-if ! { printf '%s %s %s\\n' ${now} "\${${nodeVariable}:--}" "\${${podVariable}:--}" >"$_ba_folder/claim"; } 2>/dev/null; then
+if ! {
+  printf '%s %s %s\\n' ${now} "\${${nodeVariable}:--}" "\${${podVariable}:--}" >"$_ba_folder/claim"
+} 2>/dev/null; then
   if [ -e "$_ba_folder/claim" ]; then _ba_second; fi
   { echo "user $UID cannot write into $_ba_folder" >|/dev/termination-log; } 2>/dev/null
   exit ${unclaimedCode}

@@ -124,8 +124,10 @@ export function topOf(names: readonly { name: string; folder: boolean }[]): stri
 }
 
 /** Endings of archives that are none of ours, told beside batches: whoever put one there meant it for a batch. */
-const foreign =
-  /\.(zip|tar|tar\.gz|tgz|tar\.(xz|bz2|zst|lzma|lz|lz4|lzo|z|br)|txz|tbz2?|tzst|tlz|7z|rar|gz|xz|bz2|zst|jar|war|cpio|deb|rpm|iso|cab|arj|ar|lzh)$/i;
+const foreignEndings =
+  String.raw`zip|tar|tar\.gz|tgz|tar\.(xz|bz2|zst|lzma|lz|lz4|lzo|z|br)|txz|tbz2?|tzst|tlz|` +
+  "7z|rar|gz|xz|bz2|zst|jar|war|cpio|deb|rpm|iso|cab|arj|ar|lzh";
+const foreign = new RegExp(String.raw`\.(${foreignEndings})$`, "i");
 
 /** Returns whether an entry looks like an archive that is not read as a batch, by its ending. */
 export function isForeignArchive(entry: string): boolean {

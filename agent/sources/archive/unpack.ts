@@ -56,9 +56,8 @@ export function createUnpacker(home: string, limits: ArchiveLimits): OpenArchive
 let readers: Promise<{ unzip: typeof unzip; untar: typeof untar }> | null = null;
 
 /**
- * Loads what reads archives, once. Commands that meet none do without; an agent calls it at its start, as an update
- * may have taken the
- * program's folder away by the time of its first archive.
+ * Loads what reads archives, once. Commands that meet none do without; an agent calls it at its start, as an update may
+ * have taken the program's folder away by the time of its first archive.
  */
 export function loadReaders(): NonNullable<typeof readers> {
   return (readers ??= Promise.all([import("./zip.ts"), import("./tar.ts")]).then(([zip, tar]) => ({

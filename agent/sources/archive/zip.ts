@@ -157,7 +157,8 @@ async function unzipEntry(file: File, shelf: Shelf): Promise<void> {
   if (file.compressionMethod !== 0 && file.compressionMethod !== 8) {
     throw new Refused(
       damaged(
-        `${JSON.stringify(name)} is compressed by method ${file.compressionMethod}; only stored and deflated ones can be read`,
+        `${JSON.stringify(name)} is compressed by method ${file.compressionMethod}; only stored and deflated ` +
+          "ones can be read",
       ),
     );
   }

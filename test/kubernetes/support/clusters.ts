@@ -1,5 +1,5 @@
-// The clusters that the contract suite runs on, one interface: an agent is started with its arguments, and a test acts on
-// it as an administrator would.
+// The clusters that the contract suite runs on, one interface: an agent is started with its arguments, and a test acts
+// on it as an administrator would.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { systemClock } from "../../../agent/platform/clock.ts";
 import { createClient, type Client } from "../../../agent/runners/kubernetes/client.ts";

@@ -1,5 +1,5 @@
-// A stand-in for the kubelet: runs the pods of one node as plain processes of this machine, at the paths of their mounts,
-// and says through the API what became of them. It speaks to our fake server and to a real one alike.
+// A stand-in for the kubelet: runs the pods of one node as plain processes of this machine, at the paths of their
+// mounts, and says through the API what became of them. It speaks to our fake server and to a real one alike.
 import { spawn, type ChildProcess } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { systemClock } from "../../../agent/platform/clock.ts";

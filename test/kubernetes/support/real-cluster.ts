@@ -1,5 +1,5 @@
-// A real control plane on loopback (etcd, API server, controller-manager, scheduler), with a stand-in for the kubelet or
-// with a real kubelet on containerd and runc. Their programs come from ../cluster/build.sh and from Debian.
+// A real control plane on loopback (etcd, API server, controller-manager, scheduler), with a stand-in for the kubelet
+// or with a real kubelet on containerd and runc. Their programs come from ../cluster/build.sh and from Debian.
 import { execFileSync } from "node:child_process";
 import { accessSync, constants, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -60,8 +60,8 @@ export interface RealCluster extends Cluster {
 }
 
 /**
- * Starts a real cluster, or says why this machine starts none (no cgroups, no mounts, no time): its tests are then passed
- * over. A second try is for what another process took in between.
+ * Starts a real cluster, or says why this machine starts none (no cgroups, no mounts, no time): its tests are then
+ * passed over. A second try is for what another process took in between.
  */
 export async function tryRealCluster(kind: "control-plane" | "kubelet"): Promise<RealCluster | string> {
   const began = Date.now();

@@ -1,4 +1,5 @@
-// With the local runner nothing of Kubernetes is loaded but its options: everything else is imported when it is asked for.
+// With the local runner nothing of Kubernetes is loaded but its options: everything else is imported when it is asked
+// for.
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
 import { expect, test } from "vitest";

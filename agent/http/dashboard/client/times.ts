@@ -84,7 +84,10 @@ export function localText(iso: string): string {
   const at = new Date(iso);
   const two = (part: number) => String(part).padStart(2, "0");
   const zone = shortZone.formatToParts(at).find(({ type }) => type === "timeZoneName")?.value ?? "";
-  return `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())} ${zone}`;
+  return (
+    `${at.getFullYear()}-${two(at.getMonth() + 1)}-${two(at.getDate())} ` +
+    `${two(at.getHours())}:${two(at.getMinutes())}:${two(at.getSeconds())} ${zone}`
+  );
 }
 
 /** ` (07:00 Asia/Tokyo)`: the time in the batch's own zone, as the server wrote it, where it differs from here. */

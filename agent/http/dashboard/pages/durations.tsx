@@ -42,9 +42,10 @@ export function Durations({ plot }: { plot: Plot }) {
               tabindex={-1}
             >
               <circle class={tone} cx={String(x)} cy={String(y)} r="4">
-                <title
-                  data-title
-                >{`${execution.status}, ${spanText(execution.durationMs ?? 0)}, ${absoluteText(execution.startedAt ?? "")}`}</title>
+                <title data-title>
+                  {`${execution.status}, ${spanText(execution.durationMs ?? 0)}, ` +
+                    absoluteText(execution.startedAt ?? "")}
+                </title>
               </circle>
             </a>
           ))}

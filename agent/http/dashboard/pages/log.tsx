@@ -85,6 +85,7 @@ const viewWords: Readonly<Record<LogView, string>> = { merged: "All", stdout: "s
 export function Log(props: LogProps) {
   const { execution, view, window } = props;
   const page = executionPath(execution.id);
+  const ofView = `${page}?log=${view}`;
   const isGrowing = isOpen(execution) && window.end >= window.size;
   if (execution.logsDeleted === true) return <Deleted />;
   const source = `/api/executions/${execution.id}/${view === "merged" ? "log" : view}`;
@@ -111,7 +112,7 @@ export function Log(props: LogProps) {
         data-next={`${window.next.stdout}-${window.next.stderr}`}
         data-growing={String(isGrowing)}
       >
-        <a class="more earlier" href={`${page}?log=${view}&before=${window.start}#log`} hidden={window.start === 0}>
+        <a class="more earlier" href={`${ofView}&before=${window.start}#log`} hidden={window.start === 0}>
           Load earlier lines
         </a>
         <NumberedLines
@@ -121,7 +122,7 @@ export function Log(props: LogProps) {
           hasTimes={props.hasTimes}
         />
         {window.lines.length === 0 && !isGrowing && <span class="none">{nothingText(props)}</span>}
-        <a class="more later" href={`${page}?log=${view}&after=${window.end}#log`} hidden={window.end >= window.size}>
+        <a class="more later" href={`${ofView}&after=${window.end}#log`} hidden={window.end >= window.size}>
           Load later lines
         </a>
       </div>
@@ -134,7 +135,7 @@ export function Log(props: LogProps) {
           </span>
         )}
         <span class="links">
-          <a href={`${page}?log=${view}&line=1#L1`}>First line</a> · <a href={`${page}?log=${view}#log`}>Last line</a> ·{" "}
+          <a href={`${ofView}&line=1#L1`}>First line</a> · <a href={`${ofView}#log`}>Last line</a> ·{" "}
           <a href={source}>Plain text</a> · <a href={`/api/executions/${execution.id}/logs`}>Download</a>
         </span>
       </div>

@@ -34,13 +34,14 @@ interface ShellProps {
 
 /** A whole HTML document, without its doctype. */
 export function Shell({ title, agent, place = null, refresh, scripts = [], reloadSeconds, children }: ShellProps) {
+  const failing = agent?.failing ?? 0;
   return (
     <html lang="en">
       <head>
         <meta charset="utf-8" />
         <meta name="viewport" content="width=device-width, initial-scale=1" />
         <meta name="color-scheme" content="light dark" />
-        <title>{`${agent !== null && agent.failing > 0 ? `(${agent.failing} failing) ` : ""}${title} · batch-agent`}</title>
+        <title>{`${failing > 0 ? `(${failing} failing) ` : ""}${title} · batch-agent`}</title>
         <link rel="icon" href="/assets/icon.svg" type="image/svg+xml" />
         <link rel="stylesheet" href="/style.css" />
         {agent !== null &&

@@ -217,7 +217,9 @@ function Ticks({ window }: { window: TimeWindow }) {
 
 function LaneSvg({ lane, zone, window, now }: { lane: Lane; zone: string | null; window: TimeWindow; now: number }) {
   const { ran, failed, coming } = lane.counts;
-  const words = `${lane.name}: ${ran} ${ran === 1 ? "execution" : "executions"}, ${failed} failed${coming > 0 ? `, ${coming} expected` : ""}`;
+  const words =
+    `${lane.name}: ${ran} ${ran === 1 ? "execution" : "executions"}, ${failed} ` +
+    `failed${coming > 0 ? `, ${coming} expected` : ""}`;
   return (
     <svg viewBox={`0 0 ${timelineWidth} ${laneHeight}`} preserveAspectRatio="none" role="group" aria-label={words}>
       <title>{words}</title>
