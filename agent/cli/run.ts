@@ -39,7 +39,7 @@ export async function run(
   if (config.git === null && !info?.isDirectory()) {
     throw new ConfigError(
       `there is no folder of batches at ${folder}`,
-      "name it as in `batch-agent run path/to/batches.d`, or make it",
+      "name it as in `batch-agent run path/to/batches.d`, or make a first one by `batch-agent init`",
     );
   }
   const log = createLogger({ level: config.logLevel, people: deps.people });

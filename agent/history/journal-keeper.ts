@@ -26,7 +26,7 @@ const maxEventBytes = 64 * 1024 * 1024;
 const numbersASecond = 1_000_000;
 
 export class JournalKeeper {
-  readonly ring: EventRing;
+  ring: EventRing;
   /** Why a document cannot be written; null when all can. */
   trouble: StoreError | null = null;
   readonly #clock: Clock;
@@ -34,6 +34,8 @@ export class JournalKeeper {
   readonly #journal: Journal;
   readonly #checkpoints: Checkpoints;
   readonly #eventsPath: string;
+  /** Whether a file said which events there were when the oldest line of the journal was written. */
+  readonly #knowsEvents: boolean;
   /** The number of the next event. */
   #next: number;
   /** The last number of each segment. */
@@ -49,9 +51,19 @@ export class JournalKeeper {
     this.#checkpoints = parts.checkpoints;
     this.#eventsPath = join(dataDir, "events.jsonl");
     const first = Math.floor(parts.clock.now() / 1000) * numbersASecond;
-    this.ring = readEvents(this.#eventsPath) ?? new EventRing(first);
+    const kept = readEvents(this.#eventsPath);
+    this.#knowsEvents = kept !== null;
+    this.ring = kept ?? new EventRing(first);
     this.#next = this.ring.newest + 1;
     this.#checkQuiet();
+  }
+
+  /**
+   * Called before lines that were found, with the number of the first. An agent that was killed before it had to write
+   * the file of events, as in its first life, leaves them in the journal alone, with numbers older than this start.
+   */
+  begin(seq: number): void {
+    if (!this.#knowsEvents) this.ring = new EventRing(seq - 1);
   }
 
   /** Takes in the number of a line that was found. */

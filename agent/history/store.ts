@@ -84,6 +84,8 @@ export class Store implements Recorder {
   /** Takes in what the journal says beyond the documents. Before anything else. */
   replay(lines: readonly FoundLine[]): void {
     const now = this.#clock.now();
+    const [first] = lines;
+    if (first !== undefined) this.#keeper.begin(first.seq);
     for (const line of lines) {
       this.#state.apply(line.changes, new Date(now).toISOString());
       for (const { change, number } of numbered(line.changes, line.seq)) {

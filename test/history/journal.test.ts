@@ -211,6 +211,28 @@ test("events are numbered without a gap, and the last 1,000 outlive clean stops 
   expect(history.reader.events.since(newest - 1_001)).toBeNull();
 });
 
+test("events of a folder's first life outlive its death, however much later the next begins", async () => {
+  const data = temporaryFolder();
+  let life = 0;
+  const later = () => {
+    const ms = 3_600_000 * life++;
+    return openTestHistory(data, { clock: { ...systemClock, now: () => Date.now() + ms }, log: quietLog() });
+  };
+  let history = await later();
+  const first = history.reader.events.newest();
+  const told: { id: number }[] = [];
+  for (let round = 0; round < 3; round++) {
+    for (let i = 0; i < 20; i++) await history.save(execution({ status: "succeeded" }));
+    told.push(...(history.reader.events.since(told.at(-1)?.id ?? first) ?? []));
+    history = await later(); // the one before is dead: nothing but its journal is there
+    expect(history.reader.events.since(first)).toEqual(told);
+    expect(history.reader.events.since(first - 1)).toBeNull();
+    expect(history.reader.events.newest()).toBe(told.at(-1)?.id);
+  }
+  expect(told.length).toBeGreaterThanOrEqual(60);
+  expect(new Set(told.map(({ id }) => id)).size).toBe(told.length);
+});
+
 test("a run that goes on is known in full after a restart, wherever its rows stand", async () => {
   const data = temporaryFolder();
   const run = execution().id as string as RunId;
