@@ -1,6 +1,9 @@
 // Describes what executions ask of their edges, and what commands ask of executions.
 import type { EpochMs, ExecutionId, Iso } from "../model/ids.ts";
 
+/** Maximum number of characters of a command's note, which stands in the record and in messages. */
+export const maxNoteChars = 1_000;
+
 /**
  * Describes what became of an asked start: an execution, with a word on it where there is something to know, or why
  * there is none.
