@@ -250,6 +250,7 @@ function toBatch(
     inherited,
     enabled: file.enabled,
     schedule: parsed.length === 0 ? null : createSchedule(parsed, file.timeZone ?? of.options.timeZone, jitterMs, days),
+    ...(days === null ? {} : { days }),
     startDeadlineMs: parseDuration(file.startDeadline) ?? 0,
     after: entriesOf(file.after, "after").map(({ text }) => text),
     independent: file.independent,

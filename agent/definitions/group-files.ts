@@ -4,8 +4,11 @@ import { createHash } from "node:crypto";
 import type { Clock } from "../async/clock.ts";
 import { groupProblemName, icsNamesOf, parseGroup, type IcsFiles } from "./group.ts";
 import { inheritFrom, lineage } from "./inherit.ts";
+import { KeptDeclarations } from "./kept.ts";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
+import type { Batch } from "../model/batch.ts";
+import type { Calendar } from "../model/calendar.ts";
 import type { Group, GroupFile, GroupName, Inheritance } from "../model/group.ts";
 import type { EpochMs } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
@@ -13,6 +16,8 @@ import type { GroupSource, GroupStore, StoredGroup } from "../sources/port.ts";
 
 /** How long a file must have been left alone before an agent believes it, in ms. */
 export const groupSettleMs = 100;
+/** Group files that are read at a time. */
+const readAtOnce = 16;
 
 export interface Groups {
   /** Brings back what was in force before a restart. Call once, before the first `refresh`. */
@@ -33,6 +38,16 @@ export interface Groups {
   blockedBy: (name: GroupName) => GroupName | null;
   /** Returns what is in force, by name. */
   inForce: () => ReadonlyMap<GroupName, Group>;
+  /**
+   * Returns the inheritance of a revision that is in force already: today's, with the calendars by the keys it was read
+   * with and the pools that are declared no longer.
+   * @param calendars key by name
+   */
+  inheritanceThen: (name: GroupName, calendars: Readonly<Record<string, string>>) => Inheritance;
+  /** Forgets calendars and pools that were kept for batches and that none in force uses any longer. */
+  retain: (batches: Iterable<Batch>) => Promise<void>;
+  /** Returns whether anything is kept. */
+  hasKept: () => boolean;
   problems: () => readonly Problem[];
   /** Text of each file as it was last read, by the name that problems give it. */
   sources: () => ReadonlyMap<string, string>;
@@ -45,8 +60,9 @@ interface Entry {
   /** Digest of what is in force. */
   key: string;
   problems: readonly Problem[];
-  /** Text as it was last read, valid or not. */
+  /** Text as it was last read, valid or not, and the names of the iCalendar files that it asks for. */
   text: string;
+  icsNames: readonly string[];
 }
 
 export interface GroupsDeps {
@@ -65,11 +81,13 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
   const entries = new Map<GroupName, Entry>();
   /** Texts that are in force, to be kept over a restart. */
   const contents = new Map<GroupName, StoredGroup>();
+  const kept = new KeptDeclarations();
   let inherited = new Map<GroupName, { inheritance: Inheritance; key: string }>();
 
   async function open(): Promise<void> {
     const stored = await store.read();
-    for (const [name, content] of stored) {
+    kept.restore(stored.kept);
+    for (const [name, content] of stored.groups) {
       const file = {
         name,
         location: source.groupFileLocation(name),
@@ -79,7 +97,8 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
       };
       const { group } = parseGroup(file, { timeZone, ics: await daysOf(content.ics) });
       if (group === null) continue;
-      entries.set(name, { group, judged: null, key: digestOf(content), problems: [], text: content.text });
+      const icsNames = Object.keys(content.ics);
+      entries.set(name, { group, judged: null, key: digestOf(content), problems: [], text: content.text, icsNames });
       contents.set(name, content);
     }
   }
@@ -89,11 +108,15 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
     const changed = new Set<GroupName>();
     let again = false;
     const wanted = names === null ? new Set([...there, ...entries.keys()]) : names;
-    for (const name of wanted) {
-      if (!there.has(name) && !entries.has(name)) continue;
-      const outcome = there.has(name) ? await look(name) : drop(name);
-      if (outcome === "changed") changed.add(name);
-      if (outcome === "unsettled") again = true;
+    for (const names of chunks([...wanted], readAtOnce)) {
+      const files = await Promise.all(
+        names.map((name) => (there.has(name) ? source.readGroupFile(name) : Promise.resolve(null))),
+      );
+      for (const [index, name] of names.entries()) {
+        const outcome = await judge(name, files[index] ?? null);
+        if (outcome === "changed") changed.add(name);
+        if (outcome === "unsettled") again = true;
+      }
     }
     if (changed.size > 0) {
       inherited = new Map();
@@ -102,25 +125,27 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
     return { changed, again };
   }
 
-  async function look(name: GroupName): Promise<"changed" | "same" | "unsettled"> {
-    const file = await source.readGroupFile(name);
+  async function judge(
+    name: GroupName,
+    file: GroupFile | { unreadable: string } | null,
+  ): Promise<"changed" | "same" | "unsettled"> {
     if (file === null) return drop(name);
-    const entry = entries.get(name) ?? { group: null, judged: null, key: "", problems: [], text: "" };
+    const entry = entries.get(name) ?? { group: null, judged: null, key: "", problems: [], text: "", icsNames: [] };
     entries.set(name, entry);
     if ("unreadable" in file) {
       entry.judged = null;
       report(name, entry, [unreadable(name, file.unreadable)]);
       return "same";
     }
-    const content = await contentOf(file);
+    const content = await contentOf(file, entry);
     const digest = digestOf(content);
     if (entry.judged === digest) return "same";
-    if (isRecent(content.changedAt, clock.now(), settleMs)) return "unsettled";
+    if (isRecent(file.changedAt, clock.now(), settleMs)) return "unsettled";
     entry.judged = digest;
-    entry.text = content.text;
     const { group, problems } = parseGroup(file, { timeZone, ics: await daysOf(content.ics) });
     report(name, entry, problems);
     if (group === null || entry.key === digest) return "same";
+    if (entry.group !== null) kept.add(entry.group, group);
     Object.assign(entry, { group, key: digest });
     contents.set(name, content);
     log.info("group in force", { group: name });
@@ -133,26 +158,29 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
     contents.delete(name);
     if (entry === undefined) return "same";
     if (entry.problems.length > 0) onProblems(name);
-    return entry.group === null ? "same" : "changed";
+    if (entry.group === null) return "same";
+    kept.add(entry.group, null);
+    return "changed";
   }
 
-  async function contentOf(file: GroupFile): Promise<StoredGroup & { changedAt: EpochMs }> {
+  /** Reads what the file names beside itself. Most name nothing, and an unchanged one names the same as before. */
+  async function contentOf(file: GroupFile, entry: Entry): Promise<StoredGroup> {
+    const text = new TextDecoder().decode(file.bytes);
+    if (text !== entry.text) Object.assign(entry, { text, icsNames: icsNamesOf(text) });
     const ics: StoredGroup["ics"] = {};
-    for (const name of icsNamesOf(file.bytes)) ics[name] = await source.readBeside(file.name, name);
-    return { text: new TextDecoder().decode(file.bytes), ics, changedAt: file.changedAt };
+    for (const name of entry.icsNames) ics[name] = await source.readBeside(file.name, name);
+    return { text, ics };
   }
 
   /** A disk that takes nothing keeps no group from being in force: only a restart would not know it. */
   async function remember(): Promise<void> {
-    const kept = new Map(
+    const groups = new Map(
       [...entries].flatMap(([name, { group }]) => {
         const content = contents.get(name);
-        return group === null || content === undefined
-          ? []
-          : [[name, { text: content.text, ics: content.ics }] as const];
+        return group === null || content === undefined ? [] : [[name, content] as const];
       }),
     );
-    await store.write(kept).catch((error: unknown) => {
+    await store.write({ groups, kept: kept.stored() }).catch((error: unknown) => {
       log.error("groups in force cannot be kept over a restart", { error: messageOf(error) });
     });
   }
@@ -179,17 +207,45 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
     return made;
   }
 
+  function inForce(): Map<GroupName, Group> {
+    return new Map([...entries].flatMap(([name, { group }]) => (group === null ? [] : [[name, group] as const])));
+  }
+
+  function calendarByKey(key: string): Calendar | undefined {
+    for (const { group } of entries.values())
+      for (const calendar of group?.calendars.values() ?? []) if (calendar.key === key) return calendar;
+    return kept.calendar(key);
+  }
+
+  function inheritanceThen(name: GroupName, keys: Readonly<Record<string, string>>): Inheritance {
+    const { inheritance } = lookUp(name);
+    const calendars = new Map(inheritance.calendars);
+    for (const [calendar, key] of Object.entries(keys)) {
+      const found = calendarByKey(key);
+      if (found !== undefined) calendars.set(calendar, { ...found, name: calendar });
+    }
+    return { ...inheritance, calendars, pools: new Map([...kept.poolsOf(name), ...inheritance.pools]) };
+  }
+
   return {
     open,
     refresh,
     inheritance: (name) => lookUp(name).inheritance,
+    inheritanceThen,
     key: (name) => lookUp(name).key,
     blockedBy: (name) => lineage(name).find((outer) => entries.get(outer)?.group === null) ?? null,
-    inForce: () =>
-      new Map([...entries].flatMap(([name, { group }]) => (group === null ? [] : [[name, group] as const]))),
+    inForce,
+    async retain(batches) {
+      if (kept.retain(batches, inForce())) await remember();
+    },
+    hasKept: () => !kept.isEmpty,
     problems: () => [...entries.values()].flatMap(({ problems }) => problems),
     sources: () => new Map([...entries].map(([name, { text }]) => [source.groupFileLocation(name), text])),
   };
+}
+
+function chunks<T>(all: readonly T[], size: number): T[][] {
+  return Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size));
 }
 
 /** True for a name whose group, or a group around it, is among `changed`. */

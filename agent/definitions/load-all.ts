@@ -74,7 +74,10 @@ export async function loadAll(
   return { looks: withChains(found, graph), groupProblems: groups.problems(), sources, graph };
 }
 
-const nothingStored: GroupStore = { read: () => Promise.resolve(new Map()), write: () => Promise.resolve() };
+const nothingStored: GroupStore = {
+  read: () => Promise.resolve({ groups: new Map(), kept: { calendars: [], pools: [] } }),
+  write: () => Promise.resolve(),
+};
 const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** Returns what only shows over all batches is told with each of them; such a batch never starts. */

@@ -5,7 +5,7 @@ import { randomUUID } from "node:crypto";
 import { lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { readPlainBytes, readText, removeTree, writeFresh } from "../platform/files.ts";
-import type { Answer, Command, Request } from "./port.ts";
+import { maxNoteChars, type Answer, type Command, type Request } from "./port.ts";
 
 /** Tells who asks may be another user than the agent, as root is. */
 const shared = { mode: 0o644, flush: true };
@@ -110,7 +110,12 @@ function readCommand(path: string, id: string): Command | null {
     const { actor, note, request } = value ?? {};
     if (typeof actor !== "string" || (note !== null && typeof note !== "string")) return null;
     return isRequest(request)
-      ? { command: id, actor: actor.slice(0, 200), note: note?.slice(0, 1_000) ?? null, request }
+      ? {
+          command: id,
+          actor: actor.slice(0, 200),
+          note: note?.slice(0, maxNoteChars) ?? null,
+          request,
+        }
       : null;
   } catch {
     return null;

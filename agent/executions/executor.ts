@@ -138,7 +138,8 @@ class ExecutorLoop implements Executor {
     this.#queue = createQueue(deps.clock);
     this.#running = new RunningExecutions(deps);
     // What an earlier agent left running counts before anything can be started.
-    for (const { id, status, pool } of recorder.open()) if (status === "running") this.#pools.hold(id, [pool]);
+    for (const execution of recorder.open())
+      if (isWithRunner(execution)) this.#pools.hold(execution.id, [execution.pool]);
     this.#world = {
       graph: () => deps.graph(),
       inForce: (name) => deps.definition(name as BatchName),
@@ -309,6 +310,7 @@ class ExecutorLoop implements Executor {
 
   #unknown(target: string): string {
     if (idPattern.test(target)) return `there is no execution or run ${target}`;
+    if (target === "") return "a name is missing: name a batch, or an execution or a run by its id";
     const near = closest(target, this.#deps.recorder.names());
     return `there is no batch ${target}${near === null ? "" : `: did you mean ${near}?`}`;
   }

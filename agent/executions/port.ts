@@ -3,6 +3,9 @@ import type { EpochMs, ExecutionId, Iso } from "../model/ids.ts";
 
 export { estimatedEnd } from "./baseline.ts";
 
+/** Maximum number of characters of a command's note, which stands in the record and in messages. */
+export const maxNoteChars = 1_000;
+
 /**
  * Describes what became of an asked start: an execution, with a word on it where there is something to know, or why
  * there is none.

@@ -72,6 +72,8 @@ export interface Batch {
   enabled: boolean;
   /** null where the batch has no `cron`. */
   schedule: Schedule | null;
+  /** The rule that its calendars make, also where it has no schedule; missing or null where it names none. */
+  days?: DayRule | null;
   startDeadlineMs: number;
   /** The previous batches; empty for a root. */
   after: readonly string[];

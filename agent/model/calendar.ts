@@ -3,9 +3,21 @@
 /** A day of the wall clock, as days since 1970-01-01. No time zone: the batch's own zone says which day it is. */
 export type Day = number;
 
+/** The days of a calendar as data, in order. */
+export interface CalendarParts {
+  days: readonly Day[];
+  /** Days of every year, as month × 32 + day. */
+  yearly: readonly number[];
+  /** Both ends belong to a range. */
+  ranges: readonly { from: Day; to: Day }[];
+  /** 0 is Sunday. */
+  weekdays: readonly number[];
+}
+
 /** A named set of days. */
 export interface Calendar {
   name: string;
+  parts: CalendarParts;
   has: (day: Day) => boolean;
   /** Equal for calendars with the same days. */
   key: string;

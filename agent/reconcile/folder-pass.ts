@@ -105,6 +105,7 @@ export class FolderPass {
     }
     await this.#carryOut(planReconcile(desired, this.#current(desired), this.#deps.clock.now()), head);
     if (hints.all) this.#noteVerified(listed.length);
+    await this.#retainDeclarations();
   }
 
   async #list(paths: ReadonlySet<string> | null): Promise<string[] | null> {
@@ -222,6 +223,14 @@ export class FolderPass {
     const written = removals.map(carryOut);
     inForce.connect();
     await Promise.all(written);
+  }
+
+  /** Batches that are not judged yet may need what was declared before. */
+  async #retainDeclarations(): Promise<void> {
+    const { inForce, looks } = this.#deps;
+    const batches = () => inForce.names().flatMap((name) => inForce.entry(name)?.batch ?? []);
+    if (!inForce.groups.hasKept() || looks.unsettled().length > 0) return;
+    await inForce.groups.retain(batches());
   }
 
   #noteVerified(listed: number): void {

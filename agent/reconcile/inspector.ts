@@ -150,12 +150,12 @@ export class Inspector {
     return { ...parsed, folder: withInherited(folder, parsed.inherits) };
   }
 
-  /** Validates a stored revision with the defaults that it inherited then, and the calendars and pools of today. */
+  /** Validates a stored revision with what it inherited then. */
   #parseStored(folder: Folder): Batch | null {
-    const inheritance = this.#deps.inForce.groups.inheritance(folder.group);
-    const own = folder.inherited === undefined ? {} : readInherited(folder.inherited.text);
-    const origins = Object.fromEntries(Object.keys(own).map((key) => [key, folder.group]));
-    const kept = { ...inheritance, defaults: own, origins };
+    const { defaults, calendars } = readInherited(folder.inherited?.text ?? "");
+    const origins = Object.fromEntries(Object.keys(defaults).map((key) => [key, folder.group]));
+    const then = this.#deps.inForce.groups.inheritanceThen(folder.group, calendars);
+    const kept = { ...then, defaults, origins };
     const { timeZone, kubernetes = null } = this.#deps;
     return parseBatch(folder, { timeZone, inheritance: kept, isInForce: true, kubernetes }).batch;
   }

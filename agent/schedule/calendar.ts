@@ -1,7 +1,7 @@
 // Calendars of `_group.yaml`: parsing into sets of days, and due times moved or dropped by them. Pure; a day is a
 // number.
 import { createHash } from "node:crypto";
-import type { Calendar, Day, DayRule, Shift } from "../model/calendar.ts";
+import type { Calendar, CalendarParts, Day, DayRule, Shift } from "../model/calendar.ts";
 import type { EpochMs } from "../model/ids.ts";
 import { nextWall } from "./pattern.ts";
 
@@ -86,20 +86,23 @@ export function parseCalendar(
     const index = weekdayNames.findIndex((weekday) => weekday === text.toLowerCase().slice(0, 3));
     if (index >= 0) weekdays.add(index);
   }
+  const inOrder = (values: Iterable<number>) => [...values].sort((a, b) => a - b);
+  const parts = { days: inOrder(days), yearly: inOrder(yearly), ranges, weekdays: inOrder(weekdays) };
+  return { calendar: createCalendar(name, parts), faults };
+}
+
+/** Makes a calendar of the parts of another. */
+export function createCalendar(name: string, parts: CalendarParts): Calendar {
+  const [days, yearly, weekdays] = [new Set(parts.days), new Set(parts.yearly), new Set(parts.weekdays)];
   const has = (day: Day) => {
     if (days.has(day) || weekdays.has((((day + 4) % 7) + 7) % 7)) return true; // 1970-01-01 was a Thursday
-    if (ranges.some(({ from, to }) => from <= day && day <= to)) return true;
+    if (parts.ranges.some(({ from, to }) => from <= day && day <= to)) return true;
     if (yearly.size === 0) return false;
     const date = new Date(day * dayMs);
     return yearly.has((date.getUTCMonth() + 1) * 32 + date.getUTCDate());
   };
-  const key = digest([
-    [...days].sort((a, b) => a - b),
-    [...yearly].sort((a, b) => a - b),
-    ranges.map(({ from, to }) => [from, to]),
-    [...weekdays].sort((a, b) => a - b),
-  ]);
-  return { calendar: { name, has, key }, faults };
+  const ranges = parts.ranges.map(({ from, to }) => [from, to]);
+  return { name, parts, has, key: digest([parts.days, parts.yearly, ranges, parts.weekdays]) };
 }
 
 function noSuchDay(text: string, yearly = true): { message: string; hint: string } {

@@ -1,5 +1,6 @@
 // Describes where definitions come from: folders, revisions, git and the watch.
 import type { Folder } from "../model/batch.ts";
+import type { CalendarParts } from "../model/calendar.ts";
 import type { GroupFile, GroupName } from "../model/group.ts";
 import type { BatchName, EpochMs, Revision } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
@@ -57,12 +58,24 @@ export interface StoredGroup {
   ics: Record<string, { text: string } | { fault: string }>;
 }
 
-/** Last valid group files over restarts. */
+/** Calendars and pools that batches in force use and no group declares. */
+export interface StoredDeclarations {
+  calendars: readonly { name: string; parts: CalendarParts }[];
+  pools: readonly { group: GroupName; name: string; size: number }[];
+}
+
+export interface StoredGroups {
+  /** Last valid group files. */
+  groups: ReadonlyMap<GroupName, StoredGroup>;
+  kept: StoredDeclarations;
+}
+
+/** What is in force of groups over restarts. */
 export interface GroupStore {
   /** Returns what was last written; nothing where it cannot be read. */
-  read: () => Promise<Map<GroupName, StoredGroup>>;
+  read: () => Promise<StoredGroups>;
   /** Durable when it resolves. Throws the file system's errors. */
-  write: (groups: ReadonlyMap<GroupName, StoredGroup>) => Promise<void>;
+  write: (stored: StoredGroups) => Promise<void>;
 }
 
 /** Describes what is known of the git work tree that the folder of batches lies in. */

@@ -91,6 +91,15 @@ test("cancel ends everything that a script has started; parameters reach it; --f
     code: 1,
     stderr: expect.stringContaining("did you mean CODE?") as string,
   });
+  const longest = "é".repeat(1_000);
+  expect((await type(place.home, "trigger", "code", "--note", longest)).code).toBe(0);
+  for (const command of ["trigger", "cancel", "rerun"]) {
+    const long = await type(place.home, command, "code", "--note", `${longest}x`);
+    expect([long.code === 0, long.stderr]).toEqual([false, expect.stringContaining("1001 characters")]);
+    const empty = await type(place.home, command, "");
+    expect([empty.code === 0, empty.stderr]).toEqual([false, expect.stringContaining("it is empty")]);
+    expect(empty.stderr).not.toContain("did you mean");
+  }
 }, 60_000);
 
 test("backfill goes through a range, goes on after a failure, and passes over what succeeded", async () => {

@@ -131,6 +131,12 @@ describe("a pool", () => {
     expect(order()).toBe("acb");
   });
 
+  test("what waits with a runner for its start counts as what runs does", async () => {
+    const asked = { ...execution({ batch: "a" as BatchName }), askedAt: new Date(t0).toISOString(), pool: ":db" };
+    const { executor } = await setUpPool(1, [named("a")], { before: [asked] });
+    expect(executor.poolUse("", "db")).toEqual({ running: 1, waiting: 0 });
+  });
+
   test("what an earlier agent left running counts at once, before anything is taken over", async () => {
     const before = [
       { ...execution({ status: "running", batch: "a" as BatchName }), pool: ":db" },

@@ -1,13 +1,13 @@
 // `batch-agent exec`, its options.
 import type { Command } from "commander";
 import { archiveLimits, timeZoneOf, type CommandContext } from "./context.ts";
-import { parameter } from "./options.ts";
+import { named, parameter } from "./options.ts";
 
 export function addExec(program: Command, context: CommandContext): void {
   program
     .command("exec")
     .description("run one batch here and now, in the foreground; the exit code is the script's")
-    .argument("<batch>", "name of the batch")
+    .argument("<batch>", "name of the batch", named)
     .argument("[dir]", "folder of batches", "batches.d")
     .option("--chain", "run what follows it too; exit code 1 if only a follower failed")
     .option("--param <name=value>", "set a parameter that the batch declares; may be given often", parameter, {})

@@ -2,13 +2,13 @@
 import { Option, type Command } from "commander";
 import type { LogsOptions } from "../logs.ts";
 import { outputOf, type CommandContext } from "./context.ts";
-import { connectionOptions, positive, type ConnectionOptions } from "./options.ts";
+import { connectionOptions, named, positive, type ConnectionOptions } from "./options.ts";
 
 export function addLogs(program: Command, context: CommandContext): void {
   const command = program
     .command("logs")
     .description("print what an execution wrote, in the order written: its stdout to stdout, its stderr to stderr")
-    .argument("<id>", "id of an execution, or name of a batch for its latest one")
+    .argument("<id>", "id of an execution, or name of a batch for its latest one", named)
     .option("-f, --follow", "go on until it ends; the exit code is then the script's, as for exec")
     .option("-t, --timestamps", "the time of each line before it, in UTC")
     .addOption(new Option("--stream <stream>", "only one of the two").choices(["stdout", "stderr"]))

@@ -1,6 +1,7 @@
 // Options that several commands share, and how their values are read.
 import { InvalidArgumentError, type Command } from "commander";
 import { closest } from "../../definitions/suggest.ts";
+import { maxNoteChars } from "../../executions/port.ts";
 import { parseInstant, parsePast } from "../../text/instant.ts";
 
 /** Options of every command that asks a running agent. */
@@ -17,6 +18,18 @@ export function connectionOptions(command: Command): Command {
         "http://127.0.0.1:8080)",
     )
     .option("--token-file <file>", "holds the agent's token (default: $BATCH_AGENT_TOKEN_FILE)");
+}
+
+/** Reads `--note`. */
+export function noteText(text: string): string {
+  if (text.length <= maxNoteChars) return text;
+  throw new InvalidArgumentError(`it has ${text.length} characters, more than ${maxNoteChars}`);
+}
+
+/** Reads the name of a batch, or an id. */
+export function named(text: string): string {
+  if (text === "") throw new InvalidArgumentError("it is empty");
+  return text;
 }
 
 /** Reads `--param NAME=VALUE`, which may be given often. */

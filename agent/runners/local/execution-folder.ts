@@ -94,6 +94,19 @@ export function measure(folder: string): Sizes {
   return { stdoutBytes: sizeOf(join(folder, "stdout.log")), stderrBytes: sizeOf(join(folder, "stderr.log")) };
 }
 
+/** Number of bytes before a log's end that are remembered. */
+const tailBytes = 64;
+
+/** Returns the bytes of a log just before `end`; empty where they cannot be read. */
+export function readTail(folder: string, stream: "stdout" | "stderr", end: number): string {
+  const length = Math.min(end, tailBytes);
+  const tail = withPlainFile(join(folder, `${stream}.log`), O_RDONLY, (file) => {
+    const buffer = Buffer.alloc(length);
+    return buffer.toString("latin1", 0, readSync(file, buffer, 0, length, end - length));
+  });
+  return tail ?? "";
+}
+
 /**
  * Cuts a log to `limit` bytes while it is written; false where that failed. What is written next comes after the cut.
  */

@@ -10,6 +10,7 @@ import {
   measure,
   readLastTime,
   readPid,
+  readTail,
   recordStopReason,
   type Sizes,
 } from "./execution-folder.ts";
@@ -66,6 +67,8 @@ export class LocalRunning implements Running {
   #killAt: EpochMs = Infinity;
   #wake: () => void = () => undefined;
   #sizes: Sizes;
+  /** Last bytes of each log at `#sizes`, where it can be opened anew: one that was cut and has grown since is not so. */
+  #tails: { stdout: string; stderr: string } | null;
   #hasTimes: boolean;
 
   constructor(
@@ -80,6 +83,8 @@ export class LocalRunning implements Running {
     this.#stopReason = how.stopReason;
     this.#deps = deps;
     this.#sizes = how.piped === null ? readLastTime(folder) : { stdoutBytes: 0, stderrBytes: 0 };
+    // A copier only appends.
+    this.#tails = how.piped === true ? null : { stdout: this.#tailOf("stdout"), stderr: this.#tailOf("stderr") };
     this.#hasTimes = how.piped === null; // an earlier agent may have begun it
     this.ended = this.#follow(how.script, how.piped);
   }
@@ -111,7 +116,8 @@ export class LocalRunning implements Running {
     const truncated: ("stdout" | "stderr")[] = [];
     for (const stream of ["stdout", "stderr"] as const) {
       const key = `${stream}Bytes` as const;
-      if (sizes[key] < this.#sizes[key]) truncated.push(stream);
+      if (sizes[key] < this.#sizes[key] || (sizes[key] > this.#sizes[key] && this.#isRewritten(stream)))
+        truncated.push(stream);
       if (sizes[key] <= logLimitBytes) continue;
       cut = true;
       if (cutLog(this.#folder, stream, logLimitBytes)) sizes = { ...sizes, [key]: logLimitBytes };
@@ -123,9 +129,22 @@ export class LocalRunning implements Running {
       appendTime(this.#folder, clock.now(), sizes);
       this.#hasTimes = true;
     }
+    const before = this.#sizes;
     this.#sizes = sizes;
+    for (const stream of ["stdout", "stderr"] as const)
+      if (this.#tails !== null && sizes[`${stream}Bytes`] !== before[`${stream}Bytes`])
+        this.#tails[stream] = this.#tailOf(stream);
     const progress = await readProgress(this.#folder).catch(() => null); // half written, or no file at all
     return { sizes, cut, truncated, progress, place: null, waitingFor: null };
+  }
+
+  #tailOf(stream: "stdout" | "stderr"): string {
+    return readTail(this.#folder, stream, this.#sizes[`${stream}Bytes`]);
+  }
+
+  /** Returns whether what stood at the end of a log at the last look does so no longer. */
+  #isRewritten(stream: "stdout" | "stderr"): boolean {
+    return this.#tails !== null && this.#tails[stream] !== this.#tailOf(stream);
   }
 
   async #follow(script: Promise<Ending>, piped: boolean | null): Promise<ProcessEnding> {

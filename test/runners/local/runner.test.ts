@@ -367,6 +367,23 @@ describe("output", () => {
     expect(await running.ended).toMatchObject({ stdoutBytes: 1_000 });
   });
 
+  test("a log that was cut and has grown past its old end between two looks is seen, once", async () => {
+    const { start, read } = setUpRunner(
+      "echo 12345; until [ -e go ]; do sleep 0.02; done; : >/dev/stdout; echo 67890 abcdef; until [ -e on ]; do sleep 0.02; done; echo more; sleep 300",
+    );
+    const running = await start();
+    await eventually(() => read("stdout.log") === "12345\n");
+    expect(await running.look()).toMatchObject({ truncated: [] });
+    writeFileSync(join(cwdOf(read("pid")), "go"), "");
+    await eventually(() => read("stdout.log") === "67890 abcdef\n");
+    expect(await running.look()).toMatchObject({ truncated: ["stdout"], sizes: { stdoutBytes: 13 } });
+    writeFileSync(join(cwdOf(read("pid")), "on"), "");
+    await eventually(() => read("stdout.log") === "67890 abcdef\nmore\n");
+    expect(await running.look()).toMatchObject({ truncated: [], sizes: { stdoutBytes: 18 } });
+    running.stop("cancelled", 100);
+    await running.ended;
+  });
+
   test("a log that gets shorter by itself is seen, once", async () => {
     const { start, read } = setUpRunner(
       "echo 12345; until [ -e go ]; do sleep 0.02; done; : >/dev/stdout; echo 6; sleep 300",
