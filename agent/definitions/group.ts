@@ -142,7 +142,7 @@ function readCalendars(
   return calendars;
 }
 
-/** The defaults that a stored revision inherited and the keys of its calendars by name, from the text that lies in it. */
+/** Returns the defaults that a stored revision inherited, and the keys of its calendars by name, from its text. */
 export function readInherited(text: string): { defaults: GroupDefaults; calendars: Record<string, string> } {
   const { data } = readYaml(text);
   if (!isMap(data)) return { defaults: {}, calendars: {} };
