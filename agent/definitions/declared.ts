@@ -1,5 +1,6 @@
 // The calendars and the pool that a batch names and its groups declare, and what else it inherits.
 import { stringify } from "yaml";
+import { remember } from "../async/bounded-cache.ts";
 import type { BatchFile, Pattern } from "../model/batch.ts";
 import type { DayRule } from "../model/calendar.ts";
 import type { Inheritance } from "../model/group.ts";
@@ -20,8 +21,16 @@ export function inheritsText(part: Record<string, unknown>, days: DayRule | null
   const named = [...(days?.skip ?? []), ...(days?.only ?? [])];
   const calendars = Object.fromEntries(named.map(({ name, key }) => [name, key]));
   if (Object.keys(part).length + named.length === 0) return null;
-  return stringify({ ...part, ...(named.length === 0 ? {} : { calendars }) }, { aliasDuplicateObjects: false });
+  const inherited = { ...part, ...(named.length === 0 ? {} : { calendars }) };
+  const write = () => ({ text: stringify(inherited, { aliasDuplicateObjects: false }) });
+  const key = JSON.stringify(inherited);
+  return (key.length > maxKeyChars ? write() : remember(texts, key, maxTexts, write)).text;
 }
+
+/** Texts by what they say: the batches of a group inherit the same, and writing YAML takes longer than all else. */
+const texts = new Map<string, { text: string }>();
+const maxTexts = 1_000;
+const maxKeyChars = 4_096;
 
 /** Looks up the calendars and the pool that a batch names. */
 export function namedThings(

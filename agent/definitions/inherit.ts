@@ -88,15 +88,24 @@ export function inheritedPart(own: Record<string, unknown>, { defaults }: Inheri
 }
 
 function mergeOver(outer: Record<string, unknown>, inner: Record<string, unknown>): Record<string, unknown> {
-  const data: Record<string, unknown> = { ...outer };
+  // Key by key: what is spread from a map that the YAML reader made is slow to check ever after.
+  const data: Record<string, unknown> = {};
+  for (const [key, value] of Object.entries(outer)) set(data, key, value);
   for (const [key, value] of Object.entries(inner)) {
     const above = outer[key];
-    if (merged.includes(key) && isMap(above) && isMap(value)) data[key] = { ...above, ...value };
+    if (merged.includes(key) && isMap(above) && isMap(value)) set(data, key, { ...above, ...value });
     else if (key === "tags" && Array.isArray(above) && Array.isArray(value))
-      data[key] = [...new Set<unknown>([...(above as unknown[]), ...(value as unknown[])])];
-    else data[key] = value;
+      set(data, key, [...new Set<unknown>([...(above as unknown[]), ...(value as unknown[])])]);
+    else set(data, key, value);
   }
   return data;
+}
+
+/** Sets a key of its own, whatever its name. */
+function set(data: Record<string, unknown>, key: string, value: unknown): void {
+  if (key === "__proto__")
+    Object.defineProperty(data, key, { value, enumerable: true, writable: true, configurable: true });
+  else data[key] = value;
 }
 
 /** A whole value that stands in the way of merging: `env: null`, or a list. */

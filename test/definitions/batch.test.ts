@@ -168,6 +168,12 @@ keep: { executions: 30, age: 90d }
     }
   });
 
+  test("__proto__ is a key like any other that is not known", () => {
+    expect(judge(`${due}__proto__: { enabled: false }\n`).problems).toMatchObject([
+      { code: "unknown-key", path: "__proto__", line: 2, column: 1 },
+    ]);
+  });
+
   test("env with __proto__ keeps it as a variable", () => {
     expect(Object.entries(judge(`${due}env: { __proto__: b }\n`).batch?.env ?? {})).toEqual([["__proto__", "b"]]);
   });
