@@ -142,7 +142,7 @@ function readCalendars(
   return calendars;
 }
 
-/** The defaults that a stored revision inherited and the keys of its calendars by name, from the text that lies in it. */
+/** Defaults that a stored revision inherited and keys of its calendars by name, from the text that lies in it. */
 export function readInherited(text: string): { defaults: GroupDefaults; calendars: Record<string, string> } {
   const { data } = readYaml(text);
   if (!isMap(data)) return { defaults: {}, calendars: {} };

@@ -67,7 +67,7 @@ export class LocalRunning implements Running {
   #killAt: EpochMs = Infinity;
   #wake: () => void = () => undefined;
   #sizes: Sizes;
-  /** Last bytes of each log at `#sizes`, where it can be opened anew: one that was cut and has grown since is not so. */
+  /** Last bytes of each log at `#sizes`, where it can be opened anew: one cut and grown since is not so. */
   #tails: { stdout: string; stderr: string } | null;
   #hasTimes: boolean;
 
