@@ -5,6 +5,7 @@ import { fileURLToPath } from "node:url";
 import { ConfigError, StoreError } from "../errors.ts";
 import { errorCode, readText, writeFresh } from "../platform/files.ts";
 import { harmless } from "../text/glyphs.ts";
+import { tableLines } from "../text/table.ts";
 import { firstFiles, ignored, workflowText, type FirstFile } from "./report/first-files.ts";
 
 const schemas = new URL("../../schemas/", import.meta.url);
@@ -49,12 +50,19 @@ export async function init(dir: string, write: (text: string) => void): Promise<
     }
   }
   const named = dir === "batches.d" ? "" : ` ${harmless(dir)}`;
-  write(`
-Next:
-  batch-agent validate${named}            every problem of the folder; there is none yet
-  batch-agent exec hello${named} --chain  run the chain, here and now
-  batch-agent run${named}                 the agent; edits are followed without a restart
-`);
+  const steps = [
+    [
+      `batch-agent validate${named}`,
+      others.length === 0 ? "every problem of the folder; there is none yet" : "every problem of the folder",
+    ],
+    ...(others.length === 0 ? [[`batch-agent exec hello${named} --chain`, "run the chain, here and now"]] : []),
+    [`batch-agent run${named}`, "the agent; edits are followed without a restart"],
+  ];
+  write(
+    `\nNext:\n${tableLines(steps)
+      .map((line) => `  ${line}\n`)
+      .join("")}`,
+  );
 }
 
 /** The folder's entries; none where it is not there yet. */

@@ -1,7 +1,6 @@
 // Serves the app over HTTP, within limits that a slow or hostile client cannot stretch.
 import { once } from "node:events";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { Socket } from "node:net";
 import { hostname } from "node:os";
 import { getRequestListener } from "@hono/node-server";
 import type { Hono } from "hono";
@@ -11,7 +10,8 @@ import { createTargetReader } from "./protocol/base-path.ts";
 import { CountedRequest, createAnswerQueue, limitConnections } from "./protocol/connections.ts";
 import { sendCopy } from "./protocol/zero-copy.ts";
 import { setStandingHeaders } from "./protocol/security-headers.ts";
-import { problemBody, problemType, problemAt } from "./protocol/problem.ts";
+import { problemAt } from "./protocol/problem.ts";
+import { refuseUnknownMethods } from "./protocol/read-only.ts";
 
 export interface HttpServer {
   url: string;
@@ -27,12 +27,6 @@ const closeMs = 1_000;
 const maxWaiting = 500;
 /** Probes do not wait behind pages. */
 const probe = /\/(healthz|readyz)(\?|$)/;
-
-/** Sent for a method that Node's parser does not know; the app refuses all others. */
-const unknownMethodBody = problemBody(null, 405, "only GET and HEAD are served here");
-const unknownMethod =
-  "HTTP/1.1 405 Method Not Allowed\r\nAllow: GET, HEAD\r\nConnection: close\r\n" +
-  `Content-Type: ${problemType}\r\nContent-Length: ${unknownMethodBody.length}\r\n\r\n${unknownMethodBody}`;
 
 export interface ListenOptions {
   host: string;
@@ -83,12 +77,7 @@ export async function listen(app: Hono, options: ListenOptions): Promise<HttpSer
     void answers.run(incoming.socket, outgoing, () => answer(incoming, outgoing));
   });
   limitConnections(server, options);
-  server.on("clientError", (error: NodeJS.ErrnoException, socket) => {
-    // Else answers to what came before are on their way.
-    const isFirst = socket instanceof Socket && socket.bytesWritten === 0;
-    if (error.code !== "HPE_INVALID_METHOD" || !isFirst || !socket.writable) return void socket.destroy();
-    socket.end(unknownMethod, () => socket.destroy());
-  });
+  refuseUnknownMethods(server);
   server.listen(options.port, options.host);
   try {
     await once(server, "listening");

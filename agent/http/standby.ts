@@ -5,6 +5,8 @@ import { request as httpsRequest } from "node:https";
 import { once } from "node:events";
 import { ConfigError, messageOf } from "../errors.ts";
 import { isLoopback } from "../text/loopback.ts";
+import { problemBody, problemType } from "./protocol/problem.ts";
+import { allowReadOnly, readOnlyDetail, readOnlyMethods, refuseUnknownMethods } from "./protocol/read-only.ts";
 
 export interface StandbyDeps {
   host: string;
@@ -29,7 +31,7 @@ export async function serveStandby(
     answer(incoming, outgoing, deps),
   );
   server.maxConnections = maxConnections;
-  server.on("clientError", (_error, socket) => socket.destroy());
+  refuseUnknownMethods(server);
   server.listen(deps.port, deps.host);
   try {
     await once(server, "listening");
@@ -54,6 +56,11 @@ export async function serveStandby(
 function answer(incoming: IncomingMessage, outgoing: ServerResponse, deps: StandbyDeps): void {
   const whole = (incoming.url ?? "/").split("?")[0] ?? "/";
   const path = whole.startsWith(`${deps.basePath}/`) ? whole.slice(deps.basePath.length) : whole;
+  const isOwn = ["/healthz", "/readyz", "/metrics"].includes(path);
+  if (isOwn && !readOnlyMethods.includes(incoming.method ?? "")) {
+    const body = problemBody(path, 405, readOnlyDetail);
+    return send(outgoing, 405, problemType, body, { Allow: allowReadOnly });
+  }
   switch (path) {
     case "/healthz":
       return send(outgoing, 200, "application/json", JSON.stringify({ status: "ok" }));
@@ -83,8 +90,7 @@ batch_agent_ready 1
 function pass(incoming: IncomingMessage, outgoing: ServerResponse, leader: string | null): void {
   const fail = (detail: string) => {
     if (outgoing.headersSent) return void outgoing.destroy();
-    const body = { type: "about:blank", title: "Service Unavailable", status: 503, detail };
-    send(outgoing, 503, "application/problem+json", JSON.stringify(body), { "retry-after": "2" });
+    send(outgoing, 503, problemType, problemBody(null, 503, detail), { "retry-after": "2" });
   };
   if (leader === null || leader === "") return fail("this agent stands by, and no other leads right now");
   const url = new URL(trimEndOf(leader, "/") + (incoming.url ?? "/"));

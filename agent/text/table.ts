@@ -26,21 +26,30 @@ export interface TableOptions {
   width?: number;
   /** Indexes of columns that are never shortened, such as ids. */
   whole?: readonly number[];
+  /** Indexes of columns that are left out where not even shortened ones have room, in this order. */
+  leaveOut?: readonly number[];
 }
 
 const gap = 2;
 /** A column is not shortened to less than this: what is left would say nothing. */
-const minColumnWidth = 6;
+const minColumnWidth = 5;
 
 /**
  * One line a row, columns as wide as their widest cell, two blanks between; no blanks at the end of a line. Where that
- * is more than `width`, the widest columns are shortened, with an ellipsis.
+ * is more than `width`, the widest columns are shortened, with an ellipsis, and those of `leaveOut` go if need be.
  */
 export function tableLines(rows: readonly (readonly Cell[])[], options: TableOptions = {}): string[] {
-  const { colours = false, width = Infinity, whole = [] } = options;
+  const { colours = false, width = Infinity, whole = [], leaveOut = [] } = options;
   const widths: number[] = [];
   for (const row of rows)
     row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, widthOf(textOf(cell)))));
+  const [out] = leaveOut;
+  if (out !== undefined && minWidth(widths, whole) > width) {
+    const after = (columns: readonly number[]) =>
+      columns.flatMap((column) => (column === out ? [] : [column > out ? column - 1 : column]));
+    const fewer = rows.map((row) => row.filter((_, column) => column !== out));
+    return tableLines(fewer, { ...options, whole: after(whole), leaveOut: after(leaveOut) });
+  }
   fitColumns(widths, width, whole);
   return rows.map((row) => {
     const last = row.findLastIndex((cell) => textOf(cell) !== "");
@@ -54,6 +63,12 @@ export function tableLines(rows: readonly (readonly Cell[])[], options: TableOpt
       })
       .join(" ".repeat(gap));
   });
+}
+
+/** Columns that a line takes at least. */
+function minWidth(widths: readonly number[], whole: readonly number[]): number {
+  const least = widths.map((width, column) => (whole.includes(column) ? width : Math.min(width, minColumnWidth)));
+  return least.reduce((sum, one) => sum + one + gap, -gap);
 }
 
 /** Takes from the widest column until all fit, or none can be shortened further. */

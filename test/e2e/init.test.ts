@@ -55,6 +55,15 @@ test("a first folder is valid, runs as a chain, and a second init changes nothin
   await eventually(async () => (await agent.executions("?batch=hello-report&status=succeeded")).length === 1);
 }, 60_000);
 
+test("beside batches that are there already nothing is said of examples", async () => {
+  const home = temporaryFolder();
+  mkdirSync(join(home, "batches.d", "mine"), { recursive: true });
+  const made = await type(home, ["init"]);
+  expect([made.code, made.stdout]).toEqual([0, expect.stringMatching(/^batches\.d holds mine already/) as string]);
+  expect(made.stdout).toContain("  batch-agent validate  every problem of the folder\n");
+  expect(made.stdout).not.toContain("hello");
+});
+
 test("in a git work tree the workflow lies at its top and checks this folder; what is there is kept", async () => {
   const home = temporaryFolder();
   execFileSync("git", ["init", "-q"], { cwd: home });

@@ -22,7 +22,19 @@ test("the widest columns are shortened until a line fits; those that must be who
     "0123456789  a-batch-with-a-ra…  exit code 3",
     "0123456789  short               a message that go…",
   ]);
-  expect(tableLines(rows, { width: 1, whole: [0] })[1]).toBe("0123456789  a-bat…  exit …");
+  expect(tableLines(rows, { width: 1, whole: [0] })[1]).toBe("0123456789  a-ba…  exit…");
+});
+
+test("where not even shortened columns have room, some are left out, in order", () => {
+  const wide = [
+    ["NAME", "STATE", "ID", "TOOK"],
+    ["a-long-name", "scheduled", "0123456789", "12 minutes"],
+  ];
+  const lines = (width: number) => tableLines(wide, { width, whole: [2], leaveOut: [3, 1] });
+  expect(lines(31)).toEqual(["NAME   STATE  ID          TOOK", "a-lo…  sche…  0123456789  12 m…"]);
+  expect(lines(30)).toEqual(["NAME      STATE     ID", "a-long-…  schedul…  0123456789"]);
+  expect(lines(17)).toEqual(["NAME   ID", "a-lo…  0123456789"]);
+  expect(lines(1)).toEqual(lines(17));
 });
 
 test.each([

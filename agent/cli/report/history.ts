@@ -8,6 +8,8 @@ import { statusCell, tookText } from "./execution-cells.ts";
 
 /** With the id of the run a line takes more than a usual terminal has. */
 const widthForRuns = 130;
+/** Where the terminal is narrower, a status is shortened as other texts are. */
+const widthForStatus = 60;
 
 /** One line an execution, ends in a line break. */
 export function historyText(
@@ -33,7 +35,7 @@ export function historyText(
   });
   const table = [head.map((text): Cell => ({ text, colour: "dim" })), ...rows];
   const at = hasRuns ? 4 : 3;
-  const whole = [0, ...(hasRuns ? [1] : []), at - 1, at, at + 1];
+  const whole = [0, ...(hasRuns ? [1] : []), ...(width >= widthForStatus ? [at - 1] : []), at, at + 1];
   return tableLines(fitting(table, width), { colours, width, whole })
     .map((line) => `${line}\n`)
     .join("");

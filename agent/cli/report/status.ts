@@ -54,11 +54,10 @@ export function overviewText(
   ];
   const shown = batches.toSorted(byUrgency).slice(0, limit);
   if (shown.length > 0) {
-    const head = ["BATCH", "STATE", "LAST", "WHEN", "TOOK", "NEXT", "PROBLEMS"].map((text): Cell => ({
-      text,
-      colour: "dim",
-    }));
-    lines.push("", ...tableLines([head, ...shown.map((batch) => rowOf(batch, now))], { colours, width }));
+    const names = ["BATCH", "STATE", "LAST", "WHEN", "TOOK", "NEXT", "PROBLEMS"];
+    const head = names.map((text): Cell => ({ text, colour: "dim" }));
+    const leaveOut = ["TOOK", "STATE", "NEXT", "WHEN"].map((name) => names.indexOf(name));
+    lines.push("", ...tableLines([head, ...shown.map((batch) => rowOf(batch, now))], { colours, width, leaveOut }));
   }
   if (batches.length > shown.length)
     lines.push(

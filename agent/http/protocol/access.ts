@@ -9,6 +9,7 @@ import { loginPage, onwardPage } from "../dashboard/pages/login.tsx";
 import { pathOfBase } from "./base-path.ts";
 import { clientOfRequest } from "./client.ts";
 import { problemResponse } from "./problem.ts";
+import { allowReadOnly, readOnlyDetail, readOnlyMethods } from "./read-only.ts";
 import { createWrongTries, isSame, isSession, issueSession, sessionSeconds } from "./session.ts";
 
 export interface Access {
@@ -59,11 +60,10 @@ export function hostGuard({ token, baseUrl }: Access): MiddlewareHandler {
 export function methodGuard({ token }: Access): MiddlewareHandler {
   return async (c, next) => {
     const login = token !== null && c.req.path === "/login";
-    if (["GET", "HEAD"].includes(c.req.method) || (login && c.req.method === "POST")) return next();
-    const what = login
-      ? "/login takes GET, HEAD and POST"
-      : "this API is read-only: the folder of batches is the way to change something";
-    return problemResponse(c, 405, what, { Allow: login ? "GET, HEAD, POST" : "GET, HEAD" });
+    if (readOnlyMethods.includes(c.req.method) || (login && c.req.method === "POST")) return next();
+    return login
+      ? problemResponse(c, 405, "/login takes GET, HEAD and POST", { Allow: `${allowReadOnly}, POST` })
+      : problemResponse(c, 405, readOnlyDetail, { Allow: allowReadOnly });
   };
 }
 
