@@ -1,63 +1,14 @@
 // What somebody else puts in the place of a file (a FIFO, a device, a link to itself, a folder, a gigabyte of holes,
 // a file without rights) at every path that others can write to: it is said, it holds up nothing else, and SIGTERM
 // ends the agent.
-import { execFileSync } from "node:child_process";
-import {
-  chmodSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { askAgent } from "../../agent/executions/command-box.ts";
 import { startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
 import { repository } from "../helpers/git.ts";
+import { forEachKind, giveAway, isRoot, nobody, obstacles, put, type Obstacle } from "../helpers/obstacles.ts";
 import { eventually } from "../helpers/tmp.ts";
-
-const isRoot = process.getuid?.() === 0;
-/** To root no file is without rights. */
-const nobody = 65534;
-
-const kinds: Record<string, (path: string) => void> = {
-  "a FIFO": (path) => void execFileSync("mkfifo", [path], { stdio: "pipe" }),
-  "a device": (path) => {
-    if (isRoot) execFileSync("mknod", ["-m", "666", path, "c", "1", "5"], { stdio: "pipe" });
-    else symlinkSync("/dev/zero", path);
-  },
-  "a link to itself": (path) => symlinkSync(path, path),
-  "a folder": (path) => {
-    mkdirSync(path);
-    writeFileSync(join(path, "inside"), "x");
-  },
-  "a gigabyte of holes": (path) => {
-    writeFileSync(path, "");
-    truncateSync(path, 1024 ** 3);
-  },
-  "a file without rights": (path) => {
-    writeFileSync(path, "x");
-    chmodSync(path, 0);
-  },
-};
-type Kind = [name: string, make: (path: string) => void];
-
-function put([, make]: Kind, path: string): void {
-  // The agent makes some of them anew at once.
-  for (let tries = 0; ; tries++) {
-    rmSync(path, { recursive: true, force: true });
-    try {
-      return make(path);
-    } catch (error) {
-      if (tries > 50) throw error;
-    }
-  }
-}
 
 function house() {
   const place = workplace();
@@ -72,7 +23,7 @@ function house() {
   for (const name of ["evil-settings", "evil-script", "evil-file"]) place.put(name, 'cron: "0 0 1 1 *"\n', "true\n");
   repo.git("add", "-A");
   repo.git("commit", "-qm", "all");
-  if (isRoot) execFileSync("chown", ["-R", `${nobody}:${nobody}`, place.home]);
+  giveAway(place.home);
   chmodSync(place.home, 0o755);
   return {
     ...place,
@@ -82,7 +33,7 @@ function house() {
      * Every path of the folder, of git and of the agent's own that is read or written as a file, or a folder of
      * files.
      */
-    replaceAll(kind: Kind): void {
+    replaceAll(kind: Obstacle): void {
       const { batches, data, home } = place;
       put(kind, join(batches, "evil-settings/batch.yaml"));
       put(kind, join(batches, "evil-script/script.sh"));
@@ -99,7 +50,7 @@ function house() {
       for (const revision of readdirSync(join(data, "revisions")))
         if (existsSync(join(data, "revisions", revision, "lib.txt")))
           put(kind, join(data, "revisions", revision, "lib.txt"));
-      if (isRoot) execFileSync("chown", ["-hR", `${nobody}:${nobody}`, home]);
+      giveAway(home);
     },
   };
 }
@@ -141,17 +92,8 @@ async function ends(agent: RunningAgent, { data }: { data: string }): Promise<vo
   expect((JSON.parse(readFileSync(path, "utf8")) as { name: string }).name).toBe("record");
 }
 
-/** All kinds at once, each with an agent of its own: most of the time is waited. */
-async function forEachKind(work: (kind: Kind) => Promise<void>): Promise<void> {
-  const results = await Promise.allSettled(Object.entries(kinds).map(work));
-  const failures = results.flatMap((result, index) =>
-    result.status === "fulfilled" ? [] : [`${Object.keys(kinds)[index]}: ${String((result.reason as Error).stack)}`],
-  );
-  expect(failures.join("\n\n")).toBe("");
-}
-
 test("while the agent runs", async () => {
-  await forEachKind(async (kind) => {
+  await forEachKind(obstacles, async (kind) => {
     const at = house();
     const agent = await at.start();
     await eventually(async () => (await succeeded(agent, "other")) > 0);
@@ -162,7 +104,7 @@ test("while the agent runs", async () => {
 }, 120_000);
 
 test("before it starts", async () => {
-  await forEachKind(async (kind) => {
+  await forEachKind(obstacles, async (kind) => {
     const at = house();
     const before = await at.start();
     await eventually(async () => (await succeeded(before, "other")) > 0);
