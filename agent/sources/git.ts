@@ -9,7 +9,7 @@ import { syncFile, syncFolder } from "../platform/durable.ts";
 import { readText, removeTree, writeFresh } from "../platform/files.ts";
 import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { splitGitUrl, type AnsweredRef } from "./git-remote.ts";
-import { GitRepository, type GitSettings } from "./git-repository.ts";
+import { GitRepository, PackTooLarge, type GitSettings } from "./git-repository.ts";
 import { readSigners } from "./git-signature.ts";
 import type { Remote, Taken } from "./port.ts";
 
@@ -140,13 +140,15 @@ class GitRemote {
     return this.#repository.ask();
   }
 
-  async take(asked: { name: string }): Promise<Taken> {
+  async take(asked: { name: string; commit: string }): Promise<Taken> {
     let id: string;
     try {
       id = await this.#repository.fetch(asked.name);
       const refused = await this.#whyRefused(id);
       if (refused !== null || id === this.commit()) return { commit: id, refused: null, ...refused };
     } catch (error) {
+      if (error instanceof PackTooLarge)
+        return { commit: asked.commit, refused: `commit ${asked.commit.slice(0, 12)} is not taken: ${error.message}` };
       throw new StoreError("take over", this.#url, error);
     }
     const staging = join(this.#trees, `.new-${id}`);
