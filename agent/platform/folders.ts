@@ -1,6 +1,6 @@
-// Keeps the folders of the data folder folders. Scripts are the agent's own user: one may remove a folder, or put a file,
-// a FIFO or a link in its place, while the agent runs. What can be put right is put right at once and told, what cannot
-// is told as long as it lasts.
+// Keeps the folders of the data folder folders. Scripts are the agent's own user: one may remove a folder, or put a
+// file, a FIFO or a link in its place, while the agent runs. What can be put right is put right at once and told, what
+// cannot is told as long as it lasts.
 import { accessSync, chmodSync, constants, lstatSync, mkdirSync, readdirSync, statSync } from "node:fs";
 import { dirname, join, relative, sep } from "node:path";
 import { StoreError } from "../errors.ts";

