@@ -71,20 +71,22 @@ async function start(folder: string, config: Config, deps: AgentDeps) {
   const clock = systemClock;
   const dataDir = resolve(config.data);
   const lock = { bootId: readBootId(), now: clock.now, log, onLost: onLockLost, ...(lease && { epoch: lease.epoch }) };
-  lifecycle.onStop(await openDataFolder(dataDir, lock));
+  const { folders, release } = await openDataFolder(dataDir, lock);
+  const { ensure } = folders;
+  lifecycle.onStop(release);
   if (config.timeZoneNote !== null) log.warn(`time zone: ${config.timeZoneNote}`, { timeZone: config.timeZone });
 
   const baseEnv = baseEnvironment(env);
-  const history = await openHistory(dataDir, { clock, log, ...(lease && { fence: lease.fence }) });
+  const history = await openHistory(dataDir, { clock, log, ensure, ...(lease && { fence: lease.fence }) });
   const { recorder, reader } = history;
   lifecycle.onStop(() => history.close());
   const cluster = await openCluster(dataDir, config, { ...deps, baseEnv, recorder, reader });
   const { logLimitBytes } = config;
-  const runner = cluster ?? createRunner(dataDir, { clock, log, baseEnv, logLimitBytes });
+  const runner = cluster ?? createRunner(dataDir, { clock, log, baseEnv, logLimitBytes, ensure });
   lifecycle.onStop(() => runner.close());
 
   const archiveLimits = { entries: config.archiveEntries, bytes: config.archiveBytes };
-  const sources = await openSources({ dataDir, folder, git: config.git, archiveLimits, env, clock, log });
+  const sources = await openSources({ dataDir, ensure, folder, git: config.git, archiveLimits, env, clock, log });
   const { source, revisions, remote } = sources;
   const { timeZone, timeZoneNote } = config;
   const inForce = new InForce({ source, groupStore: sources.groupStore, recorder, clock, log, timeZone });
@@ -103,7 +105,7 @@ async function start(folder: string, config: Config, deps: AgentDeps) {
   const linkTo = (what: { id: string } | string | null) => address.of(what);
   const taps = createLogTaps(dataDir, clock);
   const telling = await openNotifications({
-    ...{ dataDir, version, config, clock, log, recorder, reader, logs, taps, inForce, linkTo, changedSince },
+    ...{ dataDir, ensure, version, config, clock, log, recorder, reader, logs, taps, inForce, linkTo, changedSince },
   });
   const { notifier } = telling;
   const executor = createExecutor({
@@ -124,7 +126,7 @@ async function start(folder: string, config: Config, deps: AgentDeps) {
   inForce.subscribe({ onApplied: lateness.applied });
   inForce.subscribe({ onApplied: followInForce(scheduler, (name) => recorder.head(name)?.schedule?.coveredUntil) });
 
-  const probe = createProbe(dataDir);
+  const probe = createProbe(dataDir, folders);
   const housekeeper = createHousekeeper({
     ...{ clock, log, recorder, revisions, keepRemovedMs: config.keepRemovedMs },
     resyncMs: () => (watch.mode() === "poll" ? pollMs : config.resyncMs),
@@ -152,7 +154,7 @@ async function start(folder: string, config: Config, deps: AgentDeps) {
     poolUse: executor.poolUse,
     waitingFor: executor.waitingFor,
     dataTrouble: () => history.trouble() ?? probe.trouble(),
-    otherProblems: () => [...history.problems(), ...guard.problems()],
+    otherProblems: () => [...folders.problems(), ...history.problems(), ...guard.problems()],
     unsentMail: telling.unsentMail,
     undelivered: telling.undelivered,
   });
@@ -176,7 +178,7 @@ async function start(folder: string, config: Config, deps: AgentDeps) {
   await reconciler.resync();
   lifecycle.onStop(() => notifier.stop());
   await notifier.start();
-  const box = createCommandBox(dataDir, clock.now);
+  const box = createCommandBox(dataDir, clock.now, ensure);
   await box.open();
   lifecycle.onDrain(() => executor.drain());
   lifecycle.onStop(() => executor.stop(config.graceMs));

@@ -2,9 +2,10 @@
 // rename (so by one agent, once, or withdrawn by who asked), and answered by another file. A taken one stays until it
 // is answered: an agent that dies in between leaves it to the next.
 import { randomUUID } from "node:crypto";
-import { lstat, mkdir, readdir, rename, rm } from "node:fs/promises";
+import { lstat, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { readPlainBytes, readText, removeTree, writeFresh } from "../platform/files.ts";
+import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { maxNoteChars, type Answer, type Command, type Request } from "./port.ts";
 
 /** Tells who asks may be another user than the agent, as root is. */
@@ -32,7 +33,7 @@ export interface CommandBox {
 }
 
 /** The agent's side. */
-export function createCommandBox(dataDir: string, now: () => number): CommandBox {
+export function createCommandBox(dataDir: string, now: () => number, ensure: EnsureFolder = makeFolders): CommandBox {
   const home = join(dataDir, "commands");
   const given = new Set<string>();
 
@@ -72,9 +73,7 @@ export function createCommandBox(dataDir: string, now: () => number): CommandBox
 
   return {
     async open() {
-      const info = await lstat(home).catch(() => null);
-      if (info !== null && !info.isDirectory()) await removeTree(home);
-      await mkdir(home, { recursive: true });
+      ensure(home);
       await clear();
     },
     async take() {

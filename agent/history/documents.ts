@@ -1,7 +1,7 @@
 // data/batches/<name>/history.json on disk: read once at start, row by row afterwards, written whole and atomically.
 // Knows files and their form; what is to be written, and when, is the checkpoints' matter.
-import { chmodSync, lstatSync, mkdirSync, readdirSync, renameSync } from "node:fs";
-import { mkdir, readdir, rename } from "node:fs/promises";
+import { chmodSync, lstatSync, readdirSync, renameSync, statSync, type Dirent } from "node:fs";
+import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { Low, type Adapter } from "lowdb";
 import type { Clock } from "../async/clock.ts";
@@ -11,7 +11,8 @@ import type { Execution } from "../model/execution.ts";
 import type { BatchName, ExecutionId } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
 import { syncFolder, writeDurably } from "../platform/durable.ts";
-import { yieldToEventLoop, clearTree, errorCode, readPart, setAside } from "../platform/files.ts";
+import { yieldToEventLoop, clearTree, errorCode, readPart } from "../platform/files.ts";
+import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { documentText, isExecution, rowId, rowText, type DocumentText, type Head } from "./document.ts";
 import { offsetsOf, readDocument, readDocumentText, type FoundDocument } from "./document-file.ts";
 
@@ -43,15 +44,20 @@ export class Documents {
   readonly #log: Logger;
   readonly #problems: Problem[] = [];
   readonly #fence: () => void;
+  readonly #ensure: EnsureFolder;
   /** Batches whose folder is known to be on disk. */
   readonly #placed = new Set<string>();
   /** The last work on each batch's folder: one at a time. */
   readonly #busy = new Map<string, Promise<unknown>>();
 
-  constructor(home: string, deps: { clock: Pick<Clock, "now">; log: Logger; fence?: () => void }) {
-    const { clock, log, fence } = deps;
+  constructor(
+    home: string,
+    deps: { clock: Pick<Clock, "now">; log: Logger; fence?: () => void; ensure?: EnsureFolder },
+  ) {
+    const { clock, log, fence, ensure } = deps;
     this.#home = home;
     this.#fence = fence ?? (() => undefined);
+    this.#ensure = ensure ?? makeFolders;
     this.#clock = clock;
     this.#log = log;
   }
@@ -59,7 +65,7 @@ export class Documents {
   /** Makes the folder. Throws StoreError. */
   async make(): Promise<void> {
     try {
-      await mkdir(this.#home, { recursive: true });
+      this.#ensure(this.#home);
       // Also for what an earlier agent made in it and died before it was on disk.
       await syncFolder(this.#home);
     } catch (error) {
@@ -71,7 +77,7 @@ export class Documents {
   async names(): Promise<BatchName[]> {
     const names: BatchName[] = [];
     for (const entry of readdirSync(this.#home, { withFileTypes: true })) {
-      if (!entry.isDirectory()) continue;
+      if (!this.#isFolder(entry)) continue;
       if (entry.name.startsWith(trash)) await clearTree(join(this.#home, entry.name), this.#log);
       else names.push(entry.name as BatchName);
     }
@@ -128,6 +134,7 @@ export class Documents {
       const adapter = this.#adapter(name);
       const db = new Low<DocumentText>(adapter, { head: checkpoint.head, rows: new Map() });
       try {
+        this.#place(name);
         if (!checkpoint.isAnew) await db.read();
         const { rows } = db.data;
         db.data.head = checkpoint.head;
@@ -148,6 +155,7 @@ export class Documents {
       this.#placed.delete(name);
       // At once out of sight: a folder half deleted would be half a history after a crash.
       const gone = join(this.#home, `${trash}${name}-${this.#clock.now()}`);
+      this.#ensure(this.#home);
       try {
         await rename(join(this.#home, name), gone);
       } catch (error) {
@@ -182,6 +190,16 @@ export class Documents {
     );
   }
 
+  /** A batch's folder may lie on another disk, behind a link. */
+  #isFolder(entry: Dirent): boolean {
+    if (!entry.isSymbolicLink()) return entry.isDirectory();
+    try {
+      return statSync(join(this.#home, entry.name)).isDirectory();
+    } catch {
+      return false;
+    }
+  }
+
   #pathOf(name: BatchName): string {
     return join(this.#home, name, "history.json");
   }
@@ -198,7 +216,6 @@ export class Documents {
       },
       write: async (data: DocumentText) => {
         const text = (adapter.written = documentText(data));
-        await this.#place(name);
         const onObstacle = () => {
           this.#quarantine(name, "it is not a file");
           return Promise.resolve();
@@ -214,20 +231,9 @@ export class Documents {
   }
 
   /** Makes a batch's folder, in the place of what is none: one batch must not keep the journal from being emptied. */
-  async #place(name: BatchName): Promise<void> {
+  #place(name: BatchName): void {
     const folder = join(this.#home, name);
-    try {
-      if (mkdirSync(folder, { recursive: true }) !== undefined) this.#placed.delete(name);
-    } catch (error) {
-      if (!["EEXIST", "ENOTDIR", "ELOOP"].includes(errorCode(error))) throw error;
-      const aside = await setAside(folder, this.#clock.now());
-      this.#log.error("something else lay in the place of a batch's folder; it was set aside", {
-        batch: name,
-        path: aside,
-      });
-      mkdirSync(folder);
-      this.#placed.delete(name);
-    }
+    if (this.#ensure(folder)) this.#placed.delete(name);
   }
 
   #alone<T>(name: string, work: () => Promise<T>): Promise<T> {

@@ -87,19 +87,29 @@ export class JournalKeeper {
       this.#lastOf.set(segment, last);
       onDurable(seq, segment);
     });
+    if (this.#journal.takeLoss()) void this.#saveAll();
     if (this.#load() > reclaimFrom) void this.#reclaim(0).catch(() => undefined); // the next append says so
   }
 
-  /** Brings all documents up to date and empties the journal. Throws StoreError if that cannot be. */
+  /**
+   * Brings all documents up to date and empties the journal. Where a document cannot be written, the journal keeps what
+   * it lacks for the next agent. Throws StoreError where the journal itself cannot be written.
+   */
   async close(): Promise<void> {
     this.#cancelQuiet();
     await this.#reclaiming;
-    const { failure } = await this.#write(this.#checkpoints.behind());
-    if (failure !== null) throw failure;
+    const failure = await this.#saveAll();
     await this.#alone(async () => {
       await this.#saveEvents();
-      await this.#journal.dropBefore(Infinity);
+      if (failure === null) await this.#journal.dropBefore(Infinity);
     });
+  }
+
+  /** Why not all documents could be brought up to date; null where they were. */
+  async #saveAll(): Promise<StoreError | null> {
+    const { failure } = await this.#write(this.#checkpoints.behind());
+    this.#report(failure);
+    return failure;
   }
 
   /** The share of its bounds that the journal has reached. */

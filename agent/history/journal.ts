@@ -1,7 +1,6 @@
 // data/journal: the newest facts, a line a commit, synced before they are acknowledged. Knows lines and files; what
 // the lines say is change.ts' matter, and when a file may go is the checkpoints'.
 import { closeSync, constants, fdatasync, ftruncateSync, readdirSync, writeSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Clock } from "../async/clock.ts";
@@ -10,6 +9,7 @@ import type { Logger } from "../logger.ts";
 import type { Problem } from "../model/problem.ts";
 import { openNew, syncFolder, writeDurably } from "../platform/durable.ts";
 import { errorCode, openFileSync, readPlainBytes, removeTree, setAside } from "../platform/files.ts";
+import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { decodeLine, type JournalLine } from "./change.ts";
 
 const datasync = promisify(fdatasync);
@@ -22,7 +22,7 @@ export const maxSegments = 16;
 /** Maximum files of quarantined lines that are reported, the newest. */
 const maxReported = 10;
 /** Holds what opening a segment says when it is none any more. */
-const noSegment = ["ENOTFILE", "ENOENT", "ELOOP", "EACCES"];
+const noSegment = ["ENOTFILE", "ENOENT", "ENOTDIR", "ELOOP", "EACCES"];
 const segmentName = /^(\d{1,15})\.jsonl$/;
 
 interface Segment {
@@ -45,6 +45,8 @@ export interface Journal {
    * may not be there then.
    */
   append: (line: string) => Promise<number>;
+  /** Returns, once, whether a segment was found gone: what it said is in memory only. */
+  takeLoss: () => boolean;
   /** Deletes all segments before this one; `Infinity` for all. Throws StoreError. */
   dropBefore: (segment: number) => Promise<void>;
 }
@@ -133,15 +135,17 @@ export function readJournal(
  */
 export async function openJournal(
   folder: string,
-  { clock, log, fence }: { clock: Pick<Clock, "now">; log: Logger; fence?: () => void },
+  deps: { clock: Pick<Clock, "now">; log: Logger; fence?: () => void; ensure?: EnsureFolder },
 ): Promise<{ journal: Journal; lines: FoundLine[] }> {
+  const { clock, log, fence, ensure = makeFolders } = deps;
   const pathOf = (segment: number) => join(folder, `${segment}.jsonl`);
   const lines: FoundLine[] = [];
   const segments: Segment[] = [];
   /** Where agents take turns, each writes to files of its own: what an earlier one still writes harms none of ours. */
   let hasOwn = fence === undefined;
+  let isLost = false;
   try {
-    await mkdir(folder, { recursive: true, mode: 0o700 });
+    ensure(folder);
     const unreadable: { segment: number; error: unknown }[] = [];
     const found = readJournal(folder, (segment, error) => unreadable.push({ segment, error }));
     for (const { segment, error } of unreadable) {
@@ -189,15 +193,26 @@ export async function openJournal(
     if (last !== undefined && last.bytes < segmentBytes && hasOwn) return last;
     hasOwn = true;
     const next = { number: (last?.number ?? 0) + 1, bytes: 0 };
+    ensure(folder);
     closeSync(await openNew(pathOf(next.number)));
     await syncFolder(folder);
     segments.push(next);
     return next;
   }
 
+  /** A segment that somebody has replaced or removed is no reason to fail: the line goes to the next one. */
   async function append(line: string): Promise<number> {
     fence?.();
     const bytes = Buffer.from(line);
+    try {
+      return await write(bytes);
+    } catch (error) {
+      if (!(error instanceof StoreError) || !noSegment.includes(errorCode(error.cause))) throw error;
+      return write(bytes);
+    }
+  }
+
+  async function write(bytes: Buffer): Promise<number> {
     let segment: Segment | null = null;
     let file: number | null = null;
     try {
@@ -212,7 +227,10 @@ export async function openJournal(
     } catch (error) {
       if (file !== null && segment !== null) takeBack(file, segment);
       // Something else lies in its place, or nothing: a new one follows.
-      else if (segment !== null && noSegment.includes(errorCode(error))) segment.bytes = segmentBytes;
+      else if (segment !== null && noSegment.includes(errorCode(error))) {
+        isLost ||= segment.bytes > 0;
+        segment.bytes = segmentBytes;
+      }
       const path = segment === null ? folder : pathOf(segment.number);
       throw new StoreError("write", path, error, "is there room in the data folder, and may the agent write there?");
     } finally {
@@ -243,10 +261,16 @@ export async function openJournal(
         return segments.length > 0 && (total > maxJournalBytes || segments.length + (isNext ? 1 : 0) > maxSegments);
       },
       append,
+      takeLoss() {
+        const was = isLost;
+        isLost = false;
+        return was;
+      },
       async dropBefore(segment) {
         const gone = segments.filter(({ number }) => number < segment);
         if (gone.length === 0) return;
         try {
+          ensure(folder);
           for (const { number } of gone) {
             await removeTree(pathOf(number));
             segments.shift();

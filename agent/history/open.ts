@@ -7,6 +7,7 @@ import type { BatchName } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
 import { messageOf, type StoreError } from "../errors.ts";
 import { syncFolder } from "../platform/durable.ts";
+import type { EnsureFolder } from "../platform/folders.ts";
 import type { Head } from "./document.ts";
 import { Documents } from "./documents.ts";
 import { loadIndex, saveIndex } from "./index-file.ts";
@@ -33,6 +34,8 @@ interface HistoryDeps {
   log: Logger;
   /** Called right before each write where several agents take turns: throws once another one leads. */
   fence?: () => void;
+  /** Puts folders of the data folder right that something else has taken the place of. */
+  ensure?: EnsureFolder;
 }
 
 /** Describes what the composition root needs beyond the port. */
@@ -45,7 +48,10 @@ export interface OpenHistory {
   problems: () => Problem[];
   /** The largest id there is. */
   newestId: () => string | null;
-  /** Resolves when all is in the documents and the journal is empty; rejects with the trouble if that cannot be. */
+  /**
+   * Resolves when all is in the documents and the journal is empty, or where a document cannot be written, all it lacks
+   * is kept in the journal. Rejects with the trouble where that cannot be either.
+   */
   close: () => Promise<void>;
 }
 

@@ -265,10 +265,7 @@ export class Store implements Recorder {
     return this.#failure ?? this.#keeper.trouble;
   }
 
-  /**
-   * Resolves when all is in the documents and the journal is empty. Rejects with StoreError if that cannot be; what
-   * was durable stays so.
-   */
+  /** Resolves when all is in the documents, or else in the journal. Rejects with StoreError if that cannot be. */
   async close(): Promise<void> {
     this.#pending.add(this.#notes.takeAll());
     while (!this.#pending.isEmpty || this.#flushing !== null) {

@@ -70,6 +70,7 @@ export const problemCodes = [
   "not-stored", // no copy of the batch could be made in the data folder; the last revision stays in force
   "revision-changed", // an execution had changed files of the revision that it ran from
   "data-folder", // the data folder takes no writes
+  "data-folder-replaced", // something else lay in the place of a folder of the data folder, or it was gone
   "history-corrupt", // a history could not be read and was set aside
   "git-not-followed", // what --git-url names cannot be asked, fetched or used; the last good commit stays in force
   // the commit's signature is by none of the keys of --git-verify; the last good commit stays in force

@@ -9,6 +9,7 @@ import type { Batch } from "../model/batch.ts";
 import type { Execution } from "../model/execution.ts";
 import type { BatchName } from "../model/ids.ts";
 import { agentProblem, type Problem } from "../model/problem.ts";
+import type { EnsureFolder } from "../platform/folders.ts";
 import { createDeliveries, type Deliveries } from "./deliveries.ts";
 import { readSmtpUrl } from "./mail-url.ts";
 import type { Notice } from "./message.ts";
@@ -25,6 +26,7 @@ const lostShownMs = 3_600_000;
 
 export interface NotificationsDeps {
   dataDir: string;
+  ensure: EnsureFolder;
   version: string;
   config: {
     smtpUrl: string | null;
@@ -66,7 +68,7 @@ export async function openNotifications(deps: NotificationsDeps): Promise<Notifi
   const userAgent = `batch-agent/${version}`;
   const webhook = await openWebhookCaller({ clock, secretFile: config.webhookSecretFile, userAgent });
   const ping = createPinger({ clock, userAgent });
-  const outbox = createOutbox(dataDir, { clock, log });
+  const outbox = createOutbox(dataDir, { clock, log, ensure: deps.ensure });
   const deliveries = createDeliveries({ clock, log, outbox, couriers: { mail, webhook, ping } });
   const undelivered = undeliveredOf(deliveries, clock);
   if (mail === null) warnOfMailOnce(inForce, log);

@@ -6,7 +6,8 @@ import type { Clock } from "../async/clock.ts";
 import { messageOf, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { syncFolder, writeDurably } from "../platform/durable.ts";
-import { errorCode, makeFolder, mapLimit, readText, removeTree, setAside } from "../platform/files.ts";
+import { errorCode, mapLimit, readText, removeTree, setAside } from "../platform/files.ts";
+import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { placeOf } from "./delivery-policy.ts";
 import type { Outbox, Message } from "./port.ts";
 
@@ -16,18 +17,16 @@ const maxMessageBytes = 4 * 1024 * 1024;
 const passing = ["EMFILE", "ENFILE", "EIO", "ENOMEM"];
 const hint = "is there room in the data folder, and may the agent write there?";
 
-export function createOutbox(dataDir: string, { clock, log }: { clock: Clock; log: Logger }): Outbox {
+export function createOutbox(
+  dataDir: string,
+  { clock, log, ensure = makeFolders }: { clock: Clock; log: Logger; ensure?: EnsureFolder },
+): Outbox {
   const home = join(dataDir, "outbox");
   const pathOf = (id: string) => join(home, `${id}.json`);
 
-  const makeHome = () =>
-    makeFolder(home, clock.now(), (aside) =>
-      log.error("the folder of waiting messages was something else; it was set aside", { path: aside }),
-    );
-
   async function open(): Promise<Message[]> {
     try {
-      await makeHome();
+      ensure(home);
       const names = (await readdir(home)).sort();
       for (const name of names.filter((one) => one.endsWith(".tmp"))) await removeTree(join(home, name));
       const messages = await mapLimit(
@@ -75,7 +74,7 @@ export function createOutbox(dataDir: string, { clock, log }: { clock: Clock; lo
       await write()
         .catch(async (error: unknown) => {
           if (!["ENOENT", "ENOTDIR", "ELOOP", "EACCES"].includes(errorCode(error))) throw error;
-          await makeHome();
+          ensure(home);
           await write();
         })
         .catch((error: unknown) => {

@@ -1,8 +1,18 @@
 // File mechanics that several adapters share, and the one door to every path at which somebody else can put a file:
 // in the watched folder, in git's files, and in the data folder, as scripts are the agent's own user. It opens plain
 // files only, without waiting, reads up to a stated size, and writes only to files that it has just made. No policy.
-import { closeSync, constants, fstatSync, lstatSync, openSync, readSync, statSync, type Stats } from "node:fs";
-import { access, chmod, lstat, mkdir, open, readdir, rename, rm, stat, type FileHandle } from "node:fs/promises";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  lstatSync,
+  openSync,
+  readSync,
+  renameSync,
+  statSync,
+  type Stats,
+} from "node:fs";
+import { chmod, lstat, open, readdir, rename, rm, stat, type FileHandle } from "node:fs/promises";
 import { join, sep } from "node:path";
 import type { Logger } from "../logger.ts";
 
@@ -225,23 +235,15 @@ export async function setAside(path: string, now: number): Promise<string> {
   return aside;
 }
 
-/**
- * Makes a folder of the data folder, in the place of whatever lies there; `onObstacle` hears where that was moved to.
- * One that is there gets its owner's rights back. Throws the file system's errors.
- */
-export async function makeFolder(path: string, now: number, onObstacle: (aside: string) => void): Promise<void> {
-  try {
-    await mkdir(path, { recursive: true });
-  } catch (error) {
-    const info = await lstat(path).catch(() => null);
-    if (info === null || info.isDirectory()) throw error;
-    onObstacle(await setAside(path, now));
-    await mkdir(path, { recursive: true });
+/** The same at once. A name that is taken already gets a number. */
+export function setAsideSync(path: string, now: number): string {
+  const aside = `${path}.corrupt-${new Date(now).toISOString().replaceAll(":", "-")}`;
+  for (let count = 1; ; count++) {
+    const free = count === 1 ? aside : `${aside}-${count}`;
+    if (lstatSync(free, { throwIfNoEntry: false }) !== undefined) continue;
+    renameSync(path, free);
+    return free;
   }
-  await access(path, constants.R_OK | constants.W_OK | constants.X_OK).catch(async (error: unknown) => {
-    if (errorCode(error) !== "EACCES") throw error;
-    await chmod(path, 0o700);
-  });
 }
 
 /**

@@ -16,6 +16,8 @@ const safety = [
     "credential.interactive=false",
   ],
   ...["filter.lfs.smudge=", "filter.lfs.process=", "filter.lfs.required=false"],
+  // Few objects would be unpacked one by one, whole in memory and where nobody counts them.
+  "fetch.unpackLimit=1",
   ...["gc.autoDetach=false", "gc.pruneExpire=now", "http.lowSpeedLimit=1000", "http.lowSpeedTime=60"],
 ];
 

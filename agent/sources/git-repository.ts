@@ -36,6 +36,9 @@ export interface GitSettings {
   verify: string | null;
 }
 
+/** A commit brings more over the line than a tree may hold: to fetch it again would end the same way. */
+export class PackTooLarge extends Error {}
+
 /** Invariant: a repository that made trouble is gone, and begun anew at the next look. */
 export class GitRepository {
   readonly #home: string;
@@ -134,16 +137,21 @@ export class GitRepository {
   }
 
   /** Stops a fetch that brings more than a tree may hold. */
-  #watchPacks(before: number) {
+  #watchPacks(before: number, onTooLarge: () => void) {
     return (stop: (why: string) => void) => {
       const timer = setInterval(() => {
-        void this.#packBytes().then((now) => {
-          if (now - before > this.#settings.limits.bytes)
-            stop(`what it sends is more than ${this.#settings.limits.bytes} bytes (--archive-bytes)`);
+        void this.#isPackTooLarge(before).then((isTooLarge) => {
+          if (!isTooLarge) return;
+          onTooLarge();
+          stop("more than its limit");
         });
       }, watchPackMs);
       return () => clearInterval(timer);
     };
+  }
+
+  async #isPackTooLarge(before: number): Promise<boolean> {
+    return (await this.#packBytes()) - before > this.#settings.limits.bytes;
   }
 
   async #packBytes(): Promise<number> {
@@ -154,25 +162,36 @@ export class GitRepository {
     return total;
   }
 
-  /** Only what is new comes over the line. A repository that makes trouble is begun anew at the next look. */
+  /**
+   * Only what is new comes over the line. A repository that makes trouble is begun anew at the next look. Throws
+   * PackTooLarge.
+   */
   async fetch(name: string): Promise<string> {
+    let isTooLarge = false;
     try {
       await this.#git.must(["init", "--quiet", "--bare", "--template=", this.#repo], askMs);
       await mkdir(join(this.#repo, "info"), { recursive: true });
       await writeFresh(join(this.#repo, "info", "attributes"), attributes);
       const options = ["--quiet", "--depth=1", "--no-tags", "--no-recurse-submodules", "--no-write-fetch-head"];
+      const before = await this.#packBytes();
+      const onTooLarge = () => (isTooLarge = true);
       await this.#git.must(
         [`--git-dir=${this.#repo}`, "fetch", ...options, "--", this.#url, `+${name}:refs/followed`],
         fetchMs,
         {},
-        { onStart: this.#watchPacks(await this.#packBytes()) },
+        { onStart: this.#watchPacks(before, onTooLarge) },
       );
+      // It may have come between two looks.
+      if (await this.#isPackTooLarge(before)) isTooLarge = true;
+      if (isTooLarge) throw new Error("it is too large");
       return await this.#git.must(
         [`--git-dir=${this.#repo}`, "rev-parse", "--verify", "refs/followed^{commit}"],
         askMs,
       );
     } catch (error) {
       await rm(this.#repo, { recursive: true, force: true });
+      if (isTooLarge)
+        throw new PackTooLarge(`it sends more than ${this.#settings.limits.bytes} bytes (--archive-bytes)`);
       throw error;
     }
   }

@@ -1,14 +1,15 @@
 // A remote repository in the data folder, by the system's git: what its ref names, and its commits as work trees.
 // Layout: git/repo.git (shallow), git/trees/<commit>, and git/current, a link to the folder of batches in one of them.
 import { createHash } from "node:crypto";
-import { readlinkSync } from "node:fs";
-import { mkdir, readdir, realpath, rename, rm, stat, symlink } from "node:fs/promises";
+import { readlinkSync, statSync } from "node:fs";
+import { lstat, readdir, realpath, rename, rm, stat, symlink } from "node:fs/promises";
 import { join, resolve, sep } from "node:path";
 import { ConfigError, messageOf, StoreError } from "../errors.ts";
 import { syncFile, syncFolder } from "../platform/durable.ts";
 import { readText, removeTree, writeFresh } from "../platform/files.ts";
+import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { splitGitUrl, type AnsweredRef } from "./git-remote.ts";
-import { GitRepository, type GitSettings } from "./git-repository.ts";
+import { GitRepository, PackTooLarge, type GitSettings } from "./git-repository.ts";
 import { readSigners } from "./git-signature.ts";
 import type { Remote, Taken } from "./port.ts";
 
@@ -23,12 +24,13 @@ export async function openRemote(
   dataDir: string,
   settings: GitSettings,
   env: Readonly<Record<string, string | undefined>>,
+  ensure: EnsureFolder = makeFolders,
 ): Promise<Remote> {
   if (settings.verify !== null)
     await readSigners(settings.verify).catch((error: unknown) => {
       throw new ConfigError(`--git-verify: ${messageOf(error)}`, "name a file as git's gpg.ssh.allowedSignersFile is");
     });
-  const remote = new GitRemote(join(dataDir, "git"), settings, env);
+  const remote = new GitRemote(join(dataDir, "git"), settings, env, ensure);
   await remote.prepare();
   return {
     folder: remote.folder,
@@ -45,13 +47,20 @@ export async function openRemote(
 class GitRemote {
   readonly #home: string;
   readonly #settings: GitSettings;
+  readonly #ensure: EnsureFolder;
   readonly #trees: string;
   readonly #link: string;
   readonly #url: string;
   readonly #repository: GitRepository;
 
-  constructor(home: string, settings: GitSettings, env: Readonly<Record<string, string | undefined>>) {
+  constructor(
+    home: string,
+    settings: GitSettings,
+    env: Readonly<Record<string, string | undefined>>,
+    ensure: EnsureFolder,
+  ) {
     this.#home = home;
+    this.#ensure = ensure;
     this.#settings = settings;
     this.#trees = join(home, "trees");
     this.#link = join(home, "current");
@@ -75,31 +84,39 @@ class GitRemote {
 
   async prepare(): Promise<void> {
     const path = join(this.#home, "source");
-    const source = createHash("sha256")
-      // Whatever an agent without --git-verify put in force was not verified.
-      .update(
-        JSON.stringify([
-          this.#url,
-          this.#settings.ref,
-          this.#settings.path,
-          ...(this.#settings.verify === null ? [] : ["verified"]),
-        ]),
-      )
-      .digest("hex");
+    const source = this.#sourceDigest();
     try {
       const known = await readText(path, maxSourceBytes, "refuse").catch(() => "");
       if (known === source && (await this.#clearStaging())) return;
       await removeTree(this.#home);
-      await mkdir(this.#trees, { recursive: true });
-      await writeFresh(path, source, { flush: true });
+      await this.#makeHome();
     } catch (error) {
-      throw new StoreError(
-        "prepare",
-        this.#home,
-        error,
-        "the data folder must be writable; choose another with --data",
-      );
+      const hint = "the data folder must be writable; choose another with --data";
+      throw new StoreError("prepare", this.#home, error, hint);
     }
+  }
+
+  /** Makes what is not there of the folders; what something else has taken the place of was no repository of ours. */
+  async #makeHome(): Promise<void> {
+    const isNew = [this.#home, this.#trees].map((path) => this.#ensure(path)).includes(true);
+    if (isNew) await writeFresh(join(this.#home, "source"), this.#sourceDigest(), { flush: true });
+  }
+
+  /** Names what is followed, and how. */
+  #sourceDigest(): string {
+    return (
+      createHash("sha256")
+        // Whatever an agent without --git-verify put in force was not verified.
+        .update(
+          JSON.stringify([
+            this.#url,
+            this.#settings.ref,
+            this.#settings.path,
+            ...(this.#settings.verify === null ? [] : ["verified"]),
+          ]),
+        )
+        .digest("hex")
+    );
   }
 
   /** Deletes trees that were never finished; false where there is no folder of trees to be had. */
@@ -111,6 +128,7 @@ class GitRemote {
 
   commit(): string | null {
     try {
+      if (!statSync(this.#link).isDirectory()) return null; // somebody has removed the tree, or replaced it
       return /(?:^|\/)trees\/([0-9a-f]{40})(?:\/|$)/.exec(readlinkSync(this.#link))?.[1] ?? null;
     } catch {
       return null;
@@ -118,16 +136,19 @@ class GitRemote {
   }
 
   async ask(): Promise<AnsweredRef> {
+    await this.#makeHome();
     return this.#repository.ask();
   }
 
-  async take(asked: { name: string }): Promise<Taken> {
+  async take(asked: { name: string; commit: string }): Promise<Taken> {
     let id: string;
     try {
       id = await this.#repository.fetch(asked.name);
       const refused = await this.#whyRefused(id);
       if (refused !== null || id === this.commit()) return { commit: id, refused: null, ...refused };
     } catch (error) {
+      if (error instanceof PackTooLarge)
+        return { commit: asked.commit, refused: `commit ${asked.commit.slice(0, 12)} is not taken: ${error.message}` };
       throw new StoreError("take over", this.#url, error);
     }
     const staging = join(this.#trees, `.new-${id}`);
@@ -167,6 +188,7 @@ class GitRemote {
     await syncFolder(this.#trees);
     await rm(`${this.#link}.tmp`, { force: true });
     await symlink(join("trees", id, this.#settings.path), `${this.#link}.tmp`);
+    if ((await lstat(this.#link).catch(() => null))?.isDirectory() === true) await removeTree(this.#link);
     await rename(`${this.#link}.tmp`, this.#link);
     await syncFolder(this.#home);
   }

@@ -4,6 +4,7 @@ import { realpathSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../async/clock.ts";
 import type { Logger } from "../logger.ts";
+import type { EnsureFolder } from "../platform/folders.ts";
 import type { ArchiveLimits } from "./archive/inventory.ts";
 import { createUnpacker } from "./archive/unpack.ts";
 import { createCommits, noCommits } from "./commit-info.ts";
@@ -32,6 +33,7 @@ const archiveQuietMs = 100;
 
 export interface SourcesDeps {
   dataDir: string;
+  ensure: EnsureFolder;
   /** The folder of batches; counts for nothing where `git` is given. */
   folder: string;
   git: (Omit<GitSettings, "limits"> & { intervalMs: number }) | null;
@@ -58,12 +60,12 @@ export interface Sources {
 }
 
 export async function openSources(deps: SourcesDeps): Promise<Sources> {
-  const { dataDir, git, archiveLimits, env, clock, log } = deps;
-  const remote = git === null ? null : await openRemote(dataDir, { ...git, limits: archiveLimits }, env);
+  const { dataDir, ensure, git, archiveLimits, env, clock, log } = deps;
+  const remote = git === null ? null : await openRemote(dataDir, { ...git, limits: archiveLimits }, env, ensure);
   const dir = remote?.folder ?? deps.folder;
   const shownAs = git === null ? {} : { shownAs: git.path || "." };
   await clearLeftovers(dataDir, log);
-  const unpack = createUnpacker(join(dataDir, "revisions"), archiveLimits);
+  const unpack = createUnpacker(join(dataDir, "revisions"), archiveLimits, ensure);
   const except = realpathSync.native(dataDir);
   const storedIn = (home: string) => createSource(home, { limits: unlimited });
   const reportGit = (error: string) =>
@@ -75,7 +77,7 @@ export async function openSources(deps: SourcesDeps): Promise<Sources> {
     source: createSource(dir, { unpack, quietMs: archiveQuietMs, except, ...shownAs }),
     groupStore: createGroupStore(dataDir),
     workTree: remote === null ? createWorkTree(dir, reportGit) : workTreeOf(remote),
-    revisions: createRevisions(dataDir, dir, storedIn, unpack),
+    revisions: createRevisions(dataDir, dir, storedIn, unpack, ensure),
     settings: createSettingsFiles(dir, shownAs.shownAs),
     commits: remote === null ? noCommits : createCommits(join(dataDir, "git", "repo.git"), remote.url, env["PATH"]),
     createFollower(onSwitched) {

@@ -149,7 +149,7 @@ export interface Remote {
    * Fetches a ref and puts its commit in force, whole or not at all; `refused` says why it cannot be. Throws
    * StoreError.
    */
-  take: (ref: { name: string }) => Promise<Taken>;
+  take: (ref: { name: string; commit: string }) => Promise<Taken>;
   /** Deletes all trees but the one in force. */
   tidy: () => Promise<void>;
   /** Ends what git is doing. */

@@ -1,13 +1,14 @@
 // Immutable copies of batch folders under data/revisions/<digest>/, shared by equal content.
 import { createHash, randomUUID } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, realpathSync, renameSync, statSync } from "node:fs";
-import { chmod, mkdir, readdir, realpath } from "node:fs/promises";
+import { chmod, readdir, realpath } from "node:fs/promises";
 import { dirname, join } from "node:path";
 import { InvariantError, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Folder } from "../model/batch.ts";
 import type { Revision, BatchName } from "../model/ids.ts";
 import { syncFolder } from "../platform/durable.ts";
+import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { clearTree, errorCode, openFile, readBounded, removeTree } from "../platform/files.ts";
 import type { RevisionFile, Revisions, BatchSource, Verified } from "./port.ts";
 import { closeAgain, differences, isAsStamped, isWorkedIn, takeStamps, type Stamps } from "./revision-stamps.ts";
@@ -29,8 +30,9 @@ export function createRevisions(
   root: string,
   sourceOf: (root: string) => BatchSource,
   unpack?: OpenArchive,
+  ensure: EnsureFolder = makeFolders,
 ): Revisions {
-  const revisions = new StoredRevisions(join(dataDir, "revisions"), root, sourceOf, unpack);
+  const revisions = new StoredRevisions(join(dataDir, "revisions"), root, { sourceOf, unpack, ensure });
   return {
     store: (folder) => revisions.store(folder),
     verify: (revision, reload) => revisions.verify(revision, reload),
@@ -47,12 +49,19 @@ class StoredRevisions {
   readonly #root: string;
   readonly #stored: BatchSource;
   readonly #unpack: OpenArchive | undefined;
+  readonly #ensure: EnsureFolder;
   /** Stamps of revisions that were stored, or verified, and not touched since. */
   readonly #stamps = new Map<Revision, Stamps>();
   readonly #verifying = new Map<Revision, Promise<Verified>>();
 
-  constructor(home: string, root: string, sourceOf: (root: string) => BatchSource, unpack: OpenArchive | undefined) {
+  constructor(
+    home: string,
+    root: string,
+    deps: { sourceOf: (root: string) => BatchSource; unpack: OpenArchive | undefined; ensure: EnsureFolder },
+  ) {
+    const { sourceOf, unpack, ensure } = deps;
     this.#home = home;
+    this.#ensure = ensure;
     this.#root = root;
     this.#stored = sourceOf(home);
     this.#unpack = unpack;
@@ -103,7 +112,8 @@ class StoredRevisions {
   async #stage(folder: Folder): Promise<string | null> {
     const staging = join(this.#home, `.staging-${randomUUID()}`); // in containers every agent has pid 1
     try {
-      mkdirSync(staging, { recursive: true });
+      this.#ensure(this.#home);
+      mkdirSync(staging);
       const inherited = folder.inherited?.text ?? null;
       if (folder.files !== undefined) await writeOut(folder.files, inherited, staging);
       else if (
@@ -119,7 +129,6 @@ class StoredRevisions {
       await removeTree(staging).catch(() => undefined);
       if (errorCode(error) === "ENOENT" && !this.#exists(folder.digest)) {
         // The source moved under our hands, or our own folder is gone: the next look tells.
-        await mkdir(this.#home, { recursive: true }).catch(() => undefined);
         return null;
       }
       throw notCopied(folder, error);

@@ -1,63 +1,17 @@
 // What somebody else puts in the place of a file (a FIFO, a device, a link to itself, a folder, a gigabyte of holes,
 // a file without rights) at every path that others can write to: it is said, it holds up nothing else, and SIGTERM
 // ends the agent.
-import { execFileSync } from "node:child_process";
-import {
-  chmodSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  symlinkSync,
-  truncateSync,
-  writeFileSync,
-} from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { askAgent } from "../../agent/executions/command-box.ts";
 import { startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
 import { repository } from "../helpers/git.ts";
+import { forEachKind, giveAway, isRoot, nobody, obstacles, put, type Obstacle } from "../helpers/obstacles.ts";
 import { eventually } from "../helpers/tmp.ts";
 
-const isRoot = process.getuid?.() === 0;
-/** To root no file is without rights. */
-const nobody = 65534;
-
-const kinds: Record<string, (path: string) => void> = {
-  "a FIFO": (path) => void execFileSync("mkfifo", [path], { stdio: "pipe" }),
-  "a device": (path) => {
-    if (isRoot) execFileSync("mknod", ["-m", "666", path, "c", "1", "5"], { stdio: "pipe" });
-    else symlinkSync("/dev/zero", path);
-  },
-  "a link to itself": (path) => symlinkSync(path, path),
-  "a folder": (path) => {
-    mkdirSync(path);
-    writeFileSync(join(path, "inside"), "x");
-  },
-  "a gigabyte of holes": (path) => {
-    writeFileSync(path, "");
-    truncateSync(path, 1024 ** 3);
-  },
-  "a file without rights": (path) => {
-    writeFileSync(path, "x");
-    chmodSync(path, 0);
-  },
-};
-type Kind = [name: string, make: (path: string) => void];
-
-function put([, make]: Kind, path: string): void {
-  // The agent makes some of them anew at once.
-  for (let tries = 0; ; tries++) {
-    rmSync(path, { recursive: true, force: true });
-    try {
-      return make(path);
-    } catch (error) {
-      if (tries > 50) throw error;
-    }
-  }
-}
+/** Git's lock alone is waited for 20 s. */
+const patienceMs = 90_000;
 
 function house() {
   const place = workplace();
@@ -72,24 +26,25 @@ function house() {
   for (const name of ["evil-settings", "evil-script", "evil-file"]) place.put(name, 'cron: "0 0 1 1 *"\n', "true\n");
   repo.git("add", "-A");
   repo.git("commit", "-qm", "all");
-  if (isRoot) execFileSync("chown", ["-R", `${nobody}:${nobody}`, place.home]);
+  giveAway(place.home);
   chmodSync(place.home, 0o755);
   return {
     ...place,
     secret,
-    start: () => startAgent(place, ["--grace", "1s"], { patienceMs: 40_000, ...(isRoot ? { uid: nobody } : {}) }),
+    start: () => startAgent(place, ["--grace", "1s"], { patienceMs: 90_000, ...(isRoot ? { uid: nobody } : {}) }),
     /**
      * Every path of the folder, of git and of the agent's own that is read or written as a file, or a folder of
      * files.
      */
-    replaceAll(kind: Kind): void {
+    replaceAll(kind: Obstacle): void {
       const { batches, data, home } = place;
       put(kind, join(batches, "evil-settings/batch.yaml"));
       put(kind, join(batches, "evil-script/script.sh"));
       put(kind, join(batches, "evil-file/lib.txt"));
       put(kind, secret);
-      for (const file of ["HEAD", "commondir", "packed-refs", "refs/heads/main"]) put(kind, join(home, ".git", file));
-      for (const file of ["agent.lock", ".probe", "commands", "groups.json", "groups.json.tmp"])
+      for (const file of ["HEAD", "commondir", "packed-refs", "refs/heads/main", "refs/packed-refs", "index.lock"])
+        put(kind, join(home, ".git", file));
+      for (const file of ["agent.lock", "agent.lock.takeover", ".probe", "commands", "groups.json", "groups.json.tmp"])
         put(kind, join(data, file));
       for (const file of ["history.index", "history.index.tmp"]) put(kind, join(data, file));
       for (const file of ["1.jsonl", "2.jsonl"]) put(kind, join(data, "journal", file));
@@ -99,7 +54,7 @@ function house() {
       for (const revision of readdirSync(join(data, "revisions")))
         if (existsSync(join(data, "revisions", revision, "lib.txt")))
           put(kind, join(data, "revisions", revision, "lib.txt"));
-      if (isRoot) execFileSync("chown", ["-hR", `${nobody}:${nobody}`, home]);
+      giveAway(home);
     },
   };
 }
@@ -111,47 +66,42 @@ async function succeeded(agent: RunningAgent, batch: string): Promise<number> {
 
 async function goesOn(agent: RunningAgent, at: ReturnType<typeof house>): Promise<void> {
   const since = Date.now();
-  await eventually(async () => (await succeeded(agent, "other")) > since + 2_000, 30_000);
-  await eventually(async () => (await succeeded(agent, "record")) > since, 30_000);
-  const began = performance.now();
-  expect((await agent.get("/healthz")).status).toBe(200);
-  expect(performance.now() - began).toBeLessThan(1_000);
+  await eventually(async () => (await succeeded(agent, "other")) > since + 2_000, patienceMs);
+  await eventually(async () => (await succeeded(agent, "record")) > since, patienceMs);
+  // Once at least: a busy machine may hold up any single answer.
+  await eventually(async () => {
+    const began = performance.now();
+    return (await agent.get("/healthz")).status === 200 && performance.now() - began < 1_000;
+  }, patienceMs);
   for (const page of ["/problems", "/", "/api/executions"]) expect((await agent.get(page)).status).toBe(200);
   // It is said where it belongs.
   for (const name of ["evil-settings", "evil-script"])
     await eventually(
       async () => (await agent.batch(name)).problems.length > 0 || (await agent.batch(name)).state === "invalid",
+      patienceMs,
     );
-  const failed = await eventually(async () => (await agent.executions("?batch=with-secret&status=failed"))[0], 20_000);
+  const failed = await eventually(
+    async () => (await agent.executions("?batch=with-secret&status=failed"))[0],
+    patienceMs,
+  );
   expect(failed).toMatchObject({ reason: "spawn" });
-  await eventually(() => agent.log().includes("git's files cannot be read"), 20_000);
-  await eventually(() => agent.log().includes("agent.lock; it was set aside"), 20_000);
-  await eventually(async () => (await agent.get("/readyz")).status === 200, 20_000);
+  await eventually(() => agent.log().includes("git's files cannot be read"), patienceMs);
+  await eventually(() => agent.log().includes("agent.lock; it was set aside"), patienceMs);
+  await eventually(async () => (await agent.get("/readyz")).status === 200, patienceMs);
   const request = { kind: "trigger", batch: "other", params: {}, dueAt: null } as const;
-  const asked = askAgent(at.data, { actor: "test@here", note: null, request }, { waitMs: 5_000 });
+  const asked = askAgent(at.data, { actor: "test@here", note: null, request }, { waitMs: patienceMs });
   expect(await asked).toHaveProperty("ids");
 }
 
 async function ends(agent: RunningAgent, { data }: { data: string }): Promise<void> {
-  const began = performance.now();
   expect((await agent.exit("SIGTERM")).code).toBe(0);
-  expect(performance.now() - began).toBeLessThan(10_000);
   const path = join(data, "batches/record/history.json");
   expect(lstatSync(path).isFile()).toBe(true);
   expect((JSON.parse(readFileSync(path, "utf8")) as { name: string }).name).toBe("record");
 }
 
-/** All kinds at once, each with an agent of its own: most of the time is waited. */
-async function forEachKind(work: (kind: Kind) => Promise<void>): Promise<void> {
-  const results = await Promise.allSettled(Object.entries(kinds).map(work));
-  const failures = results.flatMap((result, index) =>
-    result.status === "fulfilled" ? [] : [`${Object.keys(kinds)[index]}: ${String((result.reason as Error).stack)}`],
-  );
-  expect(failures.join("\n\n")).toBe("");
-}
-
 test("while the agent runs", async () => {
-  await forEachKind(async (kind) => {
+  await forEachKind(obstacles, async (kind) => {
     const at = house();
     const agent = await at.start();
     await eventually(async () => (await succeeded(agent, "other")) > 0);
@@ -159,10 +109,10 @@ test("while the agent runs", async () => {
     await goesOn(agent, at);
     await ends(agent, at);
   });
-}, 120_000);
+}, 300_000);
 
 test("before it starts", async () => {
-  await forEachKind(async (kind) => {
+  await forEachKind(obstacles, async (kind) => {
     const at = house();
     const before = await at.start();
     await eventually(async () => (await succeeded(before, "other")) > 0);
@@ -175,4 +125,4 @@ test("before it starts", async () => {
     expect(agent.log()).toContain("a waiting message cannot be read; it was set aside");
     await ends(agent, at);
   });
-}, 120_000);
+}, 300_000);

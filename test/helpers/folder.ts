@@ -34,6 +34,7 @@ export const codesOfTrouble: readonly ProblemCode[] = [
   "not-stored",
   "revision-changed",
   "data-folder",
+  "data-folder-replaced",
   "history-corrupt",
   "git-not-followed",
   "git-ambiguous",

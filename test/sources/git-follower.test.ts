@@ -1,5 +1,6 @@
 // Following a real repository on disk by a clock that is moved by hand: when it is asked, and what becomes of failures.
-import { renameSync } from "node:fs";
+import { randomBytes } from "node:crypto";
+import { existsSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { openRemote } from "../../agent/sources/git.ts";
@@ -24,9 +25,14 @@ async function setUp(random = () => 0.5) {
     process.env,
   );
   let asked = 0;
+  let taken = 0;
   let onAnswer: () => Promise<void> | void = () => undefined;
   const remote: typeof real = {
     ...real,
+    take(ref) {
+      taken += 1;
+      return real.take(ref);
+    },
     async ask() {
       asked += 1;
       const answer = await real.ask();
@@ -56,6 +62,7 @@ async function setUp(random = () => 0.5) {
     follower,
     rests,
     asked: () => asked,
+    taken: () => taken,
     switched: () => switched,
     /** Holds back the remote's next answer until `go`. */
     hold() {
@@ -181,3 +188,38 @@ test("once stopped it asks no more", async () => {
   expect(asked()).toBe(1);
   expect(clock.timers()).toBe(0);
 });
+
+test.each(["a message", "a file"])(
+  "%s beyond --archive-bytes is fetched and told once, and the next commit counts",
+  async (what) => {
+    const { repo, first, clock, log, follower, rests, taken } = await setUp();
+    follower.start();
+    await rests(1);
+    // Of random digits, which no compression makes small.
+    const text = randomBytes(2 ** 22).toString("hex");
+    let large: string;
+    if (what === "a file") large = repo.commit({ "a/large": text });
+    else {
+      writeFileSync(join(repo.path, ".git/message"), text);
+      repo.git("commit", "-q", "--allow-empty", "-F", ".git/message");
+      large = repo.git("rev-parse", "HEAD");
+    }
+    for (const looks of [2, 3, 4]) {
+      await clock.advance(intervalMs);
+      await rests(looks);
+    }
+    expect(taken()).toBe(2);
+    expect(follower.health().commit).toBe(first);
+    expect(follower.health().error).toMatch(new RegExp(`commit ${large.slice(0, 12)} is not taken: .*--archive-bytes`));
+    expect(log.said.filter(({ level }) => level === "warn")).toHaveLength(1);
+    expect(existsSync(join(repo.path, "../data/git/repo.git"))).toBe(false);
+
+    repo.git("reset", "-q", "--hard", first);
+    const small = repo.commit({ "a/small": "x" });
+    await clock.advance(intervalMs);
+    await rests(5);
+    expect(follower.health()).toMatchObject({ commit: small, error: null });
+    await follower.stop();
+  },
+  60_000,
+);

@@ -126,7 +126,7 @@ const isoOrNull = (at: number | null) => (at === null ? null : new Date(at).toIS
 
 /** For the agent and its data folder, rather than of a folder somebody wrote. */
 function isOwn({ batch, code }: Problem): boolean {
-  return batch === "" || code === "history-corrupt" || code === "not-stored";
+  return batch === "" || code === "history-corrupt" || code === "data-folder-replaced" || code === "not-stored";
 }
 
 function canStart({ status }: Listed): boolean {

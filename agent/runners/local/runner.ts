@@ -1,12 +1,13 @@
 // Runs `bash ./script.sh` on this machine so that the agent's death does not touch it: a small shell beside the script
 // leaves `pid` and then `exit` in the execution's folder, and its output goes to its log files without the agent.
-import { accessSync, constants as fsConstants, readFileSync } from "node:fs";
-import { delimiter, join } from "node:path";
+import { accessSync, constants as fsConstants, lstatSync, readFileSync } from "node:fs";
+import { delimiter, dirname, join } from "node:path";
 import type { Clock } from "../../async/clock.ts";
 import { messageOf } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
 import type { Execution } from "../../model/execution.ts";
 import type { BatchName, ExecutionId } from "../../model/ids.ts";
+import { makeFolders, type EnsureFolder } from "../../platform/folders.ts";
 import { readEnvFiles } from "../env-files.ts";
 import { batchEnvironment } from "../environment.ts";
 import type { Runner, Running, StartOrder } from "../port.ts";
@@ -28,13 +29,15 @@ export interface RunnerDeps {
   baseEnv: Readonly<Record<string, string>>;
   /** Longest log of a stream. */
   logLimitBytes: number;
+  /** Puts folders right that something else has taken the place of. */
+  ensure?: EnsureFolder;
   /** File of the launcher's program, where it does not lie beside this one. */
   launcher?: string;
 }
 
 /** Runs scripts as local processes; folders lie below `dataDir`, an absolute path. */
 export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { launcherPid: () => number | null } {
-  const { clock, log, baseEnv } = deps;
+  const { clock, log, baseEnv, ensure = makeFolders } = deps;
   const boot = readBootId();
   const changed = Object.keys(baseEnv).filter((name) => baseEnv[name]?.includes("\uFFFD"));
   if (changed.length > 0)
@@ -77,6 +80,9 @@ export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { laun
     const log = (of: StartOrder["previous"][number], stream: "stdout" | "stderr") =>
       of.ran ? join(folderOf(of), `${stream}.log`) : "/dev/null";
     const progress = join(folder, "progress");
+    for (const path of [dirname(folder), stateDir]) ensure(path);
+    // A new one is the launcher's to make.
+    if (lstatSync(folder, { throwIfNoEntry: false }) !== undefined) ensure(folder);
     const own = batchEnvironment(order, { stateDir, progress, log });
     const fromFiles = readEnvFiles(settings.envFiles);
     const env = { ...baseEnv, ...fromFiles, ...own };

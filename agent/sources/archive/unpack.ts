@@ -4,9 +4,10 @@
 import type { untar } from "./tar.ts";
 import type { unzip } from "./zip.ts";
 import { constants } from "node:fs";
-import { chmod, mkdir, mkdtemp, open, readdir, realpath, rm, type FileHandle } from "node:fs/promises";
+import { chmod, mkdtemp, open, readdir, realpath, rm, type FileHandle } from "node:fs/promises";
 import { join } from "node:path";
 import { messageOf, StoreError } from "../../errors.ts";
+import { makeFolders, type EnsureFolder } from "../../platform/folders.ts";
 import { walkTree, type OpenArchive } from "../tree.ts";
 import { createShelf, Refused, roomHint } from "./extractor.ts";
 import { topOf, type ArchiveFault, type ArchiveLimits } from "./inventory.ts";
@@ -18,11 +19,11 @@ const stallMs = 30_000;
  * Opens archives by unpacking them below `home`, a folder that is made if need be. What is wrong with an archive shows
  * as the tree's one fault; trouble of the file system is thrown, as StoreError where it is that of `home`.
  */
-export function createUnpacker(home: string, limits: ArchiveLimits): OpenArchive {
+export function createUnpacker(home: string, limits: ArchiveLimits, ensure: EnsureFolder = makeFolders): OpenArchive {
   return async (path, work) => {
     // Without O_NONBLOCK a FIFO under an archive's name would be waited for.
     const archive = await open(path, constants.O_RDONLY | constants.O_NONBLOCK);
-    const staging = await makeFolder(home).catch(async (error: unknown) => {
+    const staging = await makeStaging(home, ensure).catch(async (error: unknown) => {
       await archive.close();
       throw error;
     });
@@ -66,9 +67,9 @@ export function loadReaders(): NonNullable<typeof readers> {
   })));
 }
 
-async function makeFolder(home: string): Promise<string> {
+async function makeStaging(home: string, ensure: EnsureFolder): Promise<string> {
   try {
-    await mkdir(home, { recursive: true });
+    ensure(home);
     return await mkdtemp(join(home, ".staging-archive-"));
   } catch (error) {
     throw new StoreError("unpack into", home, error, roomHint);
