@@ -127,8 +127,11 @@ function touches(pattern: Pattern, days: DayRule | null, { start, before, offset
 }
 
 function describe(pattern: Pattern, { start, before, offset }: Span, timeZone: string): ClockChange {
-  const wall = (ms: EpochMs) => new Date(ms).toISOString().slice(11, 16);
-  const day = new Date(start + before).toISOString().slice(0, 10);
+  const dayAt = (ms: EpochMs) => new Date(ms).toISOString().slice(0, 10);
+  const day = dayAt(start + before);
+  // A zone that changes sides of the date line loses a day, and clocks that go back at midnight are a day earlier.
+  const withDay = day !== dayAt(start + offset);
+  const wall = (ms: EpochMs) => `${withDay ? `${dayAt(ms)} ` : ""}${new Date(ms).toISOString().slice(11, 16)}`;
   const [old, now] = [wall(start + before), wall(start + offset)];
   const kind = offset > before ? "forward" : "back";
   const means =

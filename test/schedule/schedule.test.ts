@@ -286,6 +286,30 @@ test("the coming changes of clocks are told where they matter", () => {
   expect(texts("30 2 * * *", "UTC")).toEqual([]);
 });
 
+test("a day that a zone loses, and clocks that go back over midnight, are told with their dates", () => {
+  const first = (pattern: string, zone: string, from: string) =>
+    clockChanges(scheduleOf(pattern, zone), Date.parse(from))[0]?.text;
+  expect(first("0 3 * * *", "Pacific/Apia", "2011-12-29T00:00:00Z")).toBe(
+    '2011-12-30: clocks in Pacific/Apia go forward from 2011-12-30 00:00 to 2011-12-31 00:00; what "0 3 * * *" has due between comes once, at 2011-12-31 00:00',
+  );
+  expect(first("30 23 * * *", "America/Asuncion", "2023-03-01T00:00:00Z")).toContain(
+    "go back from 2023-03-26 00:00 to 2023-03-25 23:00",
+  );
+});
+
+test.each<[string, number]>([
+  ["0 2 * * *", 1],
+  ["0 1-4 * * *", 4],
+  ["0 1,2,3 * * *", 3],
+  ["0 */2 * * *", 4], // 00:00, 02:00 twice, 04:00
+  ["0 0-4 * * *", 5],
+  ["0 * * * *", 6],
+])("when clocks go back %s comes %i times up to five", (pattern, count) => {
+  const schedule = scheduleOf(pattern, "Europe/Paris");
+  const [from, to] = [Date.parse("2026-10-24T21:59:59Z"), Date.parse("2026-10-25T03:30:00Z")];
+  expect(dueBetween(schedule, from, to)?.count).toBe(count);
+});
+
 test("both days restricted means OR", () => {
   expect(["0 0 13 * FRI", "0 0 13 * *", "0 0 * * FRI", "0 0 0 1 * MON"].map(bothDays)).toEqual([
     true,
