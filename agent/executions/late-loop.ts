@@ -8,10 +8,10 @@ import { runKey, type Change, type HistoryReader, type Recorder } from "../histo
 import type { Logger } from "../logger.ts";
 import type { Batch } from "../model/batch.ts";
 import type { Execution } from "../model/execution.ts";
-import { iso, type BatchName, type EpochMs } from "../model/ids.ts";
+import { iso, type BatchName, type EpochMs, type Iso } from "../model/ids.ts";
 import type { Notifier } from "../notify/port.ts";
 import { createHeap } from "../schedule/heap.ts";
-import { judgeLate, lateAfterOf } from "./late.ts";
+import { isSettled, judgeLate, lateAfterOf, maxOpen } from "./late.ts";
 
 /** What ended while no agent watched is on record after this. */
 const firstWaitMs = 3_000;
@@ -117,6 +117,8 @@ class LateLoop {
         if (row?.scheduled === true && (source === name || row.trigger.kind === "cron")) this.#add(name, row);
       }
     }
+    // What was open when its rows were deleted.
+    for (const dueAt of this.#deps.recorder.head(name)?.late?.open ?? []) this.#await(name, dueAt, null);
   }
 
   /** Batches whose due times set off the runs that a batch follows in. */
@@ -154,14 +156,24 @@ class LateLoop {
   }
 
   #add(name: BatchName, { run, trigger }: Execution): void {
+    this.#await(name, trigger.dueAt, runKey(run));
+  }
+
+  /** Has a due time judged once it is time. `run`: one that it set off; null where none is on record. */
+  #await(name: BatchName, at: Iso, run: number | null): void {
     const ms = this.#afterMs.get(name);
-    const dueAt = Date.parse(trigger.dueAt);
-    if (ms === undefined || dueAt <= Date.parse(this.#deps.recorder.head(name)?.late?.judged ?? "")) return;
+    const dueAt = Date.parse(at);
+    const late = this.#deps.recorder.head(name)?.late;
+    if (ms === undefined || (late != null && isSettled(late, at))) return;
     const ofBatch = this.#pending.get(name) ?? new Map<EpochMs, Set<number>>();
     this.#pending.set(name, ofBatch);
     const runs = ofBatch.get(dueAt);
-    ofBatch.set(dueAt, (runs ?? new Set()).add(runKey(run)));
+    const all = runs ?? new Set();
+    if (run !== null) all.add(run);
+    ofBatch.set(dueAt, all);
     if (runs !== undefined) return;
+    // The newest of a batch has its row.
+    if (ofBatch.size > 1) this.#noteOpen(name, at);
     if (ofBatch.size > maxPending) ofBatch.delete(Math.min(...ofBatch.keys()));
     this.#heap.push({ at: dueAt + ms, name, dueAt });
     this.#arm();
@@ -177,11 +189,23 @@ class LateLoop {
     const ofBatch = this.#pending.get(batch);
     if (ofBatch?.get(dueAt)?.has(runKey(run)) !== true || Date.parse(finishedAt ?? "") > dueAt + ms) return;
     ofBatch.delete(dueAt);
+    const isOldest = [...ofBatch.keys()].every((other) => other > dueAt);
+    if (!isOldest) this.#noteOpen(batch, trigger.dueAt);
     // Judged with that; it need not be written for its own sake, as the same would be found again.
-    if (trigger.dueAt > late.judged && [...ofBatch.keys()].every((other) => other > dueAt))
+    else if (trigger.dueAt > late.judged)
       this.#deps.recorder.note([
         { kind: "head", batch, fields: { late: { ...late, judged: trigger.dueAt, isLate: false } } },
       ]);
+  }
+
+  /** Has the record say which due times are without a success. */
+  #noteOpen(name: BatchName, at: Iso): void {
+    const late = this.#deps.recorder.head(name)?.late;
+    if (late == null) return;
+    const times = [...(this.#pending.get(name)?.keys() ?? [])].sort((a, b) => a - b).map(iso);
+    const upTo = [late.upTo ?? "", at, times.at(-1) ?? ""].sort().at(-1) as Iso;
+    const fields = { late: { ...late, open: times.slice(-maxOpen), upTo } };
+    this.#deps.recorder.note([{ kind: "head", batch: name, fields }]);
   }
 
   #arm(): void {
@@ -245,7 +269,7 @@ class LateLoop {
         kind: "head",
         batch: name,
         fields: {
-          late: { afterMs: ms, judged: at, isLate },
+          late: { ...head.late, afterMs: ms, judged: at, isLate },
           ...(told === undefined ? {} : { told }),
           ...(due === null
             ? {}

@@ -1,9 +1,11 @@
 // Decides which runs are late: not succeeded `lateAfter` after the due time that set them off, for whatever reason.
 // Pure.
-import type { Outline } from "../history/port.ts";
+import type { Outline, Recorder } from "../history/port.ts";
 import type { Batch } from "../model/batch.ts";
 import type { Execution } from "../model/execution.ts";
-import type { EpochMs } from "../model/ids.ts";
+import type { EpochMs, Iso } from "../model/ids.ts";
+
+type Lateness = NonNullable<NonNullable<ReturnType<Recorder["head"]>>["late"]>;
 
 /** Returns how long after a due time a batch in force is late; null where it never is. */
 export function lateAfterOf(batch: Pick<Batch, "enabled" | "lateAfterMs"> | null): number | null {
@@ -19,6 +21,19 @@ export function markedLate(
   const afterMs = lateAfterOf(batch);
   if (afterMs === null || execution.scheduled !== true) return execution;
   return now < Date.parse(execution.trigger.dueAt) + afterMs ? execution : { ...execution, late: true };
+}
+
+/** Due times without a success that a batch's record names; beyond that the oldest have only their rows. */
+export const maxOpen = 100;
+
+/**
+ * Returns whether the record tells that a due time needs no judgement any longer. Its rows are no help where they may
+ * have been deleted.
+ */
+export function isSettled({ judged, open = [], upTo }: Lateness, dueAt: Iso): boolean {
+  if (dueAt <= judged) return true;
+  if (upTo === undefined || dueAt > upTo || open.includes(dueAt)) return false;
+  return open.length < maxOpen || dueAt > (open[0] ?? "");
 }
 
 /**

@@ -19,9 +19,11 @@ export interface BatchDocument {
   told?: Told;
   /**
    * How late it is: null or missing where it cannot be. `afterMs`: its `lateAfter`; `judged`: due times up to this one
-   * have been judged; `isLate`: it has not succeeded since the last that it was late for.
+   * have been judged; `isLate`: it has not succeeded since the last that it was late for. `open`: of the due times
+   * after `judged` up to `upTo` those without a success, at least the newest of them: their rows may be deleted before
+   * they are judged.
    */
-  late?: { afterMs: number; judged: Iso; isLate: boolean } | null;
+  late?: { afterMs: number; judged: Iso; isLate: boolean; open?: readonly Iso[]; upTo?: Iso } | null;
   /** Due times that people are to be told it is late for, until that waits in the outbox. */
   lateDue?: readonly LateDue[];
   /**
@@ -130,7 +132,10 @@ export function isHead(head: Partial<Head>, name: string): boolean {
     (head.schedule === null || isTime(head.schedule?.coveredUntil)) &&
     (head.lastDueAt === undefined || isTime(head.lastDueAt)) &&
     (head.told === undefined || isTold(head.told)) &&
-    (head.late == null || isTime(head.late.judged)) &&
+    (head.late == null ||
+      (isTime(head.late.judged) &&
+        (head.late.upTo === undefined || isTime(head.late.upTo)) &&
+        (head.late.open === undefined || (Array.isArray(head.late.open) && head.late.open.every(isTime))))) &&
     (head.lateDue === undefined || Array.isArray(head.lateDue)) &&
     (head.commands === undefined || Array.isArray(head.commands))
   );

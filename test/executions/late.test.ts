@@ -233,6 +233,41 @@ describe("a batch with lateAfter", () => {
     expect(again.taken).toEqual([]);
   });
 
+  test("rows that were deleted meanwhile neither hide what is late nor make late what was in time, over a crash", async () => {
+    const batches = [named("a", { lateAfterMs: null }), follower("b", "a"), named("c")];
+    const { history, data } = await setUpLate(batches);
+    const put = async (name: string, at: number, status: Execution["status"]) => {
+      const trigger = { kind: "cron" as const, dueAt: iso(at), by: null };
+      const row = (of: string, kind: "cron" | "after", as: Execution["status"]) =>
+        execution({ batch: of as BatchName, at, status: as, scheduled: true, trigger: { ...trigger, kind } });
+      if (name === "c") return history.save(row("c", "cron", status));
+      const root = row("a", "cron", "succeeded");
+      await history.save(root);
+      await history.save({ ...row("b", "after", status), run: root.run });
+    };
+    // As with `keep: { executions: 1 }`: only the newest row is left.
+    const keepNewest = (name: string) => {
+      const ids = history.rows(name).map(({ id }) => id);
+      return history.recorder.commit([{ kind: "delete", batch: name as BatchName, ids: ids.slice(0, -1) }]);
+    };
+    for (const name of ["b", "c"]) {
+      await put(name, t0, "failed");
+      await put(name, t0 + minute, "succeeded");
+      await put(name, t0 + 2 * minute, "succeeded");
+      await keepNewest(name);
+    }
+    const next = await setUpLate(batches, data);
+    next.clock.jump(t0 + lateAfterMs + 3 * minute);
+    await next.clock.advance(minute + 5_000);
+    const told = (name: string) => next.head(name)?.lateDue?.map(({ dueAt, execution: row }) => [dueAt, row]);
+    await eventually(() => told("b") !== undefined && told("c") !== undefined);
+    await next.lateness.stop();
+    for (const name of ["b", "c"]) {
+      expect(told(name)).toEqual([[iso(t0), null]]);
+      expect(next.head(name)?.late?.judged).toBe(iso(t0)); // those after it were in time: nothing is left to judge
+    }
+  });
+
   test("a follower whose due time came before a restart is judged after it", async () => {
     const batches = [named("a", { lateAfterMs: null }), follower("b", "a")];
     const first = await setUpLate(batches);
