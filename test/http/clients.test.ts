@@ -1,9 +1,10 @@
 // Clients that take more than their share: pipelined floods, stalled readers, and all places from one address.
 import { once } from "node:events";
 import { mkdirSync } from "node:fs";
-import { connect, type Socket } from "node:net";
+import { createServer, type ServerResponse } from "node:http";
+import { connect, type AddressInfo, type Socket } from "node:net";
 import { afterEach, describe, expect, test } from "vitest";
-import { clientOf } from "../../agent/http/protocol/connections.ts";
+import { clientOf, createAnswerQueue } from "../../agent/http/protocol/connections.ts";
 import { listen, type HttpServer, type ListenOptions } from "../../agent/http/server.ts";
 import { serve, type ServeOptions } from "../helpers/http.ts";
 import { execution } from "../helpers/make.ts";
@@ -186,3 +187,35 @@ test("followers that begin a large log do not hold up a probe", async () => {
   expect(worst).toBeLessThan(1_000);
   expect(followers.some(({ closed }) => closed)).toBe(false);
 }, 30_000);
+
+test("answers made ahead of readers that stand still share 16 MiB; the newest is whole", async () => {
+  const queue = createAnswerQueue();
+  const answers: ServerResponse[] = [];
+  const size = 10 * 1024 * 1024;
+  const server = createServer((incoming, outgoing) => {
+    void queue.run(incoming.socket, outgoing, () => {
+      answers.push(outgoing);
+      outgoing.end(Buffer.alloc(size, "x"));
+      return Promise.resolve();
+    });
+  });
+  await new Promise<void>((done) => server.listen(0, "127.0.0.1", done));
+  const { port } = server.address() as AddressInfo;
+  try {
+    const sum = () => answers.reduce((total, one) => total + (one.destroyed ? 0 : one.writableLength), 0);
+    for (let count = 1; count <= 8; count++) {
+      client({ port } as HttpServer, get("/"), { reads: false });
+      await eventually(() => answers.length === count);
+      expect(sum()).toBeLessThanOrEqual(16 * 1024 * 1024 + size);
+    }
+    expect(answers[0]?.destroyed).toBe(true);
+    expect(answers.at(-1)?.destroyed).toBe(false);
+    const last = sockets.at(-1) as Socket;
+    let got = 0;
+    last.on("data", (piece: Buffer) => (got += piece.length)).resume();
+    await eventually(() => got > size);
+  } finally {
+    server.closeAllConnections();
+    server.close();
+  }
+});

@@ -1,6 +1,6 @@
 // Repositories that mean harm, followed by the git there is.
 import { execFileSync } from "node:child_process";
-import { readdirSync, readFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { createServer, type IncomingMessage, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { join } from "node:path";
@@ -16,10 +16,10 @@ afterEach(() => {
 
 async function follow(
   url: string,
-  { ref = "main", bytes = 2 ** 20, entries = 100, verify = null as string | null } = {},
+  { ref = "main", bytes = 2 ** 20, entries = 100, verify = null as string | null, config = "/dev/null" } = {},
 ) {
   const data = temporaryFolder();
-  const env = { ...process.env, GIT_CONFIG_GLOBAL: "/dev/null", GIT_CONFIG_NOSYSTEM: "1" };
+  const env = { ...process.env, GIT_CONFIG_GLOBAL: config, GIT_CONFIG_NOSYSTEM: "1" };
   const remote = await openRemote(data, { url, ref, path: "", limits: { bytes, entries }, verify }, env);
   return { remote, data, trees: () => readdirSync(join(data, "git", "trees")) };
 }
@@ -124,3 +124,39 @@ test("a password goes to its own host and to no other, after a redirect too", as
   expect(told["own"]?.length).toBeGreaterThan(0);
   expect(told["other"]).toEqual([]);
 }, 30_000);
+
+test("files come out as they were committed, and nothing of a repository or of filters that it names is run", async () => {
+  const origin = repo();
+  origin.commit({ "a/script.sh": "echo $Id$\r\n", "a/b.txt": "x\n" });
+  const home = join(origin.path, "..");
+  const touch = (name: string) => `touch ${join(home, "ran")}-${name}`;
+  const add = (path: string, text: string) => {
+    const args = ["-C", origin.path, "hash-object", "-w", "--stdin"];
+    const blob = execFileSync("git", args, { input: text, encoding: "utf8" }).trim();
+    origin.git("update-index", "--add", "--cacheinfo", `100644,${blob},${path}`);
+  };
+  add(
+    ".gitattributes",
+    "* filter=evil diff=evil text eol=crlf ident\n*.txt working-tree-encoding=UTF-16 filter=slow\n",
+  );
+  add(".gitmodules", `[submodule "x"]\n\tpath = x\n\turl = ext::${touch("submodule")}\n`);
+  origin.git("update-index", "--add", "--cacheinfo", `160000,${origin.git("rev-parse", "HEAD")},x`);
+  const id = origin.git("commit-tree", origin.git("write-tree"), "-m", "evil");
+  origin.git("update-ref", "refs/heads/main", id);
+  const config = join(home, "config");
+  const hooks = join(home, "hooks");
+  writeFileSync(
+    config,
+    `[filter "evil"]\n\tsmudge = ${touch("smudge")}\n\trequired\n[filter "slow"]\n\tprocess = ${touch("process")}\n` +
+      `[diff "evil"]\n\ttextconv = ${touch("textconv")}\n[submodule]\n\trecurse = true\n` +
+      `[core]\n\thooksPath = ${hooks}\n\tfsmonitor = ${touch("fsmonitor")}\n`,
+  );
+  mkdirSync(hooks);
+  for (const hook of ["post-checkout", "post-index-change", "reference-transaction", "pre-auto-gc"])
+    writeFileSync(join(hooks, hook), `#!/bin/sh\n${touch(hook)}\n`, { mode: 0o755 });
+  const { remote } = await follow(origin.path, { config });
+  expect(await remote.take(await remote.ask())).toEqual({ commit: id, refused: null });
+  expect(readFileSync(join(remote.folder, "a/script.sh"), "utf8")).toBe("echo $Id$\r\n");
+  expect(readFileSync(join(remote.folder, "a/b.txt"), "utf8")).toBe("x\n");
+  expect(readdirSync(home).filter((name) => name.startsWith("ran"))).toEqual([]);
+});

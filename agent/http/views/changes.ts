@@ -1,5 +1,6 @@
 // Describes what is different between an execution and the last success of its batch before it: the files of the two
 // revisions.
+import { createTurns } from "../../async/turns.ts";
 import { redactPair } from "../../definitions/redact.ts";
 import type { HistoryReader } from "../../history/port.ts";
 import type { Execution } from "../../model/execution.ts";
@@ -10,6 +11,9 @@ import { isText, unifiedDiff, type DiffSide } from "./unified-diff.ts";
 const largestFile = 1024 * 1024;
 const largestAnswer = 1024 * 1024;
 const maxMs = 1_500;
+/** Comparisons that wait for their turn; a file is shown without its diff where more do. */
+const maxWaiting = 64;
+const turns = createTurns(maxWaiting);
 
 /** One side of a comparison. */
 interface ChangesSide {
@@ -108,6 +112,8 @@ async function isSame(a: RevisionFile, b: RevisionFile): Promise<boolean> {
 async function diffOf(path: string, a: RevisionFile | null, b: RevisionFile | null): Promise<string | null> {
   const [before, after] = [await textOf(a), await textOf(b)];
   if (before === "unfit" || after === "unfit") return null;
+  // One after the other, and others have theirs in between: the event loop stands still for as long as one takes.
+  if (!(await turns.take())) return null;
   if (!["batch.yaml", "batch.yml", "_group.yaml"].includes(path)) return unifiedDiff(path, before, after);
   const shown = redactPair(before?.text ?? null, after?.text ?? null);
   if ((before !== null && shown.before === null) || (after !== null && shown.after === null)) return null;
