@@ -261,6 +261,17 @@ describe("the login", () => {
     expect((await post({ token: secret }, headers as Record<string, string>)).status).toBe(status);
   });
 
+  test.each([
+    ["https://ops.example.org", 303],
+    ["http://localhost", 303],
+    ["https://example.org", 403],
+    ["https://ops.example.org:444", 403],
+    ["null", 403],
+  ])("of a form of %s gives %i behind a proxy that is reached by the base URL", async (Origin, status) => {
+    const { post } = await guarded({ baseUrl: "https://ops.example.org/batches" });
+    expect((await post({ token: secret }, { Origin })).status).toBe(status);
+  });
+
   test("takes no large form", async () => {
     const { post } = await guarded();
     expect((await post({ token: "x".repeat(20_000) })).status).toBe(413);

@@ -47,6 +47,9 @@ describe("filters", () => {
     ["?status=failed,aborted", ["billing-x", "backup", "dunning"]],
     ["?status=failed&status=succeeded", ["billing-x", "dunning", "invoices"]],
     ["?reason=timeout", ["billing-x"]],
+    ["?reason=timeout,exit", ["billing-x", "dunning"]],
+    ["?reason=timeout&limit=", ["billing-x"]],
+    ["?limit=2", ["backup", "billing-x"]],
     ["?batch=backup", ["backup", "backup"]],
     ["?batch=oice", ["invoices"]],
     ["?group=billing", ["dunning", "invoices"]],
@@ -63,30 +66,41 @@ describe("filters", () => {
     expect([status, rows]).toEqual([200, want]);
   });
 
-  test.each(["?status=nonsense", "?since=yesterday", "?cursor=x", "?group=../..", "?batch=A%20B"])(
-    "%s is not understood",
-    async (query) => {
-      const { page } = await world();
-      expect((await page(query)).status).toBe(400);
-    },
-  );
+  test.each([
+    "?status=nonsense",
+    "?reason=nonsense",
+    "?limit=0",
+    "?limit=501",
+    "?since=yesterday",
+    "?cursor=x",
+    "?group=../..",
+    "?batch=A%20B",
+  ])("%s is not understood", async (query) => {
+    const { page } = await world();
+    expect((await page(query)).status).toBe(400);
+  });
 });
 
-test("pages lead from the newest to the oldest without a gap, and keep the filters", async () => {
+test.each([
+  ["", 3],
+  ["&limit=41", 3],
+  ["&limit=30", 5],
+  ["&limit=500", 1],
+])("pages lead from the newest to the oldest without a gap, and keep the filters%s", async (limit, wanted) => {
   const { page, put } = await world();
   for (let i = 0; i < 120; i++) await put("dunning", 1, { status: "failed" });
   const rows: (string | undefined)[] = [];
-  let query: string | null = "?status=failed";
+  let query: string | null = `?status=failed${limit}`;
   let pages = 0;
   while (query !== null) {
     const got: Awaited<ReturnType<typeof page>> = await page(query);
     rows.push(...got.rows);
     pages += 1;
     const next = /rel="next" href="\/executions([^"]*)">Older/.exec(got.text)?.[1]?.replaceAll("&amp;", "&");
-    expect(next === undefined || next.includes("status=failed")).toBe(true);
+    expect(next === undefined || (next.includes("status=failed") && next.includes(limit))).toBe(true);
     query = next ?? null;
   }
-  expect([rows.length, pages]).toEqual([122, 3]);
+  expect([rows.length, pages]).toEqual([122, wanted]);
 });
 
 test("reasons and waits are told in words", async () => {

@@ -1,13 +1,12 @@
 // Filters of the list of executions: from the address to a query of the history, and back. Pure.
 import type { ExecutionQuery as HistoryQuery } from "../../history/port.ts";
-import type { Reason } from "../../model/execution.ts";
 import type { BatchStatus } from "../../model/batch.ts";
-import type { ExecutionListQuery } from "../protocol/query.ts";
+import { defaultListed, type ExecutionListQuery } from "../protocol/query.ts";
 import { isInGroup } from "./groups.ts";
 
 /** Groups and tags are those of the definitions in force. A name that no batch has means all that contain it. */
-export function toHistoryQuery(query: ExecutionListQuery, all: readonly BatchStatus[], limit: number): HistoryQuery {
-  const { statuses, reason, batch, group, tag, run, cursor, sinceMs, untilMs } = query;
+export function toHistoryQuery(query: ExecutionListQuery, all: readonly BatchStatus[]): HistoryQuery {
+  const { statuses, reasons, batch, group, tag, run, cursor, limit, sinceMs, untilMs } = query;
   const isName = batch !== null && all.some(({ name }) => name === batch);
   const part = isName ? null : batch;
   const chosen = all.filter(
@@ -25,7 +24,7 @@ export function toHistoryQuery(query: ExecutionListQuery, all: readonly BatchSta
     ...(run === null ? {} : { run }),
     ...(cursor === null ? {} : { before: cursor }),
     ...(statuses.length === 0 ? {} : { statuses }),
-    ...(reason === null ? {} : { reasons: [reason as Reason] }),
+    ...(reasons.length === 0 ? {} : { reasons }),
     ...(sinceMs === null ? {} : { since: sinceMs }),
     ...(untilMs === null ? {} : { until: untilMs }),
   };
@@ -36,16 +35,21 @@ export function linkToExecutions(
   query: Partial<ExecutionListQuery>,
   changes: Partial<ExecutionListQuery> = {},
 ): string {
-  const { statuses, reason, batch, group, tag, run, since, until, cursor } = { ...query, cursor: null, ...changes };
+  const { statuses, reasons, batch, group, tag, run, since, until, limit, cursor } = {
+    ...query,
+    cursor: null,
+    ...changes,
+  };
   const pairs: [string, string | null | undefined][] = [
     ["status", statuses?.join(",")],
-    ["reason", reason],
+    ["reason", reasons?.join(",")],
     ["batch", batch],
     ["group", group],
     ["tag", tag],
     ["run", run],
     ["since", since],
     ["until", until],
+    ["limit", limit === undefined || limit === defaultListed ? null : String(limit)],
     ["cursor", cursor],
   ];
   const search = new URLSearchParams(

@@ -23,7 +23,6 @@ import { zoneOf } from "./zones.ts";
 /** Lines of the list on one page. */
 const pageLength = 100;
 const maxProblems = 200;
-const executionsOnPage = 50;
 const maxPools = 12;
 
 export function addPageRoutes(app: Hono, deps: AppDeps): void {
@@ -85,7 +84,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
     const query = executionListQuery(c);
     const agent = agentState(deps);
     const all = catalog.batches();
-    const { items, more } = await history.page(toHistoryQuery(query, all, executionsOnPage));
+    const { items, more } = await history.page(toHistoryQuery(query, all));
     return html(
       c,
       allExecutionsPage({

@@ -126,7 +126,7 @@ export function addAccess(
     "/login",
     bodyLimit({ maxSize: formBytes, onError: (c) => problemResponse(c, 413, "that is no login form") }),
     async (c) => {
-      if (isFromElsewhere(c)) return problemResponse(c, 403, "this form was sent from another site");
+      if (isFromElsewhere(c, baseUrl)) return problemResponse(c, 403, "this form was sent from another site");
       const form = await c.req.parseBody();
       const next = localPath(form["next"]);
       if (form["leave"] !== undefined) {
@@ -172,14 +172,17 @@ export function localPath(asked: unknown): string {
   return url.host === "here" && url.pathname !== "/login" && !path.startsWith("//") ? path : "/";
 }
 
-/** Returns what the browser says of where a form came from; programs say nothing. */
-function isFromElsewhere(c: Context): boolean {
+/**
+ * Returns what the browser says of where a form came from; programs say nothing. A proxy may have put its own name for
+ * us into Host, so a page of the base URL is ours too.
+ */
+function isFromElsewhere(c: Context, baseUrl: string | null): boolean {
   const site = c.req.header("Sec-Fetch-Site");
   if (site !== undefined) return site !== "same-origin" && site !== "none";
   const origin = c.req.header("Origin");
-  return (
-    origin !== undefined && (!URL.canParse(origin) || new URL(origin).host !== new URL(`http://${hostOf(c)}`).host)
-  );
+  if (origin === undefined) return false;
+  const ours = [`http://${hostOf(c)}`, ...(baseUrl === null ? [] : [baseUrl])].map((url) => new URL(url).host);
+  return !URL.canParse(origin) || !ours.includes(new URL(origin).host);
 }
 
 function hostOf(c: Context): string {

@@ -64,20 +64,31 @@ function instant(c: Context, name: string): number | undefined {
   return ms;
 }
 
+/** Executions of one page of a list. */
+export const defaultListed = 50;
+const maxListed = 500;
+
+/** Returns one or several of `all`, given with commas between or often; undefined where the parameter is missing. */
+function words(c: Context, name: string, all: readonly string[]): string[] | undefined {
+  const given = c.req.queries(name)?.flatMap((value) => value.split(","));
+  if (given?.some((word) => !all.includes(word)))
+    throw new HttpProblem(
+      400,
+      `${name} must be one of ${all.filter((word) => word !== "").join(", ")}, or several with commas between`,
+    );
+  return given;
+}
+
 export function executionQuery(c: Context): ExecutionQuery {
   const batch = matching(c, "batch", batchName, "the name of a batch");
   const run = matching(c, "run", idPattern, "the id of a run");
   const before = matching(c, "cursor", idPattern, "a nextCursor that was given");
-  const status = c.req.queries("status")?.flatMap((value) => value.split(","));
-  if (status?.some((word) => !statuses.includes(word)))
-    throw new HttpProblem(400, `status must be one of ${statuses.join(", ")}, or several with commas between`);
-  const reason = c.req.queries("reason")?.flatMap((value) => value.split(","));
-  if (reason?.some((word) => !reasons.includes(word)))
-    throw new HttpProblem(400, `reason must be one of ${reasons.join(", ")}, or several with commas between`);
+  const status = words(c, "status", statuses);
+  const reason = words(c, "reason", reasons);
   const since = instant(c, "since");
   const until = instant(c, "until");
   return {
-    limit: integer(c, "limit", 1, 500) ?? 50,
+    limit: integer(c, "limit", 1, maxListed) ?? defaultListed,
     ...(batch === undefined ? {} : { batch }),
     ...(run === undefined ? {} : { run }),
     ...(before === undefined ? {} : { before }),
@@ -91,7 +102,7 @@ export function executionQuery(c: Context): ExecutionQuery {
 /** Filters of the list of executions, by the API's names; null where a choice is left open. */
 export interface ExecutionListQuery {
   statuses: readonly ExecutionStatus[];
-  reason: string | null;
+  reasons: readonly Reason[];
   batch: string | null;
   group: string | null;
   tag: string | null;
@@ -100,6 +111,7 @@ export interface ExecutionListQuery {
   since: string | null;
   until: string | null;
   cursor: string | null;
+  limit: number;
   sinceMs: number | null;
   untilMs: number | null;
 }
@@ -110,14 +122,11 @@ export function executionListQuery(c: Context): ExecutionListQuery {
   const one = (name: string, pattern: RegExp, what: string) =>
     given(name) ? (matching(c, name, pattern, what) ?? null) : null;
   const time = (name: string) => (given(name) ? (instant(c, name) ?? null) : null);
-  const statusWords = (c.req.queries("status") ?? [])
-    .flatMap((value) => value.split(","))
-    .filter((word) => word !== "");
-  if (statusWords.some((word) => !statuses.includes(word)))
-    throw new HttpProblem(400, `status must be one of ${statuses.join(", ")}, or several with commas between`);
+  const chosen = (name: string, all: readonly string[]) =>
+    words(c, name, ["", ...all])?.filter((word) => word !== "") ?? [];
   return {
-    statuses: statusWords as ExecutionStatus[],
-    reason: one("reason", /^[a-z-]{1,40}$/, "a reason such as exit"),
+    statuses: chosen("status", statuses) as ExecutionStatus[],
+    reasons: chosen("reason", reasons) as Reason[],
     batch: one("batch", batchName, "the name of a batch"),
     group: groupChoice(c),
     tag: given("tag") ? (single(c, "tag") ?? null) : null,
@@ -125,6 +134,7 @@ export function executionListQuery(c: Context): ExecutionListQuery {
     since: given("since") ? (single(c, "since") ?? null) : null,
     until: given("until") ? (single(c, "until") ?? null) : null,
     cursor: one("cursor", idPattern, "a nextCursor that was given"),
+    limit: given("limit") ? (integer(c, "limit", 1, maxListed) ?? defaultListed) : defaultListed,
     sinceMs: time("since"),
     untilMs: time("until"),
   };

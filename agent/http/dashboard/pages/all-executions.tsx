@@ -1,7 +1,7 @@
 // The page at /executions: executions of all batches, newest first, with filters in the address.
 import { statuses, type ExecutionStatus } from "../../../model/execution.ts";
 import type { ExecutionView } from "../../../views.ts";
-import type { ExecutionListQuery } from "../../protocol/query.ts";
+import { defaultListed, type ExecutionListQuery } from "../../protocol/query.ts";
 import { linkToExecutions } from "../execution-list.ts";
 import { reasonNames, reasonText } from "../words.ts";
 import { ExecutionTable } from "./executions.tsx";
@@ -47,7 +47,7 @@ export function allExecutionsPage({ agent, query, groups, tags, items, nextCurso
         <Choice
           label="Reason"
           name="reason"
-          chosen={query.reason}
+          chosen={query.reasons.length === 1 ? (query.reasons[0] ?? null) : null}
           all={reasonNames.map((reason) => [reason, reasonText(reason)])}
           none="any"
         />
@@ -60,6 +60,7 @@ export function allExecutionsPage({ agent, query, groups, tags, items, nextCurso
           <span>Until (UTC)</span>
           <input type="datetime-local" name="until" value={inputTime(query.untilMs)} data-at={isoOf(query.untilMs)} />
         </label>
+        {query.limit !== defaultListed && <input type="hidden" name="limit" value={query.limit} />}
         {query.run !== null && <input type="hidden" name="run" value={query.run} />}
       </Filters>
       <div id="executions" data-live aria-live="off">
