@@ -181,7 +181,7 @@ describe.each(clusters)("on $name", ({ open, fault }) => {
   test("a full quota is waited for as a place is", async () => {
     const free = await cluster.setQuota(1);
     try {
-      const { agent } = await run({ one: [due(), "sleep 3"], two: [due(), "sleep 3"] });
+      const { agent } = await run({ one: [due(), "sleep 10"], two: [due(), "sleep 10"] });
       const waiting = await eventually(
         async () =>
           (await agent.executions("?status=queued")).find(({ waitingFor }) => waitingFor?.includes("quota")) ?? null,
