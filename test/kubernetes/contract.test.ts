@@ -43,7 +43,7 @@ describe.each(clusters)("on $name", ({ open, fault }) => {
     const start = () => startAgent(place, [...own, ...args]);
     return { place, start, agent: await start() };
   }
-  const due = (seconds = 3) => `cron: "${new Date(Date.now() + seconds * 1_000).toISOString()}"\n`;
+  const due = (seconds = 5) => `cron: "${new Date(Date.now() + seconds * 1_000).toISOString()}"\n`;
   const ended = (agent: RunningAgent, name: string, count = 1) =>
     eventually(async () => {
       const rows = (await agent.executions(`?batch=${name}`)).filter(({ finishedAt }) => finishedAt !== null);
