@@ -12,13 +12,15 @@ export function createSettingsFiles(root: string, shownAs = root): SettingsFiles
   const shown = trimEndOf(shownAs, "/") || "/";
   return {
     async read(batch, file) {
-      const name = ["batch.yaml", "batch.yml"].find((candidate) => file === `${shown}/${batch}/${candidate}`);
-      if (name === undefined || batch === "" || batch.includes("/") || batch.startsWith(".")) return null;
+      if (!file.startsWith(`${shown}/`)) return null;
+      const path = file.slice(shown.length + 1).split("/");
+      const isSettings = path.at(-2) === batch && ["batch.yaml", "batch.yml"].includes(path.at(-1) ?? "");
+      if (!isSettings || path.some((part) => part === "" || part.startsWith("."))) return null;
       try {
         const home = await realpath(root);
-        const path = await realpath(join(root, batch, name));
-        if (!path.startsWith(home + sep)) return null;
-        return (await readBounded(path, maxBytes, "refuse")).bytes.toString("utf8");
+        const real = await realpath(join(root, ...path));
+        if (!real.startsWith(home + sep)) return null;
+        return (await readBounded(real, maxBytes, "refuse")).bytes.toString("utf8");
       } catch {
         return null; // it may have changed or gone since the problem was told
       }

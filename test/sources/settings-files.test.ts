@@ -24,6 +24,17 @@ test("is read by the name that problems give it, also where the root goes by ano
   }
 });
 
+test("of a batch in a group too", async () => {
+  const root = folder();
+  mkdirSync(join(root, "billing/eu/b"), { recursive: true });
+  writeFileSync(join(root, "billing/eu/b/batch.yml"), "cron: none\n");
+  const { read } = createSettingsFiles(root, "batches.d");
+  expect(await read("b", "batches.d/billing/eu/b/batch.yml")).toBe("cron: none\n");
+  expect(await read("a", "batches.d/billing/eu/b/batch.yml")).toBeNull();
+  expect(await read("a", "batches.d/billing/../a/batch.yaml")).toBeNull();
+  expect(await read("a", "batches.d//a/batch.yaml")).toBeNull();
+});
+
 test("reads nothing else, and nothing outside the root", async () => {
   const root = folder();
   writeFileSync(join(root, "a/script.sh"), "echo\n");
