@@ -45,8 +45,11 @@ function daysOf(components: readonly ICAL.Component[]): { days: Day[] } | { faul
   const events = components.map((component) => new ICAL.Event(component)).filter(isAllDay);
   const days = new Set<Day>();
   const last = parseDay(horizon) as Day;
+  const work = new Work();
   const add = (first: Day, count: number) => {
-    for (let day = first; day < Math.min(first + count, last + 1) && days.size <= maxIcsDays; day++) days.add(day);
+    const end = Math.min(first + count, last + 1);
+    work.spend("days", end - first);
+    for (let day = first; day < end && days.size <= maxIcsDays; day++) days.add(day);
   };
   /** By UID: instances that have an event of their own, which says when they are instead. */
   const moved = new Map<string, Set<Day>>();
@@ -56,7 +59,7 @@ function daysOf(components: readonly ICAL.Component[]): { days: Day[] } | { faul
     if (isCancelled(event)) continue;
     const length = Math.max(dayNumber(event.endDate) - dayNumber(event.startDate), 1); // DTEND is exclusive
     const own = event.isRecurrenceException() ? undefined : moved.get(event.uid);
-    for (const day of firstDaysOf(event, last)) if (own?.has(day) !== true) add(day, length);
+    for (const day of firstDaysOf(event, last, work)) if (own?.has(day) !== true) add(day, length);
     if (days.size > maxIcsDays) return { fault: `its events take more than ${maxIcsDays} days` };
   }
   return { days: [...days].sort((a, b) => a - b) };
@@ -69,7 +72,7 @@ function isAllDay(event: ICAL.Event): boolean {
 }
 
 /** The first day of each occurrence of an event. */
-function firstDaysOf(event: ICAL.Event, last: Day): Set<Day> {
+function firstDaysOf(event: ICAL.Event, last: Day, work: Work): Set<Day> {
   const { component, startDate } = event;
   const days = new Set<Day>();
   const rules = event.isRecurrenceException() ? [] : component.getAllProperties("rrule");
@@ -79,9 +82,13 @@ function firstDaysOf(event: ICAL.Event, last: Day): Set<Day> {
     // find them.
     if (!["DAILY", "WEEKLY", "MONTHLY", "YEARLY"].includes(recur.freq))
       throw new Error(`an all-day event cannot recur ${recur.freq}`);
-    const occurrences = new BoundedIterator({ rule: recur, dtstart: startDate });
+    for (const [part, values] of Object.entries(recur.parts))
+      if (Array.isArray(values) && values.length > maxPartValues)
+        throw new Error(`${part} of a recurrence rule holds more than ${maxPartValues} values`);
+    const occurrences = BoundedIterator.open({ rule: recur, dtstart: startDate }, work);
     for (let at = next(occurrences); at !== null && days.size <= maxIcsDays; at = next(occurrences)) {
       if (dayNumber(at) > last) break;
+      work.spend("occurrences", 1);
       const months = recur.parts.BYMONTH ?? [];
       // ical.js lets 31 February roll over into March.
       if (months.length === 0 || months.includes(at.month)) days.add(dayNumber(at));
@@ -100,16 +107,52 @@ function next(iterator: ICAL.RecurIterator): ICAL.Time | null {
   return iterator.next();
 }
 
-const maxSteps = 200_000;
+/** A list of a rule has no more different values: days of a year. */
+const maxPartValues = 400;
+/** Bounds of one file. A daily event of a century has some 36,000 occurrences, which take half a second. */
+const maxWork = { occurrences: 50_000, days: 500_000, steps: 100_000 };
+const workFaults = {
+  occurrences: `its events recur more than ${maxWork.occurrences} times`,
+  days: `its events together last more than ${maxWork.days} days`,
+  steps: "a recurrence rule fits no day, or hardly any",
+};
+
+/** Counts what the events of one file cost together: many of them may each be harmless, and find the same days. */
+class Work {
+  readonly #spent = { occurrences: 0, days: 0, steps: 0 };
+
+  spend(kind: keyof typeof maxWork, count: number): void {
+    this.#spent[kind] += Math.max(0, count);
+    if (this.#spent[kind] > maxWork[kind]) throw new Error(workFaults[kind]);
+  }
+}
+
+/** A year is laid out day by day; a step looks at one. */
+const stepsAYear = 4;
 
 /** Gives up on a rule that no day fits, such as the 30th of February: ical.js looks for one for ever. */
 class BoundedIterator extends ICAL.RecurIterator {
-  #steps = 0;
+  /** The library's constructor looks for the first day already, before this class has its fields. */
+  static #opening: Work | null = null;
+  readonly #work = BoundedIterator.#opening;
+
+  static open(options: ConstructorParameters<typeof ICAL.RecurIterator>[0], work: Work): BoundedIterator {
+    BoundedIterator.#opening = work;
+    try {
+      return new BoundedIterator(options);
+    } finally {
+      BoundedIterator.#opening = null;
+    }
+  }
 
   override check_contracting_rules(): boolean {
-    this.#steps++;
-    if (this.#steps > maxSteps) throw new Error("a recurrence rule fits no day");
+    (BoundedIterator.#opening ?? this.#work)?.spend("steps", 1);
     return super.check_contracting_rules();
+  }
+
+  override expand_year_days(year: number): number {
+    (BoundedIterator.#opening ?? this.#work)?.spend("steps", stepsAYear);
+    return super.expand_year_days(year);
   }
 }
 

@@ -92,8 +92,30 @@ describe("what is no calendar is a fault, never a throw", () => {
   test("recurrences without an end, or without a match, end soon", () => {
     expect(days(file(["DTSTART;VALUE=DATE:20200101", "RRULE:FREQ=DAILY"])).length).toBeGreaterThan(29_000);
     expect(parseICalendar(file(["DTSTART;VALUE=DATE:20200101", "RRULE:FREQ=DAILY;BYMONTH=2;BYMONTHDAY=30"]))).toEqual({
-      fault: "it cannot be read: a recurrence rule fits no day",
+      fault: "it cannot be read: a recurrence rule fits no day, or hardly any",
     });
     expect(parseICalendar(file(["DTSTART;VALUE=DATE:20200101", "RRULE:FREQ=SECONDLY"]))).toHaveProperty("fault");
+  });
+
+  const many = (count: number, lines: readonly string[]) =>
+    `BEGIN:VCALENDAR\r\n${`BEGIN:VEVENT\r\n${lines.join("\r\n")}\r\nEND:VEVENT\r\n`.repeat(count)}END:VCALENDAR\r\n`;
+  const from1900 = "DTSTART;VALUE=DATE:19000101";
+  test.each([
+    ["recur on the same days", [from1900, "RRULE:FREQ=YEARLY;BYMONTH=1,2,3,4,5,6,7,8,9,10,11,12;BYDAY=1MO,2TU,-1FR"]],
+    ["recur daily", [from1900, "RRULE:FREQ=DAILY"]],
+    ["last for ages", [from1900, "DTEND;VALUE=DATE:99990101"]],
+    ["fit no day of a year", [from1900, "RRULE:FREQ=YEARLY;BYMONTH=2;BYMONTHDAY=30"]],
+    ["fit no day of a month", [from1900, "RRULE:FREQ=MONTHLY;BYMONTHDAY=31;BYMONTH=2"]],
+    ["hold a list without end", [from1900, `RRULE:FREQ=MONTHLY;BYMONTHDAY=${"1,".repeat(500)}1`]],
+  ])("thousands of events that %s are given up", (_name, lines) => {
+    expect(parseICalendar(many(3_000, lines))).toHaveProperty("fault");
+  });
+
+  test("holidays of many years, and weekends, are well within the bounds", () => {
+    const holidays = many(60, [from1900, "RRULE:FREQ=YEARLY;BYMONTH=11;BYDAY=4TH"]);
+    expect(days(holidays)).toContain("2026-11-26");
+    expect(days(many(1, ["DTSTART;VALUE=DATE:20000101", "RRULE:FREQ=WEEKLY;BYDAY=SA,SU"])).length).toBeGreaterThan(
+      10_000,
+    );
   });
 });
