@@ -22,7 +22,7 @@ import type { DueDecision } from "../schedule/catchup.ts";
 import { admitQueued, standsIn } from "./admission.ts";
 import { transition } from "./execution.ts";
 import { permitOwnTime, standingOf, type FollowUp } from "./follow-ups.ts";
-import { OpenExecutions } from "./open.ts";
+import { OpenExecutions } from "./open-executions.ts";
 import { paramsFault, valuesInForce } from "./params.ts";
 import { newExecution, type Definition } from "./new-execution.ts";
 import { planCancel, planDue, planEnd, planStart, planStarts, type Plan, type World } from "./plan-end.ts";
