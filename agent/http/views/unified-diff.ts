@@ -52,7 +52,7 @@ export function unifiedDiff(path: string, before: DiffSide | null, after: DiffSi
  * Returns both texts without the lines that they have in common at their beginning and at their end, but for some of
  * context, and how many lines were left out at the beginning.
  */
-export function differingPart(old: string, young: string): { skipped: number; old: string; young: string } {
+function differingPart(old: string, young: string): { skipped: number; old: string; young: string } {
   const shorter = Math.min(old.length, young.length);
   let head = 0;
   while (head < shorter && old.charCodeAt(head) === young.charCodeAt(head)) head += 1;
