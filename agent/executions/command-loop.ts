@@ -121,10 +121,8 @@ export function createCommandLoop(deps: CommandLoopDeps): CommandLoop {
       case "due-times":
       case "wait":
         return { error: "the request changes nothing" };
-      default: {
-        const never: never = request;
-        return never;
-      }
+      default:
+        return request satisfies never;
     }
   }
 
