@@ -1,10 +1,18 @@
-// Describes what happens at intervals: the full resync, and deleting what is no longer to be kept.
-import { messageOf } from "./errors.ts";
+// Sees to what happens at intervals: resyncs, probes of the data folder, and deleting what is no longer to be kept.
 import type { Clock } from "./async/clock.ts";
-import { isForgotten, maxKeep, selectExpired, type Recorder } from "./history/port.ts";
+import type { InForce } from "./definitions/in-force.ts";
+import { messageOf, type StoreError } from "./errors.ts";
+import type { Executor } from "./executions/executor.ts";
+import { createLogLimit, type LogLimit } from "./history/log-limit.ts";
+import { isForgotten, maxKeep, selectExpired, type HistoryReader, type Recorder } from "./history/port.ts";
 import type { Logger } from "./logger.ts";
+import type { LogStore } from "./logs/port.ts";
+import { totalBytes } from "./logs/store.ts";
 import type { Batch } from "./model/batch.ts";
 import type { BatchName, Revision } from "./model/ids.ts";
+import type { Folders } from "./platform/folders.ts";
+import { createProbe } from "./platform/probe.ts";
+import type { OpenReconcile } from "./reconcile/open.ts";
 import type { Revisions } from "./sources/port.ts";
 
 const sweepMs = 60_000;
@@ -14,6 +22,44 @@ export interface Housekeeper {
   start: () => void;
   stop: () => Promise<void>;
   resyncNow: () => Promise<void>;
+}
+
+export interface Housekeeping {
+  housekeeper: Housekeeper;
+  logLimit: LogLimit;
+  /** Why the data folder does not take writes; null when it does. */
+  dataTrouble: () => StoreError | null;
+}
+
+export function openHousekeeping(
+  dataDir: string,
+  { keepRemovedMs, keepLogsBytes }: { keepRemovedMs: number; keepLogsBytes: number | null },
+  deps: Pick<OpenReconcile, "inForce" | "reconciler" | "resync" | "resyncMs"> & {
+    clock: Clock;
+    log: Logger;
+    recorder: Recorder;
+    reader: HistoryReader;
+    folders: Pick<Folders, "check" | "trouble">;
+    revisions: Revisions;
+    logs: LogStore;
+    executor: Pick<Executor, "isRunRead" | "revisionsInUse">;
+    inForce: InForce;
+  },
+): Housekeeping {
+  const { recorder, reconciler, executor, inForce, logs, folders } = deps;
+  const probe = createProbe(dataDir, folders);
+  const runningBytes = () => totalBytes(logs, recorder.open());
+  const { isRunRead } = executor;
+  return {
+    housekeeper: createHousekeeper({
+      ...{ ...deps, keepRemovedMs, isRunRead },
+      probe: () => probe.look().then(() => reconciler.checkHead()),
+      inUse: () => new Set([...executor.revisionsInUse(), ...reconciler.applying()]),
+      keepOf: (name) => inForce.batch(name)?.batch?.keep,
+    }),
+    logLimit: createLogLimit({ ...deps, maxBytes: keepLogsBytes, isRunRead, runningBytes }),
+    dataTrouble: probe.trouble,
+  };
 }
 
 export function createHousekeeper(deps: {

@@ -36,6 +36,12 @@ export class Lifecycle {
     this.#stopSteps.push(step);
   }
 
+  /** Starts a loop, unless draining has begun; it is stopped as a step of its own. */
+  async startLoop(loop: { start: () => unknown; stop: () => unknown }): Promise<void> {
+    this.onStop(() => loop.stop());
+    if (!this.isDraining) await loop.start();
+  }
+
   /** Called once everything is started; no effect when the agent is being stopped already. */
   started(): void {
     if (this.#state === "starting") this.#state = "running";

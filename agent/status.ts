@@ -138,28 +138,33 @@ export interface StatusDeps {
   scheduler: Pick<Scheduler, "next" | "first">;
   reconciler: Pick<Reconciler, "rootProblem" | "health" | "isFirstPassDone">;
   watch: Pick<Watch, "mode">;
-  /** Health of the repository that is followed; null where none is. */
-  git: () => GitHealth | null;
+  /** The loop that follows a repository; null where none is followed. */
+  follower: { health: () => GitHealth } | null;
   /** Returns true once everything is started. */
   isStarted: () => boolean;
-  counts: () => { running: number; queued: number };
-  runner: () => RunnerStatus;
-  lease: () => LeaseStatus | null;
-  poolUse: Catalog["poolUse"];
-  waitingFor: Catalog["waitingFor"];
+  executor: Pick<Catalog, "poolUse" | "waitingFor"> & { counts: () => { running: number; queued: number } };
+  /** The runner of pods; null where scripts run on this machine. */
+  cluster: { health: () => Omit<RunnerStatus, "kind"> } | null;
+  /** The Lease by which several agents take turns; null where there is but one. */
+  lease: { health: () => LeaseStatus } | null;
   hasBash: () => boolean;
   /** Why the data folder does not take writes; null when it does. */
   dataTrouble: () => OwnMeans["data"];
   /** Further problems of no batch: of the record, of revisions. */
   otherProblems: () => readonly Problem[];
-  unsentMail: () => readonly string[];
-  /** Messages that nobody takes, as problems. */
-  undelivered: () => readonly { problem: Problem }[];
+  notifications: {
+    /** Returns the names of batches that ask for mail where none can be sent. */
+    unsentMail: () => readonly string[];
+    /** Returns messages that nobody takes, as problems. */
+    undelivered: () => readonly { problem: Problem }[];
+  };
 }
 
 /** Answers what the agent says of itself and of its batches from what is in force now. */
 export function createCatalog(deps: StatusDeps): Catalog {
-  const { version, timeZone, timeZoneNote, inForce, scheduler, reconciler, watch, git } = deps;
+  const { version, timeZone, timeZoneNote, inForce, scheduler, reconciler, watch } = deps;
+  const { executor, notifications, follower, cluster, lease } = deps;
+  const git = () => follower?.health() ?? null;
 
   /** True before the first commit of a repository: git's trouble says it better than the missing folder. */
   const isAwaitingCommit = () => {
@@ -173,8 +178,8 @@ export function createCatalog(deps: StatusDeps): Catalog {
     const root = rootProblem();
     return [
       ...ownProblems(),
-      ...mailTroubles(deps.unsentMail()),
-      ...deps.undelivered().map(({ problem }) => problem),
+      ...mailTroubles(notifications.unsentMail()),
+      ...notifications.undelivered().map(({ problem }) => problem),
       ...(root === null ? [] : [root]),
       ...deps.otherProblems(),
       ...inForce.groups.problems(),
@@ -184,7 +189,7 @@ export function createCatalog(deps: StatusDeps): Catalog {
 
   function agentProblems(): ReturnType<Catalog["agentProblems"]> {
     const root = rootProblem();
-    const means = [...ownProblems(), ...mailTroubles(deps.unsentMail())];
+    const means = [...ownProblems(), ...mailTroubles(notifications.unsentMail())];
     const problems = [...means, ...(root === null ? [] : [root]), ...deps.otherProblems()];
     return { problems, isWhole: reconciler.health().lastVerifiedAt !== null };
   }
@@ -208,8 +213,8 @@ export function createCatalog(deps: StatusDeps): Catalog {
     next: (name, count) => scheduler.next(name, count).map((at) => new Date(at).toISOString()),
     nextDueAt: (name) => scheduler.first(name),
     groups: () => inForce.groupNames(),
-    poolUse: deps.poolUse,
-    waitingFor: deps.waitingFor,
+    poolUse: executor.poolUse,
+    waitingFor: executor.waitingFor,
     problems,
     agentProblems,
     edges: () => inForce.graph().edges,
@@ -217,10 +222,10 @@ export function createCatalog(deps: StatusDeps): Catalog {
     details: () => ({
       ...{ version, timeZone, timeZoneNote },
       watch: { mode: watch.mode(), ...reconciler.health() },
-      ...deps.counts(),
+      ...executor.counts(),
       batches: inForce.batches().filter(({ state }) => state !== "removed").length,
       problems: problems().length,
-      ...{ git: git(), runner: deps.runner(), lease: deps.lease() },
+      ...{ git: git(), runner: runnerStatus(cluster?.health() ?? null), lease: lease?.health() ?? null },
     }),
   };
 }

@@ -115,3 +115,17 @@ test("no line is longer than 120 columns", () => {
   );
   expect(wrong).toEqual([]);
 });
+
+test("the composition root reads from top to bottom on a few screens", () => {
+  expect((textOf.get("agent.ts") as string).trimEnd().split("\n").length).toBeLessThanOrEqual(130);
+});
+
+/** A file that is longer says why in the comment at its head. */
+test("no file has more than 300 lines without a reason at its head", () => {
+  const wrong = written.filter((file) => {
+    const text = textOf.get(file) as string;
+    const head = /^(?:\/\/.*\n)*/.exec(text)?.[0] ?? "";
+    return text.trimEnd().split("\n").length > 300 && !/\blonger\b/i.test(head);
+  });
+  expect(wrong).toEqual([]);
+});

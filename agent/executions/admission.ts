@@ -39,10 +39,8 @@ export function admit(batch: Pick<Batch, "enabled" | "concurrency"> | null, open
       return { kind: "wait" };
     case "replace":
       return { kind: "replace" };
-    default: {
-      const never: never = batch.concurrency;
-      return never;
-    }
+    default:
+      return batch.concurrency satisfies never;
   }
 }
 

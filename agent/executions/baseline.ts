@@ -52,7 +52,7 @@ export function estimatedEnd(execution: Execution, past: Iterable<Past>): Iso | 
  * half the median away, beyond a floor of jitter, and where fewer than one in ten of them were as far out.
  * @param past  executions of its batch, newest first
  */
-export function judgeUnusual(execution: Execution, past: Iterable<Past>): Execution["unusual"] {
+export function detectAnomaly(execution: Execution, past: Iterable<Past>): Execution["unusual"] {
   if (execution.status !== "succeeded" || execution.durationMs === null) return null;
   const before = successesBeside(execution, past);
   if (before.length < minForUnusual) return null;

@@ -7,7 +7,8 @@ import type { Batch } from "../model/batch.ts";
 import { isOpen, runState, type Execution } from "../model/execution.ts";
 import type { CommandBox, TakenCommand } from "./command-box.ts";
 import { findDueTimes } from "./due-times.ts";
-import type { ActedOn, Executor } from "./executor.ts";
+import type { Executor } from "./executor.ts";
+import type { ActedOn } from "./operations.ts";
 import type { Answer, Command, Ended } from "./port.ts";
 
 const pollMs = 200;
@@ -120,10 +121,8 @@ export function createCommandLoop(deps: CommandLoopDeps): CommandLoop {
       case "due-times":
       case "wait":
         return { error: "the request changes nothing" };
-      default: {
-        const never: never = request;
-        return never;
-      }
+      default:
+        return request satisfies never;
     }
   }
 

@@ -113,10 +113,8 @@ export function transition(execution: Execution, event: ExecutionEvent): Executi
         reason: event.reason,
         message: event.message,
       };
-    default: {
-      const never: never = event;
-      throw new InvariantError(`unknown event ${JSON.stringify(never)}`);
-    }
+    default:
+      throw new InvariantError(`unknown event ${JSON.stringify(event satisfies never)}`);
   }
 }
 
@@ -131,10 +129,8 @@ function isAllowed(execution: Execution, kind: ExecutionEvent["kind"]): boolean 
     case "fail":
     case "abort":
       return isOpen(execution);
-    default: {
-      const never: never = kind;
-      return never;
-    }
+    default:
+      return kind satisfies never;
   }
 }
 
@@ -170,10 +166,8 @@ export function endingEvent(
       return { kind: "abort", at, bytes, reason: "cancelled", message: cancelled };
     case null:
       break;
-    default: {
-      const never: never = by;
-      throw new InvariantError(`unknown reason ${String(never)}`);
-    }
+    default:
+      throw new InvariantError(`unknown reason ${String(by satisfies never)}`);
   }
   switch (ending.kind) {
     case "exit":
@@ -187,10 +181,8 @@ export function endingEvent(
       const message = ending.message ?? "it ended while no agent was watching and left no exit code";
       return { ...failure, reason: "lost", message };
     }
-    default: {
-      const never: never = ending;
-      throw new InvariantError(`unknown ending ${JSON.stringify(never)}`);
-    }
+    default:
+      throw new InvariantError(`unknown ending ${JSON.stringify(ending satisfies never)}`);
   }
 }
 

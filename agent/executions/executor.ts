@@ -1,32 +1,24 @@
 // Takes starts from due to done: decide, record, wait for a slot, run, record the end, keep the history within
-// bounds.  The one concurrency rule: nothing is awaited between reading the state that a decision rests on and having
+// bounds. The one concurrency rule: nothing is awaited between reading the state that a decision rests on and having
 // the decision in memory (`recorder.commit`, the queue, what is open). Every method up to its first `await` is such a
-// step; that is why they are in one file, longer than others.
+// step, and all of them change the same queue, slots and open executions: that is why this file is longer than others.
 import type { NewId } from "../async/clock.ts";
 import type { Graph } from "../definitions/chain-graph.ts";
-import { closest } from "../definitions/suggest.ts";
-import { maxKeep, runKey, selectExpired, type Change } from "../history/port.ts";
+import { maxKeep, selectExpired, type Change } from "../history/port.ts";
 import type { Batch } from "../model/batch.ts";
-import {
-  idPattern,
-  isOpen,
-  isWithRunner,
-  type AbortedReason,
-  type Execution,
-  type TriggerKind,
-} from "../model/execution.ts";
+import { isWithRunner, type AbortedReason, type Execution, type TriggerKind } from "../model/execution.ts";
 import type { GroupName } from "../model/group.ts";
-import { iso, type BatchName, type EpochMs, type ExecutionId, type Revision, type RunId } from "../model/ids.ts";
+import { iso, type BatchName, type EpochMs, type ExecutionId, type Revision } from "../model/ids.ts";
 import type { Notifier } from "../notify/port.ts";
 import type { DueDecision } from "../schedule/catchup.ts";
 import { admitQueued, standsIn } from "./admission.ts";
 import { transition } from "./execution.ts";
 import { permitOwnTime, standingOf, type FollowUp } from "./follow-ups.ts";
-import { OpenExecutions } from "./open.ts";
-import { paramsFault, valuesInForce } from "./params.ts";
+import { Operations, type ActedOn, type AskedStart } from "./operations.ts";
+import { OpenExecutions } from "./open-executions.ts";
+import { valuesInForce } from "./params.ts";
 import { newExecution, type Definition } from "./new-execution.ts";
-import { planCancel, planDue, planEnd, planStart, planStarts, type Plan, type World } from "./plan-end.ts";
-import { planRerun, type RerunOf } from "./plan-rerun.ts";
+import { planDue, planEnd, type Plan, type World } from "./plan-end.ts";
 import type { AskedBy, TriggerAnswer } from "./port.ts";
 import type { Rank } from "./lines.ts";
 import { poolKey, poolOf, Pools, type DeclaredPool, type Pool } from "./pools.ts";
@@ -86,27 +78,13 @@ export interface Executor {
   stop: (graceMs: number) => Promise<void>;
 }
 
-interface AskedStart {
-  params: Readonly<Record<string, string>>;
-  /** The run's due time; null or missing for now. */
-  dueAt?: EpochMs | null;
-}
-
-/** Executions that a command has acted on, as recorded, or why there are none. */
-export type ActedOn = { executions: readonly Execution[] } | { error: string };
-
-/** Commands that a batch's record remembers: no more can lie unanswered when an agent dies. */
-const rememberedCommands = 8;
-/** Ids that are remembered of one command. */
-const rememberedIds = 1_000;
-
 export function createExecutor(deps: ExecutorDeps): Executor {
   const loop = new ExecutorLoop(deps);
   return {
     due: (batch, decision) => loop.due(batch, decision),
-    manual: (name, asked, by) => loop.manual(name, asked, by),
-    cancel: (target, by) => loop.cancel(target, by),
-    rerun: (target, by) => loop.rerun(target, by),
+    manual: (name, asked, by) => loop.operations.manual(name, asked, by),
+    cancel: (target, by) => loop.operations.cancel(target, by),
+    rerun: (target, by) => loop.operations.rerun(target, by),
     resume: () => loop.resume(),
     counts: () => loop.counts(),
     refresh: () => loop.refresh(),
@@ -119,13 +97,14 @@ export function createExecutor(deps: ExecutorDeps): Executor {
   };
 }
 
-class ExecutorLoop implements Executor {
+class ExecutorLoop implements Omit<Executor, "manual" | "cancel" | "rerun"> {
   readonly #deps: ExecutorDeps;
   readonly #queue: Queue;
   readonly #open = new OpenExecutions();
   readonly #running: RunningExecutions;
   readonly #pools = new Pools();
   readonly #world: World;
+  readonly operations: Operations;
   /** The row of the due times that a start missed while it waited for a slot. */
   readonly #gaps = new Map<ExecutionId, Execution>();
   #stopping = false;
@@ -150,6 +129,14 @@ class ExecutorLoop implements Executor {
       told: (name) => recorder.head(name)?.told,
       notice: (final, told) => notifier?.decide(final, told) ?? { told, due: null },
     };
+    this.operations = new Operations(deps, {
+      world: this.#world,
+      isStopping: () => this.#stopping,
+      isOver: (id) => this.#running.get(id)?.isOver() === true,
+      pin: (key) => this.#open.pin(key),
+      unpin: (key) => this.#open.unpin(key),
+      carryOut: (plan, before) => this.#carryOut(plan, before),
+    });
   }
 
   due(batch: Batch, decision: DueDecision): void {
@@ -181,138 +168,6 @@ class ExecutorLoop implements Executor {
     // The mark and its rows are in one commit: no crash comes between the two.
     const plan = planDue(missed, asked, this.#world, this.#deps, clock.now());
     this.#carryOut(plan, before).catch(() => undefined); // the history itself tries again, and says so
-  }
-
-  async manual(name: string, asked?: AskedStart, by?: AskedBy): Promise<TriggerAnswer> {
-    const { clock, definition } = this.#deps;
-    const found = definition(name as BatchName);
-    if (this.#stopping) return { error: "the agent is being stopped" };
-    if (found === null) return { error: this.#noDefinition(name) };
-    if (!found.batch.enabled) return { error: `${name} is disabled` };
-    const fault = paramsFault(found.batch, asked?.params ?? {});
-    if (fault !== null) return { error: fault };
-    const now = clock.now();
-    const given = Object.keys(asked?.params ?? {}).length === 0 ? undefined : asked?.params;
-    const trigger = { kind: "manual", dueAt: asked?.dueAt ?? now, by: null } as const;
-    const of = { definition: found, ...(given === undefined ? {} : { given }) };
-    const execution = asBy(newExecution(found.batch.name, trigger, of, this.#deps, now), by);
-    const plan = planStart(execution, null, this.#world, this.#deps, now);
-    await this.#actOn(plan, by, found.batch.name, [execution]);
-    const note = aloneNote(found.batch);
-    return { id: execution.id, ...(note === null ? {} : { note }) };
-  }
-
-  async cancel(target: string, by: AskedBy): Promise<ActedOn> {
-    const { recorder, reader, clock } = this.#deps;
-    if (this.#stopping) return { error: "the agent is being stopped" };
-    const one = recorder.current(target);
-    const run = [...recorder.openRun(target as RunId).values()].filter(isOpen);
-    const isRun = (one === undefined || !isOpen(one)) && run.length > 0;
-    const isBatch = recorder.head(target) !== undefined || this.#deps.definition(target as BatchName) !== null;
-    const found = isRun ? run : isBatch ? this.#openOf(target as BatchName) : one === undefined ? [] : [one];
-    // One whose process is gone has ended, though that may not be recorded yet; what follows it can still be cancelled.
-    const open = found.filter((each) => isOpen(each) && (isRun || this.#running.get(each.id)?.isOver() !== true));
-    if (open.length === 0) {
-      if (isBatch) return { error: `nothing of ${target} is queued or running` };
-      const known = idPattern.test(target) ? await reader.find(target) : undefined;
-      if (known !== undefined) return { error: `${target} (${known.batch}) has ended already: ${known.status}` };
-      const ended = idPattern.test(target) ? await reader.run(target) : [];
-      return { error: ended.length > 0 ? `run ${target} has ended already` : this.#unknown(target) };
-    }
-    const message = `cancelled by ${by.actor}${by.note === null ? "" : `: ${by.note}`}`;
-    const plan = planCancel(open, { message, isRun }, this.#world, this.#deps, clock.now());
-    await this.#actOn(plan, by, (open[0] as Execution).batch, open);
-    return { executions: open };
-  }
-
-  async rerun(target: string, by: AskedBy): Promise<ActedOn> {
-    const { recorder, reader, clock, definition } = this.#deps;
-    if (!idPattern.test(target)) return { error: this.#noId(target) };
-    const asked = await reader.find(target);
-    const run = asked?.run ?? (target as RunId);
-    const key = runKey(run);
-    this.#open.pin(key); // nothing of it is deleted while it is read
-    try {
-      const read = await reader.run(run);
-      if (this.#stopping) return { error: "the agent is being stopped" };
-      // From here to the commit nothing is awaited: what was read is what stands, but for what memory knows better.
-      const rows = new Map(read.map((row) => [row.id, recorder.current(row.id) ?? row]));
-      // What was decided and is not durable yet was not read.
-      for (const row of recorder.heldOf(run)) rows.set(row.id, row);
-      if (rows.size === 0) return { error: this.#unknown(target) };
-      const all = [...rows.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
-      const scope = {
-        graph: this.#world.graph(),
-        inForce: this.#world.inForce,
-        isKept: (id: ExecutionId) => recorder.hasLogs(id),
-        openOf: (name: string) => this.#openOf(name as BatchName),
-      };
-      const decided = planRerun(asked?.id ?? null, all, scope);
-      if ("refused" in decided) return { error: decided.refused };
-      const now = clock.now();
-      const executions = decided.reruns.map((again) => asBy(this.#again(again, definition(again.execution.batch)), by));
-      recorder.reopen(all);
-      const plan = planStarts(executions, this.#world, this.#deps, now);
-      await this.#actOn(plan, by, (executions[0] as Execution).batch, executions);
-      return { executions };
-    } finally {
-      this.#open.unpin(key);
-    }
-  }
-
-  /**
-   * Carries out what a command asked for; in the same commit the record learns that it was taken. Resolves when that
-   * is durable.
-   */
-  async #actOn(plan: Plan, by: AskedBy | undefined, batch: BatchName, on: readonly Execution[]): Promise<void> {
-    const { recorder } = this.#deps;
-    const before: Change[] = [];
-    if (by !== undefined) {
-      const earlier = recorder.head(batch)?.commands ?? [];
-      const ids = on.slice(0, rememberedIds).map(({ id }) => id);
-      const commands = [...earlier, { id: by.command, ids }].slice(-rememberedCommands);
-      before.push({ kind: "head", batch, fields: { commands } });
-    }
-    await this.#carryOut(plan, before).catch(() => (by === undefined ? undefined : recorder.durable()));
-  }
-
-  /** The same again: its input, its due time, its values; in the revision in force now. */
-  #again({ execution, attemptsBefore, pass }: RerunOf, definition: Definition | null): Execution {
-    const { batch, run, trigger, previous, given, params } = execution;
-    const of = { definition, run, ...(given === undefined ? {} : { given }) };
-    const dueAt = Date.parse(trigger.dueAt);
-    const again = newExecution(
-      batch,
-      { kind: "rerun", dueAt, by: execution.id },
-      of,
-      this.#deps,
-      this.#deps.clock.now(),
-    );
-    const values = valuesInForce(definition?.batch ?? null, params ?? {}, given);
-    return {
-      ...again,
-      attempt: attemptsBefore + 1,
-      attemptsBefore,
-      pass,
-      ...(previous === undefined ? {} : { previous }),
-      ...(values === undefined ? {} : { params: values }),
-    };
-  }
-
-  #noDefinition(name: string): string {
-    return this.#deps.recorder.head(name) === undefined ? this.#unknown(name) : `${name} is gone, or has problems`;
-  }
-
-  #noId(target: string): string {
-    if (this.#deps.recorder.head(target) === undefined) return this.#unknown(target);
-    return `a rerun needs the id of an execution or a run: batch-agent history ${target} lists those of ${target}`;
-  }
-
-  #unknown(target: string): string {
-    if (idPattern.test(target)) return `there is no execution or run ${target}`;
-    if (target === "") return "a name is missing: name a batch, or an execution or a run by its id";
-    const near = closest(target, this.#deps.recorder.names());
-    return `there is no batch ${target}${near === null ? "" : `: did you mean ${near}?`}`;
   }
 
   resume(): void {
@@ -693,19 +548,4 @@ class ExecutorLoop implements Executor {
 /** The same execution before a runner was asked to start it. */
 function unasked({ askedAt: _asked, ...queued }: Execution): Execution {
   return queued;
-}
-
-/** Returns what to know of a start by hand of a batch that otherwise follows others; null where there is nothing. */
-function aloneNote({ name, after, schedule, input }: Batch): string | null {
-  if (after.length === 0 || (schedule !== null && input === "none")) return null;
-  const missing =
-    input === "previous" ? "its stdin is empty and no BATCH_PREVIOUS_* is set" : "no BATCH_PREVIOUS_* is set";
-  return `${name} runs after ${after.join(", ")}: started by itself, ${missing}`;
-}
-
-/** The same execution with who asked for it. */
-function asBy(execution: Execution, by: AskedBy | undefined): Execution {
-  if (by === undefined) return execution;
-  const { actor, note } = by;
-  return { ...execution, trigger: { ...execution.trigger, actor, ...(note === null ? {} : { note }) } };
 }

@@ -1,53 +1,60 @@
-// Executions that are queued or running, by batch, and the runs whose logs they or what follows them may still read.
-import { runKey } from "../history/port.ts";
-import type { Execution } from "../model/execution.ts";
-import type { BatchName, ExecutionId } from "../model/ids.ts";
+// Opens what starts executions and follows them: the schedule, the executor, lateness, and commands on this machine.
+import type { Clock, NewId } from "../async/clock.ts";
+import type { InForce } from "../definitions/in-force.ts";
+import type { HistoryReader, Recorder } from "../history/port.ts";
+import type { Logger } from "../logger.ts";
+import type { Notifier } from "../notify/port.ts";
+import type { EnsureFolder } from "../platform/folders.ts";
+import type { Runner } from "../runners/port.ts";
+import { createScheduler, followInForce, type Scheduler } from "../schedule/scheduler.ts";
+import { createCommandBox } from "./command-box.ts";
+import { createCommandLoop, type CommandLoop } from "./command-loop.ts";
+import { createExecutor, type Executor, type ExecutorDeps } from "./executor.ts";
+import { createLateness, type Lateness } from "./late-loop.ts";
 
-/**
- * Invariant: a run counts as read from the moment an execution that reads it is tracked until the last one that does
- * is not.
- */
-export class OpenExecutions {
-  readonly #ofBatch = new Map<BatchName, Set<ExecutionId>>();
-  /** Keys of the runs that each reads: its own, and those of what it comes after. */
-  readonly #reads = new Map<ExecutionId, readonly number[]>();
-  readonly #readers = new Map<number, number>();
+export interface ExecutionsDeps {
+  dataDir: string;
+  ensure: EnsureFolder;
+  maxParallel: number;
+  clock: Clock;
+  log: Logger;
+  newId: NewId;
+  recorder: Recorder;
+  reader: HistoryReader;
+  runner: Runner;
+  inForce: InForce;
+  notifier: Notifier;
+  checkRevision: NonNullable<ExecutorDeps["checkRevision"]>;
+}
 
-  /** @param previousRuns  keys of the runs of the executions it comes after */
-  track({ batch, id, run }: Execution, previousRuns: readonly number[]): void {
-    if (this.#reads.has(id)) return;
-    this.#ofBatch.set(batch, (this.#ofBatch.get(batch) ?? new Set()).add(id));
-    const keys = [runKey(run), ...previousRuns];
-    this.#reads.set(id, keys);
-    for (const key of keys) this.pin(key);
-  }
+export interface Executions {
+  executor: Executor;
+  scheduler: Scheduler;
+  lateness: Lateness;
+  commands: CommandLoop;
+}
 
-  /** Counts a run as read until it is unpinned as often. */
-  pin(key: number): void {
-    this.#readers.set(key, (this.#readers.get(key) ?? 0) + 1);
-  }
-
-  unpin(key: number): void {
-    const others = (this.#readers.get(key) ?? 1) - 1;
-    if (others > 0) this.#readers.set(key, others);
-    else this.#readers.delete(key);
-  }
-
-  untrack({ batch, id }: Execution): void {
-    const ofBatch = this.#ofBatch.get(batch);
-    ofBatch?.delete(id);
-    if (ofBatch?.size === 0) this.#ofBatch.delete(batch);
-    for (const key of this.#reads.get(id) ?? []) this.unpin(key);
-    this.#reads.delete(id);
-  }
-
-  /** Ids of a batch's open executions, in the order they came. */
-  of(batch: BatchName): readonly ExecutionId[] {
-    return [...(this.#ofBatch.get(batch) ?? [])];
-  }
-
-  /** Returns whether something that is open, or follows it, may still read what a run has put out. */
-  isRead(key: number): boolean {
-    return this.#readers.has(key);
-  }
+/** Nothing is started before the executor resumes and the loops are started. */
+export async function openExecutions(deps: ExecutionsDeps): Promise<Executions> {
+  const { dataDir, ensure, clock, log, recorder, reader, inForce, notifier } = deps;
+  const batchOf = (name: string) => inForce.definition(name)?.batch ?? null;
+  const executor = createExecutor({
+    ...deps,
+    definition: (name) => inForce.definition(name),
+    graph: () => inForce.graph(),
+    pool: (group, name) => inForce.pool(group, name),
+  });
+  const scheduler = createScheduler({ clock, onDue: executor.due });
+  const lateness = createLateness({
+    ...{ clock, log, recorder, reader, notifier },
+    graph: () => inForce.graph(),
+    inForce: batchOf,
+  });
+  inForce.subscribe({ onConnected: executor.refresh });
+  inForce.subscribe({ onApplied: lateness.applied });
+  inForce.subscribe({ onApplied: followInForce(scheduler, (name) => recorder.head(name)?.schedule?.coveredUntil) });
+  const box = createCommandBox(dataDir, clock.now, ensure);
+  await box.open();
+  const commands = createCommandLoop({ clock, log, box, executor, recorder, reader, batchOf });
+  return { executor, scheduler, lateness, commands };
 }

@@ -13,7 +13,7 @@ import {
 } from "../model/execution.ts";
 import type { BatchName, EpochMs, ExecutionId, RunId } from "../model/ids.ts";
 import { admit } from "./admission.ts";
-import { judgeUnusual } from "./baseline.ts";
+import { detectAnomaly } from "./baseline.ts";
 import { markedLate } from "./late.ts";
 import { nextAttempt, transition } from "./execution.ts";
 import { planFollowUps, type FollowUp } from "./follow-ups.ts";
@@ -187,7 +187,7 @@ class Planner {
   }
 
   #follow(ended: Execution): void {
-    const unusual = judgeUnusual(ended, this.#world.past(ended.batch));
+    const unusual = detectAnomaly(ended, this.#world.past(ended.batch));
     const execution: Execution = { ...ended, unusual };
     const batch = this.#world.inForce(ended.batch)?.batch;
     const retry = batch?.enabled === true ? batch.retry : null;

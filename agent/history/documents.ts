@@ -1,5 +1,6 @@
 // data/batches/<name>/history.json on disk: read once at start, row by row afterwards, written whole and atomically.
-// Knows files and their form; what is to be written, and when, is the checkpoints' matter.
+// Knows files and their form; what is to be written, and when, is the checkpoints' matter. Longer than other files:
+// how a document is read, written and quarantined belongs together.
 import { chmodSync, lstatSync, readdirSync, renameSync, statSync, type Dirent } from "node:fs";
 import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";

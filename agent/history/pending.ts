@@ -56,10 +56,8 @@ export class Pending {
         return this.#last(`forget ${change.batch}`, change);
       case "touch":
         return this.#last(`touch ${change.batch}`, change);
-      default: {
-        const never: never = change;
-        return never;
-      }
+      default:
+        return change satisfies never;
     }
   }
 

@@ -71,10 +71,8 @@ export function decideNotice(
     case "queued":
     case "running":
       return { told, due: null };
-    default: {
-      const never: never = status;
-      return never;
-    }
+    default:
+      return status satisfies never;
   }
 }
 

@@ -308,10 +308,8 @@ class DeliveryLoop {
         });
         break;
       }
-      default: {
-        const never: never = delivery;
-        return never;
-      }
+      default:
+        return delivery satisfies never;
     }
   }
 }

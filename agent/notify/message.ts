@@ -62,10 +62,8 @@ function headline({ due, batch, dueAt, execution }: Notice): string {
       return `${batch} missed starts: ${plainLine(execution.message ?? "due times passed without one")}`;
     case "problem":
       return `${batch} has a problem in its definition`;
-    default: {
-      const never: never = due.event;
-      return never;
-    }
+    default:
+      return due.event satisfies never;
   }
 }
 
@@ -87,10 +85,8 @@ function unusualText({ unusual }: Execution): string {
       return "it printed far less than it usually does (too-quiet)";
     case null:
       return "not as it usually does";
-    default: {
-      const never: never = unusual;
-      return never;
-    }
+    default:
+      return unusual satisfies never;
   }
 }
 

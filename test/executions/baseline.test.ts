@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { estimatedEnd, judgeUnusual } from "../../agent/executions/baseline.ts";
+import { estimatedEnd, detectAnomaly } from "../../agent/executions/baseline.ts";
 import { outlineOf } from "../../agent/history/port.ts";
 import type { Execution } from "../../agent/model/execution.ts";
 import { execution, t0 } from "../helpers/make.ts";
@@ -89,7 +89,7 @@ describe("unusual", () => {
       null,
     ],
     ["a failure is never unusual", steady, { ...success(10, 0), status: "failed" }, null],
-  ])("%s", (_what, before, one, want) => expect(judgeUnusual(one, past([...before, one]))).toBe(want));
+  ])("%s", (_what, before, one, want) => expect(detectAnomaly(one, past([...before, one]))).toBe(want));
 });
 
 describe("estimated end", () => {

@@ -34,10 +34,8 @@ export function formatPlan(report: PlanReport, format: PlanFormat, colours: bool
       return `${JSON.stringify(planJson(report), null, 2)}\n`;
     case "markdown":
       return planMarkdown(report, now);
-    default: {
-      const never: never = format;
-      return never;
-    }
+    default:
+      return format satisfies never;
   }
 }
 

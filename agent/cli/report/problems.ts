@@ -33,10 +33,8 @@ export function formatReport(report: Report, format: "text" | "json" | "github")
       return [...report.problems.map(problemCommand), ...report.notes.map(noteCommand), summary(report)]
         .map((line) => `${line}\n`)
         .join("");
-    default: {
-      const never: never = format;
-      return never;
-    }
+    default:
+      return format satisfies never;
   }
 }
 

@@ -172,10 +172,8 @@ function sortKey({ status, standing }: Listed, sort: Sort, nextOf: (name: string
       return nextOf(status.name) ?? Infinity;
     case "duration":
       return -(standing.durationMs ?? 0);
-    default: {
-      const never: never = sort;
-      return never;
-    }
+    default:
+      return sort satisfies never;
   }
 }
 

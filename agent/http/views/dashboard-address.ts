@@ -16,8 +16,8 @@ export class DashboardAddress {
   }
 
   /** Returns where an execution is seen, a batch by its name, or with null the problems. */
-  of(what: { id: string } | string | null): string {
+  readonly of = (what: { id: string } | string | null): string => {
     if (what === null) return `${this.#base}/problems`;
     return `${this.#base}/${typeof what === "string" ? `batches/${what}` : `executions/${what.id}`}`;
-  }
+  };
 }

@@ -103,10 +103,8 @@ export class Asking {
           break;
         case "refused":
           return { kind: "refused", message: verdict.words };
-        default: {
-          const never: never = verdict;
-          return never;
-        }
+        default:
+          return verdict satisfies never;
       }
     }
   }

@@ -29,10 +29,8 @@ export function podName(execution: Named): string {
     case "rerun":
       slot.push(id);
       break;
-    default: {
-      const never: never = trigger.kind;
-      return never;
-    }
+    default:
+      return trigger.kind satisfies never;
   }
   return cut(batch, JSON.stringify(slot));
 }

@@ -228,10 +228,8 @@ export class PodRunning implements Running {
       case "refused":
         this.#deps.onRefused(asked.message);
         return this.#isNeverToStart() ? { kind: "spawn", message: asked.message } : null;
-      default: {
-        const never: never = asked;
-        return never;
-      }
+      default:
+        return asked satisfies never;
     }
   }
 

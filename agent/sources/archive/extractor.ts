@@ -16,7 +16,7 @@ export const chunkBytes = 64 * 1024;
 export const roomHint = "is there room in the data folder?";
 
 /** Thrown among these files only: the archive is not sound. */
-export class Refused extends Error {
+export class InvalidArchive extends Error {
   readonly fault: ArchiveFault;
   constructor(fault: ArchiveFault) {
     super(fault.message);
@@ -25,7 +25,7 @@ export class Refused extends Error {
 }
 
 /** Describes where entries are put, below one folder; `moved` is called for every sign of life. */
-export interface Shelf {
+export interface Extractor {
   /** Begins a file; its bytes follow by `write` and end with `finish`. */
   begin: (name: string, bytes: number, executable: boolean) => Promise<void>;
   write: (bytes: Uint8Array) => Promise<void>;
@@ -37,7 +37,7 @@ export interface Shelf {
   close: () => Promise<void>;
 }
 
-export function createShelf(home: string, limits: ArchiveLimits, moved: () => void): Shelf {
+export function createExtractor(home: string, limits: ArchiveLimits, moved: () => void): Extractor {
   const inventory = createInventory(limits);
   const links: { path: string; target: string }[] = [];
   const folders = new Set<string>([home]);
@@ -47,7 +47,7 @@ export function createShelf(home: string, limits: ArchiveLimits, moved: () => vo
   function place(name: string, kind: ArchivedKind, bytes: number): string {
     moved();
     const answer = inventory.add(name, kind, bytes);
-    if ("fault" in answer) throw new Refused(answer.fault);
+    if ("fault" in answer) throw new InvalidArchive(answer.fault);
     return answer.path;
   }
 
@@ -85,12 +85,13 @@ export function createShelf(home: string, limits: ArchiveLimits, moved: () => vo
       const file = current;
       if (file === null) throw new Error("given up");
       file.left -= bytes.length;
-      if (file.left < 0) throw new Refused(damaged(`${JSON.stringify(file.name)} holds more than its entry says`));
+      if (file.left < 0)
+        throw new InvalidArchive(damaged(`${JSON.stringify(file.name)} holds more than its entry says`));
       for (let at = 0; at < bytes.length;) at += (await inside(() => file.handle.write(bytes, at))).bytesWritten;
     },
     async finish() {
       if (current !== null && current.left > 0)
-        throw new Refused(damaged(`${JSON.stringify(current.name)} holds less than its entry says`));
+        throw new InvalidArchive(damaged(`${JSON.stringify(current.name)} holds less than its entry says`));
       await close();
     },
     async folder(name) {
@@ -99,7 +100,11 @@ export function createShelf(home: string, limits: ArchiveLimits, moved: () => vo
     note(name, target) {
       const path = place(name, "link", 0);
       if (!linkStaysInside(path, target))
-        throw new Refused({ code: "link-outside", path, message: `the symbolic link ${path} leaves the archive` });
+        throw new InvalidArchive({
+          code: "link-outside",
+          path,
+          message: `the symbolic link ${path} leaves the archive`,
+        });
       links.push({ path, target });
     },
     async link() {
@@ -119,8 +124,8 @@ export function damaged(message: string): ArchiveFault {
   return { code: "bad-archive", path: "", message };
 }
 
-export function special(name: string, what: string): Refused {
-  return new Refused({ code: "special-file", path: "", message: `${JSON.stringify(name)} in it is ${what}` });
+export function special(name: string, what: string): InvalidArchive {
+  return new InvalidArchive({ code: "special-file", path: "", message: `${JSON.stringify(name)} in it is ${what}` });
 }
 
 /** Bytes of the archive; ends early, and keeps the error, when it cannot be read: no stream of this ever emits one. */
@@ -159,10 +164,10 @@ export function looksLike(head: Buffer): "zip" | "gzip" | "tar" | null {
 }
 
 /** Says that an archive is not of the kind `wanted`, by its first bytes. */
-export function otherKind(head: Buffer, wanted: string): Refused {
-  if (head.length === 0) return new Refused(damaged("it is empty"));
+export function otherKind(head: Buffer, wanted: string): InvalidArchive {
+  if (head.length === 0) return new InvalidArchive(damaged("it is empty"));
   const kind = looksLike(head);
-  return new Refused(damaged(`it is not a ${wanted}${kind === null ? "" : ` but a ${kind}`}`));
+  return new InvalidArchive(damaged(`it is not a ${wanted}${kind === null ? "" : ` but a ${kind}`}`));
 }
 
 export async function headOf(archive: FileHandle): Promise<Buffer> {

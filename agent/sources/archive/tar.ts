@@ -13,9 +13,9 @@ import {
   looksLike,
   otherKind,
   readFrom,
-  Refused,
+  InvalidArchive,
   special,
-  type Shelf,
+  type Extractor,
 } from "./extractor.ts";
 
 /** Holds what headers and padding may add to the files' own bytes. */
@@ -34,13 +34,14 @@ function sparseName(headers: string): string {
 const kinds: Partial<Record<string, string>> = { SparseFile: "a sparse file: pack it without --sparse" };
 
 /**
- * Throws Refused for what is wrong with the archive, the libraries' errors for damage, and those of the file system.
+ * Throws InvalidArchive for what is wrong with the archive, the libraries' errors for damage, and those of the file
+ * system.
  */
 export async function untar(
   archive: FileHandle,
   zipped: boolean,
   limits: ArchiveLimits,
-  shelf: Shelf,
+  extractor: Extractor,
   stop: AbortSignal,
 ): Promise<void> {
   let failure: unknown;
@@ -53,17 +54,17 @@ export async function untar(
     brotli: false,
     zstd: false,
     onReadEntry(entry) {
-      const { isFile, step } = stepOf(entry, shelf);
+      const { isFile, step } = stepOf(entry, extractor);
       steps.push(step);
-      entry.on("end", () => isFile && steps.push(shelf.finish));
-      entry.on("data", (chunk: Buffer) => isFile && steps.push(() => shelf.write(chunk)));
+      entry.on("end", () => isFile && steps.push(extractor.finish));
+      entry.on("data", (chunk: Buffer) => isFile && steps.push(() => extractor.write(chunk)));
       entry.on("error", (error: unknown) => (failure ??= error));
     },
   });
   parser.on("error", (error: unknown) => (failure ??= error));
   parser.on("ignoredEntry", ({ path, meta, type }: ReadEntry) => {
     failure ??= meta
-      ? new Refused(damaged("a header in it is too long"))
+      ? new InvalidArchive(damaged("a header in it is too long"))
       : special(path, kinds[type] ?? `of a kind that is not known (${type})`);
   });
   // The library knows nothing of them, and would give what is stored, a map of the holes included, for the file.
@@ -85,7 +86,11 @@ export async function untar(
       // The parser would unpack a gzip within by itself, uncounted.
       if (raw === chunk.length && ["gzip", "zip"].includes(looksLike(chunk) ?? "")) throw otherKind(chunk, "tar");
       if (raw > most)
-        throw new Refused({ code: "too-large", path: "", message: `unpacks to more than ${limits.bytes} bytes` });
+        throw new InvalidArchive({
+          code: "too-large",
+          path: "",
+          message: `unpacks to more than ${limits.bytes} bytes`,
+        });
       if (!ended) parser.write(chunk);
       if (failure !== undefined) throw failure as Error;
       for (const step of steps.splice(0)) await step();
@@ -94,7 +99,7 @@ export async function untar(
     if (!ended) parser.end();
     if (failure !== undefined) throw failure as Error;
     for (const step of steps.splice(0)) await step();
-    if (!whole) throw new Refused(damaged("it is cut off: the end is missing"));
+    if (!whole) throw new InvalidArchive(damaged("it is cut off: the end is missing"));
   }
 
   let unreadable: unknown;
@@ -111,7 +116,7 @@ export async function untar(
   } catch (error) {
     // Nothing may be written once this has ended; and what it threw is hidden where it makes the others abort.
     const own: unknown = await taking.catch((thrown: unknown) => thrown);
-    throw unreadable ?? (own instanceof Refused || own instanceof StoreError ? own : (failure ?? error));
+    throw unreadable ?? (own instanceof InvalidArchive || own instanceof StoreError ? own : (failure ?? error));
   }
 }
 
@@ -122,13 +127,13 @@ const specialKinds: Readonly<Record<string, string>> = {
   FIFO: "a FIFO",
 };
 
-function stepOf(entry: ReadEntry, shelf: Shelf): { isFile: boolean; step: () => Promise<void> | void } {
+function stepOf(entry: ReadEntry, extractor: Extractor): { isFile: boolean; step: () => Promise<void> | void } {
   const { path, type, mode = 0, linkpath = "" } = entry;
   const size = entry.header.size ?? NaN; // what is no number, or negative, would else be taken for 0
   if (["File", "OldFile", "ContiguousFile"].includes(type))
-    return { isFile: true, step: () => shelf.begin(path, size, (mode & 0o111) !== 0) };
-  if (type === "Directory" || type === "GNUDumpDir") return { isFile: false, step: () => shelf.folder(path) };
-  if (type === "SymbolicLink") return { isFile: false, step: () => shelf.note(path, linkpath) };
+    return { isFile: true, step: () => extractor.begin(path, size, (mode & 0o111) !== 0) };
+  if (type === "Directory" || type === "GNUDumpDir") return { isFile: false, step: () => extractor.folder(path) };
+  if (type === "SymbolicLink") return { isFile: false, step: () => extractor.note(path, linkpath) };
   const refuse = () => {
     throw special(path, specialKinds[type] ?? "neither a file nor a folder");
   };

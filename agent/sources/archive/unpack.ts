@@ -9,7 +9,7 @@ import { join } from "node:path";
 import { messageOf, StoreError } from "../../errors.ts";
 import { makeFolders, type EnsureFolder } from "../../platform/folders.ts";
 import { walkTree, type OpenArchive } from "../tree.ts";
-import { createShelf, Refused, roomHint } from "./extractor.ts";
+import { createExtractor, InvalidArchive, roomHint } from "./extractor.ts";
 import { topOf, type ArchiveFault, type ArchiveLimits } from "./inventory.ts";
 
 /** So long without a byte and it is given up: a library that waits for ever must not stop the reconcile. */
@@ -90,24 +90,24 @@ async function fill(
     const giveUp = () => reject(new StoreError("read", path, new Error(`nothing came for ${stallMs / 1000} s`)));
     timer = setTimeout(giveUp, stallMs);
   });
-  const shelf = createShelf(staging, limits, () => timer?.refresh());
+  const extractor = createExtractor(staging, limits, () => timer?.refresh());
   const unpack = async () => {
     const { unzip, untar } = await loadReaders();
-    if (path.endsWith(".zip")) await unzip(archive, size, limits, shelf, stop.signal);
-    else await untar(archive, !path.endsWith(".tar"), limits, shelf, stop.signal);
+    if (path.endsWith(".zip")) await unzip(archive, size, limits, extractor, stop.signal);
+    else await untar(archive, !path.endsWith(".tar"), limits, extractor, stop.signal);
   };
   try {
     await Promise.race([unpack(), stalled]);
-    await shelf.link();
+    await extractor.link();
     return null;
   } catch (error) {
-    if (error instanceof Refused) return error.fault;
+    if (error instanceof InvalidArchive) return error.fault;
     if (error instanceof StoreError || (error instanceof Error && "syscall" in error)) throw error;
     const why = messageOf(error);
     return { code: "bad-archive", path: "", message: `it is damaged or cut off: ${why}` };
   } finally {
     clearTimeout(timer);
     stop.abort();
-    await shelf.close();
+    await extractor.close();
   }
 }

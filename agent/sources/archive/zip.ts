@@ -5,7 +5,16 @@ import type { Readable } from "node:stream";
 import { crc32 } from "node:zlib";
 import { Open, type File } from "unzipper";
 import type { ArchiveLimits } from "./inventory.ts";
-import { damaged, headOf, looksLike, otherKind, readFrom, Refused, special, type Shelf } from "./extractor.ts";
+import {
+  damaged,
+  headOf,
+  looksLike,
+  otherKind,
+  readFrom,
+  InvalidArchive,
+  special,
+  type Extractor,
+} from "./extractor.ts";
 
 const entrySignature = 0x02014b50;
 const endSignature = 0x06054b50;
@@ -17,13 +26,14 @@ const directoryBytes = 64 * 1024 * 1024;
 const maxAfterBytes = 16 * 1024 * 1024;
 
 /**
- * Throws Refused for what is wrong with the archive, the libraries' errors for damage, and those of the file system.
+ * Throws InvalidArchive for what is wrong with the archive, the libraries' errors for damage, and those of the file
+ * system.
  */
 export async function unzip(
   archive: FileHandle,
   size: number,
   limits: ArchiveLimits,
-  shelf: Shelf,
+  extractor: Extractor,
   stop: AbortSignal,
 ): Promise<void> {
   let failure: unknown;
@@ -42,15 +52,15 @@ export async function unzip(
   try {
     const end = await findEnd(archive, size, limits);
     const { files } = await (Open.custom as OpenCustom)(source, { tailSize: size - end, padding: 4096 });
-    if (!files.every(isEntry)) throw new Refused(damaged("it is damaged: its list of entries is broken"));
+    if (!files.every(isEntry)) throw new InvalidArchive(damaged("it is damaged: its list of entries is broken"));
     const declared = files.reduce((sum, file) => sum + file.uncompressedSize, 0);
     if (declared > limits.bytes)
-      throw new Refused({
+      throw new InvalidArchive({
         code: "too-large",
         path: "",
         message: `unpacks to ${declared} bytes, more than ${limits.bytes}`,
       });
-    for (const file of files) if (!/^__MACOSX(\/|$)/.test(file.path)) await unzipEntry(file, shelf);
+    for (const file of files) if (!/^__MACOSX(\/|$)/.test(file.path)) await unzipEntry(file, extractor);
   } catch (error) {
     throw failure ?? error;
   }
@@ -74,7 +84,7 @@ async function findEnd(archive: FileHandle, size: number, limits: ArchiveLimits)
     const head = await headOf(archive);
     if (looksLike(head) !== "zip") throw otherKind(head, "zip");
     const after = await bytesAfterEnd(archive, size);
-    throw new Refused(
+    throw new InvalidArchive(
       damaged(
         after === null
           ? "it is cut off: the end is missing"
@@ -92,14 +102,15 @@ async function findEnd(archive: FileHandle, size: number, limits: ArchiveLimits)
     [entries, directory] = [Number(record.readBigUInt64LE(32)), Number(record.readBigUInt64LE(48))];
   }
   if (entries > limits.entries)
-    throw new Refused({
+    throw new InvalidArchive({
       code: "too-many-files",
       path: "",
       message: `holds ${entries} entries, more than ${limits.entries}`,
     });
-  if (directory > end) throw new Refused(damaged("it is damaged or cut off: its list of entries lies beyond its end"));
+  if (directory > end)
+    throw new InvalidArchive(damaged("it is damaged or cut off: its list of entries lies beyond its end"));
   if (end - directory > directoryBytes)
-    throw new Refused({ code: "too-large", path: "", message: "its list of entries is too long" });
+    throw new InvalidArchive({ code: "too-large", path: "", message: "its list of entries is too long" });
   return end;
 }
 
@@ -144,18 +155,18 @@ const fileTypes = { mask: 0o170000, file: 0o100000, folder: 0o040000, link: 0o12
 const unix = 3;
 const macOs = 19;
 
-async function unzipEntry(file: File, shelf: Shelf): Promise<void> {
+async function unzipEntry(file: File, extractor: Extractor): Promise<void> {
   const name = utf8(file.pathBuffer);
   const mode = [unix, macOs].includes(file.versionMadeBy >> 8) ? file.externalFileAttributes >>> 16 : 0;
   const type = mode & fileTypes.mask;
-  if ((file.flags & 0x2041) !== 0) throw new Refused(damaged(`${JSON.stringify(name)} is encrypted`));
+  if ((file.flags & 0x2041) !== 0) throw new InvalidArchive(damaged(`${JSON.stringify(name)} is encrypted`));
   if (name.endsWith("/") || type === fileTypes.folder) {
-    if (file.uncompressedSize > 0) throw new Refused(damaged(`the folder ${JSON.stringify(name)} holds bytes`));
-    return shelf.folder(name);
+    if (file.uncompressedSize > 0) throw new InvalidArchive(damaged(`the folder ${JSON.stringify(name)} holds bytes`));
+    return extractor.folder(name);
   }
   if (![0, fileTypes.file, fileTypes.link].includes(type)) throw special(name, "neither a file nor a folder");
   if (file.compressionMethod !== 0 && file.compressionMethod !== 8) {
-    throw new Refused(
+    throw new InvalidArchive(
       damaged(
         `${JSON.stringify(name)} is compressed by method ${file.compressionMethod}; only stored and deflated ` +
           "ones can be read",
@@ -163,15 +174,15 @@ async function unzipEntry(file: File, shelf: Shelf): Promise<void> {
     );
   }
   if (type === fileTypes.link) {
-    if (file.uncompressedSize > 4096) throw new Refused(damaged(`the link ${JSON.stringify(name)} is too long`));
+    if (file.uncompressedSize > 4096) throw new InvalidArchive(damaged(`the link ${JSON.stringify(name)} is too long`));
     const target: Uint8Array[] = [];
     await eachChunk(file, (chunk) => void target.push(chunk));
-    shelf.note(name, utf8(Buffer.concat(target)));
+    extractor.note(name, utf8(Buffer.concat(target)));
     return;
   }
-  await shelf.begin(name, file.uncompressedSize, (mode & 0o111) !== 0);
-  await eachChunk(file, shelf.write);
-  await shelf.finish();
+  await extractor.begin(name, file.uncompressedSize, (mode & 0o111) !== 0);
+  await eachChunk(file, extractor.write);
+  await extractor.finish();
 }
 
 /** Gives the bytes of an entry, no more than it says, and checks size and CRC-32 against the list of entries. */
@@ -188,8 +199,8 @@ async function eachChunk(file: File, use: (chunk: Uint8Array) => Promise<void> |
     }
   }
   const shown = JSON.stringify(utf8(file.pathBuffer));
-  if (left !== 0) throw new Refused(damaged(`${shown} holds ${left < 0 ? "more" : "less"} than its entry says`));
-  if (sum !== file.crc32) throw new Refused(damaged(`${shown} is damaged: its checksum (CRC-32) is wrong`));
+  if (left !== 0) throw new InvalidArchive(damaged(`${shown} holds ${left < 0 ? "more" : "less"} than its entry says`));
+  if (sum !== file.crc32) throw new InvalidArchive(damaged(`${shown} is damaged: its checksum (CRC-32) is wrong`));
 }
 
 /** Text of a name; what is no UTF-8 shows as U+FFFD, which no name may hold. The library gives "" for an empty one. */

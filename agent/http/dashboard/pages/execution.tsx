@@ -265,9 +265,7 @@ function Trigger({ kind, cause }: { kind: ExecutionView["trigger"]["kind"]; caus
       return <>as another attempt after {link ?? "a failed one"}</>;
     case "rerun":
       return <>as a rerun of {link ?? "an earlier one"}</>;
-    default: {
-      const never: never = kind;
-      return never;
-    }
+    default:
+      return kind satisfies never;
   }
 }
