@@ -79,7 +79,7 @@ export const problemCodes = [
   "reconcile-failed", // the last look over the folder broke off; the agent tries again
   "no-bash", // bash is not on the agent's PATH
   "no-mail", // batches ask for mail, and the agent has no --smtp-url
-  "not-delivered", // mails or webhooks wait because nobody takes them
+  "not-delivered", // mails or webhooks wait because nobody takes them, or were given up in the last hour
 ] as const;
 export type ProblemCode = (typeof problemCodes)[number];
 /** Something worth knowing that is no mistake, such as a change of clocks that a schedule touches. */
