@@ -38,6 +38,8 @@ export interface Groups {
   blockedBy: (name: GroupName) => GroupName | null;
   /** Returns what is in force, by name. */
   inForce: () => ReadonlyMap<GroupName, Group>;
+  /** Returns the groups whose file was there when it was last looked for, valid or not. */
+  names: () => readonly GroupName[];
   /**
    * Returns the inheritance of a revision that is in force already: today's, with the calendars by the keys it was read
    * with and the pools that are declared no longer.
@@ -235,6 +237,7 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
     key: (name) => lookUp(name).key,
     blockedBy: (name) => lineage(name).find((outer) => entries.get(outer)?.group === null) ?? null,
     inForce,
+    names: () => [...entries.keys()],
     async retain(batches) {
       if (kept.retain(batches, inForce())) await remember();
     },

@@ -2,6 +2,7 @@
 import type { Clock } from "../async/clock.ts";
 import { isAffected, groupSettleMs } from "../definitions/group-files.ts";
 import type { InForce } from "../definitions/in-force.ts";
+import { lineage } from "../definitions/inherit.ts";
 import { messageOf } from "../errors.ts";
 import type { Recorder } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
@@ -138,14 +139,24 @@ export class FolderPass {
     inForce.connect();
   }
 
-  /** Adds to `names` every entry below a group that now passes on something else than before. */
+  /**
+   * Adds to `names` every entry below a group that now passes on something else than before, and below a folder that an
+   * event names: one that was moved brings its group file and its batches along, and no event names those.
+   */
   async #hintGroups(paths: ReadonlySet<string> | null, listed: readonly string[], names: Set<string>): Promise<void> {
     const { source, inForce, lookAgainSoon } = this.#deps;
     const all = paths === null || !this.#areGroupsOpen;
     await this.#openGroups();
-    const { changed, again } = await inForce.groups.refresh(all ? null : new Set([...paths].map(groupOfPath)));
+    const isMoved = (group: GroupName) => paths !== null && lineage(group).some((outer) => paths.has(outer));
+    const moved = all ? [] : [...source.groupsWithFile(), ...inForce.groups.names()].filter(isMoved);
+    const { changed, again } = await inForce.groups.refresh(
+      all ? null : new Set([...paths].map(groupOfPath).concat(moved)),
+    );
     if (again) lookAgainSoon(groupSettleMs + 10);
-    for (const name of listed) if (isAffected(source.groupOf(name), changed)) names.add(name);
+    for (const name of listed) {
+      const group = source.groupOf(name);
+      if (isAffected(group, changed) || isMoved(group)) names.add(name);
+    }
   }
 
   async #openGroups(): Promise<void> {

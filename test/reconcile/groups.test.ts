@@ -131,6 +131,33 @@ describe("groups", () => {
     expect(entry("a")?.batch?.timeoutMs).toBeNull();
   });
 
+  test.each<[string, string, string, string]>([
+    ["renamed", "team", "squad", "squad/eu"],
+    ["moved below another one", "team", "x/team", "x/team/eu"],
+    ["moved out of another one", "x/team", "team", "team/eu"],
+  ])("a group that is %s takes its file and its batches along, by two events", async (_name, from, to, group) => {
+    const { root, put, batch, settled, entry, reconciler, inForce } = await setUp();
+    put("x/_group.yaml", "description: x\n");
+    put(`${from}/_group.yaml`, "pools: { db: 2 }\ndefaults: { pool: db, timeout: 1h }\n");
+    put(`${from}/bad/_group.yaml`, "nonsense: 1\n");
+    put(`${from}/eu/_group.yaml`, "defaults: { timeout: 2h }\n");
+    batch(`${from}/eu/a`);
+    await settled(() => entry("a")?.state === "scheduled" && inForce.groups.problems().length === 1);
+    renameSync(join(root, from), join(root, to));
+    reconciler.dirty(from);
+    reconciler.dirty(to);
+    await eventually(() => entry("a")?.batch?.group === group);
+    expect(entry("a")?.batch).toMatchObject({ timeoutMs: 7_200_000, pool: "db" });
+    await eventually(() => inForce.groups.problems()[0]?.batch === `${to}/bad/_group.yaml`);
+    expect(inForce.groups.problems()).toHaveLength(1);
+    expect([...inForce.groups.inForce().keys()].sort()).toEqual([to, `${to}/eu`, "x"].sort());
+    rmSync(join(root, to), { recursive: true });
+    reconciler.dirty(to);
+    await eventually(() => inForce.groups.names().join() === "x");
+    expect(inForce.groups.problems()).toEqual([]);
+    await reconciler.stop();
+  });
+
   test("of two batches of one name what was in force stays", async () => {
     const { root, batch, settled, entry } = await setUp();
     batch("x/a");
