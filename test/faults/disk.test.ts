@@ -33,9 +33,13 @@ describe.skipIf(!canMount)("a small disk", () => {
         ((response) => response.status === 503 && response)(await agent.get("/readyz")),
       );
       expect(((await told.json()) as { reasons: string[] }).reasons[0]).toMatch(how === "full" ? /ENOSPC/ : /EROFS/);
-      expect(await problems(agent)).toMatchObject([
-        { code: "data-folder", batch: "", hint: expect.stringContaining("room") as string },
-      ]);
+      // At the edge of full a line may still find room between two questions.
+      const [problem] = await eventually(async () => ((all) => all.length > 0 && all)(await problems(agent)));
+      expect(problem).toMatchObject({
+        code: "data-folder",
+        batch: "",
+        hint: expect.stringContaining("room") as string,
+      });
       const began = readdirSync(evidence).length;
       await new Promise((done) => setTimeout(done, 3_000)); // three due times come and cannot be recorded
       expect(readdirSync(evidence).length).toBeLessThanOrEqual(began + 1);
@@ -46,7 +50,7 @@ describe.skipIf(!canMount)("a small disk", () => {
       const before = (await agent.executions("?status=succeeded&limit=500")).length;
       await eventually(() => succeeded(agent, before + 3));
       await eventually(async () => (await agent.get("/readyz")).status === 200);
-      expect(await problems(agent)).toEqual([]);
+      await eventually(async () => (await problems(agent)).length === 0);
       expect(await agent.exit("SIGTERM")).toEqual({ code: 0, signal: null });
       const rows = recordedRows(place.data);
       const own = ownDueTimes(rows, "beat");
