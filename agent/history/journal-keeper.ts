@@ -20,15 +20,13 @@ const reclaimTo = 0.5;
 /** Documents written at once: many of them share one sync of their file system. */
 const parallelWrites = 128;
 const quietMs = 600_000;
-const quietCheckMs = 60_000;
+const tidyMs = 10_000;
 const maxEventBytes = 64 * 1024 * 1024;
 /** Numbers of a new data folder begin at the second of its first start, times this: they are no other folder's. */
 const numbersASecond = 1_000_000;
 
 export class JournalKeeper {
   ring: EventRing;
-  /** Why a document cannot be written; null when all can. */
-  trouble: StoreError | null = null;
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #journal: Journal;
@@ -40,9 +38,12 @@ export class JournalKeeper {
   #next: number;
   /** The last number of each segment. */
   readonly #lastOf = new Map<number, number>();
+  /** Documents whose last write failed, and why. */
+  readonly #failed = new Map<BatchName, StoreError>();
   #reclaiming: Promise<void> | null = null;
+  #tidying: Promise<unknown> | null = null;
   #work: Promise<unknown> = Promise.resolve();
-  #cancelQuiet: () => void = () => undefined;
+  #cancelTidy: () => void = () => undefined;
 
   constructor(dataDir: string, parts: { clock: Clock; log: Logger; journal: Journal; checkpoints: Checkpoints }) {
     this.#clock = parts.clock;
@@ -55,7 +56,12 @@ export class JournalKeeper {
     this.#knowsEvents = kept !== null;
     this.ring = kept ?? new EventRing(first);
     this.#next = this.ring.newest + 1;
-    this.#checkQuiet();
+    this.#tidyRegularly();
+  }
+
+  /** Why a document cannot be written; null when all can. */
+  get trouble(): StoreError | null {
+    return this.#failed.values().next().value ?? null;
   }
 
   /**
@@ -87,7 +93,7 @@ export class JournalKeeper {
       this.#lastOf.set(segment, last);
       onDurable(seq, segment);
     });
-    if (this.#journal.takeLoss()) void this.#saveAll();
+    if (this.#journal.takeLoss()) void this.#write(this.#checkpoints.behind());
     if (this.#load() > reclaimFrom) void this.#reclaim(0).catch(() => undefined); // the next append says so
   }
 
@@ -96,20 +102,13 @@ export class JournalKeeper {
    * it lacks for the next agent. Throws StoreError where the journal itself cannot be written.
    */
   async close(): Promise<void> {
-    this.#cancelQuiet();
+    this.#cancelTidy();
     await this.#reclaiming;
-    const failure = await this.#saveAll();
+    const failed = await this.#write(this.#checkpoints.behind());
     await this.#alone(async () => {
       await this.#saveEvents();
-      if (failure === null) await this.#journal.dropBefore(Infinity);
+      if (failed.length === 0) await this.#journal.dropBefore(Infinity);
     });
-  }
-
-  /** Why not all documents could be brought up to date; null where they were. */
-  async #saveAll(): Promise<StoreError | null> {
-    const { failure } = await this.#write(this.#checkpoints.behind());
-    this.#report(failure);
-    return failure;
   }
 
   /** The share of its bounds that the journal has reached. */
@@ -131,8 +130,7 @@ export class JournalKeeper {
       const [oldest, ...others] = this.#journal.segments();
       if (oldest === undefined || this.#load() + share <= reclaimTo) return;
       if (others.length === 0 && oldest.bytes < segmentBytes) return; // it is being written
-      const { failed, failure } = await this.#write(this.#checkpoints.behind(oldest.number));
-      this.#report(failure);
+      const failed = await this.#write(this.#checkpoints.behind(oldest.number));
       await this.#alone(async () => {
         if (failed.length > 0) await this.#repeat(failed);
         await this.#drop(oldest.number);
@@ -140,18 +138,21 @@ export class JournalKeeper {
     }
   }
 
-  async #write(names: readonly BatchName[]): Promise<{ failed: BatchName[]; failure: StoreError | null }> {
+  /** Brings documents up to date; returns those that could not be. */
+  async #write(names: readonly BatchName[]): Promise<BatchName[]> {
     const failed: BatchName[] = [];
-    let failure: StoreError | null = null;
     await mapLimit(names, parallelWrites, async (name) => {
       try {
         await this.#checkpoints.write(name);
+        this.#failed.delete(name);
       } catch (error) {
         failed.push(name);
-        failure = error as StoreError;
+        const failure = error as StoreError;
+        if (this.#failed.size === 0) this.#log.error(failure.message, { hint: failure.hint });
+        this.#failed.set(name, failure);
       }
     });
-    return { failed, failure };
+    return failed;
   }
 
   /** Says again what documents lack that cannot be written: they must not hold up the journal for ever. */
@@ -178,17 +179,15 @@ export class JournalKeeper {
     }
   }
 
-  #report(failure: StoreError | null): void {
-    if (failure !== null && this.trouble === null) this.#log.error(failure.message, { hint: failure.hint });
-    this.trouble = failure;
-  }
-
-  /** Now and then brings the documents of batches at rest up to date, for people who read them. */
-  #checkQuiet(): void {
-    this.#cancelQuiet = this.#clock.after(quietCheckMs, () => {
-      const names = this.#checkpoints.quietSince(this.#clock.now() - quietMs);
-      if (names.length > 0) void this.#write(names).then(({ failure }) => this.#report(failure));
-      this.#checkQuiet();
+  /**
+   * Now and then brings the documents of batches at rest up to date, for people who read them, and tries again those
+   * that could not be written.
+   */
+  #tidyRegularly(): void {
+    this.#cancelTidy = this.#clock.after(tidyMs, () => {
+      const names = new Set([...this.#checkpoints.quietSince(this.#clock.now() - quietMs), ...this.#failed.keys()]);
+      if (names.size > 0) this.#tidying ??= this.#write([...names]).finally(() => (this.#tidying = null));
+      this.#tidyRegularly();
     });
   }
 

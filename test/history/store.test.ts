@@ -6,6 +6,7 @@ import type { Execution, ExecutionStatus } from "../../agent/model/execution.ts"
 import type { BatchName, RunId } from "../../agent/model/ids.ts";
 import { createIds, systemClock } from "../../agent/platform/clock.ts";
 import { block, blockDocument } from "../helpers/disk.ts";
+import { fakeClock } from "../helpers/fakes.ts";
 import { openTestHistory } from "../helpers/history.ts";
 import { execution, t0 } from "../helpers/make.ts";
 import { quietLog } from "../helpers/quiet.ts";
@@ -214,6 +215,26 @@ describe("history", () => {
     expect(await again.reader.find(row.id)).toEqual(row);
     await again.close();
     expect(await readdir(join(data, "journal"))).toEqual([]);
+  });
+
+  test("a document that could not be written once is tried again, also of a batch that never rests", async () => {
+    const data = temporaryFolder();
+    const clock = fakeClock(t0);
+    const history = await openTestHistory(data, { clock, log: quietLog() });
+    await history.save(execution());
+    const unblock = await blockDocument(data, "report");
+    // What only the segment said is to be written to the documents at once.
+    for (const name of await readdir(join(data, "journal"))) await rm(join(data, "journal", name));
+    await history.save(execution());
+    await eventually(() => history.trouble()?.message.includes("history.json"));
+    await unblock();
+    for (let i = 0; i < 15; i++) {
+      await history.save(execution());
+      await clock.advance(1_000);
+    }
+    await eventually(() => history.trouble() === null);
+    expect(JSON.parse(await readFile(join(data, "batches/report/history.json"), "utf8"))).toHaveProperty("executions");
+    await history.close();
   });
 
   test("the journal keeps within its bounds, also while a document cannot be written", async () => {
