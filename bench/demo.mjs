@@ -5,6 +5,7 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ulid } from "ulid";
+import { urlOf } from "./world.mjs";
 
 const program = join(dirname(fileURLToPath(import.meta.url)), "../dist/main.js");
 const minuteMs = 60_000;
@@ -229,14 +230,7 @@ export async function startDemo(home) {
       stdio: ["ignore", "pipe", "inherit"],
     },
   );
-  const url = await new Promise((found, failed) => {
-    let said = "";
-    agent.stdout.on("data", (chunk) => {
-      const match = /"url":"([^"]+)"/.exec((said += chunk));
-      if (match !== null) found(match[1]);
-    });
-    agent.on("exit", () => failed(new Error(`the agent ended: ${said}`)));
-  });
+  const url = await urlOf(agent);
   const trigger = (/** @type {string} */ name) =>
     execFileSync(process.execPath, [program, "trigger", name, "--data", data], { encoding: "utf8" }).trim();
   /** @param {string} path @returns {Promise<any>} */

@@ -6,6 +6,7 @@ import { chmodSync, mkdirSync, mkdtempSync, rmSync, statSync, writeFileSync } fr
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { terminalSvg } from "./terminal-svg.mjs";
+import { urlOf } from "./world.mjs";
 
 /** @type {typeof import("../agent/text/ansi.ts")} */
 const { colourRules, plainPen, readLine } = await import(new URL("../dist/text/ansi.js", import.meta.url).href);
@@ -33,14 +34,7 @@ const agent = spawn(process.execPath, [program, "run", "--port", "0", "--grace",
   cwd: home,
   stdio: ["ignore", "pipe", "inherit"],
 });
-const url = await new Promise((found, failed) => {
-  let said = "";
-  agent.stdout.on("data", (chunk) => {
-    const match = /"url":"([^"]+)"/.exec((said += chunk));
-    if (match !== null) found(match[1]);
-  });
-  agent.on("exit", () => failed(new Error(`the agent ended: ${said}`)));
-});
+const url = await urlOf(agent);
 const env = {
   PATH: `${join(home, "bin")}:${process.env["PATH"]}`,
   HOME: home,

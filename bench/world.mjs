@@ -119,20 +119,11 @@ export async function startAgent(batches, data, args = []) {
       cwd: tmpdir(),
     },
   );
-  let said = "";
-  const url = await new Promise((done, failed) => {
-    child.stdout?.on("data", (/** @type {Buffer} */ chunk) => {
-      if (said.length > 1e6) return;
-      said += chunk.toString();
-      const found = /"url":"([^"]+)"/.exec(said)?.[1];
-      if (found !== undefined) done(found);
-    });
-    child.once("exit", () => failed(new Error(`the agent ended:\n${said}`)));
-  });
+  const url = await urlOf(child);
   const pid = /** @type {number} */ (child.pid);
   return {
     pid,
-    url: /** @type {string} */ (url),
+    url,
     readySeconds: (performance.now() - began) / 1000,
     usage: () => usage(pid),
     /** @param {string} path @returns {Promise<any>} */
@@ -145,6 +136,23 @@ export async function startAgent(batches, data, args = []) {
       await ended;
     },
   };
+}
+
+/**
+ * Where an agent serves, once its log on stdout says so.
+ * @param {import("node:child_process").ChildProcess} child @returns {Promise<string>}
+ */
+export function urlOf(child) {
+  let said = "";
+  return new Promise((done, failed) => {
+    child.stdout?.on("data", (/** @type {Buffer} */ chunk) => {
+      if (said.length > 1e6) return;
+      said += chunk.toString();
+      const found = /"url":"([^"]+)"/.exec(said)?.[1];
+      if (found !== undefined) done(found);
+    });
+    child.once("exit", () => failed(new Error(`the agent ended:\n${said}`)));
+  });
 }
 
 /** CPU seconds so far (in ticks of 10 ms), resident MiB now and at most, open descriptors. @param {number} pid */

@@ -12,6 +12,7 @@ import type { Calendar } from "../model/calendar.ts";
 import type { Group, GroupFile, GroupName, Inheritance } from "../model/group.ts";
 import type { EpochMs } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
+import { mapLimit } from "../platform/files.ts";
 import type { GroupSource, GroupStore, StoredGroup } from "../sources/port.ts";
 
 /** How long a file must have been left alone before an agent believes it, in ms. */
@@ -110,16 +111,11 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
     const changed = new Set<GroupName>();
     let again = false;
     const wanted = names === null ? new Set([...there, ...entries.keys()]) : names;
-    for (const names of chunks([...wanted], readAtOnce)) {
-      const files = await Promise.all(
-        names.map((name) => (there.has(name) ? source.readGroupFile(name) : Promise.resolve(null))),
-      );
-      for (const [index, name] of names.entries()) {
-        const outcome = await judge(name, files[index] ?? null);
-        if (outcome === "changed") changed.add(name);
-        if (outcome === "unsettled") again = true;
-      }
-    }
+    await mapLimit([...wanted], readAtOnce, async (name) => {
+      const outcome = there.has(name) ? await look(name) : drop(name);
+      if (outcome === "changed") changed.add(name);
+      if (outcome === "unsettled") again = true;
+    });
     if (changed.size > 0) {
       inherited = new Map();
       await remember();
@@ -127,10 +123,8 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
     return { changed, again };
   }
 
-  async function judge(
-    name: GroupName,
-    file: GroupFile | { unreadable: string } | null,
-  ): Promise<"changed" | "same" | "unsettled"> {
+  async function look(name: GroupName): Promise<"changed" | "same" | "unsettled"> {
+    const file = await source.readGroupFile(name);
     if (file === null) return drop(name);
     const entry = entries.get(name) ?? { group: null, judged: null, key: "", problems: [], text: "", icsNames: [] };
     entries.set(name, entry);
@@ -245,10 +239,6 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
     problems: () => [...entries.values()].flatMap(({ problems }) => problems),
     sources: () => new Map([...entries].map(([name, { text }]) => [source.groupFileLocation(name), text])),
   };
-}
-
-function chunks<T>(all: readonly T[], size: number): T[][] {
-  return Array.from({ length: Math.ceil(all.length / size) }, (_, i) => all.slice(i * size, (i + 1) * size));
 }
 
 /** True for a name whose group, or a group around it, is among `changed`. */

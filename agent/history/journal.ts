@@ -8,7 +8,7 @@ import { messageOf, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Problem } from "../model/problem.ts";
 import { openNew, syncFolder, writeDurably } from "../platform/durable.ts";
-import { errorCode, openFileSync, readPlainBytes, removeTree, setAside } from "../platform/files.ts";
+import { asideName, errorCode, openFileSync, readPlainBytes, removeTree, setAside } from "../platform/files.ts";
 import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { decodeLine, type JournalLine } from "./change.ts";
 
@@ -168,8 +168,7 @@ export async function openJournal(
         }
       }
       if (parsed.corrupt.length > 0) {
-        const time = new Date(clock.now()).toISOString().replaceAll(":", "-");
-        const file = `${pathOf(segment)}.corrupt-${time}`;
+        const file = asideName(pathOf(segment), clock.now());
         await writeDurably(file, Buffer.concat(parsed.corrupt.map(({ from, to }) => bytes.subarray(from, to))));
         const rest = keep(bytes.subarray(0, size), parsed.corrupt);
         await writeDurably(pathOf(segment), rest);

@@ -6,7 +6,7 @@ import { dirname, join, relative, sep } from "node:path";
 import { StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { agentProblem, type Problem } from "../model/problem.ts";
-import { setAsideSync } from "./files.ts";
+import { asideMark, setAsideSync } from "./files.ts";
 
 /**
  * Makes sure that a path below the data folder is a folder that can be used; true where it had to be made. Throws
@@ -26,7 +26,6 @@ export interface Mended {
 /** Maximum number of mended folders that are told, the newest: a script may go on replacing them for ever. */
 const maxTold = 100;
 const { R_OK, W_OK, X_OK } = constants;
-const asideMark = ".corrupt-";
 
 /**
  * Makes sure that `path`, below `base` or `base` itself, is a folder: what else lies there is moved aside, rights are
@@ -87,7 +86,7 @@ export class Folders {
     for (const entry of readdirSync(this.#base)) {
       const [name = ""] = entry.split(asideMark);
       if (entry !== name && names.includes(name))
-        this.#tell({ path: join(this.#base, name), aside: this.#join(entry) });
+        this.#tell({ path: join(this.#base, name), aside: join(this.#base, entry) });
     }
     for (const name of names) this.#ensure(join(this.#base, name), false);
     for (const path of [this.#base, ...names.map((name) => join(this.#base, name))])
@@ -129,10 +128,6 @@ export class Folders {
         batch: this.#batchOf(path),
       })),
     ];
-  }
-
-  #join(entry: string): string {
-    return join(this.#base, entry);
   }
 
   #ensure(path: string, isLate: boolean): boolean {

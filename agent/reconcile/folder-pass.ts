@@ -2,7 +2,6 @@
 import type { Clock } from "../async/clock.ts";
 import { isAffected, groupSettleMs } from "../definitions/group-files.ts";
 import type { InForce } from "../definitions/in-force.ts";
-import { lineage } from "../definitions/inherit.ts";
 import { messageOf } from "../errors.ts";
 import type { Recorder } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
@@ -147,7 +146,7 @@ export class FolderPass {
     const { source, inForce, lookAgainSoon } = this.#deps;
     const all = paths === null || !this.#areGroupsOpen;
     await this.#openGroups();
-    const isMoved = (group: GroupName) => paths !== null && lineage(group).some((outer) => paths.has(outer));
+    const isMoved = (group: GroupName) => paths !== null && isAffected(group, paths);
     const moved = all ? [] : [...source.groupsWithFile(), ...inForce.groups.names()].filter(isMoved);
     const { changed, again } = await inForce.groups.refresh(
       all ? null : new Set([...paths].map(groupOfPath).concat(moved)),
@@ -239,9 +238,8 @@ export class FolderPass {
   /** Batches that are not judged yet may need what was declared before. */
   async #retainDeclarations(): Promise<void> {
     const { inForce, looks } = this.#deps;
-    const batches = () => inForce.names().flatMap((name) => inForce.entry(name)?.batch ?? []);
     if (!inForce.groups.hasKept() || looks.unsettled().length > 0) return;
-    await inForce.groups.retain(batches());
+    await inForce.groups.retain(inForce.names().flatMap((name) => inForce.entry(name)?.batch ?? []));
   }
 
   #noteVerified(listed: number): void {

@@ -177,14 +177,16 @@ test("followers that begin a large log do not hold up a probe", async () => {
   const { id } = await add(execution({ status: "running" }), { stdout: "0123456789abcde\n".repeat(4 * 1024 * 1024) });
   const head = `GET /api/executions/${id}/stdout?follow=1 HTTP/1.1\r\nHost: x\r\nAccept: text/event-stream\r\n\r\n`;
   const followers = Array.from({ length: 200 }, () => client(server, head, { reads: false }));
-  let worst = 0;
+  const tookMs: number[] = [];
   for (let probes = 0; probes < 20; probes++) {
     const began = performance.now();
     expect((await fetch(`${server.url}/healthz`)).status).toBe(200);
-    worst = Math.max(worst, performance.now() - began);
+    tookMs.push(performance.now() - began);
     await new Promise((done) => setTimeout(done, 50));
   }
-  // A second is promised where the machine is free; other tests run beside this one. Read at once it was seven.
+  // A second is promised; other tests run beside this one and may hold up one of them. Read at once it was seven.
+  const [worst, second] = tookMs.sort((a, b) => b - a);
+  expect(second).toBeLessThan(1_000);
   expect(worst).toBeLessThan(3_000);
   expect(followers.some(({ closed }) => closed)).toBe(false);
 }, 30_000);

@@ -1,47 +1,16 @@
 // Groups in force: defaults that change revisions, edits that break a `_group.yaml`, moves, names that come twice,
 // restarts.
-import { mkdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { renameSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { describe, expect, test } from "vitest";
-import { openHistory } from "../../agent/history/open.ts";
-import { systemClock } from "../../agent/platform/clock.ts";
-import { Reconciler } from "../../agent/reconcile/reconciler.ts";
-import { InForce } from "../../agent/definitions/in-force.ts";
-import { createSource } from "../../agent/sources/folder.ts";
-import { createGroupStore } from "../../agent/sources/group-store.ts";
-import { createRevisions } from "../../agent/sources/revisions.ts";
-import { unlimited } from "../../agent/sources/tree.ts";
-import { createWorkTree } from "../../agent/sources/worktree.ts";
-import { quietLog } from "../helpers/quiet.ts";
+import { followFolder, makePlace } from "../helpers/reconcile.ts";
 import { eventually, temporaryFolder } from "../helpers/tmp.ts";
 
 async function setUp(home = temporaryFolder()) {
-  const [root, data] = [join(home, "batches.d"), join(home, "data")];
-  mkdirSync(root, { recursive: true });
-  mkdirSync(join(data, "revisions"), { recursive: true });
-  const history = await openHistory(data, { clock: systemClock, log: quietLog() });
-  const revisions = createRevisions(data, root, (at) => createSource(at, { limits: unlimited }));
-  const parts = { source: createSource(root), recorder: history.recorder, clock: systemClock, timeZone: "UTC" };
-  const log = quietLog();
-  const inForce = new InForce({ ...parts, log, groupStore: createGroupStore(data) });
-  const workTree = createWorkTree(root);
-  const reconciler = new Reconciler({ ...parts, log, inForce, workTree, revisions, isWatching: () => true });
-  const put = (path: string, text: string) => {
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    writeFileSync(join(root, path), text);
-  };
-  const batch = (path: string, yaml = 'cron: "0 3 * * *"\n') => {
-    put(`${path}/script.sh`, "true\n");
-    put(`${path}/batch.yaml`, yaml);
-  };
-  const settled = async (until: () => boolean) => {
-    await eventually(async () => {
-      await reconciler.resync();
-      return until();
-    });
-  };
-  const entry = (name: string) => inForce.batch(name);
-  return { home, root, history, revisions, reconciler, inForce, put, batch, settled, entry };
+  const place = makePlace(home);
+  const following = await followFolder(place);
+  const entry = (name: string) => following.inForce.batch(name);
+  return { home, ...place, ...following, entry };
 }
 
 describe("groups", () => {

@@ -1,32 +1,14 @@
 // Calendars and pools that go or change while a batch cannot follow: it stays in force as it was, over restarts.
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { readFileSync, rmSync } from "node:fs";
+import { join } from "node:path";
 import { expect, test } from "vitest";
-import { InForce } from "../../agent/definitions/in-force.ts";
-import { openHistory } from "../../agent/history/open.ts";
-import { systemClock } from "../../agent/platform/clock.ts";
-import { Reconciler } from "../../agent/reconcile/reconciler.ts";
-import { createSource } from "../../agent/sources/folder.ts";
-import { createGroupStore } from "../../agent/sources/group-store.ts";
-import { createRevisions } from "../../agent/sources/revisions.ts";
-import { unlimited } from "../../agent/sources/tree.ts";
-import { createWorkTree } from "../../agent/sources/worktree.ts";
-import { quietLog } from "../helpers/quiet.ts";
-import { eventually, temporaryFolder } from "../helpers/tmp.ts";
+import { followFolder, makePlace } from "../helpers/reconcile.ts";
+import { temporaryFolder } from "../helpers/tmp.ts";
 
 /** A folder, and agents one after the other that follow it. */
 function place() {
-  const home = temporaryFolder();
-  const [root, data] = [join(home, "batches.d"), join(home, "data")];
-  mkdirSync(join(data, "revisions"), { recursive: true });
-  const put = (path: string, text: string) => {
-    mkdirSync(dirname(join(root, path)), { recursive: true });
-    writeFileSync(join(root, path), text);
-  };
-  const batch = (path: string, yaml: string) => {
-    put(`${path}/script.sh`, "true\n");
-    put(`${path}/batch.yaml`, yaml);
-  };
+  const folders = makePlace(temporaryFolder());
+  const { root, data, put, batch } = folders;
   const remove = (path: string) => rmSync(join(root, path));
   const kept = () => {
     const { calendars, pools } = JSON.parse(readFileSync(join(data, "groups.json"), "utf8")) as Record<
@@ -36,18 +18,7 @@ function place() {
     return { calendars: calendars.map(({ name }) => name), pools: pools.map(({ name }) => name) };
   };
   async function start() {
-    const history = await openHistory(data, { clock: systemClock, log: quietLog() });
-    const revisions = createRevisions(data, root, (at) => createSource(at, { limits: unlimited }));
-    const parts = { source: createSource(root), recorder: history.recorder, clock: systemClock, timeZone: "UTC" };
-    const log = quietLog();
-    const inForce = new InForce({ ...parts, log, groupStore: createGroupStore(data) });
-    const workTree = createWorkTree(root);
-    const reconciler = new Reconciler({ ...parts, log, inForce, workTree, revisions, isWatching: () => true });
-    const until = (done: () => boolean) =>
-      eventually(async () => {
-        await reconciler.resync();
-        return done();
-      });
+    const { history, inForce, reconciler, settled } = await followFolder(folders);
     const stop = async () => {
       await reconciler.stop();
       await history.close();
@@ -57,7 +28,7 @@ function place() {
       const code = problems?.[0]?.code ?? null;
       return { revision, days: batch?.days?.key, schedule: batch?.schedule?.key, pool: batch?.poolWhenRead, code };
     };
-    return { until, stop, known };
+    return { until: settled, stop, known };
   }
   return { put, batch, remove, kept, start };
 }

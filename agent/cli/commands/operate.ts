@@ -4,7 +4,7 @@ import { thisUser } from "../machine.ts";
 import type * as Operate from "../operate.ts";
 import type { OperateDeps } from "../operate.ts";
 import type { CommandContext } from "./context.ts";
-import { dataFolder, dataOption, dateTime, named, noteText, parameter } from "./options.ts";
+import { dataFolder, dataOption, dateTime, named, noteOption, parameter } from "./options.ts";
 
 /** Commands that act on the agent of this machine, through its data folder. */
 export function addOperating(program: Command, context: CommandContext): void {
@@ -39,7 +39,7 @@ export function addOperating(program: Command, context: CommandContext): void {
       .argument("<batch>", "name of the batch", named)
       .option("--param <name=value>", "set a parameter that the batch declares; may be given often", parameter, {})
       .option("--due-at <time>", "the run's logical date, ISO 8601 (default: now)", dateTime)
-      .option("--note <text>", "why, for the record; at most 1,000 characters", noteText)
+      .addOption(noteOption())
       .option("--follow", "print its output until it ends; the exit code is then the script's"),
   ).action(
     (
@@ -55,7 +55,7 @@ export function addOperating(program: Command, context: CommandContext): void {
       .command("cancel")
       .description("end an execution, a run, or all open executions of a batch; prints their ids")
       .argument("<target>", "id of an execution or a run, or name of a batch", named)
-      .option("--note <text>", "why, for the record; at most 1,000 characters", noteText),
+      .addOption(noteOption()),
   ).action((target: string, { data, note }: Asked) =>
     act(data, (operate, deps) => operate.cancel(target, { note: note ?? null }, deps)),
   );
@@ -64,7 +64,7 @@ export function addOperating(program: Command, context: CommandContext): void {
       .command("rerun")
       .description("do an execution, or what failed of a run, again; what follows goes on from there")
       .argument("<target>", "id of an execution or a run", named)
-      .option("--note <text>", "why, for the record; at most 1,000 characters", noteText)
+      .addOption(noteOption())
       .option("--follow", "print its output until it ends; the exit code is then the script's"),
   ).action((target: string, { data, note, follow }: Asked) =>
     act(data, (operate, deps) => operate.rerun(target, { note: note ?? null, follow: follow === true }, deps)),
@@ -76,7 +76,7 @@ export function addOperating(program: Command, context: CommandContext): void {
       .argument("<batch>", "name of the batch", named)
       .requiredOption("--from <time>", "first due time, ISO 8601, inclusive", dateTime)
       .requiredOption("--to <time>", "end of the range, exclusive", dateTime)
-      .option("--note <text>", "why, for the record; at most 1,000 characters", noteText)
+      .addOption(noteOption())
       .option("--dry-run", "only print the due times")
       .option("--again", "also those that have a run that succeeded"),
   ).action((batch: string, options: Asked & { from: number; to: number; dryRun?: boolean; again?: boolean }) =>

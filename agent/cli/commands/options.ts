@@ -1,5 +1,5 @@
 // Options that several commands share, and how their values are read.
-import { InvalidArgumentError, type Command } from "commander";
+import { InvalidArgumentError, Option, type Command } from "commander";
 import { closest } from "../../definitions/suggest.ts";
 import { maxNoteChars } from "../../executions/port.ts";
 import { parseInstant, parsePast } from "../../text/instant.ts";
@@ -20,10 +20,11 @@ export function connectionOptions(command: Command): Command {
     .option("--token-file <file>", "holds the agent's token (default: $BATCH_AGENT_TOKEN_FILE)");
 }
 
-/** Reads `--note`. */
-export function noteText(text: string): string {
-  if (text.length <= maxNoteChars) return text;
-  throw new InvalidArgumentError(`it has ${text.length} characters, more than ${maxNoteChars}`);
+export function noteOption(): Option {
+  return new Option("--note <text>", "why, for the record; at most 1,000 characters").argParser((text) => {
+    if (text.length <= maxNoteChars) return text;
+    throw new InvalidArgumentError(`it has ${text.length} characters, more than ${maxNoteChars}`);
+  });
 }
 
 /** Reads the name of a batch, or an id. */
