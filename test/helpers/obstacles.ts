@@ -32,10 +32,10 @@ export const obstacles: Record<string, Obstacle[1]> = {
 
 /** Puts an obstacle in the place of whatever lies at `path`. */
 export function put([, make]: Obstacle, path: string): void {
-  // The agent makes some of them anew at once.
+  // The agent makes some of them anew at once, and may write into a folder while it is deleted.
   for (let tries = 0; ; tries++) {
-    rmSync(path, { recursive: true, force: true });
     try {
+      rmSync(path, { recursive: true, force: true });
       return make(path);
     } catch (error) {
       if (tries > 50) throw error;
