@@ -1,5 +1,6 @@
 // Sees to what happens at intervals: resyncs, probes of the data folder, and deleting what is no longer to be kept.
 import type { Clock } from "./async/clock.ts";
+import { periodic } from "./async/periodic.ts";
 import type { InForce } from "./definitions/in-force.ts";
 import { messageOf, type StoreError } from "./errors.ts";
 import type { Executor } from "./executions/executor.ts";
@@ -79,43 +80,32 @@ export function createHousekeeper(deps: {
   keepRemovedMs: number;
 }): Housekeeper {
   const { clock, log, recorder } = deps;
-  let cancelResync: () => void = () => undefined;
-  let cancelSweep: () => void = () => undefined;
-  let cancelProbe: () => void = () => undefined;
-  let current: Promise<void> = Promise.resolve();
-  let sweeping: Promise<void> = Promise.resolve();
-  let stopped = false;
+  let tookMs = 0;
   let checkedOrphans = false;
 
-  async function resync(): Promise<void> {
-    const began = performance.now(); // a clock may be set meanwhile
-    await deps.resync().catch((error: unknown) => log.error("resync failed", { error: String(error) }));
-    const tookMs = performance.now() - began;
-    if (!stopped) cancelResync = clock.after(Math.max(deps.resyncMs(), 10 * tookMs), () => void resyncNow());
-  }
-
-  /** One after the other, however often it is asked for. */
-  function resyncNow(): Promise<void> {
-    cancelResync();
-    current = current.then(resync);
-    return current;
-  }
-
-  async function probe(): Promise<void> {
-    await deps.probe();
-    if (!stopped) cancelProbe = clock.after(probeMs, () => void probe());
-  }
+  const resyncs = periodic(
+    clock,
+    () => Math.max(deps.resyncMs(), 10 * tookMs),
+    async () => {
+      const began = performance.now(); // a clock may be set meanwhile
+      await deps.resync().finally(() => (tookMs = performance.now() - began));
+    },
+    (error) => log.error("resync failed", { error: String(error) }),
+  );
+  const sweeps = periodic(
+    clock,
+    () => sweepMs,
+    sweep,
+    (error) => log.error("cannot clean up", { error: messageOf(error) }),
+  );
+  const probes = periodic(
+    clock,
+    () => probeMs,
+    () => deps.probe(),
+    (error) => log.error("cannot probe the data folder", { error: messageOf(error) }),
+  );
 
   async function sweep(): Promise<void> {
-    try {
-      await sweepOnce();
-    } catch (error) {
-      log.error("cannot clean up", { error: messageOf(error) });
-    }
-    if (!stopped) cancelSweep = clock.after(sweepMs, () => void (sweeping = sweep()));
-  }
-
-  async function sweepOnce(): Promise<void> {
     const now = clock.now();
     if (!checkedOrphans) await recorder.deleteOrphans();
     checkedOrphans = true; // only a crash leaves them: once a start is enough
@@ -150,17 +140,14 @@ export function createHousekeeper(deps: {
 
   return {
     start() {
-      cancelResync = clock.after(deps.resyncMs(), () => void resyncNow());
-      cancelSweep = clock.after(sweepMs, () => void (sweeping = sweep()));
-      void probe();
+      resyncs.start();
+      sweeps.start();
+      void probes.now();
     },
     async stop() {
-      stopped = true;
-      cancelResync();
-      cancelSweep();
-      cancelProbe();
-      await Promise.all([current, sweeping]);
+      void probes.stop(); // a disk that does not answer holds nobody up
+      await Promise.all([resyncs.stop(), sweeps.stop()]);
     },
-    resyncNow,
+    resyncNow: () => resyncs.now(),
   };
 }

@@ -1,5 +1,6 @@
 // Looks for requests of commands on this machine at short intervals, carries them out and answers them.
 import type { Clock } from "../async/clock.ts";
+import { periodic } from "../async/periodic.ts";
 import { messageOf } from "../errors.ts";
 import type { HistoryReader, Recorder } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
@@ -32,8 +33,7 @@ export interface CommandLoop {
 
 export function createCommandLoop(deps: CommandLoopDeps): CommandLoop {
   const { clock, log, box, executor, recorder, reader } = deps;
-  let cancel: () => void = () => undefined;
-  let current: Promise<void> = Promise.resolve();
+  const checks = periodic(clock, () => pollMs, takeCommands, cannotTake);
   let stopped = false;
   const working = new Set<Promise<void>>();
   /** Answers once an execution or a run has ended, by its id. */
@@ -141,26 +141,20 @@ export function createCommandLoop(deps: CommandLoopDeps): CommandLoop {
     working.add(done);
   }
 
-  async function look(): Promise<void> {
-    try {
-      for (const taken of await box.take()) work(carryOut(taken));
-    } catch (error) {
-      log.warn("cannot look for commands", { error: messageOf(error) });
-      await box.open().catch(() => undefined);
-    }
-    if (!stopped) schedule();
+  async function takeCommands(): Promise<void> {
+    for (const taken of await box.take()) work(carryOut(taken));
   }
 
-  function schedule(): void {
-    cancel = clock.after(pollMs, () => void (current = look()));
+  function cannotTake(error: unknown): void {
+    log.warn("cannot check for commands", { error: messageOf(error) });
+    void box.open().catch(() => undefined);
   }
 
   return {
-    start: schedule,
+    start: () => checks.start(),
     async stop() {
       stopped = true;
-      cancel();
-      await current;
+      await checks.stop();
       await Promise.all(working);
     },
   };

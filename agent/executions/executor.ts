@@ -6,19 +6,19 @@ import type { NewId } from "../async/clock.ts";
 import type { Graph } from "../definitions/chain-graph.ts";
 import { maxKeep, selectExpired, type Change } from "../history/port.ts";
 import type { Batch } from "../model/batch.ts";
-import { isWithRunner, type AbortedReason, type Execution, type TriggerKind } from "../model/execution.ts";
+import { isWithRunner, type AbortedReason, type Execution } from "../model/execution.ts";
 import type { GroupName } from "../model/group.ts";
-import { iso, type BatchName, type EpochMs, type ExecutionId, type Revision } from "../model/ids.ts";
+import { iso, type BatchName, type ExecutionId, type Revision } from "../model/ids.ts";
 import type { Notifier } from "../notify/port.ts";
 import type { DueDecision } from "../schedule/catchup.ts";
-import { admitQueued, standsIn } from "./admission.ts";
+import { admitQueued } from "./admission.ts";
+import { DueStarts } from "./due-starts.ts";
 import { transition } from "./execution.ts";
-import { permitOwnTime, standingOf, type FollowUp } from "./follow-ups.ts";
 import { Operations, type ActedOn, type AskedStart } from "./operations.ts";
 import { OpenExecutions } from "./open-executions.ts";
 import { valuesInForce } from "./params.ts";
-import { newExecution, type Definition } from "./new-execution.ts";
-import { planDue, planEnd, type Plan, type World } from "./plan-end.ts";
+import type { Definition } from "./new-execution.ts";
+import { planEnd, type Plan, type World } from "./plan-end.ts";
 import type { AskedBy, TriggerAnswer } from "./port.ts";
 import type { Rank } from "./lines.ts";
 import { poolKey, poolOf, Pools, type DeclaredPool, type Pool } from "./pools.ts";
@@ -105,8 +105,7 @@ class ExecutorLoop implements Omit<Executor, "manual" | "cancel" | "rerun"> {
   readonly #pools = new Pools();
   readonly #world: World;
   readonly operations: Operations;
-  /** The row of the due times that a start missed while it waited for a slot. */
-  readonly #gaps = new Map<ExecutionId, Execution>();
+  readonly #due: DueStarts;
   #stopping = false;
   #isPumpDue = false;
   #ended: Promise<void> | null = null;
@@ -129,45 +128,20 @@ class ExecutorLoop implements Omit<Executor, "manual" | "cancel" | "rerun"> {
       told: (name) => recorder.head(name)?.told,
       notice: (final, told) => notifier?.decide(final, told) ?? { told, due: null },
     };
+    const carryOut = (plan: Plan, before?: readonly Change[]) => this.#carryOut(plan, before);
+    this.#due = new DueStarts(deps, { world: this.#world, openOf: (name) => this.#open.of(name), carryOut });
     this.operations = new Operations(deps, {
       world: this.#world,
+      carryOut,
       isStopping: () => this.#stopping,
       isOver: (id) => this.#running.get(id)?.isOver() === true,
       pin: (key) => this.#open.pin(key),
       unpin: (key) => this.#open.unpin(key),
-      carryOut: (plan, before) => this.#carryOut(plan, before),
     });
   }
 
   due(batch: Batch, decision: DueDecision): void {
-    if (this.#stopping) return;
-    const { recorder, clock } = this.#deps;
-    const { name } = batch;
-    const head = recorder.head(name);
-    const since = decision.before === null ? (head?.lastDueAt ?? "") : iso(decision.before);
-    const watermark = this.#watermark(name, decision.coveredUntil);
-    const waiting = decision.start === null ? null : this.#waitingFor(batch);
-    if (waiting !== null && decision.start !== null)
-      return this.#merge(waiting, decision.start, decision.missed?.count ?? 1, watermark);
-    const row = decision.missed === null ? null : this.#missedRow(name, decision.missed);
-    // The only one of a gap that is started after all is late, not lost.
-    const isCaughtUp = decision.start !== null && decision.missed?.count === 1;
-    const missed = isCaughtUp ? null : row;
-    const before: Change[] = row === null || !isCaughtUp ? [watermark] : [watermark, { kind: "put", execution: row }];
-    const dueAt = decision.start === null ? null : iso(decision.start);
-    // It has been only after the clock was set back.
-    if (decision.start === null || dueAt === null || recorder.hasStarted(name, dueAt)) {
-      const plan = planDue(missed, null, this.#world, this.#deps, clock.now());
-      this.#carryOut(plan, before).catch(() => undefined);
-      return;
-    }
-    const execution = this.#newExecution(name, { kind: "cron", dueAt: decision.start, by: null });
-    const known = since === "" || since > dueAt ? (head?.firstSeenAt ?? "") : since;
-    const { refused, previous } = this.#permission(batch, known);
-    const asked = { execution: batch.after.length === 0 ? execution : { ...execution, previous }, refused };
-    // The mark and its rows are in one commit: no crash comes between the two.
-    const plan = planDue(missed, asked, this.#world, this.#deps, clock.now());
-    this.#carryOut(plan, before).catch(() => undefined); // the history itself tries again, and says so
+    if (!this.#stopping) this.#due.due(batch, decision);
   }
 
   resume(): void {
@@ -289,62 +263,6 @@ class ExecutorLoop implements Omit<Executor, "manual" | "cancel" | "rerun"> {
     await Promise.all([recorded, deleted]);
   }
 
-  /** An earlier start of the batch that has found no slot yet and may stand for a newer one. */
-  #waitingFor(batch: Batch): Execution | null {
-    const [id, ...others] = this.#open.of(batch.name);
-    const execution = id === undefined || others.length > 0 ? undefined : this.#deps.recorder.current(id);
-    return execution !== undefined && standsIn(batch, execution) ? execution : null;
-  }
-
-  /**
-   * The one that waits stands for the latest due time from now on; one row tells of all that it missed. None of it is
-   * written for its own sake: what is on disk is the one that waits and its due time, from where the next agent would
-   * count the same again. Where thousands wait, writing all of them at each of their due times left no time to start
-   * any.
-   */
-  #merge(waiting: Execution, start: EpochMs, count: number, watermark: Change & { kind: "head" }): void {
-    const earlier = this.#gaps.get(waiting.id);
-    const from = Date.parse(earlier?.missed?.from ?? waiting.trigger.dueAt);
-    const row = this.#missedRow(waiting.batch, { from, to: start, count: (earlier?.missed?.count ?? 1) + count });
-    const gap =
-      earlier === undefined ? row : { ...row, id: earlier.id, run: earlier.run, createdAt: earlier.createdAt };
-    this.#gaps.set(waiting.id, gap);
-    const { notBefore: _past, ...rest } = waiting;
-    const execution = { ...rest, trigger: { ...waiting.trigger, dueAt: iso(start) } };
-    this.#deps.recorder.note([watermark, { kind: "put", execution }, { kind: "put", execution: gap }]);
-  }
-
-  #watermark(name: BatchName, until: EpochMs): Change & { kind: "head" } {
-    const schedule = this.#deps.recorder.head(name)?.schedule;
-    const coveredUntil = iso(until);
-    const fields = {
-      lastDueAt: coveredUntil,
-      ...(schedule == null ? {} : { schedule: { ...schedule, coveredUntil } }),
-    };
-    return { kind: "head", batch: name, fields };
-  }
-
-  #permission(batch: Batch, since: string): Pick<FollowUp, "refused" | "previous"> {
-    if (batch.after.length === 0) return { refused: null, previous: [] };
-    return permitOwnTime(batch, since, (name) =>
-      standingOf(this.#deps.recorder.recent(name), this.#open.of(name as BatchName).length > 0),
-    );
-  }
-
-  #newExecution(name: BatchName, trigger: { kind: TriggerKind; dueAt: EpochMs; by: ExecutionId | null }): Execution {
-    const definition = this.#deps.definition(name);
-    return newExecution(name, trigger, { definition }, this.#deps, this.#deps.clock.now());
-  }
-
-  #missedRow(name: BatchName, missed: NonNullable<DueDecision["missed"]>): Execution {
-    const [from, to] = [iso(missed.from), iso(missed.to)];
-    const times = missed.count === 1 ? `1 due time: ${from}` : `${missed.count} due times from ${from} to ${to}`;
-    const row = this.#newExecution(name, { kind: "cron", dueAt: missed.to, by: null });
-    const at = this.#deps.clock.now();
-    const aborted = transition(row, { kind: "abort", at, reason: "missed", message: `missed ${times}` });
-    return { ...aborted, missed: { from, to, count: missed.count } };
-  }
-
   #expired(name: BatchName): Change[] {
     const { recorder, clock } = this.#deps;
     const keep = this.#batchOf(name)?.keep ?? maxKeep;
@@ -374,7 +292,7 @@ class ExecutorLoop implements Omit<Executor, "manual" | "cancel" | "rerun"> {
     const { batch, id } = execution;
     this.#open.untrack(execution);
     this.#queue.leave(execution);
-    this.#closeGap(id);
+    this.#due.closeGap(id);
     const next = recorder.current(this.#queue.parked(batch) ?? "");
     if (next === undefined || this.#open.of(batch).length !== 1) return;
     this.#queue.leave(next);
@@ -458,16 +376,6 @@ class ExecutorLoop implements Omit<Executor, "manual" | "cancel" | "rerun"> {
     }
   }
 
-  /**
-   * Called once an execution waits no longer: what it missed while it waited is complete, and people may hear of it.
-   */
-  #closeGap(id: ExecutionId): void {
-    const gap = this.#gaps.get(id);
-    if (!this.#gaps.delete(id) || gap === undefined) return;
-    const plan = planDue(gap, null, this.#world, this.#deps, this.#deps.clock.now());
-    this.#carryOut(plan).catch(() => undefined);
-  }
-
   #begin(queued: Execution): void {
     const { clock, runner, definition: definitionOf } = this.#deps;
     const now = clock.now();
@@ -493,7 +401,7 @@ class ExecutorLoop implements Omit<Executor, "manual" | "cancel" | "rerun"> {
     // A definition may have changed while it waited; what is done again has the values of then.
     const kept = queued.trigger.kind === "rerun" || queued.trigger.kind === "retry" ? (queued.params ?? {}) : {};
     const params = valuesInForce(batch, kept, queued.given);
-    this.#closeGap(queued.id);
+    this.#due.closeGap(queued.id);
     this.#pools.hold(queued.id, [pool?.key]);
     this.#running.start(
       {

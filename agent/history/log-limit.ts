@@ -1,5 +1,6 @@
 // Keeps the logs of all executions within a size: above it those of the oldest ended ones go, their records stay.
 import type { Clock } from "../async/clock.ts";
+import { periodic } from "../async/periodic.ts";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { BatchName, ExecutionId } from "../model/ids.ts";
@@ -27,11 +28,16 @@ export function createLogLimit(deps: {
   isRunRead: (runKey: number) => boolean;
 }): LogLimit {
   const { clock, log, recorder, reader, maxBytes } = deps;
-  let cancel: () => void = () => undefined;
-  let working: Promise<void> = Promise.resolve();
   let stopped = false;
+  const checks = periodic(
+    clock,
+    () => checkMs,
+    check,
+    (error) => log.error("cannot keep logs within --keep-logs", { error: messageOf(error) }),
+  );
 
-  async function check(limit: number): Promise<void> {
+  async function check(): Promise<void> {
+    const limit = maxBytes ?? Infinity;
     let excess = recorder.logBytes() + (await deps.runningBytes()) - limit;
     let gone = 0;
     while (excess > 0 && !stopped) {
@@ -65,23 +71,13 @@ export function createLogLimit(deps: {
     return marked.length;
   }
 
-  function arm(limit: number): void {
-    if (stopped) return;
-    cancel = clock.after(checkMs, () => {
-      working = check(limit)
-        .catch((error: unknown) => log.error("cannot keep logs within --keep-logs", { error: messageOf(error) }))
-        .finally(() => arm(limit));
-    });
-  }
-
   return {
     start() {
-      if (maxBytes !== null) arm(maxBytes);
+      if (maxBytes !== null) checks.start();
     },
-    async stop() {
+    stop() {
       stopped = true;
-      cancel();
-      await working;
+      return checks.stop();
     },
   };
 }

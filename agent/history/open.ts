@@ -1,6 +1,7 @@
 // Opens the record: documents, then what the journal says beyond them.
 import { join } from "node:path";
 import type { Clock } from "../async/clock.ts";
+import { periodic } from "../async/periodic.ts";
 import type { Logger } from "../logger.ts";
 import { isOpen, type Execution } from "../model/execution.ts";
 import type { BatchName } from "../model/ids.ts";
@@ -75,20 +76,20 @@ export async function openHistory(dataDir: string, deps: HistoryDeps): Promise<O
     const behind = new Set(store.behind());
     return (name) => (behind.has(name) ? undefined : state.heads.get(name));
   };
-  const save = () =>
-    saveIndex(dataDir, index, upToDate(), store.names()).catch((error: unknown) => {
-      log.warn("the index of the history cannot be written; the next start takes longer", { error: messageOf(error) });
-    });
+  const cannotSave = (error: unknown) =>
+    log.warn("the index of the history cannot be written; the next start takes longer", { error: messageOf(error) });
+  const save = () => saveIndex(dataDir, index, upToDate(), store.names()).catch(cannotSave);
   if (read >= manyDocuments) await save();
   store.replay(lines);
   holdOpenRuns(store, state, index, documents);
   let saved = 0;
-  let cancel = clock.after(saveMs, saveNow);
+  const saves = periodic(clock, () => saveMs, saveIfDue, cannotSave);
+  saves.start();
   /** Now and then, so that an agent that is killed has not all of them to read again. */
-  function saveNow(): void {
-    const isDue = store.checkpointed - saved >= Math.max(manyDocuments, state.heads.size / 10);
-    if (isDue) saved = store.checkpointed;
-    void (isDue ? save() : Promise.resolve()).then(() => (cancel = clock.after(saveMs, saveNow)));
+  async function saveIfDue(): Promise<void> {
+    if (store.checkpointed - saved < Math.max(manyDocuments, state.heads.size / 10)) return;
+    saved = store.checkpointed;
+    await save();
   }
   return {
     recorder: store,
@@ -97,7 +98,7 @@ export async function openHistory(dataDir: string, deps: HistoryDeps): Promise<O
     problems: () => [...quarantinedLines(folder), ...documents.problems()],
     newestId: () => index.newestId(),
     async close() {
-      cancel();
+      await saves.stop();
       await store.close();
       await save();
     },

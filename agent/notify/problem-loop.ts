@@ -2,6 +2,7 @@
 // looked over at intervals; what is told is decided by what there is, not by what has changed.
 import { messageOf } from "../errors.ts";
 import type { Clock } from "../async/clock.ts";
+import { periodic } from "../async/periodic.ts";
 import type { Logger } from "../logger.ts";
 import type { Deliveries } from "./deliveries.ts";
 import type { Courier, Draft, Message, Outbox } from "./port.ts";
@@ -39,9 +40,12 @@ export function createProblemLoop(deps: {
   let since = new Map<string, number>();
   /** Messages that could not be put on disk. */
   let unwritten: { message: Message; notBefore: number }[] = [];
-  let cancel: () => void = () => undefined;
-  let working: Promise<void> = Promise.resolve();
-  let stopped = false;
+  const checks = periodic(
+    clock,
+    () => checkMs,
+    check,
+    (error) => log.error("cannot tell of problems", { error: messageOf(error) }),
+  );
 
   async function check(): Promise<void> {
     const now = clock.now();
@@ -108,24 +112,11 @@ export function createProblemLoop(deps: {
     );
   }
 
-  function arm(): void {
-    if (stopped) return;
-    cancel = clock.after(checkMs, () => {
-      working = check()
-        .catch((error: unknown) => log.error("cannot tell of problems", { error: messageOf(error) }))
-        .finally(arm);
-    });
-  }
-
   return {
     async start() {
       told = await store.read();
-      arm();
+      checks.start();
     },
-    async stop() {
-      stopped = true;
-      cancel();
-      await working;
-    },
+    stop: () => checks.stop(),
   };
 }

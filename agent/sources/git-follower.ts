@@ -1,6 +1,7 @@
 // Follows a repository: asks what its ref names, takes a new commit over, waits, and after failures waits longer.
 import { messageOf } from "../errors.ts";
 import type { Clock } from "../async/clock.ts";
+import { periodic } from "../async/periodic.ts";
 import type { Logger } from "../logger.ts";
 import { AmbiguousRef, nextLookMs } from "./git-remote.ts";
 import type { GitHealth, Remote } from "./port.ts";
@@ -27,10 +28,7 @@ export function createFollower(deps: {
   onSwitched: () => Promise<void>;
 }): Follower {
   const { clock, log, remote, url, ref } = deps;
-  let cancel: () => void = () => undefined;
-  let looking: Promise<void> | null = null;
-  /** The look after this one: what is under way may have been answered before there was what the caller knows of. */
-  let again: Promise<void> | null = null;
+  const looks = periodic(clock, () => nextLookMs(failures, deps.intervalMs, deps.random()), follow, onFailure);
   let stopped = false;
   let failures = 0;
   let error: string | null = null;
@@ -40,19 +38,11 @@ export function createFollower(deps: {
   /** A commit that was looked at and cannot be followed: it is not fetched again, unless other keys may verify it. */
   let refused: { commit: string; message: string } | null = null;
 
-  async function look(): Promise<void> {
-    cancel();
-    try {
-      await follow();
-      failures = 0;
-      ambiguous = false;
-    } catch (thrown) {
-      failures += 1;
-      ambiguous = thrown instanceof Error && thrown.cause instanceof AmbiguousRef;
-      unverified = false;
-      tell(messageOf(thrown));
-    }
-    if (!stopped) cancel = clock.after(nextLookMs(failures, deps.intervalMs, deps.random()), () => void lookNow());
+  function onFailure(thrown: unknown): void {
+    failures += 1;
+    ambiguous = thrown instanceof Error && thrown.cause instanceof AmbiguousRef;
+    unverified = false;
+    tell(messageOf(thrown));
   }
 
   async function follow(): Promise<void> {
@@ -71,6 +61,8 @@ export function createFollower(deps: {
       }
     }
     lastFetchedAt = new Date(clock.now()).toISOString();
+    failures = 0;
+    ambiguous = false;
     tell(refused?.message ?? null);
   }
 
@@ -86,25 +78,14 @@ export function createFollower(deps: {
     error = message;
   }
 
-  function lookNow(): Promise<void> {
-    if (stopped) return Promise.resolve();
-    if (looking === null) return (looking = look().finally(() => (looking = null)));
-    again ??= looking.then(() => {
-      again = null;
-      return lookNow();
-    });
-    return again;
-  }
-
   return {
-    start: () => void lookNow(),
-    lookNow,
+    start: () => void looks.now(),
+    lookNow: () => looks.now(),
     health: () => ({ url, ref, commit: remote.commit(), lastFetchedAt, error, ambiguous, unverified }),
     async stop() {
       stopped = true;
-      cancel();
       remote.close();
-      await looking;
+      await looks.stop();
     },
   };
 }

@@ -1,4 +1,4 @@
-// What the gate says of its reports: counts are those of the last run of each file, and what passed only when run again is named.
+// Counts of the gate are those of the last run of each file, and what passed only when run again is named.
 import { expect, test } from "vitest";
 import { filesAgain, sum } from "../../.ci/verdict.mjs";
 

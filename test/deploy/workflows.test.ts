@@ -41,7 +41,7 @@ function step(job: string, name: string): string {
   return release?.jobs[job]?.steps.find((one) => one.name === name)?.run ?? "exit 99";
 }
 
-/** Runs a step as GitHub does, in a folder with a version, a chart and a changelog; `gh` and `npm` only say their words. */
+/** Runs a step as GitHub does, in a folder with a version, a chart and a changelog; `gh` and `npm` only print. */
 function runStep(script: string, tag: string) {
   const home = temporaryFolder();
   mkdirSync(join(home, "deploy/helm/batch-agent"), { recursive: true });

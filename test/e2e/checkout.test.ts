@@ -37,7 +37,7 @@ async function list(agent: RunningAgent): Promise<Map<string, Listed>> {
 }
 
 describe("git under the folder", () => {
-  test("checkout, pull and reset --hard over many batches: each batch changes once, none in both trees is ever off", async () => {
+  test("checkout, pull and reset --hard: each batch changes once, none in both trees is ever off", async () => {
     const place = workplace();
     const upstream = repository(join(place.home, "upstream"));
     const files = (from: number, to: number, description: string) =>

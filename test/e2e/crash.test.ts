@@ -99,7 +99,7 @@ test("due times lost while the agent was down are one row, and the latest is cau
   }
 });
 
-test("SIGTERM: running ones get the grace, then the group is ended and recorded; a second agent is refused meanwhile", async () => {
+test("SIGTERM: the grace, then the group is ended and recorded; a second agent is refused meanwhile", async () => {
   const place = workplace();
   place.put("stubborn", 'cron: "* * * * * *"\n', "sleep 300 & echo $!; wait\n");
   place.put("quick", 'cron: "* * * * * *"\n', "sleep 0.3\n");

@@ -91,7 +91,7 @@ test("ready means that the batches of the first commit are in force", async () =
 });
 
 describe("--git-url", () => {
-  test("clones, follows commits and a force push; what cannot be followed leaves the last good commit in force", async () => {
+  test("clones, follows commits and a force push; else the last good commit stays in force", async () => {
     const place = workplace();
     const { push, work, server, bareGit } = await remote(place.home);
     const first = push(job("one"));

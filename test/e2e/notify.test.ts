@@ -116,7 +116,7 @@ test("a webhook is called with event, text and the execution, and signed", async
   expect(JSON.stringify(await agent.json("/api/batches"))).not.toMatch(/T0P|S3KEY/);
 });
 
-test("a batch whose chain breaks while it runs is told of all the same; what is no message keeps nobody from starting", async () => {
+test("a batch whose chain breaks while it runs is told of; what is no message keeps nobody from starting", async () => {
   const place = workplace();
   const hook = await webhookServer();
   mkdirSync(join(place.data, "outbox/odd.json"), { recursive: true });
@@ -229,7 +229,7 @@ test("kill -9 between the end and the mail, twice: one mail, and what was told i
   expect(subjects(smtp.mails)).toHaveLength(1);
 });
 
-test("the mark of an end that was not told when the agent died is carried out by the next one, and its messages are made anew", async () => {
+test("an end that was not told when the agent died is told by the next one, with messages made anew", async () => {
   const place = workplace();
   const smtp = await mailServer();
   place.put("once", `cron: "@yearly"\nnotify: { mail: [ops@example.org] }\n`, "exit 1\n");

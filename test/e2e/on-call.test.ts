@@ -12,7 +12,7 @@ import { eventually, temporaryFolder } from "../helpers/tmp.ts";
 const yearly = 'cron: "@yearly"\n';
 const names = ["extract", "clean", "match", "price", "report", "publish"];
 
-test("a chain of six whose fourth fails: look, fix it by a commit, rerun, watch the rest, hear of the recovery", async () => {
+test("a chain of six whose fourth fails: fix it by a commit, rerun, watch, hear of the recovery", async () => {
   const home = temporaryFolder();
   const hook = await webhookServer();
   const git = repository(join(home, "ops"));
@@ -125,7 +125,7 @@ test("a rerun beside due times of the same batch: never two at once, and every d
   expect(reruns.map(({ status }) => status)).toEqual(codes.filter((code) => code === 0).map(() => "succeeded"));
 }, 90_000);
 
-test("a cancel, and kill -9 at each moment of it: what is cancelled ends cancelled, once, and nothing follows it", async () => {
+test("a cancel, and kill -9 at each moment of it: it ends cancelled, once, and nothing follows it", async () => {
   const place = workplace();
   place.put(
     "slow",

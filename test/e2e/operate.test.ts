@@ -69,7 +69,7 @@ test("a chain of six whose fourth fails is fixed by an edit, done again from the
   expect(readdirSync(join(place.data, "commands"))).toEqual([]);
 }, 60_000);
 
-test("cancel ends everything that a script has started; parameters reach it; --follow gives its exit code", async () => {
+test("cancel ends all that a script has started; parameters reach it; --follow gives its exit code", async () => {
   const place = workplace();
   place.put("slow", `${yearly}params: { DAY: today }\n`, 'trap "" TERM\necho "$DAY"; (sleep 300); sleep 300');
   place.put("code", `${yearly}params: { CODE: "0" }\n`, 'exit "$CODE"');

@@ -80,7 +80,7 @@ test("a pool holds over kill -9, edits of its size and groups, whatever starts i
   expect(maxAtOnce(story)).toBe(3);
 }, 60_000);
 
-test("a pool that a batch still names when it is gone stays as it was, with a problem, over a restart too", async () => {
+test("a pool that is gone but still named stays as it was, with a problem, over a restart too", async () => {
   const place = workplace();
   const group = join(place.batches, "_group.yaml");
   put(group, "pools: { db: 2 }\n");

@@ -57,7 +57,7 @@ test("an edit that breaks a batch, or its group, is told once: not at a resync, 
   await eventually(() => told("/ops").length === 3, 15_000);
 }, 60_000);
 
-test("the agent's own problems go to --notify-mail and --notify-webhook; a mail that nobody takes, to the webhook", async () => {
+test("the agent's own problems go to both addresses; a mail that nobody takes, to the webhook", async () => {
   const place = workplace();
   const { url, calls } = await webhookServer();
   const smtp = await mailServer({

@@ -55,7 +55,7 @@ test("what is still to be followed is kept, whatever `keep` says", async () => {
   expect(again.rows("next")).toHaveLength(2);
 });
 
-test("an end that cannot be recorded is shown to nobody, and an agent that dies then forgets nothing that follows it", async () => {
+test("an end that cannot be recorded is shown to nobody; what follows it is not forgotten", async () => {
   const batches = [batch(), chained("next", { after: ["report"] })];
   const { runner, due, started, status, data, history, rows } = await setUp({ batches });
   due(t0);

@@ -168,7 +168,7 @@ const graphs = fc.integer({ min: 1, max: 9 }).chain((size) =>
   ),
 );
 
-test("random graphs and endings: a run ends, one row a batch, nothing runs without permission, every follower of a success starts once", () => {
+test("random graphs: a run ends, one row a batch, nothing runs without permission, followers start once", () => {
   fc.assert(
     fc.property(graphs, fc.infiniteStream(fc.nat()), (nodes, luck) => {
       const name = (i: number) => `b${i}` as BatchName;

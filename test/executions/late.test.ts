@@ -233,7 +233,7 @@ describe("a batch with lateAfter", () => {
     expect(again.taken).toEqual([]);
   });
 
-  test("rows that were deleted meanwhile neither hide what is late nor make late what was in time, over a crash", async () => {
+  test("rows deleted meanwhile neither hide what is late nor make late what was in time", async () => {
     const batches = [named("a", { lateAfterMs: null }), follower("b", "a"), named("c")];
     const { history, data } = await setUpLate(batches);
     const put = async (name: string, at: number, status: Execution["status"]) => {

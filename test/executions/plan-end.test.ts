@@ -239,7 +239,7 @@ test("a gap and the start that is refused after it are told one after the other,
   expect(plan.ended.map(({ reason }) => reason)).toEqual(["deadline"]);
 });
 
-test("a root start belongs to a run of its own, whose id is no execution's; what follows belongs to it too", async () => {
+test("a root start has a run of its own, whose id is no execution's; what follows belongs to it", async () => {
   const { due, rows, runner, started } = await setUp({ batches: [batch(), one("next", { after: ["report"] })] });
   due(t0);
   await started(1);

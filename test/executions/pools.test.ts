@@ -32,7 +32,7 @@ describe("a pool", () => {
     expect(order()).toBe("abxc");
   });
 
-  test("is the same for whatever starts: by hand, after another, on failure, again, and for one more attempt", async () => {
+  test("is the same for whatever starts: by hand, after another, on failure, again, as a retry", async () => {
     const retry = { limit: 1, delayMs: 1_000, factor: 1, maxDelayMs: 1_000 };
     const [a, b, c] = [named("a", { onFailure: "c", retry }), named("b", { after: ["a"], schedule: null }), named("c")];
     const { due, started, runner, clock, executor, rows, order, waits } = await setUpPool(1, [a, b, c]);

@@ -104,7 +104,7 @@ describe.skipIf(!canMount)("a small disk", () => {
     expect((await agent.get("/healthz")).status).toBe(200);
   });
 
-  test("full while a revision is made: the last one stays in force, and the new one follows once there is room", async () => {
+  test("full while a revision is made: the last one stays in force until there is room", async () => {
     const place = { ...workplace(), data: "" };
     const disk = smallDisk();
     place.data = join(disk.path, "data");

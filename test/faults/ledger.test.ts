@@ -95,7 +95,7 @@ test("nothing is owed for the time in which a batch rested, and an edit of the s
 });
 
 test.each([false, true])(
-  "a start that finds no place for long runs once, for the latest due time, with one row for the gap; the agent killed meanwhile: %s",
+  "a start that waits for long runs once, for the latest due time, with one row for the gap; killed: %s",
   async (killed) => {
     const place = workplace();
     let agent = await startAgent(place, ["--max-parallel", "1"]);

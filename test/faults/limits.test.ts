@@ -5,7 +5,7 @@ import { expect, test } from "vitest";
 import { isAlive, startAgent, workplace } from "../helpers/agent.ts";
 import { eventually } from "../helpers/tmp.ts";
 
-test("--log-limit: the log stays within it on disk, the group is ended, the reason told; what is taken over is bound too", async () => {
+test("--log-limit: the log stays within it, the group is ended, the reason told; adopted ones too", async () => {
   const place = workplace();
   const limit = 2 * 1024 * 1024;
   place.put(

@@ -78,7 +78,7 @@ function codeOf(text: string): string {
   return [...blocks, ...spans].join("\n");
 }
 
-/** What code of these pages types after the program's name, a line each: up to a comment, a pipe or the next command. */
+/** What code of these pages types after the program's name, a line each: up to a comment, a pipe or a command. */
 export function commandsOf(text: string): string[] {
   const lines = codeOf(text)
     .replaceAll(/\\\n\s*/g, " ")

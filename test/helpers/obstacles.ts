@@ -53,7 +53,7 @@ export function giveAway(path: string): void {
   }
 }
 
-/** Does work for all kinds at once, each with an agent of its own: most of the time is waited. Fails with all failures. */
+/** Does work for all kinds at once, each with an agent of its own: most of it is waiting. Fails with all failures. */
 export async function forEachKind(
   kinds: Readonly<Record<string, Obstacle[1]>>,
   work: (kind: Obstacle) => Promise<void>,

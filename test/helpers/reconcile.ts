@@ -1,4 +1,4 @@
-// What follows a real folder of batches on a real data folder, without a watch: `settled` looks over it again and again.
+// Follows a real folder of batches on a real data folder, without a watch: `settled` looks over it again and again.
 import { mkdirSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { InForce } from "../../agent/definitions/in-force.ts";

@@ -22,7 +22,7 @@ export function idAt(at: number, n: number): ExecutionId {
 
 const iso = (at: number) => new Date(at).toISOString();
 
-test("what the index says of an execution is what its record says, and nothing is lost, doubled or out of order", () => {
+test("the index says what the records say, and nothing is lost, doubled or out of order", () => {
   const row = fc.record({
     at: fc.nat(50),
     skew: fc.constantFrom(0, 5, 86_400_000 * 40),

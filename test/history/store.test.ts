@@ -37,7 +37,7 @@ describe("history", () => {
     expect(again.newestId()).toBe(row.id);
   });
 
-  test("the document is JSON with a line for each execution, complete after a clean stop, and the journal empty then", async () => {
+  test("the document is JSON, a line an execution; after a clean stop it is whole and the journal empty", async () => {
     const data = temporaryFolder();
     const { history } = await open(data);
     const rows = [execution(), execution()];

@@ -84,7 +84,7 @@ describe("search", () => {
     ]);
   });
 
-  test("lines over the ends of chunks, and one far longer than a chunk, are found once and at their place", async () => {
+  test("lines over the ends of chunks, and a very long one, are found once and at their place", async () => {
     const size = 64 * 1024;
     for (const shift of [-3, -1, 0, 1]) {
       const long = `${"x".repeat(size + shift)}needle${"y".repeat(3 * size)}needle\n`;

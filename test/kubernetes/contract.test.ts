@@ -131,7 +131,7 @@ describe.each(clusters)("on $name", ({ open, fault }) => {
     expect(row.message).toContain("nowhere.example.org/none");
   });
 
-  test("variables of Secrets come over the agent's own and under the batch's; both streams keep their order through a pipe", async () => {
+  test("Secrets come over the agent's variables, under the batch's; streams keep their order in a pipe", async () => {
     await cluster.putSecret("warehouse", { LEVEL: "secret", TOKEN: "t0ken", TZ: "Asia/Tokyo" });
     const yaml = `${due()}env: {LEVEL: batch}\nkubernetes: {envFrom: [{secret: warehouse}]}\n`;
     const script =

@@ -46,7 +46,7 @@ describe.skipIf(fault !== null)(
       return mine;
     }
 
-    test("the server takes all of it without a warning, and the account can do what is documented and no more", async () => {
+    test("the server takes it without a warning; the account can do what is documented and no more", async () => {
       const mine = overlay("../components/pods, ../components/ha");
       // The namespace first: it is there for the others a moment later.
       const applied = cluster.kubectl("apply", "--validate=strict", "--warnings-as-errors", "-k", mine);

@@ -103,7 +103,7 @@ test("the agent is killed again and again while it asks: nothing is lost, double
   expect(ran().sort()).toEqual(again.map(({ batch }) => batch).sort());
 }, 300_000);
 
-test("scripts that end while the API server is away are recorded meanwhile, and nothing is started twice after", async () => {
+test("scripts that end while the API server is away are recorded, and nothing starts twice", async () => {
   const { place, names, agent, ran } = await setUp(5, "sleep 3");
   for (const name of names) command(place.data, "trigger", name);
   await eventually(async () => (await agent.executions("?status=running")).length === names.length, 30_000);

@@ -44,7 +44,7 @@ const login = (secure: boolean): SMTPServerOptions => ({
   },
 });
 
-test("a mail holds text and HTML, says by whom and that a program sent it, and its id is its own for ever", async () => {
+test("a mail holds text and HTML, says by whom it is, and keeps its id for ever", async () => {
   const server = await mailServer();
   expect(
     await mailer(`smtp://127.0.0.1:${server.port}`, "Batches <batch@example.org>").send(

@@ -156,7 +156,7 @@ describe("groups", () => {
     expect(entry("a")?.state).toBe("scheduled");
   });
 
-  test("an iCalendar file beside it is part of it: read, watched for changes, and a problem where it is broken", async () => {
+  test("an iCalendar file beside it is part of it: read, watched, and a problem where it is broken", async () => {
     const { put, batch, settled, entry, inForce } = await setUp();
     const ics = (date: string) =>
       `BEGIN:VCALENDAR\r\nBEGIN:VEVENT\r\nUID:1\r\nDTSTART;VALUE=DATE:${date}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n`;

@@ -567,7 +567,7 @@ describe("archives from real tools", () => {
 });
 
 describe("a source of archives", () => {
-  test("an unchanged archive is not unpacked again; a changed one is, also when its size and time are the same", async () => {
+  test("an unchanged archive is not unpacked again; a changed one of the same size and time is", async () => {
     const { unpack, root, put } = setUp();
     let unpacked = 0;
     const source = createSource(root, { unpack: (path, work) => ((unpacked += 1), unpack(path, work)) });

@@ -198,7 +198,7 @@ describe("source", () => {
     expect(await source.load("a")).toMatchObject({ kind: "found", folder: { problems: [] } });
   });
 
-  test("a link at the root that is swapped after it was listed: what is gone from the old tree is looked for in the new one", async () => {
+  test("a link at the root that is swapped after it was listed: what is gone is looked for in the new tree", async () => {
     const home = temporaryFolder();
     const root = join(home, "current");
     write(home, {
@@ -235,7 +235,7 @@ describe("source", () => {
     ]);
   });
 
-  test("a link to a plain file is ignored, as the file is; a plain file beside an archive is not in its way", async () => {
+  test("a link to a plain file is ignored, as the file is; one beside an archive is not in its way", async () => {
     const root = write(temporaryFolder(), { "notes.txt": "", r: "", "r.zip": "" });
     symlinkSync("notes.txt", join(root, "link"));
     expect(await createSource(root).load("link")).toEqual({ kind: "absent" });
@@ -367,7 +367,7 @@ describe("revisions", () => {
     );
   });
 
-  test("two agents with one pid that both hold the folder for a moment, as in containers, do not mix their batches", async () => {
+  test("two agents with one pid that both hold the folder for a moment do not mix their batches", async () => {
     const { root, data, revisions } = setUp();
     // too large to be stored as it was read
     for (const name of ["a", "b"]) write(join(root, name), { [`${name}.csv`]: `${name}\n`.repeat(100_000) });
@@ -510,7 +510,7 @@ describe("watch", () => {
     await watch.close();
   });
 
-  test("a mounted volume's root: the swap of its ..data asks for a look at everything, and what it leads to now is watched", async () => {
+  test("a mounted volume's root: a swap of ..data asks for a look at everything, and is watched anew", async () => {
     const root = write(temporaryFolder(), { "..1/a/script.sh": "1", "..2/a/script.sh": "1", "..2/b/script.sh": "1" });
     symlinkSync("..1", join(root, "..data"));
     symlinkSync("..data/a", join(root, "a"));
@@ -527,7 +527,7 @@ describe("watch", () => {
     await watch.close();
   });
 
-  test("a file shared by links is watched where it is: all that link to it are named, also after a save by rename", async () => {
+  test("a file shared by links is watched where it is: all that link to it are named, after a rename too", async () => {
     const root = write(temporaryFolder(), {
       "_shared/lib.sh": "1",
       "a/script.sh": "1",
@@ -704,7 +704,7 @@ describe("watch", () => {
     await watch.close();
   });
 
-  test("one folder is one watch, however many files are in it; of very many folders only some are watched", async () => {
+  test("one folder is one watch, whatever is in it; of very many folders only some are watched", async () => {
     const watches = () =>
       readdirSync("/proc/self/fdinfo").reduce((sum, fd) => {
         const info = existsSync(`/proc/self/fdinfo/${fd}`) ? readFileSync(`/proc/self/fdinfo/${fd}`, "utf8") : "";

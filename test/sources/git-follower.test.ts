@@ -141,7 +141,7 @@ test.each([
   await follower.stop();
 });
 
-test("asked to look now, it does at once, also in the middle of a long wait, and the next wait counts from then", async () => {
+test("asked to look now, it does, also in the middle of a long wait; the next wait counts from then", async () => {
   const { repo, clock, follower, rests, asked, goAway, comeBack } = await setUp();
   follower.start();
   await rests(1);

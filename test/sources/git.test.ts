@@ -125,7 +125,7 @@ test("a password goes to its own host and to no other, after a redirect too", as
   expect(told["other"]).toEqual([]);
 }, 30_000);
 
-test("files come out as they were committed, and nothing of a repository or of filters that it names is run", async () => {
+test("files come out as they were committed; nothing of a repository or its filters is run", async () => {
   const origin = repo();
   origin.commit({ "a/script.sh": "echo $Id$\r\n", "a/b.txt": "x\n" });
   const home = join(origin.path, "..");

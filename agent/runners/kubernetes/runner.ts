@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import type { Clock } from "../../async/clock.ts";
+import { periodic } from "../../async/periodic.ts";
 import { messageOf } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
 import type { Execution } from "../../model/execution.ts";
@@ -65,7 +66,12 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
   let endedAt = new Map<string, EpochMs>();
   const saidUnknown = new Set<string>();
   let isClosed = false;
-  let cancelSweep: () => void = () => undefined;
+  const sweeps = periodic(
+    clock,
+    () => sweepMs,
+    sweep,
+    (error) => log.error("cannot look over the pods", { error: messageOf(error) }),
+  );
   const pods = new Pods({
     ...{ client, clock, log, namespace, random: deps.random },
     selector: selectorOf(defaults.instance),
@@ -85,7 +91,7 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
     blockedBy,
   };
   pods.start();
-  cancelSweep = clock.after(sweepMs, () => void sweep());
+  sweeps.start();
 
   const executionPath = (of: { batch: BatchName; id: ExecutionId }) => `batches/${of.batch}/executions/${of.id}`;
 
@@ -163,18 +169,16 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
   }
 
   async function sweep(): Promise<void> {
-    if (pods.isListed) {
-      const activeIds = new Set<string>([...active.values()].map(({ id }) => id));
-      const onRecord = (id: string) => (activeIds.has(id) ? "open" : deps.onRecord(id));
-      const plan = planSweep(pods.all(), onRecord, endedAt, { keepMs: deps.keepMs, now: clock.now() });
-      endedAt = plan.seen;
-      for (const pod of plan.unknown) sayUnknown(pod);
-      for (const pod of plan.strays)
-        log.warn("a pod goes on after its execution has ended; it is deleted", { pod: pod.name, node: pod.node });
-      for (const pod of [...plan.strays, ...plan.ended].slice(0, maxDeletions))
-        if (await isGone(pod, client, namespace)) pods.drop(pod.name, pod.uid);
-    }
-    if (!isClosed) cancelSweep = clock.after(sweepMs, () => void sweep());
+    if (!pods.isListed) return;
+    const activeIds = new Set<string>([...active.values()].map(({ id }) => id));
+    const onRecord = (id: string) => (activeIds.has(id) ? "open" : deps.onRecord(id));
+    const plan = planSweep(pods.all(), onRecord, endedAt, { keepMs: deps.keepMs, now: clock.now() });
+    endedAt = plan.seen;
+    for (const pod of plan.unknown) sayUnknown(pod);
+    for (const pod of plan.strays)
+      log.warn("a pod goes on after its execution has ended; it is deleted", { pod: pod.name, node: pod.node });
+    for (const pod of [...plan.strays, ...plan.ended].slice(0, maxDeletions))
+      if (await isGone(pod, client, namespace)) pods.drop(pod.name, pod.uid);
   }
 
   function sayUnknown({ name, uid, node }: Pod): void {
@@ -191,7 +195,7 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
     close() {
       if (isClosed) return Promise.resolve();
       isClosed = true;
-      cancelSweep();
+      void sweeps.stop();
       for (const one of active.values()) one.close();
       pods.close();
       client.close();

@@ -25,7 +25,7 @@ interface Watcher {
   matches: (object: Stored) => boolean;
 }
 
-/** What becomes of a request instead, or before: answered by the hook itself, cut before or after it was carried out. */
+/** Fate of a request: answered by the hook itself, cut before or after it was carried out. */
 type Fault = "hang" | "cut" | "cut-after" | { status: number; body?: unknown; headers?: Record<string, string> };
 
 export interface FakeServer {
