@@ -9,7 +9,7 @@ import { changedFilesFinder } from "./http/views/changes.ts";
 import { DashboardAddress } from "./http/views/dashboard-address.ts";
 import type { Lifecycle } from "./lifecycle.ts";
 import type { Logger } from "./logger.ts";
-import { createLogTaps } from "./logs/follow.ts";
+import { createLogFollowers } from "./logs/follow.ts";
 import { createLogStore } from "./logs/store.ts";
 import { openNotifications } from "./notify/open.ts";
 import { createIds, systemClock as clock } from "./platform/clock.ts";
@@ -78,10 +78,10 @@ async function start(folder: string, config: Config, deps: AgentDeps): Promise<A
   const { inForce, reconciler } = reconcile;
   const guard = sources.createGuard((name) => reconciler.read(name));
 
-  const [logs, taps] = [createLogStore(dataDir), createLogTaps(dataDir, clock)];
+  const [logs, followers] = [createLogStore(dataDir), createLogFollowers(dataDir, clock)];
   const address = new DashboardAddress(config.baseUrl);
   const notifications = await openNotifications({
-    ...{ ...basics, dataDir, version, config, logs, taps, inForce },
+    ...{ ...basics, dataDir, version, config, logs, followers, inForce },
     linkTo: address.of,
     changedSince: changedFilesFinder({ history: history.reader, revisions, now: clock.now }),
   });
@@ -102,7 +102,7 @@ async function start(folder: string, config: Config, deps: AgentDeps): Promise<A
     otherProblems: () => [...folders.problems(), ...history.problems(), ...guard.problems()],
   });
   const server = await openHttp(config, {
-    ...{ ...basics, ...sources, catalog, logs, taps, inForce, reconciler, version, logLimitBytes },
+    ...{ ...basics, ...sources, catalog, logs, followers, inForce, reconciler, version, logLimitBytes },
     ...(cluster && { cluster: () => ({ ...cluster.counts(), leading: lease?.health().leading ?? null }) }),
   });
   lifecycle.onStop(() => server.close());
@@ -126,5 +126,5 @@ async function start(folder: string, config: Config, deps: AgentDeps): Promise<A
     if (loop !== null) await lifecycle.startLoop(loop);
   lifecycle.started();
   await loadReaders();
-  return { url: server.url, resync: () => (follower?.lookNow() ?? Promise.resolve()).then(housekeeper.resyncNow) };
+  return { url: server.url, resync: () => (follower?.pollNow() ?? Promise.resolve()).then(housekeeper.resyncNow) };
 }

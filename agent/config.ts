@@ -5,7 +5,7 @@ import {
   readKubernetesConfig,
   type KubernetesConfig,
 } from "./runners/kubernetes/options.ts";
-import { isGitPath, judgeGitRef, judgeGitUrl } from "./sources/git-remote.ts";
+import { isGitPath, validateGitRef, validateGitUrl } from "./sources/git-remote.ts";
 import type { MachineZone } from "./schedule/machine-zone.ts";
 import { UsageError } from "./errors.ts";
 import { OptionReader } from "./option-reader.ts";
@@ -269,10 +269,10 @@ function readGit(options: OptionReader): Config["git"] {
   ];
   const verify = options.optional("git-verify");
   if (gitUrl !== null) {
-    const wrongUrl = judgeGitUrl(gitUrl); // it may hold a password and is not repeated
+    const wrongUrl = validateGitUrl(gitUrl); // it may hold a password and is not repeated
     if (wrongUrl !== null)
       throw new UsageError(`${options.text("git-url").from}: this cannot be followed: ${wrongUrl}`);
-    const wrongRef = ref === null ? null : judgeGitRef(ref);
+    const wrongRef = ref === null ? null : validateGitRef(ref);
     if (wrongRef !== null) throw new UsageError(`${options.text("git-ref").from}: "${ref}": ${wrongRef}`);
     if (!isGitPath(path))
       throw new UsageError(

@@ -54,7 +54,7 @@ export function openHousekeeping(
   return {
     housekeeper: createHousekeeper({
       ...{ ...deps, keepRemovedMs, isRunRead },
-      probe: () => probe.look().then(() => reconciler.checkHead()),
+      probe: () => probe.check().then(() => reconciler.checkHead()),
       inUse: () => new Set([...executor.revisionsInUse(), ...reconciler.applying()]),
       keepOf: (name) => inForce.batch(name)?.batch?.keep,
     }),

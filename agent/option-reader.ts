@@ -45,11 +45,11 @@ export class OptionReader {
     return this.#flags[name] !== undefined || Boolean(this.#env[environmentName(name)]);
   }
 
-  integer(name: string, least: number, most: number): number {
+  integer(name: string, min: number, max: number): number {
     const { value, from } = this.text(name);
     const number = Number(value);
-    if (!/^\d+$/.test(value) || number < least || number > most) {
-      throw new UsageError(`${from}: "${value}" is not a whole number from ${least} to ${most}`);
+    if (!/^\d+$/.test(value) || number < min || number > max) {
+      throw new UsageError(`${from}: "${value}" is not a whole number from ${min} to ${max}`);
     }
     return number;
   }
@@ -62,11 +62,11 @@ export class OptionReader {
     return ms;
   }
 
-  size(name: string, least: number): number {
+  size(name: string, min: number): number {
     const { value, from } = this.text(name);
     const bytes = parseSize(value);
     if (bytes === null) throw new UsageError(`${from}: "${value}" is not a size`, "write it as 512MiB, 1GB, or bytes");
-    if (bytes < least) throw new UsageError(`${from}: ${value} is too small, the least is ${least} bytes`);
+    if (bytes < min) throw new UsageError(`${from}: ${value} is too small, the least is ${min} bytes`);
     return bytes;
   }
 

@@ -22,7 +22,7 @@ async function yieldToEventLoop(): Promise<void> {
 
 export interface Turns {
   /** Resolves when it is the caller's turn; false at once where too many wait already. */
-  take: () => Promise<boolean>;
+  acquire: () => Promise<boolean>;
 }
 
 /** At most `maxWaiting` callers wait at a time. */
@@ -48,7 +48,7 @@ export function createTurns(maxWaiting: number): Turns {
   }
 
   return {
-    take() {
+    acquire() {
       if (waiting.length >= maxWaiting) return Promise.resolve(false);
       return new Promise((done) => {
         waiting.push(done);

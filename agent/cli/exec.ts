@@ -1,7 +1,7 @@
 // `batch-agent exec`: one batch here and now, in the foreground, its output live. Needs no agent and leaves no history.
 import type { Execution } from "../model/execution.ts";
 import type { ArchiveLimits } from "../sources/archive/inventory.ts";
-import { harmless } from "../text/glyphs.ts";
+import { sanitize } from "../text/glyphs.ts";
 import { signalExitCode } from "./exit-code.ts";
 import { runInForeground } from "./foreground.ts";
 import { createLogCopy } from "./log-copy.ts";
@@ -34,9 +34,9 @@ export interface ExecDeps {
  */
 export async function exec(batch: string, dir: string, options: ExecOptions, deps: ExecDeps): Promise<number> {
   const run = await runInForeground(batch, dir, options, deps);
-  const copies = new Map<string, (most: number) => boolean>();
+  const copies = new Map<string, (maxPieces: number) => boolean>();
   /** Returns whether there is more to pass on. */
-  const copyAll = (most: number) => {
+  const copyAll = (maxPieces: number) => {
     let more = false;
     for (const execution of run.executions()) {
       if (execution.startedAt === null) continue;
@@ -44,7 +44,7 @@ export async function exec(batch: string, dir: string, options: ExecOptions, dep
         if (options.chain) deps.stderr(Buffer.from(`--- ${execution.batch}\n`));
         copies.set(execution.id, createLogCopy(run.folder(execution), deps));
       }
-      if (copies.get(execution.id)?.(most) !== true) continue;
+      if (copies.get(execution.id)?.(maxPieces) !== true) continue;
       if (execution.finishedAt !== null) return true; // all of it comes before anything of what follows
       more = true;
     }
@@ -68,7 +68,7 @@ export async function exec(batch: string, dir: string, options: ExecOptions, dep
       const how =
         execution.reason === "shutdown" || execution.finishedAt === null
           ? "interrupted"
-          : `${execution.status}: ${harmless(execution.message ?? "")}`;
+          : `${execution.status}: ${sanitize(execution.message ?? "")}`;
       if (execution.status !== "succeeded") deps.stderr(Buffer.from(`batch-agent: ${execution.batch} ${how}\n`));
     }
     return stoppedBy === null ? exitCode(batch, run.executions()) : signalExitCode(stoppedBy);

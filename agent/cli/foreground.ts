@@ -32,7 +32,7 @@ export interface ForegroundRun {
   clean: () => Promise<void>;
 }
 
-const lookMs = 20;
+const pollMs = 20;
 const quiet: Logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /**
@@ -58,14 +58,14 @@ export async function runInForeground(
     const source = createSource(dir, { unpack });
     const scope = { timeZone: deps.timeZone, now: clock.now() };
     const loaded = await loadAll(source, options.chain ? scope : { ...scope, only: [name] });
-    const looks = new Map(loaded.looks.map((look) => [look.name, look]));
-    const root = looks.get(name);
+    const entries = new Map(loaded.entries.map((entry) => [entry.name, entry]));
+    const root = entries.get(name);
     if (root === undefined) throw missingBatch(name, dir, await source.list());
     if (root.definition === null)
       throw new ConfigError(`${name} has problems: ${root.problems[0]?.message ?? ""}`, `batch-agent validate ${dir}`);
     const graph = options.chain ? loaded.graph : emptyGraph;
     const definitions = new Map<string, { batch: Batch; revision: Revision; commit: null }>();
-    for (const { folder, definition: batch } of looks.values()) {
+    for (const { folder, definition: batch } of entries.values()) {
       if (folder === null || batch === null || graph.problems.has(batch.name)) continue;
       if (!(await revisions.store(folder))) continue;
       const asked = batch.name === name ? { ...batch, enabled: true } : batch;
@@ -91,7 +91,7 @@ export async function runInForeground(
       pool: () => undefined, // each batch's as it was read
       checkRevision: createRevisionGuard({
         revisions,
-        reload: (of) => Promise.resolve(looks.get(of)?.folder ?? null),
+        reload: (of) => Promise.resolve(entries.get(of)?.folder ?? null),
         log: quiet,
       }).check,
     });
@@ -102,7 +102,7 @@ export async function runInForeground(
     let stopped = false;
     const over = async () => {
       while (!stopped && runState((executions = await history.reader.run(run))) === "running")
-        await new Promise<void>((done) => void clock.after(lookMs, done));
+        await new Promise<void>((done) => void clock.after(pollMs, done));
     };
     return {
       executions: () => executions,

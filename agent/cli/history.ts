@@ -2,7 +2,7 @@
 import { AgentError, ConfigError } from "../errors.ts";
 import { closest } from "../definitions/suggest.ts";
 import type { OfflineRecord } from "../history/offline.ts";
-import { harmless } from "../text/glyphs.ts";
+import { sanitize } from "../text/glyphs.ts";
 import { executionView, type BatchView, type ExecutionView } from "../views.ts";
 import { noBatch, type AgentClient } from "./agent-client.ts";
 
@@ -91,7 +91,7 @@ export async function offlineHistory(
     );
   const record = readRecord(dataDir);
   for (const { file, reason } of record.unreadable)
-    complain(`batch-agent: cannot read all of ${harmless(file)}: ${harmless(reason)}\n`);
+    complain(`batch-agent: cannot read all of ${sanitize(file)}: ${sanitize(reason)}\n`);
   return chosen(record, filter);
 }
 

@@ -7,7 +7,7 @@ import type { Known } from "./crontab/users.ts";
 import { StoreError } from "../errors.ts";
 import { groupFileName } from "../model/group.ts";
 import { readPlainBytes, writeFresh } from "../platform/files.ts";
-import { harmless } from "../text/glyphs.ts";
+import { sanitize } from "../text/glyphs.ts";
 import { count } from "./report/problems.ts";
 import { existing, writeFolder } from "./write-folder.ts";
 
@@ -54,34 +54,34 @@ export async function runImport(
   const { text, undecodable } = decode(bytes);
   const { batches, group, remarks } = importCrontab(text, { form, file: shown, undecodable, known: thisMachines() });
   for (const { line, lost, message } of remarks)
-    deps.complain(`${harmless(shown)}:${line}: ${lost ? "" : "note: "}${harmless(message)}\n`);
+    deps.complain(`${sanitize(shown)}:${line}: ${lost ? "" : "note: "}${sanitize(message)}\n`);
   const names = batches.map(({ name }) => name);
   const out = group === null ? options.out : await groupFolder(options.out, file);
-  const taken = await existing(options.out, names);
-  for (const name of taken)
+  const usedNames = await existing(options.out, names);
+  for (const name of usedNames)
     deps.complain(`batch-agent: ${join(options.out, name)} is there already; nothing was written\n`);
   const lost = remarks.filter((remark) => remark.lost).length;
   if (group !== null) {
     const path = join(out, groupFileName);
     if (dryRun) deps.write(`# ${path}\n${group}\n`);
-    else if (taken.length === 0) {
+    else if (usedNames.length === 0) {
       await writeGroup(out, group);
       deps.write(`${path}  what all lines share\n`);
     }
   }
   for (const { name, line, settings, script } of batches) {
     if (dryRun) deps.write(`# ${join(out, name)}/batch.yaml\n${settings}# ${join(out, name)}/script.sh\n${script}\n`);
-    else if (taken.length === 0) {
+    else if (usedNames.length === 0) {
       await writeFolder(out, name, { "batch.yaml": settings, "script.sh": script });
       deps.write(`${join(out, name)}  from line ${line}\n`);
     }
   }
-  const made = dryRun || taken.length > 0 ? 0 : batches.length;
+  const made = dryRun || usedNames.length > 0 ? 0 : batches.length;
   deps.complain(
     `${count(made, "batch", "batches")} written${dryRun ? ` (${batches.length} without --dry-run)` : ""}, ` +
       `${count(lost, "thing", "things")} left out\n`,
   );
-  return lost > 0 || taken.length > 0 ? 1 : 0;
+  return lost > 0 || usedNames.length > 0 ? 1 : 0;
 }
 
 /**

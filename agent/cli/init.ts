@@ -4,7 +4,7 @@ import { dirname, join, relative, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { ConfigError, StoreError } from "../errors.ts";
 import { errorCode, readText, writeFresh } from "../platform/files.ts";
-import { harmless } from "../text/glyphs.ts";
+import { sanitize } from "../text/glyphs.ts";
 import { tableLines } from "../text/table.ts";
 import { firstFiles, ignored, workflowText, type FirstFile } from "./report/first-files.ts";
 
@@ -18,12 +18,12 @@ const maxDepth = 64;
 export async function init(dir: string, write: (text: string) => void): Promise<void> {
   const folder = resolve(dir);
   const home = await topOf(folder);
-  const shown = (path: string) => harmless(relative(process.cwd(), path) || ".");
+  const shown = (path: string) => sanitize(relative(process.cwd(), path) || ".");
   const entries = await entriesOf(folder, dir);
   const wanted: { path: string; file: FirstFile }[] = [];
   const others = entries.filter((name) => !/^[._]/.test(name) && !firstFiles.some(({ folder: own }) => own === name));
   if (others.length > 0)
-    write(`${shown(folder)} holds ${harmless(others[0] ?? "")} already: no example batches are added\n`);
+    write(`${shown(folder)} holds ${sanitize(others[0] ?? "")} already: no example batches are added\n`);
   else {
     for (const file of firstFiles)
       // A folder that is there is somebody's: nothing is added to it.
@@ -49,7 +49,7 @@ export async function init(dir: string, write: (text: string) => void): Promise<
       if (missing.length > 0) write(`  consider adding to it: ${missing.join(" ")}\n`);
     }
   }
-  const named = dir === "batches.d" ? "" : ` ${harmless(dir)}`;
+  const named = dir === "batches.d" ? "" : ` ${sanitize(dir)}`;
   const steps = [
     [
       `batch-agent validate${named}`,

@@ -12,13 +12,13 @@ export interface LogCopyDeps {
  * Passes on what has been added to both logs since it was last called, and at most so many bytes of each; whether
  * there is more.
  */
-export function createLogCopy(folder: string, deps: LogCopyDeps): (most: number) => boolean {
+export function createLogCopy(folder: string, deps: LogCopyDeps): (maxPieces: number) => boolean {
   const streams = [
     { name: "stdout.log", write: deps.stdout, at: 0 },
     { name: "stderr.log", write: deps.stderr, at: 0 },
   ];
   const buffer = new Uint8Array(64 * 1024);
-  return (most) => {
+  return (maxPieces) => {
     let more = false;
     for (const stream of streams) {
       let file: number;
@@ -31,7 +31,7 @@ export function createLogCopy(folder: string, deps: LogCopyDeps): (most: number)
       // anything may lie there, and what comes meanwhile is for the next call: a script may be quicker than who reads
       // it
       const size = info.isFile() ? info.size : 0;
-      const end = Math.min(size, stream.at + most);
+      const end = Math.min(size, stream.at + maxPieces);
       while (stream.at < end) {
         const count = readSync(file, buffer, 0, Math.min(buffer.length, end - stream.at), stream.at);
         if (count === 0) break;

@@ -4,7 +4,7 @@ import { AgentError } from "../errors.ts";
 import type { LogStream } from "../logs/port.ts";
 import { idPattern } from "../model/execution.ts";
 import { isBatchName } from "../model/ids.ts";
-import { harmless } from "../text/glyphs.ts";
+import { sanitize } from "../text/glyphs.ts";
 import type { BatchView, ExecutionView } from "../views.ts";
 import { noBatch, type AgentClient } from "./agent-client.ts";
 import { signalExitCode } from "./exit-code.ts";
@@ -46,7 +46,7 @@ export async function logs(client: AgentClient, target: string, options: LogsOpt
   if (ended.outputTruncated)
     deps.complain("batch-agent: this is not all of its output: a log got shorter while it was written\n");
   if (!options.follow || ended.status === "succeeded") return 0;
-  deps.complain(`batch-agent: ${ended.batch} ${ended.status}: ${harmless(ended.message ?? ended.reason ?? "")}\n`);
+  deps.complain(`batch-agent: ${ended.batch} ${ended.status}: ${sanitize(ended.message ?? ended.reason ?? "")}\n`);
   return ended.exitCode || signalExitCode(ended.signal);
 }
 

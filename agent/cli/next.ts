@@ -20,14 +20,14 @@ interface Start {
   startsAt: EpochMs;
 }
 
-const usualFolder = "batches.d";
+const defaultFolder = "batches.d";
 
 /** `next report` means the batch where there is no folder of that name. */
 export async function placeAndNames(dir: string, names: readonly string[]): Promise<{ dir: string; names: string[] }> {
   const isFolder = async (path: string) => (await stat(path).catch(() => null))?.isDirectory() === true;
-  if (dir === usualFolder || !isBatchName(dir) || (await isFolder(dir)) || !(await isFolder(usualFolder)))
+  if (dir === defaultFolder || !isBatchName(dir) || (await isFolder(dir)) || !(await isFolder(defaultFolder)))
     return { dir, names: [...names] };
-  return { dir: usualFolder, names: [dir, ...names] };
+  return { dir: defaultFolder, names: [dir, ...names] };
 }
 
 /**
@@ -41,14 +41,14 @@ export async function next(
 ): Promise<number> {
   const { names } = options;
   const loaded = await loadAll(deps.source, { timeZone: options.timeZone, now: deps.now });
-  const unknown = names.find((name) => !loaded.looks.some((look) => look.name === name));
+  const unknown = names.find((name) => !loaded.entries.some((entry) => entry.name === name));
   if (unknown !== undefined)
     throw missingBatch(
       unknown,
       dir,
-      loaded.looks.map(({ name }) => name),
+      loaded.entries.map(({ name }) => name),
     );
-  const looks = names.length === 0 ? loaded.looks : loaded.looks.filter(({ name }) => names.includes(name));
+  const looks = names.length === 0 ? loaded.entries : loaded.entries.filter(({ name }) => names.includes(name));
   const batches = looks.flatMap(({ parsed }) => parsed?.batch ?? []);
   const starts = comingStarts(batches, options.count, deps.now);
   const isReadable = names.length === 0 ? looks.some(({ parsed }) => parsed !== null) : batches.length === looks.length;

@@ -5,7 +5,7 @@ import { askAgent } from "../executions/command-box.ts";
 import type { Answer, Ended, Request } from "../executions/port.ts";
 import { UsageError } from "../errors.ts";
 import { idPattern } from "../model/execution.ts";
-import { harmless } from "../text/glyphs.ts";
+import { sanitize } from "../text/glyphs.ts";
 import { signalExitCode } from "./exit-code.ts";
 import { createLogCopy } from "./log-copy.ts";
 
@@ -95,7 +95,7 @@ async function act(
   const answer = await ask(request, asked.note, deps);
   if (answer === null || !("ids" in answer)) return 1;
   for (const id of answer.ids) deps.write(`${id}\n`);
-  if (answer.note !== undefined) deps.complain(`note: ${harmless(answer.note)}\n`);
+  if (answer.note !== undefined) deps.complain(`note: ${sanitize(answer.note)}\n`);
   if (!asked.follow) return 0;
   let code = 0;
   for (const execution of answer.executions) code ||= await follow(execution, deps);
@@ -114,7 +114,7 @@ async function ask(request: Request, note: string | null, deps: OperateDeps): Pr
     );
   else if (answer === "not-answered")
     complain("batch-agent: an agent has taken it and not answered yet: it is carried out once its disk takes writes\n");
-  else if ("error" in answer) complain(`batch-agent: ${harmless(answer.error)}\n`);
+  else if ("error" in answer) complain(`batch-agent: ${sanitize(answer.error)}\n`);
   else return answer;
   return null;
 }
@@ -136,7 +136,7 @@ async function follow({ id, batch }: { id: string; batch: string }, deps: Operat
   const ended = await ending;
   if (ended === null) return 1;
   const { status, message, exitCode, signal } = ended;
-  if (status !== "succeeded") deps.complain(`batch-agent: ${batch} ${status}: ${harmless(message ?? "")}\n`);
+  if (status !== "succeeded") deps.complain(`batch-agent: ${batch} ${status}: ${sanitize(message ?? "")}\n`);
   if (status === "aborted") return 1;
   if (exitCode !== null) return exitCode;
   return status === "succeeded" ? 0 : signalExitCode(signal);

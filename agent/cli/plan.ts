@@ -38,17 +38,17 @@ export async function plan(
   const base = await baseOf(against, options.timeZone, now, deps.complain);
   const timeZone = options.agentZone ? (base.timeZone ?? options.timeZone) : options.timeZone;
   const loaded = await loadAll(deps.source, { timeZone, now });
-  const { looks } = loaded;
+  const { entries } = loaded;
   const comparison = compare(base.known, knownOfFolder(loaded, now));
   const told = new Set([...comparison.added, ...comparison.changed].map(({ name }) => name));
   const report = {
     dir,
     against: base.name,
     comparison,
-    problems: [...loaded.groupProblems, ...looks.flatMap((look) => look.problems)],
-    notes: looks
+    problems: [...loaded.groupProblems, ...entries.flatMap((entry) => entry.problems)],
+    notes: entries
       .filter(({ name }) => told.has(name))
-      .flatMap((look) => (look.parsed === null ? [] : notesOf(look.parsed, now))),
+      .flatMap((entry) => (entry.parsed === null ? [] : notesOf(entry.parsed, now))),
     sources: loaded.sources,
   };
   deps.write(formatPlan(report, options.format, options.colours, now));
@@ -77,8 +77,8 @@ async function baseOf(
   }
 }
 
-function knownOfFolder({ looks, graph }: LoadedFolder, now: EpochMs): Known[] {
-  return looks.map(({ name, parsed, definition, problems, folder }) => {
+function knownOfFolder({ entries, graph }: LoadedFolder, now: EpochMs): Known[] {
+  return entries.map(({ name, parsed, definition, problems, folder }) => {
     const batch = parsed?.batch ?? null;
     return {
       name,

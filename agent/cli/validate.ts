@@ -29,16 +29,16 @@ export async function validate(
   options: { format: "text" | "json" | "github"; timeZone: string; kubernetes?: AllowList | null },
   deps: FolderDeps,
 ): Promise<number> {
-  const { looks, groupProblems, sources } = await loadAll(deps.source, {
+  const { entries, groupProblems, sources } = await loadAll(deps.source, {
     timeZone: options.timeZone,
     now: deps.now,
     kubernetes: options.kubernetes ?? null,
   });
-  const problems = [...groupProblems, ...looks.flatMap((look) => look.problems)];
-  const notes = looks.flatMap((look) => (look.parsed === null ? [] : notesOf(look.parsed, deps.now)));
-  if (looks.length === 0) problems.push(await nothingThere(dir, deps.source));
+  const problems = [...groupProblems, ...entries.flatMap((entry) => entry.problems)];
+  const notes = entries.flatMap((entry) => (entry.parsed === null ? [] : notesOf(entry.parsed, deps.now)));
+  if (entries.length === 0) problems.push(await nothingThere(dir, deps.source));
   notes.push(...foreignNotes(dir, deps.source));
-  deps.write(formatReport({ problems, notes, batches: looks.length, sources }, options.format));
+  deps.write(formatReport({ problems, notes, batches: entries.length, sources }, options.format));
   return problems.length === 0 ? 0 : 1;
 }
 

@@ -45,7 +45,7 @@ export interface ParseOptions {
 /** Judges a folder. Never throws, whatever the bytes. */
 export function parseBatch(folder: Folder, options: ParseOptions): ParsedBatch {
   const problems: Problem[] = [...folder.problems];
-  const tell = (file: string | null, fault: Omit<Fault, "path" | "place"> & Partial<Fault>) => {
+  const addFault = (file: string | null, fault: Omit<Fault, "path" | "place"> & Partial<Fault>) => {
     const { code, message, hint, path = [], place = null } = fault;
     const at = fault.file ?? (file === null ? folder.location : `${folder.location}/${file}`);
     problems.push({
@@ -60,7 +60,7 @@ export function parseBatch(folder: Folder, options: ParseOptions): ParsedBatch {
     });
   };
 
-  for (const fault of folderFaults(folder)) tell(null, fault);
+  for (const fault of folderFaults(folder)) addFault(null, fault);
   let shellOptions: readonly string[] = [];
   if (folder.script !== null) {
     const { bytes, size } = folder.script;
@@ -69,11 +69,11 @@ export function parseBatch(folder: Folder, options: ParseOptions): ParsedBatch {
     const shebang = "fault" in decoded ? { options: [] } : parseShebang(decoded.text);
     if ("fault" in shebang) faults.push(shebang.fault);
     else shellOptions = shebang.options;
-    for (const fault of faults) tell("script.sh", fault);
+    for (const fault of faults) addFault("script.sh", fault);
   }
   const settings = folder.settings[0];
-  const judged = settings === undefined ? null : judgeSettings(settings, folder.entry, options);
-  for (const fault of judged?.faults ?? []) tell(settings?.file ?? null, fault);
+  const judged = settings === undefined ? null : classify(settings, folder.entry, options);
+  for (const fault of judged?.faults ?? []) addFault(settings?.file ?? null, fault);
 
   const sorted = problems.sort(byPlace).slice(0, maxProblems);
   const file = judged?.file ?? null;
@@ -137,7 +137,7 @@ interface Judged {
   faults: Fault[];
 }
 
-function judgeSettings({ file, bytes, size }: Folder["settings"][number], name: string, options: ParseOptions): Judged {
+function classify({ file, bytes, size }: Folder["settings"][number], name: string, options: ParseOptions): Judged {
   const invalid = (...faults: Fault[]): Judged => ({
     file: null,
     patterns: [],

@@ -32,7 +32,7 @@ export function buildGraph(batches: readonly Batch[], present: ReadonlySet<strin
   const byName = new Map<string, Batch>(batches.map((batch) => [batch.name, batch]));
   const edges = batches.flatMap(edgesOf);
   const problems = new Map<string, Problem[]>();
-  const tell = (batch: Batch, place: Place, path: string, code: ProblemCode, message: string, hint: string | null) => {
+  const add = (batch: Batch, place: Place, path: string, code: ProblemCode, message: string, hint: string | null) => {
     const list = problems.get(batch.name) ?? [];
     list.push({
       batch: batch.entry,
@@ -51,7 +51,7 @@ export function buildGraph(batches: readonly Batch[], present: ReadonlySet<strin
   for (const batch of batches) {
     for (const { name, place, path } of referencesOf(batch)) {
       if (name === batch.name)
-        tell(
+        add(
           batch,
           place,
           path,
@@ -60,10 +60,10 @@ export function buildGraph(batches: readonly Batch[], present: ReadonlySet<strin
           "name another batch",
         );
       else if (!present.has(name))
-        tell(batch, place, path, "unknown-batch", `there is no batch ${name}`, "batches are named by their folders");
+        add(batch, place, path, "unknown-batch", `there is no batch ${name}`, "batches are named by their folders");
     }
     if (batch.schedule === null && batch.after.length === 0 && !answers.has(batch.name)) {
-      tell(
+      add(
         batch,
         batch.places.top,
         "cron",
@@ -80,7 +80,7 @@ export function buildGraph(batches: readonly Batch[], present: ReadonlySet<strin
     if (batch === undefined || knot.size === 1) continue; // after itself is told above
     const reference = referencesOf(batch).find((candidate) => cyclic.get(candidate.name) === knot);
     if (reference !== undefined)
-      tell(
+      add(
         batch,
         reference.place,
         reference.path,
@@ -93,7 +93,7 @@ export function buildGraph(batches: readonly Batch[], present: ReadonlySet<strin
   for (const batch of batches) {
     const known = batch.after.every((name) => byName.has(name)) && !problems.has(batch.name);
     if (batch.schedule !== null || batch.after.length < 2 || !known || roots(batch.name).size > 0) continue;
-    tell(
+    add(
       batch,
       batch.places.after[0] ?? batch.places.top,
       "after",

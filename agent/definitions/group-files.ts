@@ -112,7 +112,7 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
     let again = false;
     const wanted = names === null ? new Set([...there, ...entries.keys()]) : names;
     await mapLimit([...wanted], readAtOnce, async (name) => {
-      const outcome = there.has(name) ? await look(name) : drop(name);
+      const outcome = there.has(name) ? await checkFile(name) : drop(name);
       if (outcome === "changed") changed.add(name);
       if (outcome === "unsettled") again = true;
     });
@@ -123,7 +123,7 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
     return { changed, again };
   }
 
-  async function look(name: GroupName): Promise<"changed" | "same" | "unsettled"> {
+  async function checkFile(name: GroupName): Promise<"changed" | "same" | "unsettled"> {
     const file = await source.readGroupFile(name);
     if (file === null) return drop(name);
     const entry = entries.get(name) ?? { group: null, judged: null, key: "", problems: [], text: "", icsNames: [] };

@@ -24,7 +24,7 @@ export function parseGroup(
   file: GroupFile,
   options: { timeZone: string; ics: IcsFiles },
 ): { group: Group | null; problems: Problem[] } {
-  const { faults, group } = judge(file, options);
+  const { faults, group } = validateGroup(file, options);
   const problems = faults
     .map(({ code, message, hint, path, place }): Problem => ({
       batch: groupProblemName(file.name),
@@ -41,7 +41,7 @@ export function parseGroup(
   return { group: problems.length === 0 ? group : null, problems };
 }
 
-function judge(
+function validateGroup(
   file: GroupFile,
   options: { timeZone: string; ics: IcsFiles },
 ): { faults: Fault[]; group: Group | null } {

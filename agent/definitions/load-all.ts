@@ -12,7 +12,7 @@ import { createGroups } from "./group-files.ts";
 
 const parallelLoads = 8;
 
-interface Look {
+interface LoadedEntry {
   name: string;
   /** null when it could not be read. */
   parsed: ParsedBatch | null;
@@ -24,7 +24,7 @@ interface Look {
 }
 
 export interface LoadedFolder {
-  looks: readonly Look[];
+  entries: readonly LoadedEntry[];
   /** Problems of the groups' own files. */
   groupProblems: readonly Problem[];
   /** Text of every file that a problem may name, by the name that problems give it. */
@@ -54,7 +54,7 @@ export async function loadAll(
   });
   await groups.refresh(null);
   const wanted = options.only === undefined ? listed : listed.filter((name) => options.only?.includes(name));
-  const looks = await mapLimit(wanted, parallelLoads, async (name): Promise<Look | null> => {
+  const entries = await mapLimit(wanted, parallelLoads, async (name): Promise<LoadedEntry | null> => {
     const loaded = await source.load(name);
     if (loaded.kind === "absent") return null;
     if (loaded.kind === "unreadable")
@@ -64,14 +64,14 @@ export async function loadAll(
     const folder = withInherited(loaded.folder, parsed.inherits);
     return { name, folder, parsed, definition: parsed.batch, problems: parsed.problems };
   });
-  const found = looks.filter((look) => look !== null);
+  const found = entries.filter((entry) => entry !== null);
   const graph = buildGraph(
     found.flatMap(({ parsed }) => parsed?.batch ?? []),
     new Set(found.map(({ name }) => name)),
   );
   const files = found.flatMap(({ folder }) => (folder === null ? [] : sourcesOf(folder)));
   const sources = new Map([...groups.sources(), ...files]);
-  return { looks: withChains(found, graph), groupProblems: groups.problems(), sources, graph };
+  return { entries: withChains(found, graph), groupProblems: groups.problems(), sources, graph };
 }
 
 const nothingStored: GroupStore = {
@@ -81,11 +81,11 @@ const nothingStored: GroupStore = {
 const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
 /** Returns what only shows over all batches is told with each of them; such a batch never starts. */
-function withChains(looks: readonly Look[], { problems }: Graph): Look[] {
-  return looks.map((look) => {
-    const found = problems.get(look.name);
-    if (found === undefined || look.parsed === null) return look;
-    return { ...look, parsed: { ...look.parsed, batch: null }, problems: [...look.problems, ...found] };
+function withChains(entries: readonly LoadedEntry[], { problems }: Graph): LoadedEntry[] {
+  return entries.map((entry) => {
+    const found = problems.get(entry.name);
+    if (found === undefined || entry.parsed === null) return entry;
+    return { ...entry, parsed: { ...entry.parsed, batch: null }, problems: [...entry.problems, ...found] };
   });
 }
 

@@ -21,18 +21,18 @@ export function checkMeaning(
   prefix: Path = [],
 ): { patterns: { pattern: Pattern; place: Place }[]; faults: Fault[] } {
   const faults: Fault[] = [];
-  const tell = (code: ProblemCode, path: Path, of: "key" | "value", message: string, hint: string | null) =>
+  const addFault = (code: ProblemCode, path: Path, of: "key" | "value", message: string, hint: string | null) =>
     faults.push({ code, path: [...prefix, ...path], place: yaml.place([...prefix, ...path], of), message, hint });
   const nameOf = (path: Path) => pathText([...prefix, ...path]);
 
   const patterns = entriesOf(file.cron, "cron").flatMap(({ text, path }) => {
     const parsed = parsePattern(text);
     if ("pattern" in parsed) return [{ pattern: parsed.pattern, place: yaml.place(path, "value") }];
-    tell(parsed.code, path, "value", parsed.message, parsed.hint);
+    addFault(parsed.code, path, "value", parsed.message, parsed.hint);
     return [];
   });
   if (file.timeZone !== undefined && !isTimeZone(file.timeZone)) {
-    tell(
+    addFault(
       "bad-time-zone",
       ["timeZone"],
       "value",
@@ -44,16 +44,16 @@ export function checkMeaning(
     const hint = text.startsWith("~")
       ? "~ means nothing here: write the whole path"
       : "begin it with /, as in /run/secrets/warehouse.env";
-    if (!text.startsWith("/")) tell("schema", path, "value", `${nameOf(path)} must be an absolute path`, hint);
-    else if (text.includes("\0")) tell("schema", path, "value", `${nameOf(path)} holds a NUL character`, null);
+    if (!text.startsWith("/")) addFault("schema", path, "value", `${nameOf(path)} must be an absolute path`, hint);
+    else if (text.includes("\0")) addFault("schema", path, "value", `${nameOf(path)} holds a NUL character`, null);
   }
   for (const key of ["env", "params"] as const) {
     for (const [name, value] of Object.entries(file[key] ?? {})) {
       const at = nameOf([key, name]);
       const reserved = `${at}: names that begin with BATCH_ are the agent's own`;
-      if (name.startsWith("BATCH_")) tell("schema", [key, name], "key", reserved, "choose another name");
+      if (name.startsWith("BATCH_")) addFault("schema", [key, name], "key", reserved, "choose another name");
       if (typeof value === "string" && value.includes("\0"))
-        tell("schema", [key, name], "value", `${at} holds a NUL character, which no environment can carry`, null);
+        addFault("schema", [key, name], "value", `${at} holds a NUL character, which no environment can carry`, null);
     }
   }
   for (const key of ["webhook", "ping"] as const) {
@@ -61,7 +61,13 @@ export function checkMeaning(
       // The address is not repeated: it may hold a secret.
       const fault = webhookFault(url);
       if (fault === null) continue;
-      tell("schema", ["notify", key, index], "value", `${nameOf(["notify", key, index])} ${fault.message}`, fault.hint);
+      addFault(
+        "schema",
+        ["notify", key, index],
+        "value",
+        `${nameOf(["notify", key, index])} ${fault.message}`,
+        fault.hint,
+      );
     }
   }
   return { patterns, faults };

@@ -99,13 +99,13 @@ function parseQuietly(...args: Parameters<typeof parseDocument>): Document {
 class Stop extends Error {}
 
 /** The document as plain data. Faults that leave the data in doubt end it with undefined. */
-function toData(doc: Document, tell: (fault: Omit<Fault, "place">, offset: number) => void): unknown {
+function toData(doc: Document, addFault: (fault: Omit<Fault, "place">, offset: number) => void): unknown {
   let aliases = 0;
   let values = 0;
   const open = new Set<unknown>();
 
   function fail(code: Fault["code"], offset: number, message: string, hint: string | null): never {
-    tell({ code, path: [], message, hint }, offset);
+    addFault({ code, path: [], message, hint }, offset);
     throw new Stop();
   }
 
@@ -152,7 +152,7 @@ function toData(doc: Document, tell: (fault: Omit<Fault, "place">, offset: numbe
       if (key === null) fail("yaml-syntax", at, "a key must be a plain word", "quote it if it is meant as text");
       const value = convert(pair.value, [...path, key], at);
       if (seen.has(key)) {
-        tell(
+        addFault(
           {
             code: "yaml-duplicate-key",
             path: [...path, key],

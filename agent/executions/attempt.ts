@@ -5,11 +5,11 @@ import type { Logger } from "../logger.ts";
 import type { Cancelled, Execution, FinishedBy } from "../model/execution.ts";
 import type { Look, Running } from "../runners/port.ts";
 import { endingEvent, transition } from "./execution.ts";
-import { parseProgress, saysTheSame } from "./progress.ts";
+import { parseProgress, isSameProgress } from "./progress.ts";
 
 /** Between two looks in the first minute, so that lines of both logs can be put in order, and after it. */
-const firstLookMs = 100;
-const lookMs = 1_000;
+const firstPollMs = 100;
+const pollMs = 1_000;
 const firstMinuteMs = 60_000;
 /** Between SIGTERM and SIGKILL. */
 const killAfterMs = 10_000;
@@ -59,7 +59,7 @@ export function createAttempt(started: Execution, deps: AttemptDeps): Attempt {
   let asked: { reason: FinishedBy; patienceMs: number } | null = null;
   const stopAsked = () => asked; // it may be set while something is awaited
   let cancelTimeout: () => void = () => undefined;
-  let cancelLook: () => void = () => undefined;
+  let cancelPoll: () => void = () => undefined;
 
   function stop(reason: FinishedBy, patienceMs = killAfterMs): void {
     if (isOver && asked === null) return; // it has ended by itself already
@@ -70,8 +70,8 @@ export function createAttempt(started: Execution, deps: AttemptDeps): Attempt {
 
   /** Looks at its logs and its progress at intervals, until nothing of it is left: what it still writes is cut too. */
   function watch(startedAt: number): void {
-    const intervalMs = Math.abs(clock.now() - startedAt) < firstMinuteMs ? firstLookMs : lookMs;
-    cancelLook = clock.after(intervalMs, () => {
+    const intervalMs = Math.abs(clock.now() - startedAt) < firstMinuteMs ? firstPollMs : pollMs;
+    cancelPoll = clock.after(intervalMs, () => {
       void see().then(() => {
         if (isOver) return;
         if (isCut) stop("log-limit");
@@ -97,7 +97,7 @@ export function createAttempt(started: Execution, deps: AttemptDeps): Attempt {
       execution = { ...execution, outputTruncated: true, message: truncatedMessage(look.truncated) };
     }
     const progress = progressOf(look.progress);
-    if (progress !== null && !saysTheSame(progress, execution.progress)) execution = { ...execution, progress };
+    if (progress !== null && !isSameProgress(progress, execution.progress)) execution = { ...execution, progress };
     if (execution !== before && !isOver) deps.onSeen(execution);
     return look;
   }
@@ -151,7 +151,7 @@ export function createAttempt(started: Execution, deps: AttemptDeps): Attempt {
     const ending = await running.ended;
     isOver = true;
     cancelTimeout();
-    cancelLook();
+    cancelPoll();
     const look = await see();
     const by = running.stopReason; // the runner knows whether it had ended by itself before it was asked to end it
     const reason = by ?? (isCut ? "log-limit" : null);

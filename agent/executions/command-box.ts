@@ -13,13 +13,13 @@ const shared = { mode: 0o644, flush: true };
 const requestBytes = 1024 * 1024;
 const answerBytes = 16 * 1024 * 1024;
 /** Requests that are taken in one go. */
-const takenAtOnce = 100;
+const claimedAtOnce = 100;
 /** Holds what nobody took by then is no longer waited for: who asks withdraws it after 5 s, unless it was killed. */
 const staleMs = 15_000;
 /** Answers that nobody has read by then never will be. */
 const keepAnswersMs = 3_600_000;
 
-export interface TakenCommand {
+export interface ClaimedCommand {
   command: Command | null;
   /** True for one that an earlier agent took. */
   isFound: boolean;
@@ -29,7 +29,7 @@ export interface TakenCommand {
 export interface CommandBox {
   open: () => Promise<void>;
   /** Takes all that wait, oldest first. Each is given once by this agent. */
-  take: () => Promise<TakenCommand[]>;
+  claim: () => Promise<ClaimedCommand[]>;
 }
 
 /** The agent's side. */
@@ -59,7 +59,7 @@ export function createCommandBox(dataDir: string, now: () => number, ensure: Ens
     unwritten.delete(id);
   }
 
-  function taken(id: string, isFound: boolean): TakenCommand {
+  function claimed(id: string, isFound: boolean): ClaimedCommand {
     given.add(id);
     return {
       command: readCommand(join(home, `${id}.taken`), id),
@@ -76,19 +76,19 @@ export function createCommandBox(dataDir: string, now: () => number, ensure: Ens
       ensure(home);
       await clear();
     },
-    async take() {
+    async claim() {
       for (const [id, answer] of [...unwritten]) await write(id, answer).catch(() => undefined);
       const names = (await readdir(home)).sort();
       const ids = (ending: string) =>
         names.filter((name) => name.endsWith(ending)).map((name) => name.slice(0, -ending.length));
       const found = ids(".taken").filter((id) => !given.has(id));
-      const all = found.map((id) => taken(id, true));
-      for (const id of ids(".json").slice(0, takenAtOnce)) {
+      const all = found.map((id) => claimed(id, true));
+      for (const id of ids(".json").slice(0, claimedAtOnce)) {
         const isOurs = await rename(join(home, `${id}.json`), join(home, `${id}.taken`)).then(
           () => true,
           () => false, // withdrawn meanwhile
         );
-        if (isOurs) all.push(taken(id, false));
+        if (isOurs) all.push(claimed(id, false));
       }
       return all;
     },

@@ -6,7 +6,7 @@ import type { HistoryReader, Recorder } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
 import type { Batch } from "../model/batch.ts";
 import { isOpen, runState, type Execution } from "../model/execution.ts";
-import type { CommandBox, TakenCommand } from "./command-box.ts";
+import type { CommandBox, ClaimedCommand } from "./command-box.ts";
 import { findDueTimes } from "./due-times.ts";
 import type { Executor } from "./executor.ts";
 import type { ActedOn } from "./operations.ts";
@@ -33,11 +33,11 @@ export interface CommandLoop {
 
 export function createCommandLoop(deps: CommandLoopDeps): CommandLoop {
   const { clock, log, box, executor, recorder, reader } = deps;
-  const checks = periodic(clock, () => pollMs, takeCommands, cannotTake);
+  const checks = periodic(clock, () => pollMs, claimCommands, logClaimError);
   let stopped = false;
   const working = new Set<Promise<void>>();
   /** Answers once an execution or a run has ended, by its id. */
-  const waiting = new Map<string, Set<TakenCommand>>();
+  const waiting = new Map<string, Set<ClaimedCommand>>();
   let heard = new Set<string>();
 
   recorder.subscribe((_seq, change) => {
@@ -55,10 +55,10 @@ export function createCommandLoop(deps: CommandLoopDeps): CommandLoop {
 
   async function answerEnded(id: string): Promise<void> {
     const ended = await endOf(id);
-    const taken = ended === null || stopped ? undefined : waiting.get(id);
-    if (ended === null || taken === undefined) return;
+    const claimed = ended === null || stopped ? undefined : waiting.get(id);
+    if (ended === null || claimed === undefined) return;
     waiting.delete(id);
-    for (const one of taken) await one.answer({ ended });
+    for (const one of claimed) await one.answer({ ended });
   }
 
   /** null while it goes on; undefined ids are no end either. */
@@ -73,22 +73,22 @@ export function createCommandLoop(deps: CommandLoopDeps): CommandLoop {
     return status === "running" ? null : { batch: "", status, message: null, exitCode: null, signal: null };
   }
 
-  async function carryOut(taken: TakenCommand): Promise<void> {
-    const { command } = taken;
+  async function carryOut(claimed: ClaimedCommand): Promise<void> {
+    const { command } = claimed;
     if (command === null) {
       log.warn("a file in commands/ is no request of a command", {});
-      return taken.answer({ error: "the request cannot be read" });
+      return claimed.answer({ error: "the request cannot be read" });
     }
     const { request } = command;
     if (request.kind === "wait") {
-      waiting.set(request.id, (waiting.get(request.id) ?? new Set()).add(taken));
+      waiting.set(request.id, (waiting.get(request.id) ?? new Set()).add(claimed));
       return answerEnded(request.id);
     }
-    if (request.kind === "due-times") return taken.answer(await findDueTimes(request, deps));
-    const done = taken.isFound ? await carriedOut(command.command) : null;
+    if (request.kind === "due-times") return claimed.answer(await findDueTimes(request, deps));
+    const done = claimed.isFound ? await carriedOut(command.command) : null;
     const answer = done ?? (await act(command));
     logCommand(command, answer);
-    await taken.answer(answer);
+    await claimed.answer(answer);
   }
 
   /** Returns what the record says of a command that an earlier agent took; null where that did not come to it. */
@@ -141,11 +141,11 @@ export function createCommandLoop(deps: CommandLoopDeps): CommandLoop {
     working.add(done);
   }
 
-  async function takeCommands(): Promise<void> {
-    for (const taken of await box.take()) work(carryOut(taken));
+  async function claimCommands(): Promise<void> {
+    for (const claimed of await box.claim()) work(carryOut(claimed));
   }
 
-  function cannotTake(error: unknown): void {
+  function logClaimError(error: unknown): void {
     log.warn("cannot check for commands", { error: messageOf(error) });
     void box.open().catch(() => undefined);
   }

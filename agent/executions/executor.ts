@@ -258,7 +258,7 @@ class ExecutorLoop implements Omit<Executor, "manual" | "cancel" | "rerun"> {
     for (const change of plan.changes)
       if (change.kind === "put" && (change.execution.notifyDue ?? change.execution.pingDue) !== undefined) {
         const { execution } = change;
-        void durable().then(() => notifier?.take(execution));
+        void durable().then(() => notifier?.submit(execution));
       }
     await Promise.all([recorded, deleted]);
   }
@@ -422,7 +422,7 @@ class ExecutorLoop implements Omit<Executor, "manual" | "cancel" | "rerun"> {
   #events(execution: Execution, onUnrecorded: () => void): RunningEvents {
     const { notifier } = this.#deps;
     const onLaunch = (launched: Execution) => {
-      if (launched.pingDue !== undefined) notifier?.take(launched);
+      if (launched.pingDue !== undefined) notifier?.submit(launched);
     };
     const asStarted = (started: Execution): Execution =>
       notifier?.pings(started.batch) === true ? { ...started, pingDue: ["start"] } : started;

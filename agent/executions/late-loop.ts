@@ -11,7 +11,7 @@ import type { Execution } from "../model/execution.ts";
 import { iso, type BatchName, type EpochMs, type Iso } from "../model/ids.ts";
 import type { Notifier } from "../notify/port.ts";
 import { createHeap } from "../schedule/heap.ts";
-import { isSettled, judgeLate, lateAfterOf, maxOpen } from "./late.ts";
+import { isSettled, classifyLate, lateAfterOf, maxOpen } from "./late.ts";
 
 /** What ended while no agent watched is on record after this. */
 const firstWaitMs = 3_000;
@@ -35,7 +35,7 @@ export interface LatenessDeps {
   reader: Pick<HistoryReader, "find">;
   graph: () => Pick<Graph, "followers">;
   inForce: (name: string) => Batch | null;
-  notifier: Pick<Notifier, "decideLate" | "takeLate">;
+  notifier: Pick<Notifier, "decideLate" | "submitLate">;
 }
 
 export function createLateness(deps: LatenessDeps): Lateness {
@@ -225,7 +225,7 @@ class LateLoop {
     for (let first = this.#heap.peek(); first !== undefined && first.at <= now; first = this.#heap.peek()) {
       this.#heap.pop();
       const { name, dueAt } = first;
-      this.#track(this.#judge(name, dueAt));
+      this.#track(this.#check(name, dueAt));
     }
     this.#arm();
   }
@@ -238,7 +238,7 @@ class LateLoop {
     );
   }
 
-  async #judge(name: BatchName, dueAt: EpochMs): Promise<void> {
+  async #check(name: BatchName, dueAt: EpochMs): Promise<void> {
     const ms = this.#afterMs.get(name);
     const runs = this.#pending.get(name)?.get(dueAt);
     if (ms === undefined || runs === undefined) return;
@@ -247,7 +247,7 @@ class LateLoop {
       return;
     }
     this.#pending.get(name)?.delete(dueAt);
-    const { isLate, latest } = judgeLate(this.#deps.recorder.recent(name), runs, dueAt, ms);
+    const { isLate, latest } = classifyLate(this.#deps.recorder.recent(name), runs, dueAt, ms);
     if (!isLate) return;
     const read =
       latest === null
@@ -285,7 +285,7 @@ class LateLoop {
     if (execution !== null && execution.late !== true)
       changes.push({ kind: "put", execution: { ...execution, late: true } });
     this.#deps.log.warn("batch late", { batch: name, dueAt: at, ...(execution === null ? {} : { id: execution.id }) });
-    const take = () => this.#deps.notifier.takeLate(name);
-    this.#deps.recorder.commit(changes).then(take, () => void this.#deps.recorder.durable().then(take));
+    const submit = () => this.#deps.notifier.submitLate(name);
+    this.#deps.recorder.commit(changes).then(submit, () => void this.#deps.recorder.durable().then(submit));
   }
 }

@@ -41,7 +41,7 @@ export function isSettled({ judged, open = [], upTo }: Lateness, dueAt: Iso): bo
  * @param past  its executions, newest first
  * @param runs  keys of the runs that the due time set off
  */
-export function judgeLate(
+export function classifyLate(
   past: Iterable<Outline>,
   runs: ReadonlySet<number>,
   dueAt: EpochMs,

@@ -17,6 +17,6 @@ export function parseProgress(text: string, at: Iso): Execution["progress"] {
 }
 
 /** Returns whether two say the same, whenever they said it. */
-export function saysTheSame(a: Execution["progress"], b: Execution["progress"]): boolean {
+export function isSameProgress(a: Execution["progress"], b: Execution["progress"]): boolean {
   return a?.percent === b?.percent && a?.message === b?.message;
 }

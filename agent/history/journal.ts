@@ -8,7 +8,7 @@ import { messageOf, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Problem } from "../model/problem.ts";
 import { openNew, syncFolder, writeDurably } from "../platform/durable.ts";
-import { asideName, errorCode, openFileSync, readPlainBytes, removeTree, setAside } from "../platform/files.ts";
+import { quarantineName, errorCode, openFileSync, readPlainBytes, removeTree, quarantine } from "../platform/files.ts";
 import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { decodeLine, type JournalLine } from "./change.ts";
 
@@ -46,7 +46,7 @@ export interface Journal {
    */
   append: (line: string) => Promise<number>;
   /** Returns, once, whether a segment was found gone: what it said is in memory only. */
-  takeLoss: () => boolean;
+  hasLost: () => boolean;
   /** Deletes all segments before this one; `Infinity` for all. Throws StoreError. */
   dropBefore: (segment: number) => Promise<void>;
 }
@@ -150,7 +150,7 @@ export async function openJournal(
     const found = readJournal(folder, (segment, error) => unreadable.push({ segment, error }));
     for (const { segment, error } of unreadable) {
       log.error("a file of the journal cannot be read; it was set aside and the others count", {
-        path: await setAside(pathOf(segment), clock.now()),
+        path: await quarantine(pathOf(segment), clock.now()),
         error: messageOf(error),
         hint: "what it said may be missing from the history. Once looked at, delete it",
       });
@@ -168,7 +168,7 @@ export async function openJournal(
         }
       }
       if (parsed.corrupt.length > 0) {
-        const file = asideName(pathOf(segment), clock.now());
+        const file = quarantineName(pathOf(segment), clock.now());
         await writeDurably(file, Buffer.concat(parsed.corrupt.map(({ from, to }) => bytes.subarray(from, to))));
         const rest = keep(bytes.subarray(0, size), parsed.corrupt);
         await writeDurably(pathOf(segment), rest);
@@ -224,7 +224,7 @@ export async function openJournal(
       segment.bytes += bytes.length;
       return segment.number;
     } catch (error) {
-      if (file !== null && segment !== null) takeBack(file, segment);
+      if (file !== null && segment !== null) undoWrite(file, segment);
       // Something else lies in its place, or nothing: a new one follows.
       else if (segment !== null && noSegment.includes(errorCode(error))) {
         isLost ||= segment.bytes > 0;
@@ -241,7 +241,7 @@ export async function openJournal(
    * Takes back what was written of a line: the next one takes its place. Where not even that can be done, a new
    * segment follows.
    */
-  function takeBack(file: number, segment: Segment): void {
+  function undoWrite(file: number, segment: Segment): void {
     try {
       ftruncateSync(file, segment.bytes);
     } catch {
@@ -260,7 +260,7 @@ export async function openJournal(
         return segments.length > 0 && (total > maxJournalBytes || segments.length + (isNext ? 1 : 0) > maxSegments);
       },
       append,
-      takeLoss() {
+      hasLost() {
         const was = isLost;
         isLost = false;
         return was;

@@ -36,14 +36,14 @@ export class Notes {
   /** Puts what was noted about their batches before these changes, which count for more. */
   before(changes: readonly Change[]): readonly Change[] {
     if (this.#rows.size === 0 && this.#heads.size === 0) return changes;
-    return [...[...new Set(changes.map(batchOf))].flatMap((name) => this.#take(name as BatchName)), ...changes];
+    return [...[...new Set(changes.map(batchOf))].flatMap((name) => this.#drain(name as BatchName)), ...changes];
   }
 
-  takeAll(): Change[] {
-    return [...new Set([...this.#rows.keys(), ...this.#heads.keys()])].flatMap((name) => this.#take(name));
+  drain(): Change[] {
+    return [...new Set([...this.#rows.keys(), ...this.#heads.keys()])].flatMap((name) => this.#drain(name));
   }
 
-  #take(name: BatchName): Change[] {
+  #drain(name: BatchName): Change[] {
     const rows = [...(this.#rows.get(name)?.values() ?? [])];
     const fields = this.#heads.get(name);
     this.#rows.delete(name);

@@ -23,7 +23,7 @@ export class Pending {
     for (const change of changes) this.#add(change);
   }
 
-  take(): Change[] {
+  drain(): Change[] {
     const changes = [...this.#changes.values()];
     this.#changes = new Map();
     return changes;
@@ -31,7 +31,7 @@ export class Pending {
 
   /** Returns what could not be written comes before what has been added since. */
   putBack(changes: readonly Change[]): void {
-    const since = this.take();
+    const since = this.drain();
     this.add(changes);
     this.add(since);
   }

@@ -207,7 +207,7 @@ export class RowIndex {
     this.#batch[slot] = batch;
     this.#fill(slot, execution);
     this.#tally(slot, 1);
-    this.#enter(slot);
+    this.#insert(slot);
     // Whatever is new is nearly always the newest of its batch.
     let after = none;
     let next = this.#newest[batch] ?? none;
@@ -697,7 +697,7 @@ export class RowIndex {
   }
 
   /** Puts a new slot where its id belongs, from the end: what is recorded now began a short time ago. */
-  #enter(slot: number): void {
+  #insert(slot: number): void {
     let at = this.#ordered;
     while (at > 0 && this.#compare(this.#order[at - 1] as number, slot) > 0) at -= 1;
     this.#order.copyWithin(at + 1, at, this.#ordered);

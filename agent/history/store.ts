@@ -13,7 +13,7 @@ import type { Documents } from "./documents.ts";
 import { DurableView } from "./durable-view.ts";
 import type { EventRing } from "./events.ts";
 import type { FoundLine, Journal } from "./journal.ts";
-import { JournalKeeper } from "./journal-keeper.ts";
+import { DocumentWriter } from "./document-writer.ts";
 import { Notes } from "./notes.ts";
 import { Pending } from "./pending.ts";
 import type { Listener, Note, Recorder } from "./port.ts";
@@ -45,7 +45,7 @@ export class Store implements Recorder {
   readonly #index: RowIndex;
   readonly #state: State;
   readonly #checkpoints: Checkpoints;
-  readonly #keeper: JournalKeeper;
+  readonly #writer: DocumentWriter;
   /** Documents written so far. */
   checkpointed = 0;
   #pending = new Pending();
@@ -78,22 +78,22 @@ export class Store implements Recorder {
         for (const id of rows) this.#release(id);
       },
     });
-    this.#keeper = new JournalKeeper(dataDir, { clock, log, journal, checkpoints: this.#checkpoints });
+    this.#writer = new DocumentWriter(dataDir, { clock, log, journal, checkpoints: this.#checkpoints });
   }
 
   /** Takes in what the journal says beyond the documents. Before anything else. */
   replay(lines: readonly FoundLine[]): void {
     const now = this.#clock.now();
     const [first] = lines;
-    if (first !== undefined) this.#keeper.begin(first.seq);
+    if (first !== undefined) this.#writer.begin(first.seq);
     for (const line of lines) {
       this.#state.apply(line.changes, new Date(now).toISOString());
       for (const { change, number } of numbered(line.changes, line.seq)) {
         this.#settle(change);
         this.#checkpoints.mark(change, line.segment, now);
-        if (number !== null && line.repeated !== true) this.#keeper.ring.add(number, change);
+        if (number !== null && line.repeated !== true) this.#writer.ring.add(number, change);
       }
-      this.#keeper.found(line);
+      this.#writer.found(line);
     }
   }
 
@@ -180,7 +180,7 @@ export class Store implements Recorder {
   }
 
   get ring(): EventRing {
-    return this.#keeper.ring;
+    return this.#writer.ring;
   }
 
   subscribe(listener: Listener): void {
@@ -262,18 +262,18 @@ export class Store implements Recorder {
 
   /** Why the record cannot be written right now; null when all is well. */
   trouble(): StoreError | null {
-    return this.#failure ?? this.#keeper.trouble;
+    return this.#failure ?? this.#writer.trouble;
   }
 
   /** Resolves when all is in the documents, or else in the journal. Rejects with StoreError if that cannot be. */
   async close(): Promise<void> {
-    this.#pending.add(this.#notes.takeAll());
+    this.#pending.add(this.#notes.drain());
     while (!this.#pending.isEmpty || this.#flushing !== null) {
       await this.#flush();
       if (this.#failure !== null) throw this.#failure;
     }
     await Promise.all(this.#deleting);
-    await this.#keeper.close();
+    await this.#writer.close();
   }
 
   /** A batch that is new was first seen now, also for who reads this later. */
@@ -348,11 +348,11 @@ export class Store implements Recorder {
 
   async #flushAll(): Promise<void> {
     while (!this.#pending.isEmpty) {
-      const changes = this.#withTouches(this.#pending.take());
+      const changes = this.#withTouches(this.#pending.drain());
       const waiters = this.#waiters.splice(0);
       try {
         const last = new Map(changes.map((change) => [change.kind === "put" ? change.execution.id : change, change]));
-        await this.#keeper.append(changes, (seq, segment) => {
+        await this.#writer.append(changes, (seq, segment) => {
           for (const { change, number } of numbered(changes, seq))
             this.#publish(change, number, segment, change.kind !== "put" || last.get(change.execution.id) === change);
         });
@@ -417,7 +417,7 @@ export class Store implements Recorder {
       this.#inBackground(this.#documents.deleteExecutions(change.batch, change.ids));
     }
     if (change.kind === "forget") this.#inBackground(this.#checkpoints.write(change.batch).catch(() => undefined));
-    if (number !== null) this.#keeper.ring.add(number, change);
+    if (number !== null) this.#writer.ring.add(number, change);
     for (const listener of this.#listeners) listener(number, change, before);
   }
 

@@ -57,7 +57,7 @@ export async function listen(app: Hono, options: ListenOptions): Promise<HttpSer
   const answer = getRequestListener(
     async (request, env) => {
       const path = (env.incoming as IncomingMessage).url ?? "";
-      if (!probe.test(path) && !(await turns.take()))
+      if (!probe.test(path) && !(await turns.acquire()))
         return problemAt(null, 503, "too many requests wait already; try again", { "Retry-After": "1" });
       return sendCopy(await app.fetch(request, env), env.outgoing as ServerResponse);
     },

@@ -11,7 +11,7 @@ interface Growing {
   measure: () => Promise<number>;
   read: (start: number, length: number) => Promise<Uint8Array>;
   /** Resolves a moment later. */
-  beat: () => Promise<void>;
+  nextTick: () => Promise<void>;
 }
 
 const chunkBytes = 16 * 1024;
@@ -77,13 +77,13 @@ export function createMerge(source: MergeSource): () => Promise<MergedPiece | "w
     if (source.isEager === true) shortened.add(stream);
   }
 
-  async function take(stream: LogStream, { at, sizes, isLast }: Step): Promise<MergedPiece | null> {
-    const tap = source[stream];
-    goOnFromEnd(stream, tap.size());
-    const until = Math.min(sizes[stream], tap.size());
+  async function readPiece(stream: LogStream, { at, sizes, isLast }: Step): Promise<MergedPiece | null> {
+    const follower = source[stream];
+    goOnFromEnd(stream, follower.size());
+    const until = Math.min(sizes[stream], follower.size());
     for (const most of [chunkBytes, maxLineBytes]) {
       const start = position[stream];
-      const bytes = start < until ? await tap.read(start, Math.min(most, until - start)) : new Uint8Array(0);
+      const bytes = start < until ? await follower.read(start, Math.min(most, until - start)) : new Uint8Array(0);
       const isEnd = isLast && start + bytes.length >= until;
       const rest = isEnd ? bytes.length : bytes.length === maxLineBytes ? wholeCharacters(bytes) : 0;
       const count = firstLines(bytes) || rest;
@@ -138,7 +138,7 @@ export function createMerge(source: MergeSource): () => Promise<MergedPiece | "w
   return async () => {
     for (;;) {
       if (step !== null) {
-        const piece = (await take("stdout", step)) ?? (await take("stderr", step));
+        const piece = (await readPiece("stdout", step)) ?? (await readPiece("stderr", step));
         if (piece !== null) return piece;
         if (step.isLast) return null;
         step = null;
@@ -158,7 +158,7 @@ export function createMerge(source: MergeSource): () => Promise<MergedPiece | "w
       const stream = overdue();
       if (stream === null) return "wait";
       const sizes = { stdout: source.stdout.size(), stderr: source.stderr.size() };
-      const piece = await take(stream, { at: new Date(source.now()).toISOString(), sizes, isLast: true });
+      const piece = await readPiece(stream, { at: new Date(source.now()).toISOString(), sizes, isLast: true });
       return piece ?? "wait";
     }
   };

@@ -44,7 +44,7 @@ export interface LogStore {
   ) => Promise<Found[]>;
 }
 /** A log that is being followed. Its bytes stay in the file until they are asked for. */
-export interface LogTap {
+export interface LogFollower {
   /** Its length as last seen; 0 while there is no such file. */
   size: () => number;
   /** Its length now. */
@@ -55,11 +55,11 @@ export interface LogTap {
    */
   read: (start: number, length: number) => Promise<Uint8Array>;
   /** Resolves a moment later, once the size has been looked at again. */
-  beat: () => Promise<void>;
+  nextTick: () => Promise<void>;
   /** Gives it back; its file is closed with the last one that follows it. */
   close: () => void;
 }
 /** Logs to follow, each open once however many follow it. */
-export interface LogTaps {
-  open: (batch: BatchName, id: ExecutionId, file: LogStream | "times") => Promise<LogTap>;
+export interface LogFollowers {
+  open: (batch: BatchName, id: ExecutionId, file: LogStream | "times") => Promise<LogFollower>;
 }

@@ -47,10 +47,10 @@ export function decideNotice(
       const recent = known.streaks.filter((at) => isWithinAnHour(at, now));
       const first = known.failures === 0;
       if (first ? recent.length >= streaksAnHour : !isDue(known, "failure", now)) {
-        return { told: held({ ...failing, heard: first ? false : known.heard }, "failure"), due: null };
+        return { told: suppressed({ ...failing, heard: first ? false : known.heard }, "failure"), due: null };
       }
       const heard = { ...failing, heard: true, streaks: first ? [...recent, iso(now)] : recent };
-      return tell(heard, "failure", asks("failure"), now);
+      return notifyOf(heard, "failure", asks("failure"), now);
     }
     case "succeeded": {
       const well = known.failures === 0 ? told : { ...known, failures: 0, heard: true };
@@ -59,14 +59,14 @@ export function decideNotice(
       const event = final.unusual !== null && asks("unusual") ? "unusual" : "success";
       if (!asks(event)) return { told: well, due: null };
       const base = well ?? nothingTold;
-      return isDue(base, event, now) ? tell(base, event, true, now) : { told: held(base, event), due: null };
+      return isDue(base, event, now) ? notifyOf(base, event, true, now) : { told: suppressed(base, event), due: null };
     }
     case "aborted": {
       const isMissed = final.reason === "missed" || final.reason === "deadline";
       if (!isMissed || !asks("missed")) return { told, due: null };
       return isDue(known, "missed", now)
-        ? tell(known, "missed", true, now)
-        : { told: held(known, "missed"), due: null };
+        ? notifyOf(known, "missed", true, now)
+        : { told: suppressed(known, "missed"), due: null };
     }
     case "queued":
     case "running":
@@ -86,10 +86,12 @@ export function decideLate(
 ): { told: Told | undefined; due: NotifyDue | null } {
   if (!notify.on.includes("late")) return { told, due: null };
   const known = told ?? nothingTold;
-  return isDue(known, "late", now) ? tell(known, "late", true, now) : { told: held(known, "late"), due: null };
+  return isDue(known, "late", now)
+    ? notifyOf(known, "late", true, now)
+    : { told: suppressed(known, "late"), due: null };
 }
 
-function tell(told: Told, event: HourlyEvent, asked: boolean, now: EpochMs): { told: Told; due: NotifyDue | null } {
+function notifyOf(told: Told, event: HourlyEvent, asked: boolean, now: EpochMs): { told: Told; due: NotifyDue | null } {
   const last = told.last[event];
   const next = { ...told, last: { ...told.last, [event]: { at: iso(now), held: 0 } } };
   return { told: next, due: asked ? { event, count: (last?.held ?? 0) + 1, since: last?.at ?? null } : null };
@@ -102,7 +104,7 @@ function isDue(told: Told, event: HourlyEvent, now: EpochMs): boolean {
   return last === undefined || !isWithinAnHour(last.at, now);
 }
 
-function held(told: Told, event: HourlyEvent): Told {
+function suppressed(told: Told, event: HourlyEvent): Told {
   const last = told.last[event];
   return last === undefined ? told : { ...told, last: { ...told.last, [event]: { ...last, held: last.held + 1 } } };
 }

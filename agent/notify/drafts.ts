@@ -2,7 +2,7 @@
 import type { Clock } from "../async/clock.ts";
 import { messageOf } from "../errors.ts";
 import type { HistoryReader, LateDue } from "../history/port.ts";
-import { mergedEnd, type LogStore, type LogStream, type LogTaps } from "../logs/port.ts";
+import { mergedEnd, type LogStore, type LogStream, type LogFollowers } from "../logs/port.ts";
 import type { Batch } from "../model/batch.ts";
 import type { Execution, NotifyDue } from "../model/execution.ts";
 import type { BatchName } from "../model/ids.ts";
@@ -18,7 +18,7 @@ export interface DraftDeps {
   clock: Clock;
   reader: Pick<HistoryReader, "find">;
   logs: LogStore;
-  taps: LogTaps;
+  followers: LogFollowers;
   /** The batch as it is in force; null when there is none. */
   batchOf: (name: BatchName) => Batch | null;
   /** True when there is a mail server. */
@@ -110,17 +110,17 @@ export function createDrafts(deps: DraftDeps) {
   /** Returns the last bytes of the merged log; nothing where it cannot be read. */
   async function outputEnd({ batch, id, finishedAt }: Execution): Promise<Buffer> {
     const opened = await Promise.allSettled(
-      (["stdout", "stderr", "times"] as const).map((file) => deps.taps.open(batch, id, file)),
+      (["stdout", "stderr", "times"] as const).map((file) => deps.followers.open(batch, id, file)),
     );
-    const taps = opened.flatMap((one) => (one.status === "fulfilled" ? one.value : []));
-    const [stdout, stderr, times] = taps;
+    const followers = opened.flatMap((one) => (one.status === "fulfilled" ? one.value : []));
+    const [stdout, stderr, times] = followers;
     try {
       if (stdout === undefined || stderr === undefined || times === undefined) return Buffer.alloc(0);
       return await mergedEnd({ stdout, stderr, times, now: () => clock.now() }, finishedAt ?? nowIso(), pingBytes);
     } catch {
       return Buffer.alloc(0);
     } finally {
-      for (const tap of taps) tap.close();
+      for (const follower of followers) follower.close();
     }
   }
 

@@ -33,13 +33,13 @@ export async function post({ url: to, headers, body }: Post, options: PostOption
     const sent = { method: "POST", headers: { ...headers, ...credentials }, body, redirect: "manual", signal } as const;
     const response = await fetch(url, sent);
     void response.body?.cancel().catch(() => undefined);
-    return judge(response, now());
+    return classify(response, now());
   } catch (error) {
     return { kind: "later", why: troubleText(error, timeoutMs), waitMs: null, down: true };
   }
 }
 
-function judge(response: Response, now: number): Delivery {
+function classify(response: Response, now: number): Delivery {
   const { status } = response;
   if (status >= 200 && status < 300) return { kind: "accepted" };
   const why = `it answered ${status}`;

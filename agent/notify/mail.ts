@@ -66,7 +66,7 @@ export function createMailer(url: string, { from, hostname }: { from: string | n
       });
       return { kind: "accepted" };
     } catch (error) {
-      return judge(error as SmtpError, said(error));
+      return classify(error as SmtpError, said(error));
     }
   }
 
@@ -80,7 +80,7 @@ interface SmtpError extends Error {
 }
 
 /** A receiver, or what is written, may be refused for good; all else (nobody there, login, sender) may be mended. */
-function judge({ code, responseCode = 0, command }: SmtpError, why: string): Delivery {
+function classify({ code, responseCode = 0, command }: SmtpError, why: string): Delivery {
   const ofMessage = (code === "EENVELOPE" && command !== "MAIL FROM") || code === "EMESSAGE";
   const final = command === "API" || (responseCode >= 500 && responseCode !== 503);
   if (ofMessage && final) return { kind: "refused", why };

@@ -54,12 +54,12 @@ export function createNotifier(deps: NotifierDeps): NotifierLoop {
     );
   }
 
-  function take({ id }: Execution): void {
+  function submit({ id }: Execution): void {
     due.push({ id });
     work();
   }
 
-  function takeLate(late: BatchName): void {
+  function submitLate(late: BatchName): void {
     due.push({ late });
     work();
   }
@@ -164,8 +164,8 @@ export function createNotifier(deps: NotifierDeps): NotifierLoop {
       return notify === null ? { told, due: null } : decideLate(notify, told, clock.now());
     },
     pings: (name) => (deps.batchOf(name)?.notify?.ping.length ?? 0) > 0,
-    take,
-    takeLate,
+    submit,
+    submitLate,
     start,
     async stop() {
       cancel();

@@ -4,7 +4,7 @@ import type { Clock } from "../async/clock.ts";
 import type { InForce } from "../definitions/in-force.ts";
 import type { HistoryReader, Recorder } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
-import type { LogStore, LogTaps } from "../logs/port.ts";
+import type { LogStore, LogFollowers } from "../logs/port.ts";
 import type { Batch } from "../model/batch.ts";
 import type { Execution } from "../model/execution.ts";
 import type { BatchName } from "../model/ids.ts";
@@ -41,7 +41,7 @@ export interface NotificationsDeps {
   recorder: Recorder;
   reader: HistoryReader;
   logs: LogStore;
-  taps: LogTaps;
+  followers: LogFollowers;
   inForce: InForce;
   linkTo: (what: Execution | BatchName | null) => string;
   changedSince: (execution: Execution) => Promise<Notice["changed"]>;
@@ -75,7 +75,7 @@ export async function openNotifications(deps: NotificationsDeps): Promise<Notifi
   return {
     notifier: createNotifier({
       ...{ clock, log, recorder: deps.recorder, reader: deps.reader, outbox, deliveries },
-      ...{ logs: deps.logs, taps: deps.taps },
+      ...{ logs: deps.logs, followers: deps.followers },
       batchOf: (name) => inForce.batch(name)?.batch ?? null, // also of one whose chain has broken while it ran
       mails: mail !== null,
       linkTo: deps.linkTo,

@@ -6,7 +6,7 @@ import type { Clock } from "../async/clock.ts";
 import { messageOf, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { syncFolder, writeDurably } from "../platform/durable.ts";
-import { errorCode, mapLimit, readText, removeTree, setAside } from "../platform/files.ts";
+import { errorCode, mapLimit, readText, removeTree, quarantine } from "../platform/files.ts";
 import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { placeOf } from "./delivery-policy.ts";
 import type { Outbox, Message } from "./port.ts";
@@ -45,18 +45,18 @@ export function createOutbox(
     try {
       const message: unknown = JSON.parse(await readText(path, maxMessageBytes, "refuse"));
       if (isMessage(message) && name === `${message.id}.json`) return message;
-      await quarantine(path, "it does not hold what a message holds");
+      await quarantineMessage(path, "it does not hold what a message holds");
     } catch (error) {
       if (errorCode(error) === "ENOENT") return null;
       if (passing.includes(errorCode(error))) throw error;
-      await quarantine(path, messageOf(error));
+      await quarantineMessage(path, messageOf(error));
     }
     return null;
   }
 
-  async function quarantine(path: string, reason: string): Promise<void> {
-    await setAside(path, clock.now()).then(
-      (aside) => log.error("a waiting message cannot be read; it was set aside", { path: aside, reason }),
+  async function quarantineMessage(path: string, reason: string): Promise<void> {
+    await quarantine(path, clock.now()).then(
+      (quarantined) => log.error("a waiting message cannot be read; it was set aside", { path: quarantined, reason }),
       (error: unknown) =>
         log.error("a waiting message can neither be read nor set aside", { path, error: messageOf(error) }),
     );
@@ -69,7 +69,7 @@ export function createOutbox(
       const message: Message = { id: `${about ?? draft.execution}-${draft.event}-${receiver}`, ...draft };
       const write = () =>
         writeDurably(pathOf(message.id), `${JSON.stringify(message)}\n`, (path) =>
-          quarantine(path, "it is not a file"),
+          quarantineMessage(path, "it is not a file"),
         );
       await write()
         .catch(async (error: unknown) => {

@@ -13,11 +13,11 @@ export interface Notifier {
   /** Returns whether a batch asks for heartbeats: the records of its executions carry which of them are still due. */
   pings: (name: BatchName) => boolean;
   /** Sees to what a recorded start or end carries. Returns at once. */
-  take: (execution: Execution) => void;
+  submit: (execution: Execution) => void;
   /** Decides likewise what people are told of a due time that a batch is late for. */
   decideLate: (name: BatchName, told: Told | undefined) => { told: Told | undefined; due: NotifyDue | null };
   /** Sees to the due times that a batch's head carries. Returns at once. */
-  takeLate: (name: BatchName) => void;
+  submitLate: (name: BatchName) => void;
 }
 /** In the order of time, also where they are sorted by name. */
 export type PingEvent = "start" | "stop";

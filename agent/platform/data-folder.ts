@@ -1,7 +1,7 @@
 // The data folder: taken by one agent at a time, with the folders in it that everything else writes to.
 import type { Logger } from "../logger.ts";
 import { Folders } from "./folders.ts";
-import { takeLock } from "./lock.ts";
+import { acquireLock } from "./lock.ts";
 
 const folders = ["batches", "journal", "revisions", "commands", "outbox"];
 
@@ -21,7 +21,7 @@ export async function openDataFolder(
     log.error(`the agent with ${holder} has taken over the data folder; this one ends and leaves all to it`);
     deps.onLost();
   };
-  const release = await takeLock(dataDir, bootId, now, onLost, onObstacle, deps.epoch);
+  const release = await acquireLock(dataDir, bootId, now, onLost, onObstacle, deps.epoch);
   const kept = new Folders(dataDir, { now, log });
   try {
     kept.open(folders);

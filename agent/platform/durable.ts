@@ -15,8 +15,8 @@ const closed = promisify(close);
 const lanes = 8;
 /** A thousand files take the disk a second one by one, and a tenth of that together. */
 const many = 64;
-const lookMs = 20;
-const maxLooks = 50;
+const roundMs = 20;
+const maxRounds = 50;
 
 interface Waiting {
   path: string;
@@ -85,9 +85,9 @@ async function syncOne({ path, flags, done, failed }: Waiting): Promise<void> {
  * more come it waits for them: while the disk is at it, to make another file takes twice as long.
  */
 async function syncAll(): Promise<void> {
-  for (let [looks, count] = [0, 0]; count < waiting.length && looks < maxLooks; looks++) {
+  for (let [rounds, count] = [0, 0]; count < waiting.length && rounds < maxRounds; rounds++) {
     count = waiting.length;
-    await setTimeout(lookMs);
+    await setTimeout(roundMs);
   }
   const all = waiting;
   waiting = [];

@@ -226,28 +226,28 @@ export async function writeFresh(
 }
 
 /** Stands between the name of what was set aside and the time. */
-export const asideMark = ".corrupt-";
+export const quarantineMark = ".corrupt-";
 
 /** Returns the name that something at `path` is kept under for people to look at. */
-export function asideName(path: string, now: number): string {
-  return `${path}${asideMark}${new Date(now).toISOString().replaceAll(":", "-")}`;
+export function quarantineName(path: string, now: number): string {
+  return `${path}${quarantineMark}${new Date(now).toISOString().replaceAll(":", "-")}`;
 }
 
 /**
  * Moves what is not what it should be to `<path>.corrupt-<time>`, and returns that: it is kept, for people to look
  * at.
  */
-export async function setAside(path: string, now: number): Promise<string> {
-  const aside = asideName(path, now);
-  await rename(path, aside);
-  return aside;
+export async function quarantine(path: string, now: number): Promise<string> {
+  const quarantined = quarantineName(path, now);
+  await rename(path, quarantined);
+  return quarantined;
 }
 
 /** The same at once. A name that is taken already gets a number. */
-export function setAsideSync(path: string, now: number): string {
-  const aside = asideName(path, now);
+export function quarantineSync(path: string, now: number): string {
+  const quarantined = quarantineName(path, now);
   for (let count = 1; ; count++) {
-    const free = count === 1 ? aside : `${aside}-${count}`;
+    const free = count === 1 ? quarantined : `${quarantined}-${count}`;
     if (lstatSync(free, { throwIfNoEntry: false }) !== undefined) continue;
     renameSync(path, free);
     return free;

@@ -6,7 +6,7 @@ import { dirname, join, relative, sep } from "node:path";
 import { StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { agentProblem, type Problem } from "../model/problem.ts";
-import { asideMark, setAsideSync } from "./files.ts";
+import { quarantineMark, quarantineSync } from "./files.ts";
 
 /**
  * Makes sure that a path below the data folder is a folder that can be used; true where it had to be made. Throws
@@ -20,11 +20,11 @@ export const makeFolders: EnsureFolder = (path) => mkdirSync(path, { recursive: 
 /** Describes what was done to one folder; `aside`: where what lay in its place was moved to, null where nothing did. */
 export interface Mended {
   path: string;
-  aside: string | null;
+  quarantined: string | null;
 }
 
 /** Maximum number of mended folders that are told, the newest: a script may go on replacing them for ever. */
-const maxTold = 100;
+const maxReported = 100;
 const { R_OK, W_OK, X_OK } = constants;
 
 /**
@@ -38,9 +38,9 @@ export function ensureFolder(base: string, path: string, now: number): Mended[] 
   if (info?.isDirectory() === true && givesRights(path)) return done;
   // The rights of the folder above may have been all that was missing, or somebody else has made it meanwhile.
   if (isUsable(path)) return done;
-  const aside = info === undefined ? null : setAsideSync(path, now);
+  const quarantined = info === undefined ? null : quarantineSync(path, now);
   mkdirSync(path, { recursive: path === base, mode: path === base ? 0o700 : 0o777 });
-  return [...done, { path, aside }];
+  return [...done, { path, quarantined }];
 }
 
 function givesRights(path: string): boolean {
@@ -72,7 +72,7 @@ export class Folders {
   readonly #log: Logger;
   /** Folders that are looked at without being asked for, and which folder each of them is. */
   readonly #fixed = new Map<string, Identity | null>();
-  readonly #told = new Map<string, Problem>();
+  readonly #reported = new Map<string, Problem>();
   readonly #failed = new Map<string, StoreError>();
 
   constructor(dataDir: string, { now, log }: { now: () => number; log: Logger }) {
@@ -84,9 +84,9 @@ export class Folders {
   /** Makes the folders that are always there, and tells what an earlier agent moved aside. Throws StoreError. */
   open(names: readonly string[]): void {
     for (const entry of readdirSync(this.#base)) {
-      const [name = ""] = entry.split(asideMark);
+      const [name = ""] = entry.split(quarantineMark);
       if (entry !== name && names.includes(name))
-        this.#tell({ path: join(this.#base, name), aside: join(this.#base, entry) });
+        this.#reportProblem({ path: join(this.#base, name), quarantined: join(this.#base, entry) });
     }
     for (const name of names) this.#ensure(join(this.#base, name), false);
     for (const path of [this.#base, ...names.map((name) => join(this.#base, name))])
@@ -117,12 +117,12 @@ export class Folders {
   }
 
   problems(): Problem[] {
-    for (const [path, { file }] of this.#told)
+    for (const [path, { file }] of this.#reported)
       if (file !== path && (file === null || lstatSync(file, { throwIfNoEntry: false }) === undefined))
-        this.#told.delete(path);
+        this.#reported.delete(path);
     const failed = [...this.#failed].filter(([path]) => !this.#fixed.has(path));
     return [
-      ...this.#told.values(),
+      ...this.#reported.values(),
       ...failed.map(([path, { message, hint }]) => ({
         ...agentProblem("data-folder-replaced", message, hint, path),
         batch: this.#batchOf(path),
@@ -134,7 +134,8 @@ export class Folders {
     try {
       const mended = ensureFolder(this.#base, path, this.#now());
       if (this.#failed.size > 0) this.#failed.delete(path);
-      for (const one of mended) if (one.aside !== null || (isLate && this.#fixed.has(one.path))) this.#report(one);
+      for (const one of mended)
+        if (one.quarantined !== null || (isLate && this.#fixed.has(one.path))) this.#report(one);
       return mended.length > 0;
     } catch (error) {
       const hint =
@@ -147,10 +148,10 @@ export class Folders {
   }
 
   #report(mended: Mended): void {
-    const { path, aside } = mended;
+    const { path, quarantined } = mended;
     if (this.#fixed.has(path)) this.#fixed.set(path, identity(path));
-    const { message, hint } = this.#tell(mended);
-    this.#log.error(message, { path: aside ?? path, hint });
+    const { message, hint } = this.#reportProblem(mended);
+    this.#log.error(message, { path: quarantined ?? path, hint });
   }
 
   #checkIdentity(path: string): void {
@@ -166,12 +167,12 @@ export class Folders {
     this.#log.error(problem.message, { path, hint: problem.hint });
   }
 
-  #tell({ path, aside }: Mended): Problem {
+  #reportProblem({ path, quarantined }: Mended): Problem {
     const what =
-      aside === null
+      quarantined === null
         ? `${this.#nameOf(path)} was gone; it was made anew`
         : `something else lay in the place of ${this.#nameOf(path)}; it was set aside`;
-    return this.#problem(path, aside ?? path, what);
+    return this.#problem(path, quarantined ?? path, what);
   }
 
   #problem(path: string, file: string, message: string): Problem {
@@ -180,9 +181,9 @@ export class Folders {
         ? "what it held is missing: put it back while the agent is stopped. A restart ends this notice"
         : "the agent goes on with a new folder. Once looked at, delete what was set aside";
     const problem = { ...agentProblem("data-folder-replaced", message, hint, file), batch: this.#batchOf(path) };
-    this.#told.delete(path);
-    this.#told.set(path, problem);
-    for (const oldest of this.#told.keys()) if (this.#told.size > maxTold) this.#told.delete(oldest);
+    this.#reported.delete(path);
+    this.#reported.set(path, problem);
+    for (const oldest of this.#reported.keys()) if (this.#reported.size > maxReported) this.#reported.delete(oldest);
     return problem;
   }
 

@@ -5,7 +5,7 @@ import { readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { ConfigError, StoreError } from "../errors.ts";
-import { errorCode, readPlainBytes, readText, setAside, writeFresh } from "./files.ts";
+import { errorCode, readPlainBytes, readText, quarantine, writeFresh } from "./files.ts";
 
 interface Holder {
   pid: number;
@@ -31,12 +31,12 @@ const maxStatBytes = 4_096;
  * The result gives it back. `onLost`: another agent holds it by now, as this one seemed gone (asleep, cut off) to it.
  * `onObstacle`: what was no lock lay in its place, and where that was moved to.
  */
-export async function takeLock(
+export async function acquireLock(
   dataDir: string,
   boot: string | null,
   now: () => number,
   onLost: (holder: string) => void = () => undefined,
-  onObstacle: (aside: string) => void = () => undefined,
+  onObstacle: (quarantined: string) => void = () => undefined,
   epoch?: number,
 ): Promise<() => Promise<void>> {
   const path = join(dataDir, "agent.lock");
@@ -138,7 +138,7 @@ async function replaceStale(
   path: string,
   isAlive: (holder: Holder, path: string) => Promise<boolean>,
   now: () => number,
-  onObstacle: (aside: string) => void,
+  onObstacle: (quarantined: string) => void,
 ): Promise<boolean> {
   const turn = `${path}.takeover`;
   try {
@@ -162,12 +162,12 @@ async function replaceStale(
 }
 
 /** Moves away what holds no lock: a lock comes to be whole, so it is none that is only being made. */
-async function clearObstacle(path: string, now: number, onObstacle: (aside: string) => void): Promise<void> {
+async function clearObstacle(path: string, now: number, onObstacle: (quarantined: string) => void): Promise<void> {
   const before = await lstat(path).catch(() => null);
   if (before === null || (await read(path)) !== null) return;
   const after = await lstat(path).catch(() => null);
   if (after === null || after.ino !== before.ino) return;
-  onObstacle(await setAside(path, now));
+  onObstacle(await quarantine(path, now));
 }
 
 async function read(path: string): Promise<Holder | null> {

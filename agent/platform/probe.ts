@@ -7,7 +7,7 @@ import { writeFresh } from "./files.ts";
 
 export interface Probe {
   /** Tries again; one try at a time. */
-  look: () => Promise<void>;
+  check: () => Promise<void>;
   /** Why the last try failed, or a folder in it cannot be used; null when all is well. */
   trouble: () => StoreError | null;
 }
@@ -36,7 +36,7 @@ export function createProbe(dataDir: string, folders: Pick<Folders, "check" | "t
   }
 
   return {
-    look: () => (trying ??= attempt().finally(() => (trying = null))),
+    check: () => (trying ??= attempt().finally(() => (trying = null))),
     trouble: () => trouble ?? folders.trouble(),
   };
 }

@@ -4,7 +4,7 @@ import { messageOf, ConfigError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { readText } from "./files.ts";
 
-const longest = 4_096;
+const maxLength = 4_096;
 
 /** Throws ConfigError when there is no token in it to begin with. */
 export async function openTokenFile(path: string, log: Logger): Promise<TokenSource> {
@@ -15,7 +15,7 @@ export async function openTokenFile(path: string, log: Logger): Promise<TokenSou
     const { ino, size, mtimeMs, ctimeMs } = await stat(path);
     const state = [ino, size, mtimeMs, ctimeMs].join(" ");
     if (known?.state === state) return known;
-    const token = (await readText(path, longest)).trim();
+    const token = (await readText(path, maxLength)).trim();
     if (token === "") throw new Error("it is empty");
     if (!/^[\x21-\x7e]+$/.test(token)) throw new Error("it must hold one line of visible ASCII without spaces");
     return { state, token };

@@ -7,7 +7,7 @@ import type { Logger } from "../logger.ts";
 import type { Revision } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
 import type { Revisions } from "../sources/port.ts";
-import type { Looks } from "./looks.ts";
+import type { Scans } from "./scans.ts";
 import type { Action } from "./plan.ts";
 
 type Of<Kind extends Action["kind"]> = Extract<Action, { kind: Kind }>;
@@ -17,7 +17,7 @@ const retryMs = 1_000;
 
 export interface ApplierDeps {
   inForce: InForce;
-  looks: Looks;
+  scans: Scans;
   revisions: Revisions;
   recorder: Recorder;
   clock: Clock;
@@ -68,12 +68,12 @@ export class Applier {
   }
 
   async #apply({ batch, folder, schedule }: Of<"apply">, head: string | null, isFirst: boolean): Promise<void> {
-    const { inForce, looks, revisions, recorder, log, dirty } = this.#deps;
+    const { inForce, scans, revisions, recorder, log, dirty } = this.#deps;
     const revision = folder.digest;
     this.#applying.add(revision);
     try {
       if (!(await revisions.store(folder))) {
-        looks.forget(batch.name);
+        scans.forget(batch.name);
         dirty(batch.name);
         return;
       }
@@ -95,9 +95,9 @@ export class Applier {
 
   /** Takes it out of force first: a record that cannot be written yet is tried again by the history itself. */
   async #remove({ name }: Of<"remove">): Promise<void> {
-    const { inForce, looks, recorder, clock, log } = this.#deps;
+    const { inForce, scans, recorder, clock, log } = this.#deps;
     inForce.remove(name);
-    looks.delete(name);
+    scans.delete(name);
     log.info("batch removed", { batch: name });
     const head = recorder.head(name);
     if (head === undefined || head.removedAt !== null) return;
@@ -106,8 +106,8 @@ export class Applier {
   }
 
   #retry(action: Action, message: string): void {
-    const { inForce, looks, clock, log, dirty } = this.#deps;
-    looks.forget(action.name);
+    const { inForce, scans, clock, log, dirty } = this.#deps;
+    scans.forget(action.name);
     if (action.kind === "apply" && inForce.entry(action.name)?.problems[0]?.message !== message) {
       inForce.hold(action.name, [notStored(action, message)]);
       log.error("cannot apply", { batch: action.name, error: message });

@@ -23,13 +23,13 @@ export class Checkout {
 
   /** Returns HEAD as it is now. */
   async head(): Promise<string | null> {
-    return (await this.#workTree.look()).commit;
+    return (await this.#workTree.read()).commit;
   }
 
   /** Returns HEAD once git has done with the work tree, or at once when `isStopped`. */
   async settledHead(isStopped: () => boolean): Promise<string | null> {
     for (;;) {
-      const { commit, lockedAt } = await this.#workTree.look();
+      const { commit, lockedAt } = await this.#workTree.read();
       const now = this.#clock.now();
       if (lockedAt === null) {
         this.#lockedSince = null;

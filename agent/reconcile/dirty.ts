@@ -42,7 +42,7 @@ export class DirtyNames {
   }
 
   /** Returns what was gathered, and begins anew. */
-  take(): Hints {
+  drain(): Hints {
     const hints = this.#hints;
     this.#hints = { all: false, names: new Set(), paths: new Set() };
     return hints;

@@ -13,7 +13,7 @@ import type { Applier } from "./applier.ts";
 import type { Checkout } from "./checkout.ts";
 import type { DirtyNames, Hints } from "./dirty.ts";
 import type { Inspector } from "./inspector.ts";
-import type { Looks } from "./looks.ts";
+import type { Scans } from "./scans.ts";
 import { planReconcile, type Action, type Current, type Desired } from "./plan.ts";
 
 /** Maximum number of entries that are unpacked, or read again, at a time: they hold files open. */
@@ -24,7 +24,7 @@ const parallelWrites = 10_000;
 export interface FolderPassDeps {
   source: BatchSource & GroupSource;
   inForce: InForce;
-  looks: Looks;
+  scans: Scans;
   inspector: Inspector;
   applier: Applier;
   checkout: Checkout;
@@ -39,7 +39,7 @@ export interface FolderPassDeps {
   /** Returns true where events are expected to tell of every change. */
   isWatching: () => boolean;
   /** Has everything read again after a moment. */
-  lookAgainSoon: (ms: number) => void;
+  scanAgainSoon: (ms: number) => void;
 }
 
 /** Invariant: `health().lastVerifiedAt` is null until one pass over everything has been carried out. */
@@ -87,8 +87,8 @@ export class FolderPass {
     // A checkout touches more files at once than events are sure to tell of.
     const hasNewHead = head !== this.#lastHead;
     this.#lastHead = head;
-    const taken = dirty.take();
-    const hints = { ...taken, all: taken.all || hasNewHead };
+    const gathered = dirty.drain();
+    const hints = { ...gathered, all: gathered.all || hasNewHead };
     const paths = hints.all ? null : hints.paths;
     const listed = await this.#list(paths);
     if (listed === null) return;
@@ -143,7 +143,7 @@ export class FolderPass {
    * event names: one that was moved brings its group file and its batches along, and no event names those.
    */
   async #hintGroups(paths: ReadonlySet<string> | null, listed: readonly string[], names: Set<string>): Promise<void> {
-    const { source, inForce, lookAgainSoon } = this.#deps;
+    const { source, inForce, scanAgainSoon } = this.#deps;
     const all = paths === null || !this.#areGroupsOpen;
     await this.#openGroups();
     const isMoved = (group: GroupName) => paths !== null && isAffected(group, paths);
@@ -151,7 +151,7 @@ export class FolderPass {
     const { changed, again } = await inForce.groups.refresh(
       all ? null : new Set([...paths].map(groupOfPath).concat(moved)),
     );
-    if (again) lookAgainSoon(groupSettleMs + 10);
+    if (again) scanAgainSoon(groupSettleMs + 10);
     for (const name of listed) {
       const group = source.groupOf(name);
       if (isAffected(group, changed) || isMoved(group)) names.add(name);
@@ -176,15 +176,15 @@ export class FolderPass {
   }
 
   async #readAll(names: ReadonlySet<string>, { all, names: hinted }: Hints, head: string | null): Promise<Desired[]> {
-    const { source, inspector, looks, isWatching } = this.#deps;
+    const { source, inspector, scans, isWatching } = this.#deps;
     const desired: Desired[] = [];
     for (const name of names) {
       // Whatever an event names is read whatever its signature says.
-      const look = looks.get(name);
-      const seen = hinted.has(name) || look?.content == null ? null : look.signature;
+      const scan = scans.get(name);
+      const seen = hinted.has(name) || scan?.content == null ? null : scan.signature;
       const found = await inspector.inspect(name, await source.load(name, seen), head);
       if (found !== null) desired.push(found);
-      const isNews = found === null ? looks.get(name)?.unsettled?.looks === 1 : found.kind !== "unreadable";
+      const isNews = found === null ? scans.get(name)?.unsettled?.scans === 1 : found.kind !== "unreadable";
       if (all && isNews && !hinted.has(name) && this.#lastVerifiedAt !== null && isWatching()) this.#suspects.add(name);
     }
     return desired;
@@ -192,9 +192,9 @@ export class FolderPass {
 
   /** Another commit came meanwhile, and what was read may be of either. */
   #startOver(names: ReadonlySet<string>, { all }: Hints): void {
-    const { looks, dirty } = this.#deps;
+    const { scans, dirty } = this.#deps;
     for (const name of names) {
-      looks.forget(name);
+      scans.forget(name);
       dirty.addName(name);
     }
     if (all) dirty.addAll();
@@ -237,8 +237,8 @@ export class FolderPass {
 
   /** Batches that are not judged yet may need what was declared before. */
   async #retainDeclarations(): Promise<void> {
-    const { inForce, looks } = this.#deps;
-    if (!inForce.groups.hasKept() || looks.unsettled().length > 0) return;
+    const { inForce, scans } = this.#deps;
+    if (!inForce.groups.hasKept() || scans.unsettled().length > 0) return;
     await inForce.groups.retain(inForce.names().flatMap((name) => inForce.entry(name)?.batch ?? []));
   }
 

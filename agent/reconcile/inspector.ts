@@ -19,7 +19,7 @@ import {
   type Revisions,
   type Unchanged,
 } from "../sources/port.ts";
-import { unsettledAfter, type Looks } from "./looks.ts";
+import { unsettledAfter, type Scans } from "./scans.ts";
 import { isSettled, settleTime, type Desired } from "./plan.ts";
 
 /** Time that files must have been left alone, in ms. */
@@ -30,7 +30,7 @@ const copyMs = 10 * 60_000;
 export interface InspectorDeps {
   source: BatchSource & GroupSource;
   inForce: InForce;
-  looks: Looks;
+  scans: Scans;
   revisions: Revisions;
   recorder: Recorder;
   clock: Clock;
@@ -51,24 +51,24 @@ export class Inspector {
    * @param head the commit that `loaded` was read at
    */
   async inspect(name: string, loaded: Loaded | Unchanged, head: string | null): Promise<Desired | null> {
-    const { looks, inForce, clock } = this.#deps;
-    const known = looks.get(name);
+    const { scans, inForce, clock } = this.#deps;
+    const known = scans.get(name);
     if (loaded.kind === "unchanged") {
       if (known === undefined) return null;
-      looks.update(name, { unsettled: null });
+      scans.update(name, { unsettled: null });
       this.#noteCommit(name, head);
       return null;
     }
     if (loaded.kind === "unreadable") {
       await this.hydrate(name);
-      looks.forget(name); // once it can be read again it is validated anew
+      scans.forget(name); // once it can be read again it is validated anew
       return { name, kind: "unreadable", problem: loaded.problem };
     }
     const folder = loaded.kind === "found" ? loaded.folder : null;
     const content = this.#contentOf(folder);
     const signature = loaded.kind === "found" ? (loaded.signature ?? null) : null;
     if (known?.content === content) {
-      looks.update(name, { unsettled: null, signature });
+      scans.update(name, { unsettled: null, signature });
       this.#noteCommit(name, head);
       return null;
     }
@@ -76,7 +76,7 @@ export class Inspector {
     inForce.open(name);
     const changedAt = loaded.kind === "found" ? loaded.changedAt : clock.now();
     if (!this.#hasSettled(name, folder, changedAt)) return this.#unsettledProblem(name, folder);
-    looks.update(name, { unsettled: null, content, revision: null, signature });
+    scans.update(name, { unsettled: null, content, revision: null, signature });
     return folder === null ? { name, kind: "absent" } : this.#validate(name, folder);
   }
 
@@ -100,11 +100,11 @@ export class Inspector {
   }
 
   async #validate(name: string, found: Folder): Promise<Desired> {
-    const { looks, inForce } = this.#deps;
+    const { scans, inForce } = this.#deps;
     const { batch, folder, problems } = this.#parse(found);
     const blocking = batch === null || !this.#isNew(name) ? null : inForce.groups.blockedBy(found.group);
     if (batch !== null && blocking === null) {
-      looks.update(name, { revision: folder.digest });
+      scans.update(name, { revision: folder.digest });
       return { name, kind: "valid", folder, batch };
     }
     await this.hydrate(name);
@@ -119,27 +119,27 @@ export class Inspector {
   }
 
   #hasSettled(name: string, folder: Folder | null, changedAt: EpochMs): boolean {
-    const { looks, clock } = this.#deps;
+    const { scans, clock } = this.#deps;
     const now = clock.now();
     const digest = digestOf(folder);
-    const earlier = looks.get(name)?.unsettled ?? null;
+    const earlier = scans.get(name)?.unsettled ?? null;
     if (isSettled({ digest, changedAt }, earlier, settleTime(folder), now)) return true;
     const since = earlier?.since ?? now;
     const at = earlier?.digest === digest ? earlier.at : now;
-    looks.update(name, { unsettled: { digest, at, looks: (earlier?.looks ?? 0) + 1, since } });
+    scans.update(name, { unsettled: { digest, at, scans: (earlier?.scans ?? 0) + 1, since } });
     return false;
   }
 
   /** Returns a problem for what has been changing for too long, else null. */
   async #unsettledProblem(name: string, folder: Folder | null): Promise<Desired | null> {
-    const { looks, clock } = this.#deps;
-    const unsettled = looks.get(name)?.unsettled;
+    const { scans, clock } = this.#deps;
+    const unsettled = scans.get(name)?.unsettled;
     if (unsettled == null) return null;
     const isPatient =
-      settleTime(folder) > settleMs ? clock.now() - unsettled.since < copyMs : unsettled.looks !== unsettledAfter;
+      settleTime(folder) > settleMs ? clock.now() - unsettled.since < copyMs : unsettled.scans !== unsettledAfter;
     if (isPatient) return null;
     await this.hydrate(name);
-    looks.forget(name);
+    scans.forget(name);
     return { name, kind: "unreadable", problem: unsettledProblem(folder?.entry ?? name) };
   }
 
@@ -168,9 +168,9 @@ export class Inspector {
 
   /** Notes that what is in force is unchanged at another commit. */
   #noteCommit(name: string, head: string | null): void {
-    const { inForce, looks } = this.#deps;
+    const { inForce, scans } = this.#deps;
     const entry = inForce.entry(name);
-    if (entry === undefined || entry.revision !== (looks.get(name)?.revision ?? null) || entry.commit === head) return;
+    if (entry === undefined || entry.revision !== (scans.get(name)?.revision ?? null) || entry.commit === head) return;
     inForce.setCommit(name, head);
   }
 }

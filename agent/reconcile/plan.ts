@@ -35,26 +35,26 @@ export function planReconcile(
   current: ReadonlyMap<string, Current>,
   now: EpochMs,
 ): Action[] {
-  return desired.flatMap((look) => planOne(look, current.get(look.name), now) ?? []);
+  return desired.flatMap((entry) => planOne(entry, current.get(entry.name), now) ?? []);
 }
 
-function planOne(look: Desired, current: Current | undefined, now: EpochMs): Action | null {
-  const { name } = look;
-  switch (look.kind) {
+function planOne(entry: Desired, current: Current | undefined, now: EpochMs): Action | null {
+  const { name } = entry;
+  switch (entry.kind) {
     case "absent":
       return current === undefined ? null : { kind: "remove", name };
     case "unreadable":
-      return hold(name, [look.problem], current);
+      return hold(name, [entry.problem], current);
     case "invalid":
-      return hold(name, look.problems, current);
+      return hold(name, entry.problems, current);
     case "valid": {
-      const { batch, folder } = look;
+      const { batch, folder } = entry;
       const same = current?.revision === folder.digest && current.batch?.group === batch.group && !current.gone;
       if (same && current.problems.length === 0) return null;
       return { kind: "apply", name, folder, batch, schedule: accountedSchedule(batch, current, now) };
     }
     default: {
-      const never: never = look;
+      const never: never = entry;
       return never;
     }
   }
@@ -89,12 +89,12 @@ export function settleTime(folder: Folder | null): number {
  * same.
  */
 export function isSettled(
-  look: { digest: string; changedAt: EpochMs },
+  entry: { digest: string; changedAt: EpochMs },
   earlier: { digest: string; at: EpochMs } | null,
   settleMs: number,
   now: EpochMs,
 ): boolean {
-  const quietMs = now - look.changedAt;
-  if (quietMs >= settleMs && quietMs < 10 * 365 * 86_400_000 && look.digest !== "absent") return true;
-  return earlier !== null && earlier.digest === look.digest && now - earlier.at >= settleMs;
+  const quietMs = now - entry.changedAt;
+  if (quietMs >= settleMs && quietMs < 10 * 365 * 86_400_000 && entry.digest !== "absent") return true;
+  return earlier !== null && earlier.digest === entry.digest && now - earlier.at >= settleMs;
 }

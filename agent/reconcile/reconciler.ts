@@ -15,7 +15,7 @@ import { Checkout } from "./checkout.ts";
 import { DirtyNames } from "./dirty.ts";
 import { FolderPass } from "./folder-pass.ts";
 import { Inspector, settleMs } from "./inspector.ts";
-import { Looks } from "./looks.ts";
+import { Scans } from "./scans.ts";
 
 const debounceMs = 100;
 /** Time between looks at what is being written all the time. */
@@ -23,7 +23,7 @@ const restlessMs = 5_000;
 /** Time from a failed pass to the next one. */
 const retryMs = 1_000;
 /** Looks at what has not settled that a resync waits for. */
-const maxSettlingLooks = 5;
+const maxSettlingScans = 5;
 
 /** Called after each pass: how long it took in ms, and true if it failed. */
 type OnPass = (ms: number, failed: boolean) => void;
@@ -53,7 +53,7 @@ export class Reconciler {
   readonly #deps: ReconcilerDeps;
   readonly #dirty = new DirtyNames();
   #isFirstPassDone = false;
-  readonly #looks = new Looks();
+  readonly #scans = new Scans();
   readonly #inspector: Inspector;
   readonly #applier: Applier;
   readonly #pass: FolderPass;
@@ -66,7 +66,7 @@ export class Reconciler {
 
   constructor(deps: ReconcilerDeps) {
     this.#deps = deps;
-    const parts = { ...deps, looks: this.#looks };
+    const parts = { ...deps, scans: this.#scans };
     this.#inspector = new Inspector(parts);
     this.#applier = new Applier({ ...parts, dirty: (name) => this.dirty(name) });
     this.#pass = new FolderPass({
@@ -77,7 +77,7 @@ export class Reconciler {
       dirty: this.#dirty,
       isStopped: () => this.#isStopped,
       isAwaited: () => deps.isAwaited?.() === true,
-      lookAgainSoon: (ms) => void deps.clock.after(ms, () => this.dirty(null)),
+      scanAgainSoon: (ms) => void deps.clock.after(ms, () => this.dirty(null)),
     });
   }
 
@@ -100,7 +100,7 @@ export class Reconciler {
     this.#dirty.addAll();
     await this.#run();
     // A first look at something that is being written settles a moment later.
-    for (let i = 0; i < maxSettlingLooks && !this.#isStopped && this.#looks.unsettled().length > 0; i++) {
+    for (let i = 0; i < maxSettlingScans && !this.#isStopped && this.#scans.unsettled().length > 0; i++) {
       await new Promise<void>((done) => void this.#deps.clock.after(settleMs + 10, done));
       if (this.#running !== null) await this.#running;
     }
@@ -146,7 +146,7 @@ export class Reconciler {
    * often.
    */
   #waitMs(): number {
-    const onlyRestless = !this.#dirty.all && [...this.#dirty.names].every((name) => this.#looks.isRestless(name));
+    const onlyRestless = !this.#dirty.all && [...this.#dirty.names].every((name) => this.#scans.isRestless(name));
     return onlyRestless ? restlessMs : debounceMs;
   }
 
@@ -178,7 +178,7 @@ export class Reconciler {
     }
     this.#isFirstPassDone ||=
       this.#pass.health().lastVerifiedAt !== null &&
-      this.#looks.unsettled().every((name) => this.#looks.isRestless(name));
+      this.#scans.unsettled().every((name) => this.#scans.isRestless(name));
     for (const onPass of this.#listeners) onPass(performance.now() - began, this.rootProblem() !== null);
     this.#running = null;
     this.#scheduleNext();
@@ -191,16 +191,16 @@ export class Reconciler {
   }
 
   #scheduleNext(): void {
-    const unsettled = this.#looks.unsettled();
+    const unsettled = this.#scans.unsettled();
     if (this.#failure !== null) {
       // A failed pass is not a done one: everything is looked at again.
-      this.#looks.forgetAll();
+      this.#scans.forgetAll();
       this.#dirty.addAll();
       this.#schedule(retryMs);
     } else if (!this.#dirty.isEmpty) this.#schedule(this.#waitMs());
     else if (unsettled.length > 0) {
       for (const name of unsettled) this.#dirty.addName(name);
-      this.#schedule(unsettled.every((name) => this.#looks.isRestless(name)) ? restlessMs : settleMs + 10);
+      this.#schedule(unsettled.every((name) => this.#scans.isRestless(name)) ? restlessMs : settleMs + 10);
     }
   }
 }

@@ -44,7 +44,7 @@ export class FolderBuilder {
   }
 
   /** Never the same twice, so that it is looked at again until it rests. */
-  moving(ref: At): Loaded {
+  unstableProblem(ref: At): Loaded {
     const found = this.problem(ref, "unsettled", "its files come and go while they are read", unsettledHint);
     const name = batchNameOf(ref.entry);
     return { kind: "found", changedAt: Date.now(), folder: this.empty(name, ref, [found], String(performance.now())) };

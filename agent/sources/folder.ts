@@ -206,7 +206,7 @@ class FolderSource {
   async #explainMissing(ref: At): Promise<Loaded | null> {
     const path = join(this.#root, entryPath(ref));
     const target = await stat(path).catch(() => null);
-    if (target?.isDirectory() === true) return this.#builder.moving(ref);
+    if (target?.isDirectory() === true) return this.#builder.unstableProblem(ref);
     const link = await lstat(path).catch(() => null);
     if (target === null && link?.isSymbolicLink() === true)
       return this.#builder.brokenLink(ref, "leads nowhere", link.ctimeMs);

@@ -3,13 +3,13 @@ import { messageOf } from "../errors.ts";
 import type { Clock } from "../async/clock.ts";
 import { periodic } from "../async/periodic.ts";
 import type { Logger } from "../logger.ts";
-import { AmbiguousRef, nextLookMs } from "./git-remote.ts";
+import { AmbiguousRef, nextPollMs } from "./git-remote.ts";
 import type { GitHealth, Remote } from "./port.ts";
 
 export interface Follower {
   start: () => void;
   /** Asks now, or once more after the look that is under way; resolves when what came of it is in force. */
-  lookNow: () => Promise<void>;
+  pollNow: () => Promise<void>;
   health: () => GitHealth;
   stop: () => Promise<void>;
 }
@@ -28,7 +28,7 @@ export function createFollower(deps: {
   onSwitched: () => Promise<void>;
 }): Follower {
   const { clock, log, remote, url, ref } = deps;
-  const looks = periodic(clock, () => nextLookMs(failures, deps.intervalMs, deps.random()), follow, onFailure);
+  const polls = periodic(clock, () => nextPollMs(failures, deps.intervalMs, deps.random()), follow, onFailure);
   let stopped = false;
   let failures = 0;
   let error: string | null = null;
@@ -42,7 +42,7 @@ export function createFollower(deps: {
     failures += 1;
     ambiguous = thrown instanceof Error && thrown.cause instanceof AmbiguousRef;
     unverified = false;
-    tell(messageOf(thrown));
+    logTransition(messageOf(thrown));
   }
 
   async function follow(): Promise<void> {
@@ -51,11 +51,11 @@ export function createFollower(deps: {
       refused = null;
       unverified = false;
     } else if (asked.commit !== refused?.commit || unverified) {
-      const taken = await remote.take(asked);
-      unverified = taken.unverified === true;
-      refused = taken.refused === null ? null : { commit: asked.commit, message: taken.refused };
+      const done = await remote.checkout(asked);
+      unverified = done.unverified === true;
+      refused = done.refused === null ? null : { commit: asked.commit, message: done.refused };
       if (refused === null) {
-        log.info("commit in force", { commit: taken.commit });
+        log.info("commit in force", { commit: done.commit });
         await deps.onSwitched();
         await remote.tidy();
       }
@@ -63,11 +63,11 @@ export function createFollower(deps: {
     lastFetchedAt = new Date(clock.now()).toISOString();
     failures = 0;
     ambiguous = false;
-    tell(refused?.message ?? null);
+    logTransition(refused?.message ?? null);
   }
 
   /** Once for each trouble, not for each look. */
-  function tell(message: string | null): void {
+  function logTransition(message: string | null): void {
     if (stopped || message === error) return;
     if (message === null) log.info("the repository is followed again", { repository: url });
     else
@@ -79,13 +79,13 @@ export function createFollower(deps: {
   }
 
   return {
-    start: () => void looks.now(),
-    lookNow: () => looks.now(),
+    start: () => void polls.now(),
+    pollNow: () => polls.now(),
     health: () => ({ url, ref, commit: remote.commit(), lastFetchedAt, error, ambiguous, unverified }),
     async stop() {
       stopped = true;
       remote.close();
-      await looks.stop();
+      await polls.stop();
     },
   };
 }

@@ -3,7 +3,7 @@
 const commitLength = 40;
 
 /** Why a URL cannot be followed; null when it can. Never repeats it: it may hold a password. */
-export function judgeGitUrl(url: string): string | null {
+export function validateGitUrl(url: string): string | null {
   if (url.startsWith("-")) return "it begins with a hyphen";
   if (Array.from(url).some((char) => char <= " ")) return "it holds blanks or control characters";
   if (/^[a-z0-9+.-]+::/i.test(url)) return "it names a helper program";
@@ -14,7 +14,7 @@ export function judgeGitUrl(url: string): string | null {
 }
 
 /** Why a name cannot be that of a branch or tag, by the rules git has for them; null when it can. */
-export function judgeGitRef(ref: string): string | null {
+export function validateGitRef(ref: string): string | null {
   if (ref.startsWith("-")) return "it begins with a hyphen";
   const bad =
     /[ ~^:?*[\\]|\.\.|@\{|\/\/|\/$|^\/|\.$|\.lock$|(^|\/)\.|^@$/.test(ref) ||
@@ -96,10 +96,10 @@ export function createRefReader(ref: string | null): {
   end: () => AnsweredRef | "ambiguous" | null;
 } {
   const asked = askedRefs(ref);
-  const longest = Math.max(...asked.map((name) => name.length)) + commitLength + 1;
+  const maxLength = Math.max(...asked.map((name) => name.length)) + commitLength + 1;
   const found = new Map<string, string>();
   let line = "";
-  const take = () => {
+  const takeLine = () => {
     const [commit = "", name = ""] = line.split("\t");
     if (asked.includes(name) && /^[0-9a-f]{40}$/.test(commit)) found.set(name, commit);
     line = "";
@@ -108,14 +108,14 @@ export function createRefReader(ref: string | null): {
     push(text) {
       let at = 0;
       for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", at)) {
-        if (line.length <= longest) line += text.slice(at, end);
-        take();
+        if (line.length <= maxLength) line += text.slice(at, end);
+        takeLine();
         at = end + 1;
       }
-      if (line.length <= longest) line += text.slice(at);
+      if (line.length <= maxLength) line += text.slice(at);
     },
     end() {
-      take();
+      takeLine();
       const names = asked.filter((name) => !name.endsWith("^{}") && found.has(name));
       const [name] = names;
       if (name === undefined) return null;
@@ -169,7 +169,7 @@ export function createTreeMeasure(limits: TreeLimits): {
  * How long to wait, in ms, after `failures` failures in a row: the interval without any, else from 5 s to a minute
  * (or the interval). `random`: 0 to 1.
  */
-export function nextLookMs(failures: number, intervalMs: number, random: number): number {
+export function nextPollMs(failures: number, intervalMs: number, random: number): number {
   const first = Math.min(intervalMs, 5_000);
   const baseMs =
     failures === 0 ? intervalMs : Math.min(first * 2 ** Math.min(failures - 1, 20), Math.max(intervalMs, 60_000));

@@ -11,7 +11,7 @@ import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { splitGitUrl, type AnsweredRef } from "./git-remote.ts";
 import { GitRepository, PackTooLarge, type GitSettings } from "./git-repository.ts";
 import { readSigners } from "./git-signature.ts";
-import type { Remote, Taken } from "./port.ts";
+import type { Remote, Checkout } from "./port.ts";
 
 /** A digest. */
 const maxSourceBytes = 64;
@@ -37,7 +37,7 @@ export async function openRemote(
     url: remote.url,
     commit: () => remote.commit(),
     ask: () => remote.ask(),
-    take: (ref) => remote.take(ref),
+    checkout: (ref) => remote.checkout(ref),
     tidy: () => remote.tidy(),
     close: () => remote.close(),
   };
@@ -140,7 +140,7 @@ class GitRemote {
     return this.#repository.ask();
   }
 
-  async take(asked: { name: string; commit: string }): Promise<Taken> {
+  async checkout(asked: { name: string; commit: string }): Promise<Checkout> {
     let id: string;
     try {
       id = await this.#repository.fetch(asked.name);
@@ -168,7 +168,7 @@ class GitRemote {
   }
 
   /** Returns why a commit that was fetched is not put in force; null when it can be. */
-  async #whyRefused(id: string): Promise<Pick<Taken, "refused" | "unverified"> | null> {
+  async #whyRefused(id: string): Promise<Pick<Checkout, "refused" | "unverified"> | null> {
     if (id === this.commit()) return null;
     const short = id.slice(0, 12);
     const unverified = await this.#repository.whyUnverified(id);

@@ -101,5 +101,5 @@ export async function openSources(deps: SourcesDeps): Promise<Sources> {
 
 /** A tree that is swapped as a whole is never half written. */
 function workTreeOf(remote: Remote): WorkTree {
-  return { look: () => Promise.resolve({ commit: remote.commit(), lockedAt: null }) };
+  return { read: () => Promise.resolve({ commit: remote.commit(), lockedAt: null }) };
 }

@@ -87,7 +87,7 @@ export interface WorkTreeState {
 }
 export interface WorkTree {
   /** Never throws. */
-  look: () => Promise<WorkTreeState>;
+  read: () => Promise<WorkTreeState>;
 }
 /** Outcome of a check of a stored revision; `changed` names what had been changed, for people. */
 export type Verified =
@@ -126,7 +126,7 @@ export interface RevisionFile {
   digest: () => Promise<string>;
 }
 /** Outcome of taking a commit over; `refused`: why it was not put in force. */
-export interface Taken {
+export interface Checkout {
   commit: string;
   refused: string | null;
   /** True when it was refused for want of a verified signature, which other keys may mend. */
@@ -149,7 +149,7 @@ export interface Remote {
    * Fetches a ref and puts its commit in force, whole or not at all; `refused` says why it cannot be. Throws
    * StoreError.
    */
-  take: (ref: { name: string; commit: string }) => Promise<Taken>;
+  checkout: (ref: { name: string; commit: string }) => Promise<Checkout>;
   /** Deletes all trees but the one in force. */
   tidy: () => Promise<void>;
   /** Ends what git is doing. */

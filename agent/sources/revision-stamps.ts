@@ -9,13 +9,13 @@ import { yieldToEventLoop, isWithin } from "../platform/files.ts";
 export type Stamps = ReadonlyMap<string, string>;
 
 /** Maximum number of changed paths that are told. */
-const maxTold = 5;
+const maxNamed = 5;
 
 /**
  * Takes the stamps of everything below `folder`; null where there are more than `limit` entries, or something that no
  * copy of ours has.
  */
-export async function takeStamps(folder: string, limit: number): Promise<Stamps | null> {
+export async function readStamps(folder: string, limit: number): Promise<Stamps | null> {
   const stamps = new Map<string, string>([["", stampOf(folder)]]);
   const open = [""];
   for (let prefix = open.pop(); prefix !== undefined; prefix = open.pop()) {
@@ -54,8 +54,8 @@ export function differences(before: Stamps | null, after: Stamps | null): string
     ...[...before].filter(([path]) => !after.has(path)).map(([path]) => `${path} (deleted)`),
     ...[...before].filter(([path, stamp]) => isFile(stamp) && isOther(stamp, after.get(path))).map(([path]) => path),
   ];
-  const others = names.length > maxTold ? ` and ${names.length - maxTold} more` : "";
-  return names.length === 0 ? "its files" : names.slice(0, maxTold).join(", ") + others;
+  const others = names.length > maxNamed ? ` and ${names.length - maxNamed} more` : "";
+  return names.length === 0 ? "its files" : names.slice(0, maxNamed).join(", ") + others;
 }
 
 /** Takes back the right to write, where someone gave it. */

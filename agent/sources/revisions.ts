@@ -11,7 +11,7 @@ import { syncFolder } from "../platform/durable.ts";
 import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { clearTree, errorCode, openFile, readBounded, removeTree } from "../platform/files.ts";
 import type { RevisionFile, Revisions, BatchSource, Verified } from "./port.ts";
-import { closeAgain, differences, isAsStamped, isWorkedIn, takeStamps, type Stamps } from "./revision-stamps.ts";
+import { closeAgain, differences, isAsStamped, isWorkedIn, readStamps, type Stamps } from "./revision-stamps.ts";
 import { copy, writeOut } from "./revision-copy.ts";
 import { entryPath } from "./group-tree.ts";
 import { hashTree, walkTree, unlimited, type OpenArchive, type Tree } from "./tree.ts";
@@ -136,9 +136,9 @@ class StoredRevisions {
   }
 
   async #remember(revision: Revision): Promise<void> {
-    const taken = await takeStamps(join(this.#home, revision), Infinity).catch(() => null);
-    if (taken === null) this.#stamps.delete(revision);
-    else this.#stamps.set(revision, taken);
+    const stamps = await readStamps(join(this.#home, revision), Infinity).catch(() => null);
+    if (stamps === null) this.#stamps.delete(revision);
+    else this.#stamps.set(revision, stamps);
   }
 
   verify(revision: Revision, reload: () => Promise<Folder | null>): Promise<Verified> {
@@ -153,7 +153,7 @@ class StoredRevisions {
     const path = join(this.#home, revision);
     const known = this.#stamps.get(revision) ?? null;
     if (known !== null && (await isAsStamped(path, known))) return { kind: "intact" };
-    const found = await takeStamps(path, (known?.size ?? maxEntries) + maxEntries).catch(() => null);
+    const found = await readStamps(path, (known?.size ?? maxEntries) + maxEntries).catch(() => null);
     if (found !== null && (await this.#isWhole(revision, found))) {
       closeAgain(path, found);
       await this.#remember(revision);
@@ -175,7 +175,7 @@ class StoredRevisions {
         await openFolders(path, dirname(added));
         await removeTree(join(path, added));
       }
-      const left = await takeStamps(path, known.size + 1).catch(() => null);
+      const left = await readStamps(path, known.size + 1).catch(() => null);
       if (left !== null && (await this.#isWhole(revision, left))) {
         closeAgain(path, left);
         await this.#remember(revision);

@@ -24,7 +24,7 @@ const absent = ["ENOENT", "ENOTDIR"];
 export function createWorkTree(root: string, onTrouble: (why: string) => void = () => undefined): WorkTree {
   let told: string | null = null;
 
-  async function look(): Promise<WorkTreeState> {
+  async function read(): Promise<WorkTreeState> {
     const gitFolder = await findGitFolder(await realpath(root));
     if (gitFolder === null) return unknown;
     const lock = await stat(join(gitFolder, "index.lock")).catch(() => null);
@@ -39,7 +39,7 @@ export function createWorkTree(root: string, onTrouble: (why: string) => void = 
       return { commit: null, lockedAt };
     }
   }
-  return { look: () => look().catch(() => unknown) };
+  return { read: () => read().catch(() => unknown) };
 }
 
 /**

@@ -36,7 +36,7 @@ const maxPieces = 400;
 /** CSI, OSC and its like, and two-character escapes; a sequence that never ends takes no more than the line. */
 const escape = /\u001b(?:\[([0-9;:?<=>]*)[ -/]*([@-~])?|[\]PX^_][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[ -/]*[0-~]?)/g;
 /** Other control characters, and marks that turn the direction of writing. */
-const steering = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\u2028\u2029]/g;
+const controls = /[\u0000-\u0008\u000a-\u001f\u007f-\u009f\u200e\u200f\u061c\u202a-\u202e\u2066-\u2069\u2028\u2029]/g;
 
 /**
  * `line` without its line break; `pen` as the line before left it. What a carriage return has overwritten is not
@@ -64,11 +64,11 @@ export function readLine(line: string, pen: Pen): { pieces: Piece[]; pen: Pen } 
 
 function add(pieces: Piece[], text: string, pen: Pen): void {
   if (text === "") return;
-  const harmless = text.replace(steering, "\ufffd");
+  const sanitized = text.replace(controls, "\ufffd");
   const classes = classesOf(pen);
   const last = pieces.at(-1);
-  if (last !== undefined && (last.classes === classes || pieces.length >= maxPieces)) last.text += harmless;
-  else pieces.push({ text: harmless, classes });
+  if (last !== undefined && (last.classes === classes || pieces.length >= maxPieces)) last.text += sanitized;
+  else pieces.push({ text: sanitized, classes });
 }
 
 function classesOf(pen: Pen): string {

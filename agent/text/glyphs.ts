@@ -15,6 +15,6 @@ export function widthOf(text: string): number {
 }
 
 /** Control characters, escapes and marks that turn the direction of writing become `�`. */
-export function harmless(text: string): string {
+export function sanitize(text: string): string {
   return text.replace(/[\p{Cc}\p{Cf}\p{Cs}\u2028\u2029]/gu, "\ufffd");
 }

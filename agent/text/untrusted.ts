@@ -5,14 +5,14 @@ import { trimEndOf } from "./trim.ts";
 /** CSI, OSC and the other strings, then what is left of two-letter escapes. */
 const escapes = /\x1b\[[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b]*(?:\x07|\x1b\\|$)|\x1b[ -/]*[0-~]?/g;
 /** Control characters but for line break and tab, marks that turn the direction of writing, halves of characters. */
-const unseen = /[\p{Cf}\p{Cs}\u2028\u2029]|(?![\n\t])\p{Cc}/gu;
+const invisible = /[\p{Cf}\p{Cs}\u2028\u2029]|(?![\n\t])\p{Cc}/gu;
 
 const lineLength = 2_000;
 
 /** `text` on one line without any of it, at most `most` characters. */
-export function plainLine(text: string, most = 300): string {
-  const line = text.replace(escapes, "").replace(/\s+/g, " ").replace(unseen, "").trim();
-  return line.length > most ? `${line.slice(0, most - 1)}…` : line;
+export function plainLine(text: string, maxChars = 300): string {
+  const line = text.replace(escapes, "").replace(/\s+/g, " ").replace(invisible, "").trim();
+  return line.length > maxChars ? `${line.slice(0, maxChars - 1)}…` : line;
 }
 
 /**
@@ -28,7 +28,7 @@ export function plainTail(bytes: Uint8Array, logSize: number, lines: number): st
     .replace(escapes, "")
     .replace(/\n$/, "")
     .split("\n")
-    .map((line) => line.slice(line.lastIndexOf("\r", line.length - 2) + 1).replace(unseen, ""))
+    .map((line) => line.slice(line.lastIndexOf("\r", line.length - 2) + 1).replace(invisible, ""))
     .map((line) => (line.length > lineLength ? `${line.slice(0, lineLength - 1)}…` : line));
   if (bytes.length === 0) return [];
   const whole = bytes.length >= logSize || all.length > lines;

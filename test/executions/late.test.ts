@@ -1,6 +1,6 @@
 // Batches that are late: over a real history, a real notifier's decision, and a clock that the test moves.
 import { describe, expect, test } from "vitest";
-import { judgeLate } from "../../agent/executions/late.ts";
+import { classifyLate } from "../../agent/executions/late.ts";
 import { createLateness } from "../../agent/executions/late-loop.ts";
 import { buildGraph } from "../../agent/definitions/chain-graph.ts";
 import { outlineOf, runKey } from "../../agent/history/port.ts";
@@ -34,7 +34,7 @@ async function setUpLate(batches: Batch[], data?: string) {
     inForce: (name) => known.get(name as BatchName) ?? null,
     notifier: {
       decideLate: (_name, told) => decideLate(notify, told, clock.now()),
-      takeLate: (name) => void taken.push(name),
+      submitLate: (name) => void taken.push(name),
     },
   });
   for (const one of batches) lateness.applied(one.name, one);
@@ -293,6 +293,6 @@ describe("judging", () => {
     ["one that runs", [{ ...outlineOf(good), status: "running" as const, finishedAt: null }], true],
     ["a failure after a success in time", [{ ...outlineOf(good), status: "failed" as const }, outlineOf(good)], false],
   ])("%s", (_name, past, isLate) => {
-    expect(judgeLate(past, new Set([runKey(good.run)]), t0, lateAfterMs).isLate).toBe(isLate);
+    expect(classifyLate(past, new Set([runKey(good.run)]), t0, lateAfterMs).isLate).toBe(isLate);
   });
 });

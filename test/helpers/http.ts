@@ -9,7 +9,7 @@ import { createApp } from "../../agent/http/app.ts";
 import type { Access } from "../../agent/http/protocol/access.ts";
 import { runnerStatus } from "../../agent/status.ts";
 import { createStreams } from "../../agent/http/protocol/streams.ts";
-import { createLogTaps } from "../../agent/logs/follow.ts";
+import { createLogFollowers } from "../../agent/logs/follow.ts";
 import { createLogStore } from "../../agent/logs/store.ts";
 import type { BatchStatus } from "../../agent/model/batch.ts";
 import type { Execution } from "../../agent/model/execution.ts";
@@ -97,7 +97,7 @@ export async function serve(options: ServeOptions = {}) {
     metrics,
     access: { token: null, baseUrl: null, ...options.access },
     logs: createLogStore(data),
-    taps: createLogTaps(data, clock),
+    followers: createLogFollowers(data, clock),
     revisions,
     commits: options.commits ?? noCommits,
     feed,

@@ -25,7 +25,7 @@ test.each(Object.entries(obstacles))("%s is moved aside, at any depth", (_name, 
   expect(mended.map(({ path }) => path)).toEqual(
     ["batches/a", "batches/a/executions", "batches/a/executions/1"].map((path) => join(base, path)),
   );
-  expect(mended[0]?.aside).toBe(join(base, `batches/a.corrupt-${stamp}`));
+  expect(mended[0]?.quarantined).toBe(join(base, `batches/a.corrupt-${stamp}`));
   expect(readdirSync(join(base, "batches"))).toEqual(["a", `a.corrupt-${stamp}`]);
   expect(lstatSync(join(base, "batches/a/executions/1")).isDirectory()).toBe(true);
   expect(ensureFolder(base, join(base, "batches/a/executions/1"), now)).toEqual([]);

@@ -63,7 +63,7 @@ describe("reconciler", () => {
   test("a failed pass is not a done one: it says so and tries again until it succeeds", async () => {
     let broken = true;
     const workTree: WorkTree = {
-      look: () =>
+      read: () =>
         broken ? Promise.reject(new Error("stack overflow")) : Promise.resolve({ commit: null, lockedAt: null }),
     };
     const { reconciler, put, applied } = await setUp(temporaryFolder(), (source) => source, workTree);
@@ -150,7 +150,7 @@ describe("reconciler", () => {
   test("what git is still writing is not looked at; a lock that was left behind holds nothing up", async () => {
     let lockedAt: number | null = Date.now();
     const { reconciler, put, loads, applied } = await setUp(undefined, undefined, {
-      look: () => Promise.resolve({ commit: null, lockedAt }),
+      read: () => Promise.resolve({ commit: null, lockedAt }),
     });
     put("a", daily);
     const looking = reconciler.resync();
@@ -169,7 +169,7 @@ describe("reconciler", () => {
     let looks = 0;
     const [one, two] = ["1".repeat(40), "2".repeat(40)];
     const { reconciler, put, applied, history, loads } = await setUp(undefined, undefined, {
-      look: () => Promise.resolve({ commit: ++looks === 1 ? one : two, lockedAt: null }),
+      read: () => Promise.resolve({ commit: ++looks === 1 ? one : two, lockedAt: null }),
     });
     put("a", daily);
     await new Promise((done) => setTimeout(done, 200)); // settled at the first look
@@ -182,7 +182,7 @@ describe("reconciler", () => {
   test("an edit committed after it came into force gets that commit, and nothing is applied for it", async () => {
     let commit = "1".repeat(40);
     const { reconciler, put, applied, home, inForce } = await setUp(undefined, undefined, {
-      look: () => Promise.resolve({ commit, lockedAt: null }),
+      read: () => Promise.resolve({ commit, lockedAt: null }),
     });
     put("a", daily);
     await reconciler.resync();

@@ -11,7 +11,7 @@ import { atHome, codesOfChains, codesOfGroups, codesOfReading, invalidFixtures, 
 import { temporaryFolder } from "../helpers/tmp.ts";
 
 async function problemsIn(root: string): Promise<Problem[]> {
-  const { looks, groupProblems } = await loadAll(
+  const { entries: looks, groupProblems } = await loadAll(
     createSource(root, { unpack: createUnpacker(temporaryFolder(), { entries: 100, bytes: 1_000_000 }) }),
     { timeZone: "UTC", now: Date.now() },
   );

@@ -29,9 +29,9 @@ async function setUp(random = () => 0.5) {
   let onAnswer: () => Promise<void> | void = () => undefined;
   const remote: typeof real = {
     ...real,
-    take(ref) {
+    checkout(ref) {
       taken += 1;
-      return real.take(ref);
+      return real.checkout(ref);
     },
     async ask() {
       asked += 1;
@@ -147,12 +147,12 @@ test("asked to look now, it does, also in the middle of a long wait; the next wa
   await rests(1);
   goAway();
   for (const looks of [2, 3]) {
-    await follower.lookNow();
+    await follower.pollNow();
     await rests(looks);
   }
   comeBack();
   const commit = repo.commit({ "a/script.sh": "echo 2\n" });
-  await follower.lookNow();
+  await follower.pollNow();
   expect(follower.health()).toMatchObject({ commit, error: null });
   await clock.advance(intervalMs - 1);
   expect(asked()).toBe(4);
@@ -169,7 +169,7 @@ test("a commit that is pushed while a look is under way is found by who asks the
   await clock.advance(intervalMs);
   await answered; // "nothing new" is on its way
   const commit = repo.commit({ "a/script.sh": "echo 2\n" });
-  const looked = Promise.all([follower.lookNow(), follower.lookNow()]);
+  const looked = Promise.all([follower.pollNow(), follower.pollNow()]);
   go();
   await looked;
   expect(follower.health().commit).toBe(commit);
@@ -183,7 +183,7 @@ test("once stopped it asks no more", async () => {
   follower.start();
   await rests(1);
   await follower.stop();
-  await follower.lookNow();
+  await follower.pollNow();
   await clock.advance(10 * intervalMs);
   expect(asked()).toBe(1);
   expect(clock.timers()).toBe(0);

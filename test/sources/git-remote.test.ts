@@ -4,9 +4,9 @@ import {
   createRefReader,
   createTreeMeasure,
   isGitPath,
-  judgeGitRef,
-  judgeGitUrl,
-  nextLookMs,
+  validateGitRef,
+  validateGitUrl,
+  nextPollMs,
   shownGitMessage,
   splitGitUrl,
 } from "../../agent/sources/git-remote.ts";
@@ -21,7 +21,7 @@ describe("a URL that can be followed", () => {
     "git@example.org:team/a.git",
     "/srv/a.git",
     "../a",
-  ])("%s", (url) => expect(judgeGitUrl(url)).toBeNull());
+  ])("%s", (url) => expect(validateGitUrl(url)).toBeNull());
 
   test.each([
     ["--upload-pack=touch /tmp/x", /hyphen/],
@@ -38,15 +38,15 @@ describe("a URL that can be followed", () => {
     ["https://user:hunter2@exa mple.org/", /blanks/],
     ["https://user:hunter2/x@example.org/", /not a URL/],
   ])("refused: %j", (url, why) => {
-    expect(judgeGitUrl(url)).toMatch(why);
-    expect(judgeGitUrl(url)).not.toContain("hunter2");
+    expect(validateGitUrl(url)).toMatch(why);
+    expect(validateGitUrl(url)).not.toContain("hunter2");
   });
 });
 
 describe("a ref", () => {
   test.each(["main", "release/1.2", "v1.0", "refs/heads/main", "refs/tags/v1", "a@b", "ünïcode"])(
     "%s can be one",
-    (ref) => expect(judgeGitRef(ref)).toBeNull(),
+    (ref) => expect(validateGitRef(ref)).toBeNull(),
   );
 
   test.each([
@@ -73,7 +73,7 @@ describe("a ref", () => {
     "a.lock",
     "a\tb",
     "a\x7f",
-  ])("%j cannot", (ref) => expect(judgeGitRef(ref)).not.toBeNull());
+  ])("%j cannot", (ref) => expect(validateGitRef(ref)).not.toBeNull());
 });
 
 test.each([
@@ -171,7 +171,7 @@ describe("the wait before the next look", () => {
     { failures: 9, intervalMs: 1_000, want: 60_000 },
     { failures: 9, intervalMs: 600_000, want: 600_000 },
   ])("$failures failures, every $intervalMs ms: $want ms, a fifth more or less", ({ failures, intervalMs, want }) => {
-    expect([0, 0.5, 1].map((random) => nextLookMs(failures, intervalMs, random))).toEqual([
+    expect([0, 0.5, 1].map((random) => nextPollMs(failures, intervalMs, random))).toEqual([
       want * 0.8,
       want,
       want * 1.2,

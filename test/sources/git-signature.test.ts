@@ -70,15 +70,15 @@ describe.skipIf(isMissing("ssh-keygen") || isMissing("gpg"))("--git-verify", () 
     writeFileSync(file, `# who may\n${alice.line}`);
     const good = signed(alice.options, { "a/script.sh": "true\n" });
     const remote = await open();
-    expect(await remote.take(await remote.ask())).toEqual({ commit: good, refused: null });
+    expect(await remote.checkout(await remote.ask())).toEqual({ commit: good, refused: null });
 
     repo.commit({ "a/script.sh": "unsigned\n" });
-    expect(await remote.take(await remote.ask())).toMatchObject({
+    expect(await remote.checkout(await remote.ask())).toMatchObject({
       unverified: true,
       refused: expect.stringContaining("it is not signed") as string,
     });
     const other = signed(mallory.options, { "a/script.sh": "mallory\n" });
-    expect(await remote.take(await remote.ask())).toMatchObject({
+    expect(await remote.checkout(await remote.ask())).toMatchObject({
       commit: other,
       unverified: true,
       refused: expect.stringContaining("none of the keys") as string,
@@ -92,16 +92,16 @@ describe.skipIf(isMissing("ssh-keygen") || isMissing("gpg"))("--git-verify", () 
       encoding: "utf8",
     }).trim();
     repo.git("update-ref", "refs/heads/main", id);
-    expect(await remote.take(await remote.ask())).toMatchObject({ commit: id, unverified: true });
+    expect(await remote.checkout(await remote.ask())).toMatchObject({ commit: id, unverified: true });
     expect(remote.commit()).toBe(good);
 
     // Its key comes into the file: the same commit is taken.
     repo.git("update-ref", "refs/heads/main", other);
     writeFileSync(file, alice.line + mallory.line);
-    expect(await remote.take(await remote.ask())).toEqual({ commit: other, refused: null });
+    expect(await remote.checkout(await remote.ask())).toEqual({ commit: other, refused: null });
     rmSync(file);
     signed(alice.options);
-    expect((await remote.take(await remote.ask())).refused).toContain("cannot be read");
+    expect((await remote.checkout(await remote.ask())).refused).toContain("cannot be read");
     expect(remote.commit()).toBe(other);
   });
 
@@ -111,12 +111,12 @@ describe.skipIf(isMissing("ssh-keygen") || isMissing("gpg"))("--git-verify", () 
     writeFileSync(file, ssh.line + bob.armoured);
     const good = signed(["-c", `user.signingkey=${bob.id}`], { "a/script.sh": "true\n" }, bob.env);
     const remote = await open(file, eve.env);
-    expect(await remote.take(await remote.ask())).toEqual({ commit: good, refused: null });
+    expect(await remote.checkout(await remote.ask())).toEqual({ commit: good, refused: null });
     signed(["-c", `user.signingkey=${eve.id}`], {}, eve.env);
-    expect(await remote.take(await remote.ask())).toMatchObject({ unverified: true });
+    expect(await remote.checkout(await remote.ask())).toMatchObject({ unverified: true });
     expect(remote.commit()).toBe(good);
     const again = signed(ssh.options);
-    expect(await remote.take(await remote.ask())).toEqual({ commit: again, refused: null });
+    expect(await remote.checkout(await remote.ask())).toEqual({ commit: again, refused: null });
   }, 30_000);
 
   test("begins anew where an agent without it had put a commit in force", async () => {
@@ -124,7 +124,7 @@ describe.skipIf(isMissing("ssh-keygen") || isMissing("gpg"))("--git-verify", () 
     writeFileSync(file, sshKey(home, "alice").line);
     repo.commit({ "a/script.sh": "true\n" });
     const before = await open(null);
-    await before.take(await before.ask());
+    await before.checkout(await before.ask());
     expect(before.commit()).not.toBe(null);
     expect((await open()).commit()).toBe(null);
   });
@@ -156,16 +156,16 @@ describe.skipIf(isMissing("ssh-keygen") || isMissing("gpg"))("--git-verify", () 
     await eventually(() => follower.health().commit === good);
     expect(follower.health()).toMatchObject({ error: null, unverified: false });
     const next = signed(late.options);
-    await follower.lookNow();
+    await follower.pollNow();
     expect(follower.health()).toMatchObject({ commit: good, unverified: true });
     writeFileSync(file, alice.line + late.line);
-    await follower.lookNow();
+    await follower.pollNow();
     expect(follower.health()).toMatchObject({ commit: next, unverified: false, error: null });
     repo.commit();
-    await follower.lookNow();
+    await follower.pollNow();
     expect(follower.health().unverified).toBe(true);
     repo.git("update-ref", "refs/heads/main", next); // what is in force needs no look
-    await follower.lookNow();
+    await follower.pollNow();
     expect(follower.health()).toMatchObject({ commit: next, unverified: false, error: null });
     await follower.stop();
   });

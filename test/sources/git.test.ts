@@ -32,16 +32,16 @@ test("a tree that is too large is told before it is unpacked, and leaves nothing
   const origin = repo();
   const good = origin.commit({ "a/script.sh": "true\n" });
   const { remote, trees } = await follow(origin.path);
-  await remote.take(await remote.ask());
+  await remote.checkout(await remote.ask());
   const large = Object.fromEntries(Array.from({ length: 11 }, (_, i) => [`big/${i}`, "x".repeat(100_000)]));
   origin.commit(large);
-  expect((await remote.take(await remote.ask())).refused).toContain("--archive-bytes");
+  expect((await remote.checkout(await remote.ask())).refused).toContain("--archive-bytes");
   const many = Object.fromEntries(Array.from({ length: 110 }, (_, i) => [`many/${i}`, "x"]));
   origin.commit({ big: null, ...many });
-  expect((await remote.take(await remote.ask())).refused).toContain("--archive-entries");
+  expect((await remote.checkout(await remote.ask())).refused).toContain("--archive-entries");
   expect(trees()).toEqual([good]);
   origin.commit({ many: null });
-  expect((await remote.take(await remote.ask())).refused).toBe(null);
+  expect((await remote.checkout(await remote.ask())).refused).toBe(null);
 });
 
 test("equal folders nested in each other do not keep it busy", async () => {
@@ -56,7 +56,7 @@ test("equal folders nested in each other do not keep it busy", async () => {
   origin.git("update-ref", "refs/heads/main", origin.git("commit-tree", "-m", "bomb", tree));
   const { remote, trees } = await follow(origin.path);
   const began = performance.now();
-  expect((await remote.take(await remote.ask())).refused).toContain("--archive-entries");
+  expect((await remote.checkout(await remote.ask())).refused).toContain("--archive-entries");
   expect(performance.now() - began).toBeLessThan(10_000);
   expect(trees()).toEqual([]);
 }, 30_000);
@@ -73,7 +73,7 @@ test("files come out as they were committed, whatever their attributes ask for",
   });
   origin.git("config", "filter.evil.smudge", "echo smudged");
   const { remote } = await follow(origin.path);
-  await remote.take(await remote.ask());
+  await remote.checkout(await remote.ask());
   for (const name of ["crlf", "id", "filtered"]) expect(readFileSync(join(remote.folder, name), "utf8")).toBe(text);
 });
 
@@ -155,7 +155,7 @@ test("files come out as they were committed; nothing of a repository or its filt
   for (const hook of ["post-checkout", "post-index-change", "reference-transaction", "pre-auto-gc"])
     writeFileSync(join(hooks, hook), `#!/bin/sh\n${touch(hook)}\n`, { mode: 0o755 });
   const { remote } = await follow(origin.path, { config });
-  expect(await remote.take(await remote.ask())).toEqual({ commit: id, refused: null });
+  expect(await remote.checkout(await remote.ask())).toEqual({ commit: id, refused: null });
   expect(readFileSync(join(remote.folder, "a/script.sh"), "utf8")).toBe("echo $Id$\r\n");
   expect(readFileSync(join(remote.folder, "a/b.txt"), "utf8")).toBe("x\n");
   expect(readdirSync(home).filter((name) => name.startsWith("ran"))).toEqual([]);

@@ -7,7 +7,7 @@ import { createWorkTree } from "../../agent/sources/worktree.ts";
 import { repository } from "../helpers/git.ts";
 import { temporaryFolder } from "../helpers/tmp.ts";
 
-const commitOf = async (root: string) => (await createWorkTree(root).look()).commit;
+const commitOf = async (root: string) => (await createWorkTree(root).read()).commit;
 
 describe("the work tree around a folder", () => {
   test("none; no commit yet; a branch, its subfolder and a link to it; packed; detached", async () => {
@@ -53,17 +53,17 @@ describe("the work tree around a folder", () => {
     const repo = repository(join(temporaryFolder(), "repo"));
     const tree = createWorkTree(repo.path);
     const commit = repo.commit({ a: "1" });
-    expect(await tree.look()).toEqual({ commit, lockedAt: null });
+    expect(await tree.read()).toEqual({ commit, lockedAt: null });
     writeFileSync(join(repo.path, ".git/index.lock"), "");
-    expect((await tree.look()).lockedAt).toBeGreaterThan(Date.now() - 60_000);
+    expect((await tree.read()).lockedAt).toBeGreaterThan(Date.now() - 60_000);
     rmSync(join(repo.path, ".git/index.lock"));
     for (const text of ["ref: refs/heads/.invalid\n", "ref: refs/../../secret\n", "nonsense", ""]) {
       writeFileSync(join(repo.path, ".git/HEAD"), text);
-      expect(await tree.look()).toEqual({ commit: null, lockedAt: null });
+      expect(await tree.read()).toEqual({ commit: null, lockedAt: null });
     }
     rmSync(join(repo.path, ".git"), { recursive: true });
     writeFileSync(join(repo.path, ".git"), "gitdir: nowhere\n");
-    expect(await tree.look()).toEqual({ commit: null, lockedAt: null });
+    expect(await tree.read()).toEqual({ commit: null, lockedAt: null });
   });
 });
 
@@ -73,7 +73,7 @@ test.skipIf(process.getuid?.() !== 0)("a repository of another owner is not beli
   const folder = join(repo.path, "batches.d");
   writeFileSync(join(repo.path, ".git", "index.lock"), "");
   chownSync(join(repo.path, ".git"), 1234, 1234);
-  expect(await createWorkTree(folder).look()).toEqual({ commit: null, lockedAt: null });
+  expect(await createWorkTree(folder).read()).toEqual({ commit: null, lockedAt: null });
   chownSync(folder, 1234, 1234);
   expect(await commitOf(folder)).toBe(commit);
   chownSync(join(repo.path, ".git"), 0, 0);

@@ -9,7 +9,7 @@ import { parseProgress } from "../../agent/executions/progress.ts";
 import { localPath } from "../../agent/http/protocol/access.ts";
 import { parseRetryAfter } from "../../agent/notify/delivery-policy.ts";
 import { parsePattern } from "../../agent/schedule/pattern.ts";
-import { createRefReader, judgeGitRef, shownGitMessage, splitGitUrl } from "../../agent/sources/git-remote.ts";
+import { createRefReader, validateGitRef, shownGitMessage, splitGitUrl } from "../../agent/sources/git-remote.ts";
 import { plainPen, readLine } from "../../agent/text/ansi.ts";
 import { parseDuration } from "../../agent/text/duration.ts";
 import { parseEnvFile } from "../../agent/text/env-file.ts";
@@ -136,7 +136,7 @@ const readers: Record<string, (text: string) => unknown> = {
   "a crontab's command": (text) => importCrontab(`* * * * * ${text}\n`, { form: "user", file: "crontab" }),
   "git's message": (text) => shownGitMessage(text, ["secret", null]),
   "git's refs": (text) => createRefReader("main").push(text),
-  "a ref": (text) => judgeGitRef(text),
+  "a ref": (text) => validateGitRef(text),
   "a repository's URL": (text) => splitGitUrl(`https://h/${text}`),
   "a pattern": (text) => parsePattern(text),
   "a duration": (text) => parseDuration(text),

@@ -63,11 +63,11 @@ export function usesColours({ env, stdout }: { env: Env; stdout: { isTTY: boolea
   return stdout.isTTY && env["TERM"] !== "dumb";
 }
 
-const usualWidth = 80;
+const defaultWidth = 80;
 
 /** Columns that a table may take: those of the terminal, any number elsewhere. */
 export function tableWidth({ env, stdout }: CommandContext): number {
-  return stdout.isTTY ? stdout.columns || Number(env["COLUMNS"]) || usualWidth : Infinity;
+  return stdout.isTTY ? stdout.columns || Number(env["COLUMNS"]) || defaultWidth : Infinity;
 }
 
 /** Takes more only as fast as it is read at the other end. */

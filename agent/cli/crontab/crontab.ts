@@ -51,15 +51,15 @@ export function importCrontab(
   const system = form === "system";
   const jobs: Job[] = [];
   const remarks: Remark[] = [];
-  const taken = new Map<string, number>();
+  const usedNames = new Map<string, number>();
   const setting: Setting = { shell: cronsShell, timeZone: null, mail: [], jitter: null, env: new Map() };
   let comment: string[] = [];
   lines.forEach((raw, index) => {
     const line = index + 1;
-    const tell = (message: string, lost = false) => void remarks.push({ line, lost, message });
+    const addRemark = (message: string, lost = false) => void remarks.push({ line, lost, message });
     const trimmed = raw.trimStart();
     if (options.undecodable?.has(line) === true && trimmed !== "" && !trimmed.startsWith("#")) {
-      tell(
+      addRemark(
         "left out: it holds bytes that are no UTF-8 (Latin-1?); convert the crontab and the names it uses, or " +
           "write it by hand",
         true,
@@ -69,15 +69,15 @@ export function importCrontab(
     else if (trimmed === "") comment = [];
     else if (trimmed.startsWith("#")) {
       const said = trimmed.replace(/^#+\s?/, "").trim();
-      if (isJob(said) && "cron" in translate(said)) tell("a line that is commented out is left out");
+      if (isJob(said) && "cron" in translate(said)) addRemark("a line that is commented out is left out");
       else if (/\p{L}/u.test(said) && !/\bdow\b|day of (the )?(month|week)|^\W*(edit|DO NOT EDIT) this/i.test(said))
         comment.push(said);
     } else if (isJob(trimmed)) {
-      const job = toJob(trimmed, { system, line, comment: comment.join(" "), setting, taken }, tell);
+      const job = toJob(trimmed, { system, line, comment: comment.join(" "), setting, usedNames }, addRemark);
       if (job !== null) jobs.push(job);
       comment = [];
     } else {
-      readVariable(trimmed, setting, tell);
+      readVariable(trimmed, setting, addRemark);
       comment = [];
     }
   });
@@ -165,16 +165,16 @@ interface JobContext {
   line: number;
   comment: string;
   setting: Setting;
-  taken: Map<string, number>;
+  usedNames: Map<string, number>;
 }
 
 function toJob(
   text: string,
-  { system, line, comment, setting, taken }: JobContext,
-  tell: (message: string, lost?: boolean) => void,
+  { system, line, comment, setting, usedNames }: JobContext,
+  addRemark: (message: string, lost?: boolean) => void,
 ): Job | null {
   const refuse = (message: string) => {
-    tell(`left out: ${message}`, true);
+    addRemark(`left out: ${message}`, true);
     return null;
   };
   const translated = translate(text);
@@ -187,17 +187,17 @@ function toJob(
   const odd = oddStart(command);
   if (odd !== null) return refuse(odd);
   if (flags !== "")
-    tell(
+    addRemark(
       `${flags} before the command is OpenBSD's and FreeBSD's; the batch tells failures only, and never runs ` +
         "twice at once, anyway",
     );
   if (!system && /^[\d*][\d*,/-]*\s/.test(command))
     return refuse("it looks like six time fields, and a crontab has five");
   if (command.includes("\0")) return refuse("the command holds a NUL character");
-  for (const note of translated.notes) tell(note);
-  if (user !== null) tell(`ran as ${user}; the batch runs as the agent's own user`);
+  for (const note of translated.notes) addRemark(note);
+  if (user !== null) addRemark(`ran as ${user}; the batch runs as the agent's own user`);
   const { run, input } = splitPercent(command.trimEnd());
-  const name = unique(nameOf(run, comment, line), taken);
+  const name = unique(nameOf(run, comment, line), usedNames);
   return {
     name,
     line,

@@ -6,7 +6,7 @@ const wrappers = /^(sudo|nice|ionice|nohup|env|exec|time|command|chronic|setsid|
 const withArgument = /^(timeout|flock|chpst|su|runuser|run-one)$/;
 const interpreters = /^(bash|sh|dash|zsh|ksh|python[\d.]*|perl|php[\d.]*|ruby|node|java|Rscript|uv|poetry|npx)$/;
 const idle = /^(cd|test|\[|\[\[|true|:|export|set|\.|source|umask|if|then|sleep|mkdir|command)$/;
-const longest = 40;
+const maxLength = 40;
 
 /**
  * `nightly-backup` for `cd /srv && nice -n 10 /opt/nightly_backup.sh --all`; then the comment's words; at last
@@ -47,7 +47,7 @@ function slug(text: string): string {
     .toLowerCase()
     .replace(/\.(sh|bash|py|pl|rb|php|js|jar|r)$/, "")
     .replace(/\p{M}/gu, "");
-  return trimOf(plain.replace(/[^a-z0-9]+/g, "-").slice(0, longest), "-");
+  return trimOf(plain.replace(/[^a-z0-9]+/g, "-").slice(0, maxLength), "-");
 }
 
 /** `name`, or `name-2` and so on, whichever is not taken yet; takes it. `taken` holds how far each was counted. */

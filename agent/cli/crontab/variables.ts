@@ -22,37 +22,42 @@ export const bash = "bash";
 export const cronsShell = "/bin/sh";
 
 /** Takes over what one line says. `tell`: a word on it; `lost` when not all of it comes along. */
-export function readVariable(text: string, setting: Setting, tell: (message: string, lost?: boolean) => void): void {
+export function readVariable(
+  text: string,
+  setting: Setting,
+  addRemark: (message: string, lost?: boolean) => void,
+): void {
   const match = /^(?:"([^"]*)"|'([^']*)'|([^\s=]+))\s*=\s*([^]*)$/.exec(text);
   const name = match?.[1] ?? match?.[2] ?? match?.[3] ?? "";
   if (match === null || !/^[A-Za-z_]\w*$/.test(name))
-    return tell("left out: neither a time with a command nor NAME=value", true);
+    return addRemark("left out: neither a time with a command nor NAME=value", true);
   const trimmed = (match[4] ?? "").trim();
   const value = /^(["'])([^]*)\1$/.exec(trimmed)?.[2] ?? trimmed;
   switch (name) {
     case "SHELL":
       setting.shell = value === "" ? cronsShell : /(^|\/)bash$/.test(value) ? bash : value;
-      if (!/(^|\/)(ba|da)?sh$/.test(setting.shell)) tell(`the commands below run in ${value}, called by bash`);
+      if (!/(^|\/)(ba|da)?sh$/.test(setting.shell)) addRemark(`the commands below run in ${value}, called by bash`);
       return;
     case "START_HOURS_RANGE":
     case "PERSISTENT":
-      return tell(`${name} is anacron's or systemd-cron's and is not taken over`, true);
+      return addRemark(`${name} is anacron's or systemd-cron's and is not taken over`, true);
     case "TZ":
       setting.env.set(name, value);
-      return tell("TZ: set for the commands, as cron does; the times go by CRON_TZ, else by the agent's zone");
+      return addRemark("TZ: set for the commands, as cron does; the times go by CRON_TZ, else by the agent's zone");
     case "MAILTO": {
       const parts = value.split(/[,\s]+/).filter((part) => part !== "");
       setting.mail = parts.filter((part) => mailAddress.test(part));
       for (const part of parts)
-        if (!setting.mail.includes(part)) tell(`MAILTO: ${part} is no mail address; nobody is told in its place`, true);
+        if (!setting.mail.includes(part))
+          addRemark(`MAILTO: ${part} is no mail address; nobody is told in its place`, true);
       if (setting.mail.length > 0)
-        tell("cron mailed every output; the batches below mail failure and recovery (notify.on)");
+        addRemark("cron mailed every output; the batches below mail failure and recovery (notify.on)");
       return;
     }
     case "CRON_TZ":
       setting.timeZone = isTimeZone(value) ? value : null;
       if (value !== "" && setting.timeZone === null)
-        tell(
+        addRemark(
           `CRON_TZ: there is no time zone ${value}; the batches below use the agent's${hinted(zoneHint(value))}`,
           true,
         );
@@ -60,18 +65,20 @@ export function readVariable(text: string, setting: Setting, tell: (message: str
     case "RANDOM_DELAY":
       setting.jitter = /^[1-9]\d{0,5}$/.test(value) ? `${value}m` : null;
       if (setting.jitter === null && !/^0*$/.test(value))
-        tell(`RANDOM_DELAY: ${value} is no number of minutes; the batches below wait for nothing`, true);
+        addRemark(`RANDOM_DELAY: ${value} is no number of minutes; the batches below wait for nothing`, true);
       return;
     case "LOGNAME":
     case "USER":
     case "MAILFROM":
     case "CONTENT_TYPE":
     case "CONTENT_TRANSFER_ENCODING":
-      return tell(`${name} is not taken over${name === "MAILFROM" ? ": the agent's --mail-from is the sender" : ""}`);
+      return addRemark(
+        `${name} is not taken over${name === "MAILFROM" ? ": the agent's --mail-from is the sender" : ""}`,
+      );
     default:
       if (name.startsWith("BATCH_"))
-        return tell(`${name} is not taken over: names that begin with BATCH_ are the agent's own`, true);
-      if (/\$/.test(value)) tell(`${name}: cron does not replace $ in a value, nor does the batch`);
+        return addRemark(`${name} is not taken over: names that begin with BATCH_ are the agent's own`, true);
+      if (/\$/.test(value)) addRemark(`${name}: cron does not replace $ in a value, nor does the batch`);
       setting.env.set(name, value);
   }
 }

@@ -1,6 +1,6 @@
 // Table of executions for people, as wide as the terminal is. Pure.
 import type { EpochMs } from "../../model/ids.ts";
-import { harmless, widthOf } from "../../text/glyphs.ts";
+import { sanitize, widthOf } from "../../text/glyphs.ts";
 import { absoluteText } from "../../text/relative-time.ts";
 import { tableLines, type Cell } from "../../text/table.ts";
 import type { ExecutionView } from "../../views.ts";
@@ -25,7 +25,7 @@ export function historyText(
     return [
       id,
       ...(hasRuns ? [run] : []),
-      harmless(batch),
+      sanitize(batch),
       statusCell(execution),
       absoluteText(startedAt ?? createdAt).replace(" UTC", ""),
       tookText(execution, now),
@@ -64,7 +64,7 @@ function textOf(cell: Cell): string {
 }
 
 function triggerText({ trigger: { kind, actor } }: ExecutionView): string {
-  return actor === null ? kind : `${kind}, ${harmless(actor)}`;
+  return actor === null ? kind : `${kind}, ${sanitize(actor)}`;
 }
 
 /** What a status does not say by itself. */
@@ -80,5 +80,5 @@ function detailText({ status, reason, message, waitingFor, progress, trigger }: 
           ? null
           : message;
   const note = trigger.note === null ? [] : [trigger.note];
-  return harmless([...(text === null ? [] : [text]), ...note].join("; "));
+  return sanitize([...(text === null ? [] : [text]), ...note].join("; "));
 }

@@ -1,7 +1,7 @@
 // A comparison as text for people, JSON for programs, or markdown for a pull request. Judges nothing.
 import type { EpochMs } from "../../model/ids.ts";
 import type { Note, Problem } from "../../model/problem.ts";
-import { harmless } from "../../text/glyphs.ts";
+import { sanitize } from "../../text/glyphs.ts";
 import { relativeText, spanText } from "../../text/relative-time.ts";
 import { paint, type Colour } from "../../text/table.ts";
 import type { Comparison } from "./compare.ts";
@@ -52,7 +52,7 @@ const colourOf: Record<Entry["mark"], Colour> = { "+": "green", "-": "red", "~":
 function planText(report: PlanReport, colours: boolean, now: EpochMs): string {
   const { problems, notes, sources, comparison } = report;
   const blocks = entriesOf(comparison, now).map(({ mark, verb, name, lines }) =>
-    [paint(`${mark} ${harmless(name)}: ${verb}`, colourOf[mark], colours), ...lines.map((line) => `    ${line}`)].join(
+    [paint(`${mark} ${sanitize(name)}: ${verb}`, colourOf[mark], colours), ...lines.map((line) => `    ${line}`)].join(
       "\n",
     ),
   );
@@ -66,8 +66,8 @@ function planText(report: PlanReport, colours: boolean, now: EpochMs): string {
 
 function titleOf({ dir, against }: PlanReport): string {
   return against === null
-    ? `plan of ${harmless(dir)}, all of it new`
-    : `plan of ${harmless(dir)} against ${harmless(against)}`;
+    ? `plan of ${sanitize(dir)}, all of it new`
+    : `plan of ${sanitize(dir)} against ${sanitize(against)}`;
 }
 
 function summaryOf({ comparison, problems }: PlanReport): string {
@@ -106,7 +106,7 @@ function entriesOf({ added, removed, changed, affected, held }: Comparison, now:
       const lines = [
         ...(renamedFrom === null
           ? []
-          : [`the same files as ${harmless(renamedFrom)}, whose history stays under that name`]),
+          : [`the same files as ${sanitize(renamedFrom)}, whose history stays under that name`]),
         ...(history === 0
           ? []
           : [
@@ -121,7 +121,7 @@ function entriesOf({ added, removed, changed, affected, held }: Comparison, now:
     ...changed.map(({ name, revision, state, settings, next, blockedBy }): Entry => {
       const lines = [
         ...(state.from === state.to ? [] : [`${state.from} → ${state.to}`]),
-        ...settings.map(({ key, from, to }) => `${harmless(key)}: ${settingText(key, from, to)}`),
+        ...settings.map(({ key, from, to }) => `${sanitize(key)}: ${settingText(key, from, to)}`),
         ...(settings.length === 0 ? ["script.sh or other files"] : []),
         ...(next === null ? [] : nextLines(next.from, next.to, now)),
         ...blockedLines(blockedBy.from, blockedBy.to),
@@ -144,7 +144,7 @@ function entriesOf({ added, removed, changed, affected, held }: Comparison, now:
 }
 
 function blockedLines(from: readonly string[], to: readonly string[]): string[] {
-  const names = (list: readonly string[]) => list.map(harmless).join(", ");
+  const names = (list: readonly string[]) => list.map(sanitize).join(", ");
   if (from.join() === to.join()) return [];
   if (to.length === 0) return [`no longer blocked by ${names(from)}`];
   return [`does not start: blocked by ${names(to)}`];
@@ -157,7 +157,7 @@ function settingText(key: string, from: unknown, to: unknown): string {
 
 function valueText(value: unknown): string {
   if (value === null) return "not set";
-  const text = harmless(JSON.stringify(value));
+  const text = sanitize(JSON.stringify(value));
   return text.length > maxValue ? `${text.slice(0, maxValue)}…` : text;
 }
 
@@ -244,7 +244,7 @@ function planMarkdown(report: PlanReport, now: EpochMs): string {
 
 /** Text that markdown takes for text: no markup, no link, nobody's name called out. */
 function plain(text: string): string {
-  return harmless(text)
+  return sanitize(text)
     .replaceAll("&", "&amp;")
     .replaceAll("<", "&lt;")
     .replace(/[\\`*_{}[\]|#~]/g, "\\$&")

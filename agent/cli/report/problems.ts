@@ -1,7 +1,7 @@
 // Problems and notes as text for people, JSON for programs, or annotations for a GitHub workflow. Judges nothing.
 import { groupFileName } from "../../model/group.ts";
 import type { Note, Problem } from "../../model/problem.ts";
-import { harmless, widthOf } from "../../text/glyphs.ts";
+import { sanitize, widthOf } from "../../text/glyphs.ts";
 
 export interface Report {
   problems: readonly Problem[];
@@ -48,7 +48,7 @@ export function noteLines(notes: readonly Note[]): string[] {
   }
   return [...groups.values()].map(({ first, more }) => {
     const others = more === 0 ? "" : ` (and ${more} more such ${more === 1 ? "note" : "notes"})`;
-    return `${placeText(first)}: note: ${harmless(first.message)}${others}`;
+    return `${placeText(first)}: note: ${sanitize(first.message)}${others}`;
   });
 }
 
@@ -71,16 +71,16 @@ export function count(number: number, one: string, many: string): string {
 
 function problemText(problem: Problem, sources: Report["sources"]): string {
   const { code, message, hint, file, line, column } = problem;
-  const lines = [`${placeText(problem)}: ${code}: ${harmless(message)}`];
+  const lines = [`${placeText(problem)}: ${code}: ${sanitize(message)}`];
   const source = file === null || line === null ? undefined : sources.get(file)?.split("\n", line)[line - 1];
   if (source !== undefined) lines.push(...sourceLines(source, column));
-  if (hint !== null) lines.push(`  hint: ${harmless(hint)}`);
+  if (hint !== null) lines.push(`  hint: ${sanitize(hint)}`);
   return lines.join("\n");
 }
 
 /** `file:line:column`, as far as there is one; `agent` for what is of no batch and no file. */
 export function placeText({ batch, file, line, column }: Note): string {
-  return [harmless(file || batch || "agent"), line, column].filter((part) => part !== null).join(":");
+  return [sanitize(file || batch || "agent"), line, column].filter((part) => part !== null).join(":");
 }
 
 /** The line, cut around the column where it is long, and a caret under the column. */
@@ -98,18 +98,18 @@ function sourceLines(source: string, column: number | null): string[] {
 function plainSource(text: string, start = 0): string {
   let plain = "";
   for (const glyph of text) {
-    plain += glyph === "\t" ? " ".repeat(tabWidth - ((start + widthOf(plain)) % tabWidth)) : harmless(glyph);
+    plain += glyph === "\t" ? " ".repeat(tabWidth - ((start + widthOf(plain)) % tabWidth)) : sanitize(glyph);
   }
   return plain;
 }
 
 function problemCommand({ batch, file, line, column, code, message, hint }: Problem): string {
-  const text = hint === null ? harmless(message) : `${harmless(message)}\n${harmless(hint)}`;
+  const text = hint === null ? sanitize(message) : `${sanitize(message)}\n${sanitize(hint)}`;
   return command("error", { file: file || batch || "agent", line, col: column, title: code }, text);
 }
 
 function noteCommand({ batch, file, line, column, message }: Note): string {
-  return command("notice", { file: file ?? batch, line, col: column, title: batch }, harmless(message));
+  return command("notice", { file: file ?? batch, line, col: column, title: batch }, sanitize(message));
 }
 
 /** A workflow command, escaped as actions/toolkit does. */
@@ -117,7 +117,7 @@ function command(name: string, properties: Record<string, string | number | null
   const data = (value: string) => value.replaceAll("%", "%25").replaceAll("\r", "%0D").replaceAll("\n", "%0A");
   const property = (value: string) => data(value).replaceAll(":", "%3A").replaceAll(",", "%2C");
   const set = Object.entries(properties).flatMap(([key, value]) =>
-    value === null ? [] : [`${key}=${property(harmless(String(value)))}`],
+    value === null ? [] : [`${key}=${property(sanitize(String(value)))}`],
   );
   return `::${name} ${set.join(",")}::${data(text)}`;
 }

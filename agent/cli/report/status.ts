@@ -3,7 +3,7 @@
 import type { BatchState } from "../../model/batch.ts";
 import type { EpochMs } from "../../model/ids.ts";
 import type { Problem } from "../../model/problem.ts";
-import { harmless } from "../../text/glyphs.ts";
+import { sanitize } from "../../text/glyphs.ts";
 import { relativeText } from "../../text/relative-time.ts";
 import { paint, tableLines, type Cell, type Colour } from "../../text/table.ts";
 import type { BatchView } from "../../views.ts";
@@ -46,9 +46,9 @@ export function overviewText(
   const { colours, limit, width = Infinity } = options;
   const { details } = ready;
   const lines = [
-    `batch-agent ${harmless(details.version)} at ${url}: ` +
+    `batch-agent ${sanitize(details.version)} at ${url}: ` +
       (ready.ready ? paint("ready", "green", colours) : paint("not ready", "red", colours)),
-    ...ready.reasons.map((reason) => paint(`  ${harmless(reason)}`, "red", colours)),
+    ...ready.reasons.map((reason) => paint(`  ${sanitize(reason)}`, "red", colours)),
     `${count(details.batches, "batch", "batches")}, ${details.running} running, ${details.queued} queued, ` +
       count(details.problems, "problem", "problems"),
   ];
@@ -69,7 +69,7 @@ export function overviewText(
       "",
       ...problems
         .slice(0, limit)
-        .map((problem) => `${placeText(problem)}: ${problem.code}: ${harmless(problem.message)}`),
+        .map((problem) => `${placeText(problem)}: ${problem.code}: ${sanitize(problem.message)}`),
     );
     if (problems.length > limit)
       lines.push(`and ${count(problems.length - limit, "more problem", "more problems")}: --all`);
@@ -108,7 +108,7 @@ function rowOf(batch: BatchView, now: EpochMs): Cell[] {
   const { name, state, lastExecution: last, problems } = batch;
   const colour = stateColours[state];
   return [
-    harmless(name),
+    sanitize(name),
     colour === undefined ? state : { text: state, colour },
     ...(last === null ? ["-", "", ""] : [statusCell(last), relativeText(lastMoment(last), now), tookText(last, now)]),
     nextCell(batch, now),
@@ -128,5 +128,5 @@ function nextCell({ state, next, blockedBy, definition }: BatchView, now: EpochM
 
 /** The first two, and how many more. */
 function list(names: readonly string[]): string {
-  return `${names.slice(0, 2).map(harmless).join(", ")}${names.length > 2 ? ` and ${names.length - 2} more` : ""}`;
+  return `${names.slice(0, 2).map(sanitize).join(", ")}${names.length > 2 ? ` and ${names.length - 2} more` : ""}`;
 }

@@ -4,7 +4,7 @@
 import type { Context } from "hono";
 import type { HistoryReader } from "../../history/port.ts";
 import { eventBytes, wholeCharacters, wholeLines } from "../../text/lines.ts";
-import type { LogTaps, LogTap, LogStore, LogStream } from "../../logs/port.ts";
+import type { LogFollowers, LogFollower, LogStore, LogStream } from "../../logs/port.ts";
 import type { Execution } from "../../model/execution.ts";
 import type { ExecutionView } from "../../views.ts";
 import { clientOfRequest } from "../protocol/client.ts";
@@ -28,7 +28,7 @@ const maxLineBytes = 64 * 1024;
 export interface FollowDeps {
   history: HistoryReader;
   logs: LogStore;
-  taps: LogTaps;
+  followers: LogFollowers;
   streams: Streams;
   /** No log grows beyond this; what a script writes past it is cut off a moment later. */
   logLimitBytes: number;
@@ -46,7 +46,7 @@ export async function followResponse(
   execution: Execution,
   stream: LogStream,
 ): Promise<Response> {
-  const { logs, taps, streams } = deps;
+  const { logs, followers, streams } = deps;
   const lines = integer(c, "tail", 1, 100_000);
   const asked = lastEventId(c);
   const events = wantsEvents(c);
@@ -54,17 +54,17 @@ export async function followResponse(
   const headers = { ...form, Vary: "Accept" };
   if (c.req.method === "HEAD") return new Response(null, { headers });
 
-  const tap = await taps.open(execution.batch, execution.id, stream);
+  const follower = await followers.open(execution.batch, execution.id, stream);
   try {
     const tailed =
-      lines === undefined || tap.size() === 0
+      lines === undefined || follower.size() === 0
         ? 0
-        : await logs.tailStart(execution.batch, execution.id, stream, lines, tap.size());
-    const pieces = createPieces(deps, execution, tap, asked ?? tailed);
+        : await logs.tailStart(execution.batch, execution.id, stream, lines, follower.size());
+    const pieces = createPieces(deps, execution, follower, asked ?? tailed);
     const next = events ? eventsOf(pieces, deps, execution, asked ?? tailed) : plainOf(pieces, asked !== undefined);
-    return new Response(streams.open(clientOfRequest(c), next, tap.close), { headers });
+    return new Response(streams.open(clientOfRequest(c), next, follower.close), { headers });
   } catch (error) {
-    tap.close();
+    follower.close();
     throw error;
   }
 }
@@ -102,7 +102,7 @@ function shrunkText(from: number, to: number): string {
 function createPieces(
   deps: FollowDeps,
   execution: Execution,
-  tap: LogTap,
+  follower: LogFollower,
   start: number,
 ): (whole: boolean) => Promise<Piece | null> {
   let at = start;
@@ -112,10 +112,10 @@ function createPieces(
 
   const hadEnded = isOver(); // then an offset beyond its end is just the end
 
-  async function take(whole: boolean, size: number, over: boolean): Promise<Uint8Array> {
+  async function readPiece(whole: boolean, size: number, over: boolean): Promise<Uint8Array> {
     for (const most of whole ? [chunkBytes, maxLineBytes] : [3 * chunkBytes]) {
       const length = Math.min(most, size - at);
-      const bytes = await tap.read(at, length);
+      const bytes = await follower.read(at, length);
       const last = over && at + bytes.length >= size;
       const full = bytes.length === maxLineBytes || !whole;
       const lines = whole ? wholeLines(bytes) : 0;
@@ -130,7 +130,7 @@ function createPieces(
     const since = deps.now();
     for (;;) {
       const over = isOver(); // asked before the size: what was written before the end is in it
-      const size = over ? await tap.measure() : Math.min(tap.size(), deps.logLimitBytes);
+      const size = over ? await follower.measure() : Math.min(follower.size(), deps.logLimitBytes);
       if (size < at && !hadEnded) {
         const shrunkFrom = at;
         at = size;
@@ -138,14 +138,14 @@ function createPieces(
         return { bytes: new Uint8Array(0), end: at, shrunkFrom };
       }
       if (at < size && (over || size !== looked)) {
-        const bytes = await take(whole, size, over);
+        const bytes = await readPiece(whole, size, over);
         at += bytes.length;
         if (bytes.length > 0) return { bytes, end: at };
         looked = size;
       }
       if (over) return null;
       if (Math.abs(deps.now() - since) >= keepAliveMs) return { bytes: new Uint8Array(0), end: at };
-      await tap.beat();
+      await follower.nextTick();
     }
   };
 }

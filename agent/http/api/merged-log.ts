@@ -1,7 +1,7 @@
 // Both logs of an execution in the order they were written: as text, with times or without, a JSON object a line, or
 // frames, which lose nothing and can be resumed: what the command line reads.
 import type { Context } from "hono";
-import { createMerge, type LogStream, type LogTap, type MergedPiece, type MergeSource } from "../../logs/port.ts";
+import { createMerge, type LogStream, type LogFollower, type MergedPiece, type MergeSource } from "../../logs/port.ts";
 import type { Execution } from "../../model/execution.ts";
 import { clientOfRequest } from "../protocol/client.ts";
 import { HttpProblem } from "../protocol/problem.ts";
@@ -31,13 +31,13 @@ export async function mergedLogResponse(c: Context, deps: FollowDeps, execution:
 
   const { batch, id } = execution;
   const opened = await Promise.allSettled(
-    (["stdout", "stderr", "times"] as const).map((file) => deps.taps.open(batch, id, file)),
+    (["stdout", "stderr", "times"] as const).map((file) => deps.followers.open(batch, id, file)),
   );
-  const taps = opened.flatMap((one) => (one.status === "fulfilled" ? one.value : []));
+  const followers = opened.flatMap((one) => (one.status === "fulfilled" ? one.value : []));
   const close = () => {
-    for (const tap of taps) tap.close();
+    for (const follower of followers) follower.close();
   };
-  const [stdout, stderr, times] = taps;
+  const [stdout, stderr, times] = followers;
   const failed = opened.find((one) => one.status === "rejected");
   try {
     if (stdout === undefined || stderr === undefined || times === undefined) throw failed?.reason;
@@ -82,12 +82,12 @@ function offsets(c: Context, name: string): Record<LogStream, number> | undefine
 }
 
 /** A log of which nothing is wanted. */
-function nothing(tap: LogTap): MergeSource["stdout"] {
+function nothing(follower: LogFollower): MergeSource["stdout"] {
   return {
     size: () => 0,
-    measure: () => tap.measure().then(() => 0), // `beat` resolves for those that are measured
+    measure: () => follower.measure().then(() => 0), // `nextTick` resolves for those that are measured
     read: () => Promise.resolve(new Uint8Array(0)),
-    beat: () => tap.beat(),
+    nextTick: () => follower.nextTick(),
   };
 }
 
@@ -131,7 +131,7 @@ function piecesOf(source: MergeSource, skip: number, render: Render): NextPiece 
       if (piece === null) return null;
       if (piece === "wait") {
         if (Math.abs(source.now() - since) >= keepAliveMs) return new Uint8Array(0);
-        await source.stdout.beat();
+        await source.stdout.nextTick();
         continue;
       }
       if (piece.bytes.length === 0) return render(piece, skippedTo);

@@ -22,7 +22,7 @@ import { failuresInRow, failuresUpTo } from "./failures.ts";
 import { neighboursOf, newest, standing } from "./past.ts";
 import type { Answer } from "./pages/answer.tsx";
 import { neighbourhood } from "./drawing/chain-layout.ts";
-import { plotDurations } from "./drawing/duration-chart.ts";
+import { chartDurations } from "./drawing/duration-chart.ts";
 import { toneOf } from "./drawing/sparkline.ts";
 import { agentState, html } from "./page.ts";
 import { batchPage } from "./pages/batch.tsx";
@@ -42,8 +42,8 @@ const maxLastWord = 300;
 
 export function addDetailRoutes(app: Hono, deps: AppDeps): void {
   addRunRoutes(app, deps);
-  const { catalog, history, logs, settings, clock, revisions, taps } = deps;
-  const reader = new LogReader(logs, taps, clock.now);
+  const { catalog, history, logs, settings, clock, revisions, followers } = deps;
+  const reader = new LogReader(logs, followers, clock.now);
   const { live, viewOf, executionOf, batchOf } = createReader(deps);
 
   app.get("/batches/:name", async (c) => {
@@ -64,7 +64,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
         batch: await viewOf(status),
         problems: await withExcerpts(status.problems.slice(0, 50), settings),
         chain: { nodes, edges, hidden },
-        plot: plotDurations(newest(history.outlines(status.name), Infinity)),
+        chart: chartDurations(newest(history.outlines(status.name), Infinity)),
         streak: failuresInRow(history.outlines(status.name)),
         timeZone: zoneOf(status.batch),
         inherited: status.batch?.inherited ?? {},

@@ -1,7 +1,7 @@
 // The output of an execution for the pages' viewer, as it is written: events of lines with their times, whose ids say
 // where both logs stand after them.
 import type { Context } from "hono";
-import { createMerge, type LogSizes, type LogStream, type LogTap, type MergeSource } from "../../logs/port.ts";
+import { createMerge, type LogSizes, type LogStream, type LogFollower, type MergeSource } from "../../logs/port.ts";
 import type { Execution } from "../../model/execution.ts";
 import { clientOfRequest } from "../protocol/client.ts";
 import { HttpProblem } from "../protocol/problem.ts";
@@ -17,7 +17,7 @@ const maxHeldChars = 8_000;
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 
 /** For a log that a view leaves out. */
-const nothing: Pick<LogTap, "size" | "measure" | "read"> = {
+const nothing: Pick<LogFollower, "size" | "measure" | "read"> = {
   size: () => 0,
   measure: () => Promise.resolve(0),
   read: () => Promise.resolve(new Uint8Array(0)),
@@ -32,21 +32,21 @@ export async function followView(c: Context, deps: AppDeps, execution: Execution
   const from = offsets(c);
   if (c.req.method === "HEAD") return new Response(null, { headers: sseHeaders });
   const files = [...streamsOf(view), "times"] as const;
-  const opened = await Promise.allSettled(files.map((file) => deps.taps.open(batch, id, file)));
-  const taps = new Map(
+  const opened = await Promise.allSettled(files.map((file) => deps.followers.open(batch, id, file)));
+  const followers = new Map(
     opened.flatMap((one, i) => (one.status === "fulfilled" ? [[files[i] as string, one.value] as const] : [])),
   );
   const close = () => {
-    for (const tap of taps.values()) tap.close();
+    for (const follower of followers.values()) follower.close();
   };
   try {
-    const times = taps.get("times");
+    const times = followers.get("times");
     const failed = opened.find((one) => one.status === "rejected");
     if (times === undefined || failed !== undefined) throw failed?.reason;
-    const tapOf = (stream: LogStream) => ({ ...times, ...(taps.get(stream) ?? nothing) });
+    const followerOf = (stream: LogStream) => ({ ...times, ...(followers.get(stream) ?? nothing) });
     const source: MergeSource = {
-      stdout: tapOf("stdout"),
-      stderr: tapOf("stderr"),
+      stdout: followerOf("stdout"),
+      stderr: followerOf("stderr"),
       times,
       follow: true,
       from,
@@ -54,7 +54,7 @@ export async function followView(c: Context, deps: AppDeps, execution: Execution
       endedAt: async () =>
         deps.history.isOpen(id) ? null : ((await deps.history.find(id))?.finishedAt ?? execution.createdAt),
     };
-    const next = eventsOf(source, from, () => times.beat());
+    const next = eventsOf(source, from, () => times.nextTick());
     return new Response(deps.streams.open(clientOfRequest(c), next, close), { headers: sseHeaders });
   } catch (error) {
     close();
@@ -69,7 +69,7 @@ function offsets(c: Context): LogSizes {
   return { stdout: Number(match[1]), stderr: Number(match[2]) };
 }
 
-function eventsOf(source: MergeSource, from: LogSizes, beat: () => Promise<void>): NextPiece {
+function eventsOf(source: MergeSource, from: LogSizes, nextTick: () => Promise<void>): NextPiece {
   const next = createMerge(source);
   const read = { ...from };
   /** After the last whole line of each. */
@@ -97,7 +97,7 @@ function eventsOf(source: MergeSource, from: LogSizes, beat: () => Promise<void>
       }
       if (piece === "wait") {
         if (Math.abs(source.now() - since) >= keepAliveMs) return keepAlive;
-        await beat();
+        await nextTick();
         continue;
       }
       const { stream, at, bytes } = piece;

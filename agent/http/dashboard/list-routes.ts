@@ -11,7 +11,7 @@ import { groupsOf } from "./groups.ts";
 import { allExecutionsPage } from "./pages/all-executions.tsx";
 import { countBatches, selectBatches, tagsOf, type Listed } from "./batch-list.ts";
 import { newest, standing } from "./past.ts";
-import { stripLength } from "./drawing/sparkline.ts";
+import { sparklineLength } from "./drawing/sparkline.ts";
 import { addDetailRoutes, withExcerpts } from "./detail-routes.ts";
 import { agentState, html } from "./page.ts";
 import { groupViews } from "../views/groups.ts";
@@ -56,7 +56,7 @@ export function addPageRoutes(app: Hono, deps: AppDeps): void {
         const running = open === null ? undefined : await history.find(open.id);
         return {
           ...one,
-          recent: newest(history.outlines(name), stripLength),
+          recent: newest(history.outlines(name), sparklineLength),
           result: result === null ? null : ((await history.find(result.id)) ?? null),
           next: nextOf(name),
           live: running === undefined ? null : await live(running),

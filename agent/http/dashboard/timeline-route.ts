@@ -9,7 +9,7 @@ import {
   goOn,
   laneOf,
   loadOf,
-  usualMs,
+  medianMs,
   withinWindow,
   type Foreseen,
   type Outlook,
@@ -110,7 +110,7 @@ export function addTimelineRoute(app: Hono, deps: AppDeps): void {
       if (found.size >= 4 * maxLanes) break;
       const after = catalog.batch(name)?.batch?.after ?? [];
       const starts = goOn(startsUntil(name, until), maxComing, until).filter((at) => at >= now);
-      found.set(name, { starts, after, usualMs: usualMs(newest(history.outlines(name), 200)) });
+      found.set(name, { starts, after, medianMs: medianMs(newest(history.outlines(name), 200)) });
       if (starts.length === 0) after.forEach((before) => wanted.add(before));
     }
     return found;

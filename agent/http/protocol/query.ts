@@ -39,12 +39,11 @@ function matching(c: Context, name: string, pattern: RegExp, what: string): stri
 }
 
 /** A whole number from `least` to `most`. */
-export function integer(c: Context, name: string, least: number, most: number): number | undefined {
-  const value = matching(c, name, /^\d{1,9}$/, `a whole number from ${least} to ${most}`);
+export function integer(c: Context, name: string, min: number, max: number): number | undefined {
+  const value = matching(c, name, /^\d{1,9}$/, `a whole number from ${min} to ${max}`);
   if (value === undefined) return undefined;
   const number = Number(value);
-  if (number < least || number > most)
-    throw new HttpProblem(400, `${name} must be a whole number from ${least} to ${most}`);
+  if (number < min || number > max) throw new HttpProblem(400, `${name} must be a whole number from ${min} to ${max}`);
   return number;
 }
 

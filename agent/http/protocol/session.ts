@@ -5,9 +5,9 @@ import type { Clock } from "../../async/clock.ts";
 import type { EpochMs } from "../../model/ids.ts";
 
 export const sessionSeconds = 7 * 86_400;
-const wrongAtMost = 10;
+const maxWrongTokens = 10;
 const wrongWithinMs = 60_000;
-const addressesAtMost = 1_000;
+const maxAddresses = 1_000;
 
 export function isSame(one: string, other: string): boolean {
   return timingSafeEqual(digestOf(one), digestOf(other));
@@ -48,7 +48,7 @@ export function createWrongTries(clock: Clock): WrongTries {
   return {
     waitOf(address) {
       const known = recent(address);
-      return known === null || known.given.size < wrongAtMost
+      return known === null || known.given.size < maxWrongTokens
         ? 0
         : Math.ceil((known.since + wrongWithinMs - clock.now()) / 1000);
     },
@@ -58,7 +58,7 @@ export function createWrongTries(clock: Clock): WrongTries {
       tries.delete(address);
       tries.set(address, known);
       const [oldest] = tries.keys();
-      if (tries.size > addressesAtMost && oldest !== undefined) tries.delete(oldest);
+      if (tries.size > maxAddresses && oldest !== undefined) tries.delete(oldest);
     },
   };
 }

@@ -64,7 +64,7 @@ export function createStreams(onError: (error: unknown) => void, max = maxStream
         async pull(controller) {
           try {
             const piece = await next();
-            await turns.take(); // pieces that are there already would else all be sent before anything else comes
+            await turns.acquire(); // pieces that are there already would else all be sent before anything else comes
             if (over) return;
             if (piece === null) end();
             else controller.enqueue(typeof piece === "function" ? piece() : piece);

@@ -113,7 +113,7 @@ async function diffOf(path: string, a: RevisionFile | null, b: RevisionFile | nu
   const [before, after] = [await textOf(a), await textOf(b)];
   if (before === "unfit" || after === "unfit") return null;
   // One after the other, and others have theirs in between: the event loop stands still for as long as one takes.
-  if (!(await turns.take())) return null;
+  if (!(await turns.acquire())) return null;
   if (!["batch.yaml", "batch.yml", "_group.yaml"].includes(path)) return unifiedDiff(path, before, after);
   const shown = redactPair(before?.text ?? null, after?.text ?? null);
   if ((before !== null && shown.before === null) || (after !== null && shown.after === null)) return null;

@@ -2,7 +2,7 @@
 import type { Clock } from "../../async/clock.ts";
 import type { HistoryReader } from "../../history/port.ts";
 import type { Logger } from "../../logger.ts";
-import type { LogTaps, LogStore } from "../../logs/port.ts";
+import type { LogFollowers, LogStore } from "../../logs/port.ts";
 import type { Commits, SettingsFiles, Revisions } from "../../sources/port.ts";
 import type { Catalog } from "../../status.ts";
 import type { Feed } from "../api/feed.ts";
@@ -16,7 +16,7 @@ export interface AppDeps {
   logs: LogStore;
   metrics: Metrics;
   access: Access;
-  taps: LogTaps;
+  followers: LogFollowers;
   revisions: Pick<Revisions, "files">;
   feed: Feed;
   streams: Streams;

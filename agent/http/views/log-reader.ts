@@ -3,7 +3,14 @@
 // ends: positions, numbers and times are those of its line break.
 import { isOpen, type Execution } from "../../model/execution.ts";
 import type { EpochMs, Iso } from "../../model/ids.ts";
-import { orderOf, type LogOrder, type LogSizes, type LogStore, type LogStream, type LogTaps } from "../../logs/port.ts";
+import {
+  orderOf,
+  type LogOrder,
+  type LogSizes,
+  type LogStore,
+  type LogStream,
+  type LogFollowers,
+} from "../../logs/port.ts";
 import { createLineIndex, type LineIndex } from "./line-index.ts";
 import { readSteps } from "./log-steps.ts";
 
@@ -67,19 +74,19 @@ interface Output {
 
 export class LogReader {
   readonly #logs: LogStore;
-  readonly #taps: LogTaps;
+  readonly #followers: LogFollowers;
   readonly #now: () => EpochMs;
   readonly #index: LineIndex;
 
-  constructor(logs: LogStore, taps: LogTaps, now: () => EpochMs) {
+  constructor(logs: LogStore, followers: LogFollowers, now: () => EpochMs) {
     this.#logs = logs;
-    this.#taps = taps;
+    this.#followers = followers;
     this.#now = now;
     this.#index = createLineIndex(logs);
   }
 
   async window(execution: Execution, streams: readonly LogStream[], place: LogPlace): Promise<LogWindow> {
-    const output = await this.#look(execution, streams);
+    const output = await this.#open(execution, streams);
     if (place.line != null) return this.#around(output, place.line);
     if (place.after != null) return this.#beginningAt(output, Math.min(place.after, output.order.size));
     return this.#endingAt(output, Math.min(place.before ?? output.order.size, output.order.size));
@@ -92,7 +99,7 @@ export class LogReader {
     lines: readonly { stream: LogStream; line: number; offset: number | null }[],
   ): Promise<number[]> {
     if (streams.length === 1) return lines.filter(({ stream }) => stream === streams[0]).map(({ line }) => line);
-    const output = await this.#look(execution, streams);
+    const output = await this.#open(execution, streams);
     const counts = new Map<string, number>();
     const numbers: number[] = [];
     for (const { stream, line, offset } of lines) {
@@ -111,8 +118,8 @@ export class LogReader {
     return numbers.sort((a, b) => a - b);
   }
 
-  async #look(execution: Execution, streams: readonly LogStream[]): Promise<Output> {
-    const steps = await readSteps(this.#taps, execution);
+  async #open(execution: Execution, streams: readonly LogStream[]): Promise<Output> {
+    const steps = await readSteps(this.#followers, execution);
     const sizeOf = async (stream: LogStream) =>
       streams.includes(stream) ? ((await this.#logs.stat(execution.batch, execution.id, stream))?.size ?? 0) : 0;
     const sizes = { stdout: await sizeOf("stdout"), stderr: await sizeOf("stderr") };

@@ -1,17 +1,20 @@
 // Reads which sizes both logs of an execution had at which times.
-import { parseStep, type LogStep, type LogTaps } from "../../logs/port.ts";
+import { parseStep, type LogStep, type LogFollowers } from "../../logs/port.ts";
 import type { Execution } from "../../model/execution.ts";
 
 const timesChunkBytes = 64 * 1024;
 
 /** All steps there are; the file is bounded by whoever writes it. */
-export async function readSteps(taps: LogTaps, { batch, id }: Pick<Execution, "batch" | "id">): Promise<LogStep[]> {
-  const tap = await taps.open(batch, id, "times");
+export async function readSteps(
+  followers: LogFollowers,
+  { batch, id }: Pick<Execution, "batch" | "id">,
+): Promise<LogStep[]> {
+  const follower = await followers.open(batch, id, "times");
   try {
     const steps: LogStep[] = [];
     let rest = "";
-    for (let at = 0; at < tap.size();) {
-      const bytes = await tap.read(at, timesChunkBytes);
+    for (let at = 0; at < follower.size();) {
+      const bytes = await follower.read(at, timesChunkBytes);
       if (bytes.length === 0) break;
       at += bytes.length;
       const lines = (rest + Buffer.from(bytes).toString("latin1")).split("\n");
@@ -23,6 +26,6 @@ export async function readSteps(taps: LogTaps, { batch, id }: Pick<Execution, "b
     }
     return steps;
   } finally {
-    tap.close();
+    follower.close();
   }
 }

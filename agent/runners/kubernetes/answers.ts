@@ -14,7 +14,7 @@ export type Verdict =
   | { kind: "refused"; words: string };
 
 /** `status`: of an answer that is not 2xx. */
-export function judgeRefusal(status: number, { reason, message: words }: StatusBody): Verdict {
+export function classifyRefusal(status: number, { reason, message: words }: StatusBody): Verdict {
   if (status === 409) return reason === "AlreadyExists" ? { kind: "exists" } : { kind: "again", words };
   if (status === 403) {
     if (/exceeded quota|status unknown for quota/.test(words)) return { kind: "quota", words };

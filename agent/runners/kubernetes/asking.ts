@@ -2,7 +2,7 @@
 // request: the pod's name makes a second one harmless.
 import type { Clock } from "../../async/clock.ts";
 import { readPod, type Pod, type PodManifest } from "./api.ts";
-import { judgeRefusal } from "./answers.ts";
+import { classifyRefusal } from "./answers.ts";
 import type { Client } from "./client.ts";
 import { executionLabel, instanceLabel } from "./names.ts";
 import type { QuotaLine } from "./quota-line.ts";
@@ -80,7 +80,7 @@ export class Asking {
         continue;
       }
       if (isLate && answer.status === 404) return { kind: "refused", message: `not started in time: ${this.#words}` };
-      const verdict = judgeRefusal(answer.status, answer.error);
+      const verdict = classifyRefusal(answer.status, answer.error);
       switch (verdict.kind) {
         case "exists": {
           const found = await this.#adopt();

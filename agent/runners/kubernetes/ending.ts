@@ -49,7 +49,7 @@ export const silentMs = 600_000;
 /** After a container has run twice the first one may still be at work. */
 const secondMs = 600_000;
 
-export function judgeEnd(seen: Seen, now: EpochMs): Judgement {
+export function classifyEnd(seen: Seen, now: EpochMs): Judgement {
   return seen.exit === null ? withoutExit(seen, now) : withExit(seen, seen.exit, now);
 }
 

@@ -33,11 +33,11 @@ export function prepareFolder(
   owner: Owner | null,
 ): void {
   mkdirSync(folder, { recursive: true });
-  for (const name of ["stdout.log", "stderr.log", "exit"]) fresh(join(folder, name), "", owner);
-  fresh(join(folder, "env"), files.environment, owner);
+  for (const name of ["stdout.log", "stderr.log", "exit"]) writeNew(join(folder, name), "", owner);
+  writeNew(join(folder, "env"), files.environment, owner);
   give(folder, owner);
   // Last, and the agent's own: from here on the pod may have been asked for.
-  fresh(join(folder, "pod.json"), files.manifest, null);
+  writeNew(join(folder, "pod.json"), files.manifest, null);
 }
 
 /** Makes a folder that the script writes into. */
@@ -118,7 +118,7 @@ export function clearFolder(folder: string): void {
   }
 }
 
-function fresh(path: string, text: string, owner: Owner | null): void {
+function writeNew(path: string, text: string, owner: Owner | null): void {
   try {
     writeFileSync(path, text, { flag: "wx", mode: 0o600 });
   } catch (error) {

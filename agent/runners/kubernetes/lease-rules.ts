@@ -34,7 +34,7 @@ export function readLease(value: unknown): LeaseRead {
 }
 
 /** `seenForMs`: since this agent saw the last change of it. */
-export function mayTake(lease: LeaseRead, identity: string, seenForMs: number): boolean {
+export function mayAcquire(lease: LeaseRead, identity: string, seenForMs: number): boolean {
   return lease.holder === "" || lease.holder === identity || seenForMs > lease.durationMs;
 }
 

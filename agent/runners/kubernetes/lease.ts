@@ -6,7 +6,7 @@ import type { Logger } from "../../logger.ts";
 import type { Client } from "./client.ts";
 import {
   leaseSeconds,
-  mayTake,
+  mayAcquire,
   microTime,
   readLease,
   renewDeadlineMs,
@@ -101,7 +101,7 @@ export class Lease {
   }
 
   async #turn(): Promise<void> {
-    await this.#look();
+    await this.#poll();
     if (this.#isOver) return;
     if (this.#epoch !== null && this.#sinceRenewalMs() > renewDeadlineMs) {
       this.lose(`the Lease ${this.#deps.name} could not be renewed for ${renewDeadlineMs / 1_000} s`);
@@ -110,7 +110,7 @@ export class Lease {
     this.#cancel = this.#deps.clock.after(turnMs, () => void this.#turn());
   }
 
-  async #look(): Promise<void> {
+  async #poll(): Promise<void> {
     const { client, identity, name, log } = this.#deps;
     const answer = await this.#within(client.request("GET", `${this.#path}/${name}`));
     if (answer === null) return;
@@ -128,7 +128,7 @@ export class Lease {
       this.lose(`${lease.holder === "" ? "nobody" : lease.holder} holds the Lease ${name} now`);
       return;
     }
-    if (mayTake(lease, identity, performance.now() - this.#seenAt))
+    if (mayAcquire(lease, identity, performance.now() - this.#seenAt))
       await this.#write("PUT", `${this.#path}/${name}`, lease);
   }
 

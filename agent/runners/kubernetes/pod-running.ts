@@ -18,7 +18,7 @@ import { readProgress } from "../local/progress-file.ts";
 import type { Look, Running, RunningRef } from "../port.ts";
 import type { Pod, PodManifest } from "./api.ts";
 import { Asking, type AskDeps } from "./asking.ts";
-import { judgeEnd, waitingWords, type PodEnding, type Seen } from "./ending.ts";
+import { classifyEnd, waitingWords, type PodEnding, type Seen } from "./ending.ts";
 import { claimForAgent, clearFolder, countSeconds, isTold, readClaim, readEndedAt, type Claim } from "./folder.ts";
 import { podName } from "./names.ts";
 import { graceSeconds } from "./pod.ts";
@@ -41,7 +41,7 @@ const tickMs = 5_000;
 const settlingTickMs = 250;
 const stopTickMs = 1_000;
 /** Two looks at files of a network are not closer together. */
-const minLookMs = 500;
+const minPollMs = 500;
 const forcedSeconds = 1;
 
 export class PodRunning implements Running {
@@ -134,7 +134,7 @@ export class PodRunning implements Running {
   async look(): Promise<Look> {
     const { clock, logLimitBytes, pods } = this.#deps;
     const now = clock.now();
-    if (this.#looked !== null && !this.#isOver && Math.abs(now - this.#looked.at) < minLookMs) {
+    if (this.#looked !== null && !this.#isOver && Math.abs(now - this.#looked.at) < minPollMs) {
       const { look } = this.#looked;
       return { ...look, cut: false, truncated: [], ...this.#standing() };
     }
@@ -187,7 +187,7 @@ export class PodRunning implements Running {
     if (this.#hasClosed()) return new Promise(() => undefined);
     if (refused !== null) return this.#end(refused, null);
     for (;;) {
-      const judgement = judgeEnd(this.#see(), this.#deps.clock.now());
+      const judgement = classifyEnd(this.#see(), this.#deps.clock.now());
       if (judgement.kind === "ended") {
         const { ending } = judgement;
         // Nothing has claimed it, and nothing will from here on: else its end is still to come.
@@ -220,7 +220,7 @@ export class PodRunning implements Running {
       case "created":
         this.#deps.onRefused(null);
         this.#pendingSince = this.#deps.clock.now();
-        this.#deps.pods.take(asked.pod);
+        this.#deps.pods.upsert(asked.pod);
         return null;
       case "stopped":
         if (asked.maybe || !this.#isNeverToStart()) return null;

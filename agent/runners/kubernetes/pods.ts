@@ -77,7 +77,7 @@ export class Pods {
   }
 
   /** Takes in what the answer to a request shows. */
-  take(pod: Pod): void {
+  upsert(pod: Pod): void {
     const known = this.#pods.get(pod.name);
     if (known !== undefined && known.uid === pod.uid && isNewer(known, pod)) return;
     this.#during?.add(pod.name);

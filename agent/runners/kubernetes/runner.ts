@@ -64,7 +64,7 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
   let refusal: string | null = null;
   let seconds = 0;
   let endedAt = new Map<string, EpochMs>();
-  const saidUnknown = new Set<string>();
+  const reportedUnknown = new Set<string>();
   let isClosed = false;
   const sweeps = periodic(
     clock,
@@ -174,16 +174,16 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
     const onRecord = (id: string) => (activeIds.has(id) ? "open" : deps.onRecord(id));
     const plan = planSweep(pods.all(), onRecord, endedAt, { keepMs: deps.keepMs, now: clock.now() });
     endedAt = plan.seen;
-    for (const pod of plan.unknown) sayUnknown(pod);
+    for (const pod of plan.unknown) reportUnknown(pod);
     for (const pod of plan.strays)
       log.warn("a pod goes on after its execution has ended; it is deleted", { pod: pod.name, node: pod.node });
     for (const pod of [...plan.strays, ...plan.ended].slice(0, maxDeletions))
       if (await isGone(pod, client, namespace)) pods.drop(pod.name, pod.uid);
   }
 
-  function sayUnknown({ name, uid, node }: Pod): void {
-    if (saidUnknown.has(uid) || saidUnknown.size >= maxDeletions) return;
-    saidUnknown.add(uid);
+  function reportUnknown({ name, uid, node }: Pod): void {
+    if (reportedUnknown.has(uid) || reportedUnknown.size >= maxDeletions) return;
+    reportedUnknown.add(uid);
     log.warn("a pod of this instance is of no execution on record; it is left alone", { pod: name, node });
   }
 

@@ -1,4 +1,4 @@
-// The shell beside each script in its pod, modelled after runners/local/keeper.ts: it is process 1 of the container,
+// The shell beside each script in its pod, modelled after runners/local/wrapper.ts: it is process 1 of the container,
 // claims the execution, starts the script with its environment, passes a SIGTERM on and writes how the script ended.
 //
 // It is bash, which starts the script as the leader of its own group (`set -m`) without SIGINT ignored, and tells an

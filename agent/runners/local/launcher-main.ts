@@ -17,14 +17,14 @@ import {
   statSync,
 } from "node:fs";
 import { delimiter, join } from "node:path";
-import { bashKeeper, keeperVariable, plainKeeper, type KeeperTools } from "./keeper.ts";
+import { bashWrapper, wrapperVariable, plainWrapper, type WrapperTools } from "./wrapper.ts";
 import { createLineReader, type LaunchAnswer, type LaunchOrder } from "./protocol.ts";
 
 const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW, O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_TRUNC, X_OK } = constants;
 const tools = findTools();
 const plain =
   tools.sh !== null && tools.env !== null && tools.setsid !== null
-    ? { sh: tools.sh, text: plainKeeper({ env: tools.env, setsid: tools.setsid }) }
+    ? { sh: tools.sh, text: plainWrapper({ env: tools.env, setsid: tools.setsid }) }
     : null;
 /** O_CLOEXEC as Linux writes it in fdinfo. */
 const closeOnExec = 0o2000000;
@@ -56,7 +56,7 @@ function launch(order: LaunchOrder): void {
   if (process.ppid !== agent) return;
   const opened: number[] = [];
   try {
-    const child = startKeeper(order, opened);
+    const child = startWrapper(order, opened);
     let settled = false;
     const settle = (told: LaunchAnswer) => {
       if (settled) return;
@@ -87,7 +87,7 @@ function explain(error: unknown): string {
   }
 }
 
-function startKeeper(order: LaunchOrder, opened: number[]) {
+function startWrapper(order: LaunchOrder, opened: number[]) {
   const { folder, cwd, bash, options } = order;
   const open = (path: string, flags: number) => {
     const file = openSync(path, flags, 0o600);
@@ -104,7 +104,7 @@ function startKeeper(order: LaunchOrder, opened: number[]) {
   const exit = openRecord(join(folder, "exit"), open, O_TRUNC);
   const pid = openRecord(join(folder, "pid"), open, O_TRUNC);
   const command = [bash, ...options, "./script.sh"];
-  const env = { ...order.env, [keeperVariable]: order.id };
+  const env = { ...order.env, [wrapperVariable]: order.id };
   if (plain !== null && order.output === "file" && inputs.length <= 1) {
     return spawn(plain.sh, ["-c", plain.text, "batch-agent", ...command], {
       cwd,
@@ -114,7 +114,7 @@ function startKeeper(order: LaunchOrder, opened: number[]) {
     });
   }
   const several = inputs.length > 1 ? inputs : [];
-  const text = bashKeeper(tools, order.output === "pipe");
+  const text = bashWrapper(tools, order.output === "pipe");
   // -p: neither BASH_ENV nor functions of the environment are this shell's business.
   return spawn(bash, ["-p", "-c", text, "batch-agent", String(several.length), ...several, ...command], {
     cwd,
@@ -183,7 +183,7 @@ function closeInherited(): void {
   }
 }
 
-function findTools(): KeeperTools {
+function findTools(): WrapperTools {
   const folders = [...(process.env["PATH"] ?? "").split(delimiter), "/usr/bin", "/bin"];
   const find = (name: string) => folders.map((folder) => join(folder, name)).find(isExecutable) ?? null;
   const env = find("env");

@@ -19,7 +19,7 @@ import {
   holdsLog,
   isGroupAlive,
   isOurs,
-  keepersOf,
+  wrappersOf,
   membersOf,
   sendSignal,
   type ProcessInfo,
@@ -169,7 +169,7 @@ export class LocalRunning implements Running {
     for (let turn = 0; ; turn++) {
       const snapshot = await processes.scan();
       // A copier has the log for as long as somebody has its pipe; the shell itself is about to be gone.
-      const left = [...membersOf(snapshot, id, pid), ...keepersOf(snapshot, id)];
+      const left = [...membersOf(snapshot, id, pid), ...wrappersOf(snapshot, id)];
       if (!left.some((one) => holdsLog(one.pid, id)) || clock.now() >= until) return;
       await this.#sleep(outputPollMs[Math.min(turn, outputPollMs.length - 1)] ?? 0);
     }

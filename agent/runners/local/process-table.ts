@@ -4,7 +4,7 @@
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { yieldToEventLoop } from "../../platform/files.ts";
-import { keeperVariable } from "./keeper.ts";
+import { wrapperVariable } from "./wrapper.ts";
 
 export interface ProcessInfo {
   pid: number;
@@ -17,7 +17,7 @@ export interface ProcessInfo {
   /** Execution that it bears in its environment; null where it bears none, or is not ours to read. */
   execution: string | null;
   /** A shell or a copier of ours beside a script. */
-  isKeeper: boolean;
+  isWrapper: boolean;
 }
 
 export type Snapshot = ReadonlyMap<number, ProcessInfo>;
@@ -89,7 +89,7 @@ function readStat(pid: string): ProcessInfo | null {
       session: number(3),
       startedAt: fields[19] ?? "",
       execution: null,
-      isKeeper: false,
+      isWrapper: false,
     };
   } catch {
     return null; // it is gone
@@ -104,18 +104,18 @@ function ownerOf(pid: string): number | null {
   }
 }
 
-async function environmentOf(pid: number): Promise<Pick<ProcessInfo, "execution" | "isKeeper">> {
+async function environmentOf(pid: number): Promise<Pick<ProcessInfo, "execution" | "isWrapper">> {
   try {
     return parseEnvironment(await readFile(`/proc/${pid}/environ`, "latin1"));
   } catch {
-    return { execution: null, isKeeper: false };
+    return { execution: null, isWrapper: false };
   }
 }
 
 /** Returns what an environment as /proc shows it says of an execution. */
-function parseEnvironment(text: string): Pick<ProcessInfo, "execution" | "isKeeper"> {
+function parseEnvironment(text: string): Pick<ProcessInfo, "execution" | "isWrapper"> {
   const execution = /(?:^|\0)BATCH_EXECUTION_ID=([^\0]*)/.exec(text)?.[1] ?? null;
-  return { execution, isKeeper: new RegExp(`(?:^|\\0)${keeperVariable}=`).test(text) };
+  return { execution, isWrapper: new RegExp(`(?:^|\\0)${wrapperVariable}=`).test(text) };
 }
 
 /**
@@ -123,25 +123,25 @@ function parseEnvironment(text: string): Pick<ProcessInfo, "execution" | "isKeep
  * counts only while something is there that shows the number is still the script's.
  */
 export function membersOf(snapshot: Snapshot, execution: string, leader: number | null): ProcessInfo[] {
-  const keepers = keepersOf(snapshot, execution);
+  const wrappers = wrappersOf(snapshot, execution);
   const members = new Set<ProcessInfo>();
   for (const info of snapshot.values()) {
-    const isScript = info.pid === leader && keepers.some(({ pid }) => pid === info.parent);
-    if (isScript || (info.execution === execution && !info.isKeeper)) members.add(info);
+    const isScript = info.pid === leader && wrappers.some(({ pid }) => pid === info.parent);
+    if (isScript || (info.execution === execution && !info.isWrapper)) members.add(info);
   }
   const children = new Map<number, ProcessInfo[]>();
   for (const info of snapshot.values()) children.set(info.parent, [...(children.get(info.parent) ?? []), info]);
   const isOfLeader = (info: ProcessInfo) => info.group === leader || info.session === leader;
   if (leader !== null && [...members].some(isOfLeader))
-    for (const info of snapshot.values()) if (isOfLeader(info) && !keepers.includes(info)) members.add(info);
+    for (const info of snapshot.values()) if (isOfLeader(info) && !wrappers.includes(info)) members.add(info);
   // a Set is walked to what is added meanwhile
   for (const member of members) for (const child of children.get(member.pid) ?? []) members.add(child);
   return [...members].filter(({ zombie, pid }) => !zombie && pid !== process.pid);
 }
 
 /** Returns the shell and the copiers beside an execution's script. */
-export function keepersOf(snapshot: Snapshot, execution: string): ProcessInfo[] {
-  return [...snapshot.values()].filter((info) => info.isKeeper && info.execution === execution && !info.zombie);
+export function wrappersOf(snapshot: Snapshot, execution: string): ProcessInfo[] {
+  return [...snapshot.values()].filter((info) => info.isWrapper && info.execution === execution && !info.zombie);
 }
 
 /** Returns whether a process has a log of the execution open; its id is in the path. */

@@ -12,10 +12,10 @@ import { readEnvFiles } from "../env-files.ts";
 import { batchEnvironment } from "../environment.ts";
 import type { Runner, Running, StartOrder } from "../port.ts";
 import { makeLogs, readExit, readPid, readStopReason } from "./execution-folder.ts";
-import { cannotFork } from "./keeper.ts";
+import { cannotFork } from "./wrapper.ts";
 import { createLauncher, type LaunchOutcome } from "./launcher.ts";
 import { LocalRunning, type Ending, type LocalDeps } from "./local-running.ts";
-import { createOrphanSearch, createProcessTable, isOurs, keepersOf } from "./process-table.ts";
+import { createOrphanSearch, createProcessTable, isOurs, wrappersOf } from "./process-table.ts";
 import type { LaunchOrder } from "./protocol.ts";
 
 const pollMs = 250;
@@ -138,7 +138,7 @@ export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { laun
       if (execution.boot !== boot) break;
       const pid = execution.pid ?? readPid(folder);
       const mayBeStarting = pid === null && clock.now() - since < pidPatienceMs;
-      if (!mayBeStarting && (pid === null || !isOurs(pid, execution.id)) && !(await hasKeeper(execution.id))) break;
+      if (!mayBeStarting && (pid === null || !isOurs(pid, execution.id)) && !(await hasWrapper(execution.id))) break;
       onRunning();
       await new Promise<void>((done) => void clock.after(pollMs, done));
     }
@@ -149,8 +149,8 @@ export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { laun
     return { kind: "lost", finishedAt: clock.now() };
   }
 
-  async function hasKeeper(id: ExecutionId): Promise<boolean> {
-    return keepersOf(await local.processes.scan(), id).some(({ pid }) => !isCopier(pid));
+  async function hasWrapper(id: ExecutionId): Promise<boolean> {
+    return wrappersOf(await local.processes.scan(), id).some(({ pid }) => !isCopier(pid));
   }
 
   /** Resolves once each has been looked at: what has ended meanwhile must not meet a timeout first. */

@@ -39,7 +39,7 @@ export interface Inventory {
   add: (name: string, kind: ArchivedKind, bytes: number) => { path: string } | { fault: ArchiveFault };
 }
 
-const longest = { part: 255, path: 1024 };
+const maxLength = { part: 255, path: 1024 };
 
 export function createInventory(limits: ArchiveLimits): Inventory {
   const kinds = new Map<string, ArchivedKind>();
@@ -96,7 +96,8 @@ function wrongName(name: string): string | null {
   if (/[\u0000-\u001f\u007f]/.test(name)) return "holds a control character";
   const parts = name.split("/");
   if (parts.includes("..")) return "leads out of the archive";
-  if (byteLength(name) > longest.path || parts.some((part) => byteLength(part) > longest.part)) return "is too long";
+  if (byteLength(name) > maxLength.path || parts.some((part) => byteLength(part) > maxLength.part))
+    return "is too long";
   return null;
 }
 
@@ -106,7 +107,7 @@ function byteLength(text: string): number {
 
 /** Returns whether the target of a symbolic link at `path` is named so that it stays below the archive's top. */
 export function linkStaysInside(path: string, target: string): boolean {
-  if (target === "" || target.startsWith("/") || target.includes("\0") || byteLength(target) > longest.path)
+  if (target === "" || target.startsWith("/") || target.includes("\0") || byteLength(target) > maxLength.path)
     return false;
   let depth = path.split("/").length - 1;
   for (const part of target.split("/")) {

@@ -75,8 +75,8 @@ export async function untar(
   parser.on("eof", () => (ended = true));
 
   let raw = 0;
-  const most = limits.bytes + limits.entries * overheadBytes.each + overheadBytes.all;
-  async function take(chunks: AsyncIterable<Buffer>): Promise<void> {
+  const maxBytes = limits.bytes + limits.entries * overheadBytes.each + overheadBytes.all;
+  async function write(chunks: AsyncIterable<Buffer>): Promise<void> {
     let head: Buffer | null = Buffer.alloc(0);
     for await (const piece of chunks) {
       raw += piece.length;
@@ -85,7 +85,7 @@ export async function untar(
       if (head !== null) continue;
       // The parser would unpack a gzip within by itself, uncounted.
       if (raw === chunk.length && ["gzip", "zip"].includes(looksLike(chunk) ?? "")) throw otherKind(chunk, "tar");
-      if (raw > most)
+      if (raw > maxBytes)
         throw new InvalidArchive({
           code: "too-large",
           path: "",
@@ -109,7 +109,7 @@ export async function untar(
   }
   const bytes = readFrom(archive, 0, Infinity, (error) => (unreadable ??= error));
   let taking: Promise<void> = Promise.resolve();
-  const taker = (chunks: AsyncIterable<Buffer>) => (taking = take(chunks));
+  const taker = (chunks: AsyncIterable<Buffer>) => (taking = write(chunks));
   try {
     if (zipped) await pipeline(bytes, createGunzip({ chunkSize: chunkBytes }), taker, { signal: stop });
     else await pipeline(bytes, taker, { signal: stop });

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { plotDurations, plotSize } from "../../../agent/http/dashboard/drawing/duration-chart.ts";
+import { chartDurations, chartSize } from "../../../agent/http/dashboard/drawing/duration-chart.ts";
 import { execution, t0 } from "../../helpers/make.ts";
 
 const ran = (minute: number, durationMs: number) => ({
@@ -8,15 +8,15 @@ const ran = (minute: number, durationMs: number) => ({
 });
 
 test("nothing that ran: no plot", () => {
-  expect(plotDurations([])).toBeNull();
-  expect(plotDurations([execution({ status: "aborted" }), execution({ status: "running" })])).toBeNull();
+  expect(chartDurations([])).toBeNull();
+  expect(chartDurations([execution({ status: "aborted" }), execution({ status: "running" })])).toBeNull();
 });
 
 test("dots go from left to right in time and up with duration, within the picture", () => {
-  const plot = plotDurations([ran(0, 100), ran(5, 200), ran(10, 150)]);
+  const plot = chartDurations([ran(0, 100), ran(5, 200), ran(10, 150)]);
   const [a, b, c] = plot?.dots ?? [];
-  expect([a?.x, c?.x]).toEqual([plotSize.left, plotSize.width - plotSize.right]);
-  expect((b?.y ?? 0) < (c?.y ?? 0) && (c?.y ?? 0) < (a?.y ?? 0) && (b?.y ?? 0) >= plotSize.top).toBe(true);
+  expect([a?.x, c?.x]).toEqual([chartSize.left, chartSize.width - chartSize.right]);
+  expect((b?.y ?? 0) < (c?.y ?? 0) && (c?.y ?? 0) < (a?.y ?? 0) && (b?.y ?? 0) >= chartSize.top).toBe(true);
   expect(plot?.median).toMatchObject({ ms: 150 });
 });
 
@@ -26,7 +26,7 @@ test.each([
   ["one", [40], [20, 40]],
   ["no time at all", [0], [0.5, 1]],
 ])("levels, %s: %j", (_name, durations, want) => {
-  const levels = plotDurations(durations.map((ms, i) => ran(i, ms)))?.levels.map(({ ms }) => ms) ?? [];
+  const levels = chartDurations(durations.map((ms, i) => ran(i, ms)))?.levels.map(({ ms }) => ms) ?? [];
   expect(levels).toEqual(expect.arrayContaining(want));
   expect(levels.length).toBeLessThanOrEqual(5);
 });

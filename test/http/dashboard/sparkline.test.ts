@@ -1,17 +1,17 @@
 import { expect, test } from "vitest";
-import { stripPaths, stripText, toneOf } from "../../../agent/http/dashboard/drawing/sparkline.ts";
+import { sparklinePaths, sparklineText, toneOf } from "../../../agent/http/dashboard/drawing/sparkline.ts";
 import { execution, t0 } from "../../helpers/make.ts";
 
 const ran = (durationMs: number, status: "succeeded" | "failed" = "succeeded") => execution({ status, durationMs });
 
 test("the newest is at the right edge, the longest as high as the strip", () => {
-  expect(stripPaths([ran(100), ran(400)], t0)).toEqual([
+  expect(sparklinePaths([ran(100), ran(400)], t0)).toEqual([
     { tone: "succeeded", path: "M140 24v-14h4v14zM145 24v-24h4v24z" },
   ]);
 });
 
 test("one path a tone, and only the last thirty", () => {
-  const paths = stripPaths(
+  const paths = sparklinePaths(
     [ran(1, "failed"), ...Array.from({ length: 29 }, () => ran(1)), { ...ran(1), unusual: "too-fast" }],
     t0,
   );
@@ -22,7 +22,7 @@ test("one path a tone, and only the last thirty", () => {
 });
 
 test("a running one is as high as it has run, what never ran is low", () => {
-  const [running, aborted] = stripPaths(
+  const [running, aborted] = sparklinePaths(
     [execution({ status: "running", at: t0 }), execution({ status: "aborted" })],
     t0 + 5_000,
   );
@@ -31,8 +31,8 @@ test("a running one is as high as it has run, what never ran is low", () => {
 });
 
 test("in words", () => {
-  expect(stripText([])).toBe("no executions yet");
-  expect(stripText([ran(1), ran(1, "failed"), ran(1)])).toBe("last 3: 2 succeeded, 1 failed");
+  expect(sparklineText([])).toBe("no executions yet");
+  expect(sparklineText([ran(1), ran(1, "failed"), ran(1)])).toBe("last 3: 2 succeeded, 1 failed");
 });
 
 test("only a success can be unusual", () => {

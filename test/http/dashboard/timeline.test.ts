@@ -5,7 +5,7 @@ import {
   goOn,
   laneOf,
   loadOf,
-  usualMs,
+  medianMs,
   withinWindow,
 } from "../../../agent/http/dashboard/drawing/timeline.ts";
 import { timelineWidth } from "../../../agent/http/dashboard/drawing/window.ts";
@@ -93,10 +93,10 @@ test("few beside many are seen", () => {
 });
 
 test("a follower is foreseen at the end of the last before it; a cycle is not", () => {
-  const outlook = (starts: number[], after: string[], usualMs: number) => ({
+  const outlook = (starts: number[], after: string[], medianMs: number) => ({
     starts: starts.map((ms) => t0 + ms),
     after,
-    usualMs,
+    medianMs,
   });
   const seen = foresee(
     new Map([
@@ -141,6 +141,6 @@ test("how much at once", () => {
 });
 
 test("usual is the median of the successes", () => {
-  expect(usualMs([ran(0, 1), ran(0, 900), ran(0, 20), ran(0, 10 * hour, "failed")])).toBe(20);
-  expect(usualMs([])).toBe(minute);
+  expect(medianMs([ran(0, 1), ran(0, 900), ran(0, 20), ran(0, 10 * hour, "failed")])).toBe(20);
+  expect(medianMs([])).toBe(minute);
 });

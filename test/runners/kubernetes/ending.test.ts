@@ -1,7 +1,7 @@
 // How an execution in a pod ended: the whole table, row by row.
 import { describe, expect, test } from "vitest";
 import type { Pod } from "../../../agent/runners/kubernetes/api.ts";
-import { judgeEnd, settleMs, silentMs, waitingWords, type Seen } from "../../../agent/runners/kubernetes/ending.ts";
+import { classifyEnd, settleMs, silentMs, waitingWords, type Seen } from "../../../agent/runners/kubernetes/ending.ts";
 
 const now = Date.parse("2026-11-24T02:00:00Z");
 const node = "n1";
@@ -180,7 +180,7 @@ const rows: { name: string; given: Partial<Seen>; want: object }[] = [
 ];
 
 test.each(rows)("$name", ({ given, want }) => {
-  expect(judgeEnd(seen(given), now)).toMatchObject(want);
+  expect(classifyEnd(seen(given), now)).toMatchObject(want);
 });
 
 describe("what a pod waits for", () => {

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { Execution } from "../../../agent/model/execution.ts";
 import type { Revision } from "../../../agent/model/ids.ts";
-import { judgeRefusal } from "../../../agent/runners/kubernetes/answers.ts";
+import { classifyRefusal } from "../../../agent/runners/kubernetes/answers.ts";
 import { environmentFile } from "../../../agent/runners/kubernetes/environment.ts";
 import { executionOf, labelOf, podName } from "../../../agent/runners/kubernetes/names.ts";
 import { podManifest } from "../../../agent/runners/kubernetes/pod.ts";
@@ -264,7 +264,7 @@ test.each([
   [504, { message: "Timeout: request did not complete" }, "again"],
 ])("an answer of %i, %o, means %s", (status, body, want) => {
   const error = { code: status, reason: null, message: "", retryAfter: null, ...body };
-  expect(judgeRefusal(status, error).kind).toBe(want);
+  expect(classifyRefusal(status, error).kind).toBe(want);
 });
 
 describe("pods that go", () => {

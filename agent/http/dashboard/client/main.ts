@@ -18,15 +18,15 @@ const againMs = 5_000;
 /** Names of batches that changed since the last look; null: look at all. */
 let changed: Set<string> | null = new Set();
 let timer: ReturnType<typeof setTimeout> | null = null;
-let lastLook = 0;
+let lastPoll = 0;
 
-function look(name: string | null): void {
+function schedulePoll(name: string | null): void {
   if (name === null) changed = null;
   else changed?.add(name);
-  timer ??= setTimeout(() => void lookNow(), Math.max(gatherMs, lastLook + restMs - Date.now()));
+  timer ??= setTimeout(() => void pollNow(), Math.max(gatherMs, lastPoll + restMs - Date.now()));
 }
 
-async function lookNow(): Promise<void> {
+async function pollNow(): Promise<void> {
   const names = changed;
   changed = new Set();
   const rows = refresh === "list" && names !== null && names.size <= maxRows;
@@ -34,7 +34,7 @@ async function lookNow(): Promise<void> {
   address.hash = "";
   if (rows) address.searchParams.set("only", [...names].join(","));
   const page = await fetchPage(address.href);
-  lastLook = Date.now();
+  lastPoll = Date.now();
   timer = null;
   if (page !== null) {
     document.title = page.title;
@@ -44,7 +44,7 @@ async function lookNow(): Promise<void> {
     showNodes();
   }
   const more = changed as Set<string> | null; // changes went on while the page was fetched
-  if (more === null || more.size > 0) look(more === null ? null : ([...more][0] ?? null));
+  if (more === null || more.size > 0) schedulePoll(more === null ? null : ([...more][0] ?? null));
 }
 
 /** Returns whether a change concerns this page; what of it, for `look`. */
@@ -68,14 +68,14 @@ function connect(): void {
   events = source;
   source.addEventListener("reset", (event) => {
     known = event.lastEventId;
-    look(null); // what was missed cannot be told
+    schedulePoll(null); // what was missed cannot be told
   });
   for (const kind of ["batch", "execution"]) {
     source.addEventListener(kind, (event) => {
       const { lastEventId, data } = event as MessageEvent<string>;
       known = lastEventId;
       const about = concerns(kind, JSON.parse(data) as object);
-      if (about !== undefined) look(about);
+      if (about !== undefined) schedulePoll(about);
     });
   }
   source.onopen = () => say("");
@@ -85,7 +85,7 @@ function connect(): void {
     if (source.readyState !== EventSource.CLOSED) return;
     events = null;
     setTimeout(connect, againMs);
-    look(null); // leads to the login where that is what is asked for
+    schedulePoll(null); // leads to the login where that is what is asked for
   };
 }
 

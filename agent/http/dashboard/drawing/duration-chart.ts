@@ -1,9 +1,9 @@
 // Durations of a batch over time as marks on a plot. Pure.
 import { toneOf, type Drawn, type Tone } from "./sparkline.ts";
 
-export const plotSize = { width: 1080, height: 180, left: 58, right: 10, top: 10, bottom: 24 };
+export const chartSize = { width: 1080, height: 180, left: 58, right: 10, top: 10, bottom: 24 };
 
-export interface Plot {
+export interface DurationChart {
   dots: { x: number; y: number; tone: Tone; execution: Drawn }[];
   /** Durations, in ms, with a line each. */
   levels: { y: number; ms: number }[];
@@ -17,10 +17,10 @@ export interface Plot {
  * The ones of `executions` (oldest first) that ran to an end; null when there is none. The scale is logarithmic once
  * it spans more than tenfold.
  */
-export function plotDurations(executions: readonly Drawn[]): Plot | null {
+export function chartDurations(executions: readonly Drawn[]): DurationChart | null {
   const ran = executions.filter(({ durationMs, startedAt }) => durationMs !== null && startedAt !== null);
   if (ran.length === 0) return null;
-  const { width, height, left, right, top, bottom } = plotSize;
+  const { width, height, left, right, top, bottom } = chartSize;
   const durations = ran.map(({ durationMs }) => Math.max(1, durationMs ?? 0));
   const [least, most] = [Math.min(...durations), Math.max(...durations)];
   const log = most > least * 10;

@@ -1,9 +1,9 @@
 // Marks of a batch's latest executions as drawing instructions: coloured by outcome, high by duration. Pure.
 import type { Execution, ExecutionStatus } from "../../../model/execution.ts";
 
-export const stripLength = 30;
+export const sparklineLength = 30;
 /** The strip's size in its own units; a slot is one execution. */
-export const stripSize = { slot: 5, bar: 4, height: 24 };
+export const sparklineSize = { slot: 5, bar: 4, height: 24 };
 
 /** Describes what a mark is coloured by: the status, or `unusual` for a success that stands out. */
 export type Tone = ExecutionStatus | "unusual";
@@ -24,19 +24,19 @@ export function toneOf(execution: Pick<Execution, "status" | "unusual">): Tone {
  * ran is short.
  * `now`: how long running ones have run by then.
  */
-export function stripPaths(executions: readonly Mark[], now: number): { tone: Tone; path: string }[] {
-  const shown = executions.slice(-stripLength);
+export function sparklinePaths(executions: readonly Mark[], now: number): { tone: Tone; path: string }[] {
+  const shown = executions.slice(-sparklineLength);
   const lengths = shown.map(
     ({ durationMs, startedAt, status }) =>
       durationMs ?? (status === "running" && startedAt !== null ? Math.max(0, now - Date.parse(startedAt)) : 0),
   );
-  const longest = Math.max(1, ...lengths);
+  const max = Math.max(1, ...lengths);
   const paths = new Map<Tone, string>();
   shown.forEach((execution, index) => {
-    const share = Math.sqrt((lengths[index] ?? 0) / longest);
-    const height = Math.round(4 + share * (stripSize.height - 4));
-    const x = (stripLength - shown.length + index) * stripSize.slot;
-    const bar = `M${x} ${stripSize.height}v-${height}h${stripSize.bar}v${height}z`;
+    const share = Math.sqrt((lengths[index] ?? 0) / max);
+    const height = Math.round(4 + share * (sparklineSize.height - 4));
+    const x = (sparklineLength - shown.length + index) * sparklineSize.slot;
+    const bar = `M${x} ${sparklineSize.height}v-${height}h${sparklineSize.bar}v${height}z`;
     const tone = toneOf(execution);
     paths.set(tone, (paths.get(tone) ?? "") + bar);
   });
@@ -44,8 +44,8 @@ export function stripPaths(executions: readonly Mark[], now: number): { tone: To
 }
 
 /** The strip in words, for those who do not see it: `last 30: 28 succeeded, 2 failed`. */
-export function stripText(executions: readonly Mark[]): string {
-  const shown = executions.slice(-stripLength);
+export function sparklineText(executions: readonly Mark[]): string {
+  const shown = executions.slice(-sparklineLength);
   if (shown.length === 0) return "no executions yet";
   const counts = new Map<string, number>();
   for (const { status } of shown) counts.set(status, (counts.get(status) ?? 0) + 1);

@@ -60,7 +60,7 @@ export function busiestFirst(
 }
 
 /** The median of the last 50 successes, in ms; a minute where there is none. `executions` oldest first. */
-export function usualMs(executions: readonly Drawn[]): number {
+export function medianMs(executions: readonly Drawn[]): number {
   const durations = executions
     .flatMap(({ status, durationMs }) => (status === "succeeded" && durationMs !== null ? [durationMs] : []))
     .slice(-50)
@@ -75,7 +75,7 @@ export interface Outlook {
   /** Tells where it has none: the batches it follows. */
   after: readonly string[];
   /** How long it usually takes. */
-  usualMs: number;
+  medianMs: number;
 }
 
 /**
@@ -103,14 +103,14 @@ export function foresee(outlooks: ReadonlyMap<string, Outlook>, until: EpochMs):
     known.set(name, []); // a cycle foresees nothing
     const outlook = outlooks.get(name);
     if (outlook === undefined) return [];
-    const { after, usualMs } = outlook;
+    const { after, medianMs } = outlook;
     const before = outlook.starts.length > 0 || after.length === 0 ? [] : after.map(of);
     const runs = Math.min(...before.map((list) => list.length));
     const starts =
       before.length === 0
         ? outlook.starts
         : Array.from({ length: runs }, (_, run) => Math.max(...before.map((list) => list[run]?.to ?? 0)));
-    const all = starts.filter((from) => from < until).map((from) => ({ from, to: from + usualMs }));
+    const all = starts.filter((from) => from < until).map((from) => ({ from, to: from + medianMs }));
     known.set(name, all);
     return all;
   }

@@ -6,7 +6,7 @@ import type { ExecutionView } from "../../../views.ts";
 import { scheduleWords } from "../schedule-words.ts";
 import { whyText } from "../words.ts";
 import { zoneOf } from "../zones.ts";
-import { BatchLink, Clock, executionPath, Relative, Status, Strip, ToneMark, Took, Waiting } from "./parts.tsx";
+import { BatchLink, Clock, executionPath, Relative, Status, Sparkline, ToneMark, Took, Waiting } from "./parts.tsx";
 
 export interface ListRow extends Listed {
   /** Its latest executions, oldest first. */
@@ -79,7 +79,7 @@ export function Row({ row, now }: { row: ListRow; now: number }) {
         {live === null && result === null && <ToneMark tone="none" word="never ran" />}
       </td>
       <td class="wide strip-cell">
-        <Strip executions={recent} now={now} />
+        <Sparkline executions={recent} now={now} />
       </td>
       <td>
         <NextStart row={row} next={next} now={now} />

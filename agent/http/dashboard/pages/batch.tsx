@@ -1,5 +1,5 @@
 // The page of one batch: settings, chain, problems, coming starts, durations over time, history.
-import type { Plot } from "../drawing/duration-chart.ts";
+import type { DurationChart } from "../drawing/duration-chart.ts";
 import { spanText } from "../../../text/relative-time.ts";
 import type { BatchView, ExecutionView } from "../../../views.ts";
 import type { Edge } from "../../../definitions/chain-graph.ts";
@@ -19,7 +19,7 @@ export interface BatchPage {
   batch: BatchView;
   problems: readonly ShownProblem[];
   chain: { nodes: readonly ChainNode[]; edges: readonly Edge[]; hidden: number };
-  plot: Plot | null;
+  chart: DurationChart | null;
   /** The failures in a row that it stands in; null when it is well. */
   streak: Streak | null;
   /** Zone of its schedule; null without one. */
@@ -33,7 +33,7 @@ export interface BatchPage {
 }
 
 export function batchPage(view: BatchPage) {
-  const { agent, batch, problems, chain, plot, history } = view;
+  const { agent, batch, problems, chain, chart, history } = view;
   const { now } = agent;
   return (
     <Shell title={batch.name} agent={agent} refresh={`batch:${batch.name}`}>
@@ -81,7 +81,7 @@ export function batchPage(view: BatchPage) {
           </section>
         )}
         {view.source !== null && <SourceBox name={batch.name} source={view.source} />}
-        {plot !== null && <Durations plot={plot} />}
+        {chart !== null && <Durations chart={chart} />}
         <section class="box" aria-label="History">
           {history.items.length === 0 ? (
             <p class="dim">

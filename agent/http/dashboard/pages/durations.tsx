@@ -1,10 +1,10 @@
 // How long the executions of a batch took, over time, as a picture.
 import { absoluteText, spanText } from "../../../text/relative-time.ts";
-import { plotSize, type Plot } from "../drawing/duration-chart.ts";
+import { chartSize, type DurationChart } from "../drawing/duration-chart.ts";
 import { executionPath } from "./parts.tsx";
 
-export function Durations({ plot }: { plot: Plot }) {
-  const { width, height, left, right, bottom } = plotSize;
+export function Durations({ chart }: { chart: DurationChart }) {
+  const { width, height, left, right, bottom } = chartSize;
   return (
     <section class="box" aria-labelledby="plot-title">
       <h2 id="plot-title">Durations</h2>
@@ -12,10 +12,10 @@ export function Durations({ plot }: { plot: Plot }) {
         class="scroll"
         tabindex={0}
         role="group"
-        aria-label={`Durations of ${plot.dots.length} executions over time`}
+        aria-label={`Durations of ${chart.dots.length} executions over time`}
       >
         <svg class="plot" viewBox={`0 0 ${width} ${height}`}>
-          {plot.levels.map(({ y, ms }) => (
+          {chart.levels.map(({ y, ms }) => (
             <>
               <path class="grid" d={`M${left} ${y}H${width - right}`} />
               <text class="level" x={String(left - 6)} y={String(y + 4)}>
@@ -23,19 +23,21 @@ export function Durations({ plot }: { plot: Plot }) {
               </text>
             </>
           ))}
-          {plot.median !== null && <path class="median" d={`M${left} ${plot.median.y}H${width - right}`} />}
-          {plot.times.map(({ x, at }, index) => (
+          {chart.median !== null && <path class="median" d={`M${left} ${chart.median.y}H${width - right}`} />}
+          {chart.times.map(({ x, at }, index) => (
             <text
               data-tick="both"
               data-at={at}
-              class={index === 0 && plot.times.length > 1 ? "first" : index === plot.times.length - 1 ? "last" : "mid"}
+              class={
+                index === 0 && chart.times.length > 1 ? "first" : index === chart.times.length - 1 ? "last" : "mid"
+              }
               x={String(x)}
               y={String(height - bottom + 18)}
             >
               {absoluteText(at).slice(5, 16)}
             </text>
           ))}
-          {plot.dots.map(({ x, y, tone, execution }) => (
+          {chart.dots.map(({ x, y, tone, execution }) => (
             <a
               href={executionPath(execution.id)}
               aria-label={`${execution.status}, took ${spanText(execution.durationMs ?? 0)}`}
@@ -53,7 +55,7 @@ export function Durations({ plot }: { plot: Plot }) {
       </div>
       <p class="dim">
         Each dot is an execution and leads to it. The line is the median of the successes
-        {plot.median !== null && `, ${spanText(plot.median.ms)}`}. Times are in <span data-zone-name>UTC</span>.
+        {chart.median !== null && `, ${spanText(chart.median.ms)}`}. Times are in <span data-zone-name>UTC</span>.
       </p>
     </section>
   );

@@ -3,7 +3,15 @@ import type { Execution } from "../../../model/execution.ts";
 import { absoluteText, relativeText, spanText } from "../../../text/relative-time.ts";
 import type { ExecutionView } from "../../../views.ts";
 import { zoneText } from "../zones.ts";
-import { stripPaths, stripLength, stripSize, stripText, toneOf, type Mark, type Tone } from "../drawing/sparkline.ts";
+import {
+  sparklinePaths,
+  sparklineLength,
+  sparklineSize,
+  sparklineText,
+  toneOf,
+  type Mark,
+  type Tone,
+} from "../drawing/sparkline.ts";
 
 const glyphs: Record<Tone | "none", string> = {
   succeeded: "M3 8.5l3.2 3.2L13 4.9",
@@ -115,15 +123,15 @@ export function Took({
 }
 
 /** The last 30 executions, newest at the right. */
-export function Strip({ executions, now }: { executions: readonly Mark[]; now: number }) {
+export function Sparkline({ executions, now }: { executions: readonly Mark[]; now: number }) {
   return (
     <svg
       class="strip"
-      viewBox={`0 0 ${stripLength * stripSize.slot} ${stripSize.height}`}
+      viewBox={`0 0 ${sparklineLength * sparklineSize.slot} ${sparklineSize.height}`}
       role="img"
-      aria-label={stripText(executions)}
+      aria-label={sparklineText(executions)}
     >
-      {stripPaths(executions, now).map(({ tone, path }) => (
+      {sparklinePaths(executions, now).map(({ tone, path }) => (
         <path class={tone} d={path} />
       ))}
     </svg>

@@ -232,7 +232,7 @@ function LaneSvg({ lane, zone, window, now }: { lane: Lane; zone: string | null;
         ))}
       </a>
       {lane.links.map(({ execution, x, y, width, height }) => {
-        const told = tell(lane.name, execution);
+        const told = describe(lane.name, execution);
         const own = zone === null ? {} : { "data-own": zoneText(execution.startedAt ?? execution.createdAt, zone) };
         return (
           <a href={executionPath(execution.id)} aria-label={told}>
@@ -250,7 +250,10 @@ function LaneSvg({ lane, zone, window, now }: { lane: Lane; zone: string | null;
 }
 
 /** `night-load failed: exit code, 2026-11-24 02:00:00 UTC, took 3 s` */
-function tell(name: string, { status, reason, startedAt, createdAt, durationMs }: Lane["links"][number]["execution"]) {
+function describe(
+  name: string,
+  { status, reason, startedAt, createdAt, durationMs }: Lane["links"][number]["execution"],
+) {
   const why = reason === null ? "" : `: ${reasonText(reason)}`;
   const took = durationMs === null ? "" : `, took ${spanText(durationMs)}`;
   return `${name} ${status}${why}, ${absoluteText(startedAt ?? createdAt)}${took}`;

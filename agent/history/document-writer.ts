@@ -25,7 +25,7 @@ const maxEventBytes = 64 * 1024 * 1024;
 /** Numbers of a new data folder begin at the second of its first start, times this: they are no other folder's. */
 const numbersASecond = 1_000_000;
 
-export class JournalKeeper {
+export class DocumentWriter {
   ring: EventRing;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -93,7 +93,7 @@ export class JournalKeeper {
       this.#lastOf.set(segment, last);
       onDurable(seq, segment);
     });
-    if (this.#journal.takeLoss()) void this.#write(this.#checkpoints.behind());
+    if (this.#journal.hasLost()) void this.#write(this.#checkpoints.behind());
     if (this.#load() > reclaimFrom) void this.#reclaim(0).catch(() => undefined); // the next append says so
   }
 

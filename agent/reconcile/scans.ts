@@ -4,7 +4,7 @@ import type { EpochMs, Revision } from "../model/ids.ts";
 /** After so many looks that each saw something else an entry is a problem, and looked at less often. */
 export const unsettledAfter = 50;
 
-export interface Look {
+export interface Scan {
   /** Names the content that was last validated, with the group and what that passed on; null to validate it anew. */
   content: string | null;
   /** The revision that this content is; null where it is not valid. */
@@ -12,41 +12,41 @@ export interface Look {
   /** Signature of the files then; null to read them anew. */
   signature: string | null;
   /** Content that has not settled yet. */
-  unsettled: { digest: string; at: EpochMs; looks: number; since: EpochMs } | null;
+  unsettled: { digest: string; at: EpochMs; scans: number; since: EpochMs } | null;
 }
 
-const never: Look = { content: null, revision: null, signature: null, unsettled: null };
+const never: Scan = { content: null, revision: null, signature: null, unsettled: null };
 
-export class Looks {
-  readonly #looks = new Map<string, Look>();
+export class Scans {
+  readonly #scans = new Map<string, Scan>();
 
-  get(name: string): Look | undefined {
-    return this.#looks.get(name);
+  get(name: string): Scan | undefined {
+    return this.#scans.get(name);
   }
 
-  update(name: string, part: Partial<Look>): void {
-    this.#looks.set(name, { ...(this.#looks.get(name) ?? never), ...part });
+  update(name: string, part: Partial<Scan>): void {
+    this.#scans.set(name, { ...(this.#scans.get(name) ?? never), ...part });
   }
 
   /** Has the next look validate the entry, whatever it was before. */
   forget(name: string): void {
-    if (this.#looks.has(name)) this.update(name, { content: null });
+    if (this.#scans.has(name)) this.update(name, { content: null });
   }
 
   forgetAll(): void {
-    for (const name of this.#looks.keys()) this.forget(name);
+    for (const name of this.#scans.keys()) this.forget(name);
   }
 
   delete(name: string): void {
-    this.#looks.delete(name);
+    this.#scans.delete(name);
   }
 
   unsettled(): string[] {
-    return [...this.#looks].flatMap(([name, { unsettled }]) => (unsettled === null ? [] : [name]));
+    return [...this.#scans].flatMap(([name, { unsettled }]) => (unsettled === null ? [] : [name]));
   }
 
   /** Returns true for what is being written all the time. */
   isRestless(name: string): boolean {
-    return (this.#looks.get(name)?.unsettled?.looks ?? 0) > unsettledAfter;
+    return (this.#scans.get(name)?.unsettled?.scans ?? 0) > unsettledAfter;
   }
 }

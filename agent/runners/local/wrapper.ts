@@ -11,12 +11,12 @@
 // Until the script is started no variable is set: the shell's variables are the script's environment.
 
 /** Marks the shell's own processes, copiers included, so that they are not ended with what the script started. */
-export const keeperVariable = "BATCH_AGENT_KEEPER";
+export const wrapperVariable = "BATCH_AGENT_KEEPER";
 
 /** Ends the shell when it could not even fork: nothing else tells that from a script that ended with 2. */
 export const cannotFork = "SIGVTALRM";
 
-export interface KeeperTools {
+export interface WrapperTools {
   /** A shell of the ash family (dash, busybox): twice as fast to start as bash; null where there is none. */
   sh: string | null;
   env: string | null;
@@ -27,7 +27,7 @@ export interface KeeperTools {
 const traps = "trap : HUP INT QUIT USR1 USR2 PIPE ALRM TERM";
 
 /** For the usual case. Its arguments are the command; its descriptors 0 to 2 are the script's. */
-export function plainKeeper(tools: { env: string; setsid: string }): string {
+export function plainWrapper(tools: { env: string; setsid: string }): string {
   return `${traps}
 trap 'kill -${cannotFork.slice(3)} $$' EXIT
 exec 5<&0
@@ -43,7 +43,7 @@ if [ $1 -gt 128 ]; then
   read -r BATCH_AGENT_JOB </proc/self/fd/3
   true >/proc/self/fd/3
 fi
-${tell}`;
+${writeEnding}`;
 }
 
 /**
@@ -53,7 +53,7 @@ ${tell}`;
  * plain keeper needs, bash becomes that one; else it keeps the record itself, as well as it can: it may take a death by
  * signal for an exit code above 128.
  */
-export function bashKeeper(tools: KeeperTools, piped: boolean): string {
+export function bashWrapper(tools: WrapperTools, piped: boolean): string {
   const { sh, env, setsid } = tools;
   const cat = quote(tools.cat);
   const copiers = `exec 7> >(exec ${cat} >&5 3>&- 4>&- 6>&- 9<&-) 8> >(exec ${cat} >&6 3>&- 4>&- 5>&- 7>&- 9<&-)`;
@@ -64,27 +64,27 @@ ${piped ? copiers : "exec 7>&5 8>&6"}
 `;
   const script = "<&9 >&7 2>&8 5>&- 6>&- 7>&- 8>&- 9<&-";
   if (sh !== null && env !== null && setsid !== null)
-    return `${prepare}exec ${quote(sh)} -c ${quote(plainKeeper({ env, setsid }))} batch-agent "$@" ${script}`;
+    return `${prepare}exec ${quote(sh)} -c ${quote(plainWrapper({ env, setsid }))} batch-agent "$@" ${script}`;
   const own = env !== null && setsid !== null ? launch({ env, setsid }) : null;
   return `${traps}
 trap 'BATCH_AGENT_JOB=$(jobs)' CHLD
-${prepare}${own === null ? "set -m\n" : ""}${own ?? `(unset ${keeperVariable}; exec "$@")`} ${script} 3>&- 4>&- &
+${prepare}${own === null ? "set -m\n" : ""}${own ?? `(unset ${wrapperVariable}; exec "$@")`} ${script} 3>&- 4>&- &
 echo $! >&4
 exec </dev/null >/dev/null 2>&1 4>&- 5>&- 6>&- 7>&- 8>&- 9<&-
 while kill -0 $!; do wait $!${own === null ? "; kill -0 $! && sleep 1" : ""}; done
 wait $!; set -- $?
-${tell}`;
+${writeEnding}`;
 }
 
 /** Writes the code, or the signal, as one line that ends in a newline. */
-const tell = `case $BATCH_AGENT_JOB in
+const writeEnding = `case $BATCH_AGENT_JOB in
 '' | *"$1"*) echo $1 >&3 ;;
 *) if [ $1 -gt 128 ]; then echo "signal $(($1 - 128))" >&3; else echo $1 >&3; fi ;;
 esac
 exit $1`;
 
 function launch({ env, setsid }: { env: string; setsid: string }): string {
-  return `${quote(env)} -u ${keeperVariable} --default-signal=INT,QUIT ${quote(setsid)} "$@"`;
+  return `${quote(env)} -u ${wrapperVariable} --default-signal=INT,QUIT ${quote(setsid)} "$@"`;
 }
 
 function quote(path: string): string {
