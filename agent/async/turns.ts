@@ -12,7 +12,7 @@ export function noteArrival(): void {
   arrivals += 1;
 }
 
-async function yieldToEventLoop(): Promise<void> {
+async function yieldToArrivals(): Promise<void> {
   const began = performance.now();
   for (let seen = -1; seen !== arrivals && performance.now() - began < maxArrivalsMs;) {
     seen = arrivals;
@@ -38,11 +38,11 @@ export function createTurns(maxWaiting: number): Turns {
       await Promise.resolve(); // lets the caller begin, so that its time counts
       await Promise.resolve();
       if (performance.now() - began < maxTurnMs) continue;
-      await yieldToEventLoop();
+      await yieldToArrivals();
       began = performance.now();
     }
     // Not before the others had theirs: each of a thousand callers in a row would begin a turn of its own.
-    await yieldToEventLoop();
+    await yieldToArrivals();
     running = false;
     if (waiting.length > 0) void run();
   }

@@ -1,6 +1,7 @@
 // Keeps what is in force of the groups' `_group.yaml` equal to the folder: an edit that breaks one changes nothing
 // but its problems.
 import { createHash } from "node:crypto";
+import pMap from "p-map";
 import type { Clock } from "../async/clock.ts";
 import { groupProblemName, icsNamesOf, parseGroup, type IcsFiles } from "./group.ts";
 import { inheritFrom, lineage } from "./inherit.ts";
@@ -12,7 +13,6 @@ import type { Calendar } from "../model/calendar.ts";
 import type { Group, GroupFile, GroupName, Inheritance } from "../model/group.ts";
 import type { EpochMs } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
-import { mapLimit } from "../platform/files.ts";
 import type { GroupSource, GroupStore, StoredGroup } from "../sources/port.ts";
 
 /** How long a file must have been left alone before an agent believes it, in ms. */
@@ -111,11 +111,15 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
     const changed = new Set<GroupName>();
     let again = false;
     const wanted = names === null ? new Set([...there, ...entries.keys()]) : names;
-    await mapLimit([...wanted], readAtOnce, async (name) => {
-      const outcome = there.has(name) ? await checkFile(name) : drop(name);
-      if (outcome === "changed") changed.add(name);
-      if (outcome === "unsettled") again = true;
-    });
+    await pMap(
+      [...wanted],
+      async (name) => {
+        const outcome = there.has(name) ? await checkFile(name) : drop(name);
+        if (outcome === "changed") changed.add(name);
+        if (outcome === "unsettled") again = true;
+      },
+      { concurrency: readAtOnce },
+    );
     if (changed.size > 0) {
       inherited = new Map();
       await remember();

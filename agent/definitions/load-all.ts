@@ -1,5 +1,5 @@
 // Loads a whole folder of batches at once, for commands that need no agent: groups, definitions, chains.
-import { mapLimit } from "../platform/files.ts";
+import pMap from "p-map";
 import type { Batch, Folder } from "../model/batch.ts";
 import type { EpochMs } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
@@ -54,16 +54,20 @@ export async function loadAll(
   });
   await groups.refresh(null);
   const wanted = options.only === undefined ? listed : listed.filter((name) => options.only?.includes(name));
-  const entries = await mapLimit(wanted, parallelLoads, async (name): Promise<LoadedEntry | null> => {
-    const loaded = await source.load(name);
-    if (loaded.kind === "absent") return null;
-    if (loaded.kind === "unreadable")
-      return { name, folder: null, parsed: null, definition: null, problems: [loaded.problem] };
-    const inheritance = groups.inheritance(loaded.folder.group);
-    const parsed = parseBatch(loaded.folder, { timeZone, now, inheritance, kubernetes });
-    const folder = withInherited(loaded.folder, parsed.inherits);
-    return { name, folder, parsed, definition: parsed.batch, problems: parsed.problems };
-  });
+  const entries = await pMap(
+    wanted,
+    async (name): Promise<LoadedEntry | null> => {
+      const loaded = await source.load(name);
+      if (loaded.kind === "absent") return null;
+      if (loaded.kind === "unreadable")
+        return { name, folder: null, parsed: null, definition: null, problems: [loaded.problem] };
+      const inheritance = groups.inheritance(loaded.folder.group);
+      const parsed = parseBatch(loaded.folder, { timeZone, now, inheritance, kubernetes });
+      const folder = withInherited(loaded.folder, parsed.inherits);
+      return { name, folder, parsed, definition: parsed.batch, problems: parsed.problems };
+    },
+    { concurrency: parallelLoads },
+  );
   const found = entries.filter((entry) => entry !== null);
   const graph = buildGraph(
     found.flatMap(({ parsed }) => parsed?.batch ?? []),

@@ -1,6 +1,6 @@
 // The due times of a range, for a backfill.
 import { closest } from "../definitions/suggest.ts";
-import { yieldToEventLoop } from "../platform/files.ts";
+import { yieldToEventLoop } from "../async/yield.ts";
 import type { HistoryReader, Recorder } from "../history/port.ts";
 import type { Batch } from "../model/batch.ts";
 import { runState } from "../model/execution.ts";

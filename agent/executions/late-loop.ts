@@ -1,7 +1,9 @@
 // Watches for batches that are late. Every due time leaves a row, and each row of a run that a schedule set off has a
 // batch, and those that follow it, judged `lateAfter` after the due time. What was found is committed with what people
 // are to be told of it, and up to which due time a batch was judged stands in its head: nothing is told twice.
+import TinyQueue from "tinyqueue";
 import type { Clock } from "../async/clock.ts";
+import { prune } from "../async/prune.ts";
 import type { Graph } from "../definitions/chain-graph.ts";
 import { messageOf } from "../errors.ts";
 import { runKey, type Change, type HistoryReader, type Recorder } from "../history/port.ts";
@@ -10,7 +12,6 @@ import type { Batch } from "../model/batch.ts";
 import type { Execution } from "../model/execution.ts";
 import { iso, type BatchName, type EpochMs, type Iso } from "../model/ids.ts";
 import type { Notifier } from "../notify/port.ts";
-import { createHeap } from "../schedule/heap.ts";
 import { isSettled, classifyLate, lateAfterOf, maxOpen } from "./late.ts";
 
 /** What ended while no agent watched is on record after this. */
@@ -47,6 +48,13 @@ export function createLateness(deps: LatenessDeps): Lateness {
   };
 }
 
+/** A due time of a batch, and when it is to be judged. */
+interface Waiting {
+  at: EpochMs;
+  name: BatchName;
+  dueAt: EpochMs;
+}
+
 /** Invariant: a due time up to a batch's `late.judged` is never judged again, whatever came in between. */
 class LateLoop {
   readonly #deps: LatenessDeps;
@@ -54,7 +62,7 @@ class LateLoop {
   readonly #afterMs = new Map<string, number>();
   /** Due times to be judged, with the keys of the runs that they set off. */
   readonly #pending = new Map<BatchName, Map<EpochMs, Set<number>>>();
-  readonly #heap = createHeap<{ at: EpochMs; name: BatchName; dueAt: EpochMs }>((a, b) => a.at - b.at);
+  readonly #heap = new TinyQueue<Waiting>([], (a, b) => a.at - b.at);
   #notBefore: EpochMs | null = null;
   #cancel: () => void = () => undefined;
   #working: Promise<void> = Promise.resolve();
@@ -212,8 +220,8 @@ class LateLoop {
     if (this.#notBefore === null) return;
     this.#cancel();
     const live = [...this.#pending.values()].reduce((sum, ofBatch) => sum + ofBatch.size, 0);
-    if (this.#heap.size() > 2 * live + 1_000)
-      this.#heap.keep(({ name, dueAt }) => this.#pending.get(name)?.has(dueAt) === true);
+    if (this.#heap.length > 2 * live + 1_000)
+      prune(this.#heap, ({ name, dueAt }) => this.#pending.get(name)?.has(dueAt) === true);
     const first = this.#heap.peek();
     if (first === undefined) return;
     const waitMs = Math.max(first.at, this.#notBefore) - this.#deps.clock.now();

@@ -1,8 +1,9 @@
 // Starts that wait for a place: one line a pool, and one for starts without a pool. A full pool holds up its own line
 // only. Higher priority goes first, then the earlier due time, then who came first; but a start that has waited for a
 // day goes before all that have not, so that nothing waits for ever.
+import TinyQueue from "tinyqueue";
+import { prune } from "../async/prune.ts";
 import type { EpochMs, ExecutionId } from "../model/ids.ts";
-import { createHeap, type Heap } from "../schedule/heap.ts";
 import type { Pool } from "./pools.ts";
 
 /** Wait after which a start goes before any priority. */
@@ -30,8 +31,8 @@ interface Item extends Rank {
 interface Line {
   pool: Pool | null;
   count: number;
-  byRank: Heap<Item>;
-  bySince: Heap<Item>;
+  byRank: TinyQueue<Item>;
+  bySince: TinyQueue<Item>;
 }
 
 /** Invariant: an item is in the one line of its pool, whose pool has the size that was given last. */
@@ -59,8 +60,8 @@ export class Lines {
     line.count -= 1;
     if (line.count === 0) this.#lines.delete(key);
     else
-      for (const heap of [line.byRank, line.bySince])
-        if (heap.size() > 2 * line.count + maxStale) heap.keep(({ isIn }) => isIn);
+      for (const queue of [line.byRank, line.bySince])
+        if (queue.length > 2 * line.count + maxStale) prune(queue, ({ isIn }) => isIn);
   }
 
   /** Returns what one waits with; undefined where it is in no line. */
@@ -108,7 +109,12 @@ export class Lines {
 }
 
 function newLine(): Line {
-  return { pool: null, count: 0, byRank: createHeap(compareRanks), bySince: createHeap(compareWaits) };
+  return {
+    pool: null,
+    count: 0,
+    byRank: new TinyQueue<Item>([], compareRanks),
+    bySince: new TinyQueue<Item>([], compareWaits),
+  };
 }
 
 /** No pool's key is empty. */
@@ -122,7 +128,7 @@ function headOf({ byRank, bySince }: Line, now: EpochMs): Item {
   return isPassedOver(oldest, now) ? oldest : firstIn(byRank);
 }
 
-function firstIn(heap: Heap<Item>): Item {
+function firstIn(heap: TinyQueue<Item>): Item {
   while (heap.peek()?.isIn === false) heap.pop();
   return heap.peek() as Item;
 }

@@ -1,12 +1,13 @@
 // Keeps the journal within its bounds: writes what its oldest segments say to the documents and deletes them, and
 // keeps the events that readers may still ask for. One at a time writes to the journal or deletes of it.
 import { join } from "node:path";
+import pMap from "p-map";
 import type { Clock } from "../async/clock.ts";
 import { StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { BatchName } from "../model/ids.ts";
 import { writeDurably } from "../platform/durable.ts";
-import { mapLimit, readPlainBytes } from "../platform/files.ts";
+import { readPlainBytes } from "../platform/files.ts";
 import { encodeLine, isEvent, type Change } from "./change.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { EventRing } from "./events.ts";
@@ -141,17 +142,21 @@ export class DocumentWriter {
   /** Brings documents up to date; returns those that could not be. */
   async #write(names: readonly BatchName[]): Promise<BatchName[]> {
     const failed: BatchName[] = [];
-    await mapLimit(names, parallelWrites, async (name) => {
-      try {
-        await this.#checkpoints.write(name);
-        this.#failed.delete(name);
-      } catch (error) {
-        failed.push(name);
-        const failure = error as StoreError;
-        if (this.#failed.size === 0) this.#log.error(failure.message, { hint: failure.hint });
-        this.#failed.set(name, failure);
-      }
-    });
+    await pMap(
+      names,
+      async (name) => {
+        try {
+          await this.#checkpoints.write(name);
+          this.#failed.delete(name);
+        } catch (error) {
+          failed.push(name);
+          const failure = error as StoreError;
+          if (this.#failed.size === 0) this.#log.error(failure.message, { hint: failure.hint });
+          this.#failed.set(name, failure);
+        }
+      },
+      { concurrency: parallelWrites },
+    );
     return failed;
   }
 

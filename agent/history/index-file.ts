@@ -7,7 +7,8 @@ import { join } from "node:path";
 import { crc32 } from "node:zlib";
 import { InvariantError } from "../errors.ts";
 import type { BatchName } from "../model/ids.ts";
-import { yieldToEventLoop, errorCode, openFileSync, openFresh, removeTree } from "../platform/files.ts";
+import { yieldToEventLoop } from "../async/yield.ts";
+import { errorCode, openFileSync, openFresh, removeTree } from "../platform/files.ts";
 import { isHead, type Head } from "./document.ts";
 import { RowIndex, type IndexColumns } from "./row-index.ts";
 

@@ -1,7 +1,7 @@
 // The record as it is shown: what is durable, found by the index and read from memory or from one row of a document.
 import { idPattern, type Execution, type ExecutionStatus } from "../model/execution.ts";
 import type { EpochMs, ExecutionId } from "../model/ids.ts";
-import { yieldToEventLoop } from "../platform/files.ts";
+import { yieldToEventLoop } from "../async/yield.ts";
 import type { Documents } from "./documents.ts";
 import type { ExecutionQuery, HistoryReader } from "./port.ts";
 import { runKey, type RowIndex } from "./row-index.ts";

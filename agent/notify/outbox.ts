@@ -2,11 +2,12 @@
 import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
+import pMap from "p-map";
 import type { Clock } from "../async/clock.ts";
 import { messageOf, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { syncFolder, writeDurably } from "../platform/durable.ts";
-import { errorCode, mapLimit, readText, removeTree, quarantine } from "../platform/files.ts";
+import { errorCode, readText, removeTree, quarantine } from "../platform/files.ts";
 import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { placeOf } from "./delivery-policy.ts";
 import type { Outbox, Message } from "./port.ts";
@@ -29,10 +30,10 @@ export function createOutbox(
       ensure(home);
       const names = (await readdir(home)).sort();
       for (const name of names.filter((one) => one.endsWith(".tmp"))) await removeTree(join(home, name));
-      const messages = await mapLimit(
+      const messages = await pMap(
         names.filter((one) => one.endsWith(".json")),
-        16,
         load,
+        { concurrency: 16 },
       );
       return messages.filter((message) => message !== null);
     } catch (error) {

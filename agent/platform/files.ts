@@ -21,34 +21,6 @@ export function errorCode(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }
 
-/** Runs `work` over `items`, `limit` at a time, results in order. */
-export async function mapLimit<T, R>(items: readonly T[], limit: number, work: (item: T) => Promise<R>): Promise<R[]> {
-  const results: R[] = new Array<R>(items.length);
-  let next = 0;
-  async function lane(): Promise<void> {
-    for (;;) {
-      const at = next++;
-      if (at >= items.length) return;
-      results[at] = await work(items[at] as T);
-    }
-  }
-  await Promise.all(Array.from({ length: Math.min(limit, items.length) }, lane));
-  return results;
-}
-
-const maxTurnMs = 8;
-let turnBegan = 0;
-
-/**
- * Gives others their turn on the event loop once this work has had it for some milliseconds. Between two calls small
- * files are read synchronously: a promise for each call of the system costs ten times what the call itself does.
- */
-export async function yieldToEventLoop(): Promise<void> {
-  if (performance.now() - turnBegan < maxTurnMs) return;
-  await new Promise((done) => setImmediate(done));
-  turnBegan = performance.now();
-}
-
 /** Some file systems keep times by 2 s. */
 export const coarsestTimeMs = 3_000;
 

@@ -1,4 +1,5 @@
 // One pass over what may have changed: list, read, validate, plan, carry out.
+import pMap from "p-map";
 import type { Clock } from "../async/clock.ts";
 import { isAffected, groupSettleMs } from "../definitions/group-files.ts";
 import type { InForce } from "../definitions/in-force.ts";
@@ -8,7 +9,6 @@ import type { Logger } from "../logger.ts";
 import type { GroupName } from "../model/group.ts";
 import { agentProblem, type Problem } from "../model/problem.ts";
 import { foreignMessage, type BatchSource, type GroupSource, type WatchHealth } from "../sources/port.ts";
-import { mapLimit } from "../platform/files.ts";
 import type { Applier } from "./applier.ts";
 import type { Checkout } from "./checkout.ts";
 import type { DirtyNames, Hints } from "./dirty.ts";
@@ -134,7 +134,7 @@ export class FolderPass {
   async #hydrateAll(): Promise<void> {
     const { inForce, inspector, recorder } = this.#deps;
     await this.#openGroups();
-    await mapLimit(recorder.names(), parallelLoads, (name) => inspector.hydrate(name));
+    await pMap(recorder.names(), (name) => inspector.hydrate(name), { concurrency: parallelLoads });
     inForce.connect();
   }
 
@@ -222,11 +222,11 @@ export class FolderPass {
     const removals = actions.filter(({ kind }) => kind === "remove");
     const others = actions.filter(({ kind }) => kind !== "remove");
     await Promise.all([
-      mapLimit(others.filter(isAtHand), parallelWrites, carryOut),
-      mapLimit(
+      pMap(others.filter(isAtHand), carryOut, { concurrency: parallelWrites }),
+      pMap(
         others.filter((action) => !isAtHand(action)),
-        parallelLoads,
         carryOut,
+        { concurrency: parallelLoads },
       ),
     ]);
     // In one turn of the event loop: nothing is reported as removed and still scheduled.

@@ -1,9 +1,10 @@
-// Turns due times into starts: a heap of what comes next and one timer. Decides nothing itself (see core/catchup.ts).
+// Turns due times into starts: a heap of what comes next and one timer. Decides nothing itself (see catchup.ts).
+import TinyQueue from "tinyqueue";
 import type { Clock } from "../async/clock.ts";
+import { prune } from "../async/prune.ts";
 import type { Batch } from "../model/batch.ts";
 import type { EpochMs, BatchName } from "../model/ids.ts";
 import { decideDue, trustedMark, type DueDecision } from "./catchup.ts";
-import { createHeap } from "./heap.ts";
 import { comingStarts, nextDue } from "./schedule.ts";
 
 /** The timer never sleeps longer, so that a clock that jumped or a machine that slept is noticed within this. */
@@ -55,7 +56,7 @@ export function createScheduler(deps: {
 }): Scheduler {
   const { clock, onDue } = deps;
   const slots = new Map<string, Slot>();
-  const heap = createHeap<{ at: EpochMs; slot: Slot }>((a, b) => a.at - b.at);
+  const heap = new TinyQueue<{ at: EpochMs; slot: Slot }>([], (a, b) => a.at - b.at);
   let cancel: (() => void) | null = null;
   let going = false;
   let lastTick = clock.now();
@@ -85,7 +86,7 @@ export function createScheduler(deps: {
   }
 
   function tidy(): void {
-    if (heap.size() > 2 * slots.size + 1_000) heap.keep(({ slot }) => slots.get(slot.batch.name) === slot);
+    if (heap.length > 2 * slots.size + 1_000) prune(heap, ({ slot }) => slots.get(slot.batch.name) === slot);
   }
 
   function enqueue(slot: Slot, due: EpochMs | null): void {

@@ -3,7 +3,8 @@
 import { readdirSync, realpathSync, statSync, type Dirent, type Stats } from "node:fs";
 import { join } from "node:path";
 import { groupFileName, type GroupName } from "../model/group.ts";
-import { yieldToEventLoop, errorCode, isWithin } from "../platform/files.ts";
+import { yieldToEventLoop } from "../async/yield.ts";
+import { errorCode, isWithin } from "../platform/files.ts";
 import { batchNameOf, isArchiveName } from "./archive/inventory.ts";
 
 export const settingsNames = ["batch.yaml", "batch.yml"];

@@ -1,7 +1,8 @@
 // Notices whether a stored revision is what it was: by the times and inodes of its files, without reading them.
 import { chmodSync, lstatSync, readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
-import { yieldToEventLoop, isWithin } from "../platform/files.ts";
+import { yieldToEventLoop } from "../async/yield.ts";
+import { isWithin } from "../platform/files.ts";
 
 /**
  * For each file and folder of a revision by its path ("" for the revision itself): what differs once it was touched.

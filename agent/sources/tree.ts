@@ -5,15 +5,8 @@ import { opendir } from "node:fs/promises";
 import { join } from "node:path";
 import { isEditorLeftover, isMadeByMachine } from "./leftovers.ts";
 import { combinedDigest, inheritedName } from "../model/revision.ts";
-import {
-  yieldToEventLoop,
-  isWithin,
-  deepest,
-  coarsestTimeMs,
-  errorCode,
-  openFile,
-  readStart,
-} from "../platform/files.ts";
+import { yieldToEventLoop } from "../async/yield.ts";
+import { isWithin, deepest, coarsestTimeMs, errorCode, openFile, readStart } from "../platform/files.ts";
 
 export interface TreeFile {
   /** Relative to the batch folder, with `/`. */

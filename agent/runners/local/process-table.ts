@@ -3,7 +3,7 @@
 // found.
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { yieldToEventLoop } from "../../platform/files.ts";
+import { yieldToEventLoop } from "../../async/yield.ts";
 import { wrapperVariable } from "./wrapper.ts";
 
 export interface ProcessInfo {

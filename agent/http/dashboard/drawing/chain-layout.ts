@@ -24,6 +24,9 @@ const gapX = 56;
 const gapY = 18;
 const margin = 8;
 const letterWidth = 7.6;
+/** Sweeps over all layers, and sweeps in a row that bring nothing better. */
+const maxSweeps = 32;
+const maxIdleSweeps = 6;
 
 /** At most `limit` names that hang together with `centre`, nearest first; how many were left out. */
 export function neighbourhood(
@@ -147,7 +150,8 @@ function order(layers: string[][], edges: readonly { from: string; to: string }[
   const number = (layer: readonly string[]) =>
     layer.forEach((name, index) => place.set(name, index - (layer.length - 1) / 2));
   layers.forEach(number);
-  for (let sweep = 0; sweep < 4; sweep++) {
+  let best = { crossings: Infinity, order: layers.map((layer) => [...layer]) };
+  for (let sweep = 0, since = 0; best.crossings > 0 && sweep < maxSweeps && since < maxIdleSweeps; sweep++) {
     for (const layer of sweep % 2 === 0 ? layers : [...layers].reverse()) {
       const mean = new Map(
         layer.map((name) => [
@@ -158,7 +162,39 @@ function order(layers: string[][], edges: readonly { from: string; to: string }[
       layer.sort((a, b) => (mean.get(a) ?? 0) - (mean.get(b) ?? 0) || (a < b ? -1 : 1));
       number(layer);
     }
+    const crossings = countCrossings(edges, layers, place);
+    since = crossings < best.crossings ? 0 : since + 1;
+    if (since === 0) best = { crossings, order: layers.map((layer) => [...layer]) };
   }
+  best.order.forEach((names, index) => layers[index]?.splice(0, names.length, ...names));
+}
+
+/** Counts pairs of links between two layers that cross: those whose ends stand in another order than their starts. */
+function countCrossings(
+  edges: readonly { from: string; to: string }[],
+  layers: readonly (readonly string[])[],
+  place: ReadonlyMap<string, number>,
+): number {
+  const layerOf = new Map(layers.flatMap((layer, index) => layer.map((name) => [name, index] as const)));
+  const between = new Map<number, [number, number][]>();
+  for (const { from, to } of edges) {
+    const left = layerOf.get(from) ?? 0;
+    const links = between.get(left) ?? [];
+    between.set(left, links);
+    links.push([place.get(from) ?? 0, place.get(to) ?? 0]);
+  }
+  let crossings = 0;
+  for (const links of between.values()) {
+    links.sort(([a, toA], [b, toB]) => a - b || toA - toB);
+    const ends: number[] = []; // sorted
+    for (const [, to] of links) {
+      let at = ends.length;
+      while (at > 0 && (ends[at - 1] as number) > to) at--;
+      crossings += ends.length - at;
+      ends.splice(at, 0, to);
+    }
+  }
+  return crossings;
 }
 
 function meanOf(values: readonly number[]): number | null {
