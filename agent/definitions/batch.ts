@@ -2,7 +2,7 @@
 import type { Batch, BatchFile, Folder, Notify, Pattern, Retry } from "../model/batch.ts";
 import type { DayRule } from "../model/calendar.ts";
 import { isBatchName, type BatchName, type EpochMs } from "../model/ids.ts";
-import type { Place, Problem } from "../model/problem.ts";
+import { compareProblems, type Place, type Problem } from "../model/problem.ts";
 import type { Inheritance } from "../model/group.ts";
 import { createSchedule, jitterOffset } from "../schedule/schedule.ts";
 import { notAllowed, type AllowList } from "./allowed.ts";
@@ -75,7 +75,7 @@ export function parseBatch(folder: Folder, options: ParseOptions): ParsedBatch {
   const judged = settings === undefined ? null : classify(settings, folder.entry, options);
   for (const fault of judged?.faults ?? []) addFault(settings?.file ?? null, fault);
 
-  const sorted = problems.sort(byPlace).slice(0, maxProblems);
+  const sorted = problems.sort(compareProblems).slice(0, maxProblems);
   const file = judged?.file ?? null;
   if (sorted.length > 0 || judged === null || file === null)
     return { batch: null, problems: sorted, inherits: null, patternPlaces: [] };
@@ -292,9 +292,4 @@ function toNotify(notify: BatchFile["notify"]): Notify | null {
   const hears = notify.on.length > 0 && mail.length + webhook.length > 0;
   if (!hears && ping.length === 0) return null;
   return { on: hears ? notify.on : [], mail, webhook, ping };
-}
-
-function byPlace(a: Problem, b: Problem): number {
-  const files = (a.file ?? "") < (b.file ?? "") ? -1 : (a.file ?? "") > (b.file ?? "") ? 1 : 0;
-  return files || (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0);
 }

@@ -1,7 +1,7 @@
 // A `_group.yaml` as it was read → a group ready to use, or everything that is wrong with it, with line and column.
 import type { Calendar } from "../model/calendar.ts";
 import { groupFileName, type Group, type GroupDefaults, type GroupFile } from "../model/group.ts";
-import type { Place, Problem } from "../model/problem.ts";
+import { compareProblems, type Place, type Problem } from "../model/problem.ts";
 import { parseCalendar, type CalendarFile } from "../schedule/calendar.ts";
 import { checkMeaning } from "./meaning.ts";
 import { checkDefaults, checkGroup, pathText, type SettingFault } from "./settings.ts";
@@ -36,7 +36,7 @@ export function parseGroup(
       message,
       hint,
     }))
-    .sort((a, b) => (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0))
+    .sort(compareProblems)
     .slice(0, maxProblems);
   return { group: problems.length === 0 ? group : null, problems };
 }

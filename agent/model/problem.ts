@@ -95,3 +95,10 @@ export interface Place {
   line: number;
   column: number;
 }
+
+/** Order of problems for people: by file, then from the top of it. */
+export function compareProblems(a: Problem, b: Problem): number {
+  const [fileA, fileB] = [a.file ?? "", b.file ?? ""];
+  if (fileA !== fileB) return fileA < fileB ? -1 : 1;
+  return (a.line ?? 0) - (b.line ?? 0) || (a.column ?? 0) - (b.column ?? 0);
+}

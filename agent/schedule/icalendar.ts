@@ -42,7 +42,8 @@ function wrongDate(text: string): string | null {
 }
 
 function daysOf(components: readonly ICAL.Component[]): { days: Day[] } | { fault: string } {
-  const events = components.map((component) => new ICAL.Event(component)).filter(isAllDay);
+  // Without exceptions that are given to it, each event looks for its own among all others.
+  const events = components.map((component) => new ICAL.Event(component, { exceptions: [] })).filter(isAllDay);
   const days = new Set<Day>();
   const last = parseDay(horizon) as Day;
   const work = new Work();

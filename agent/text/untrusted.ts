@@ -9,7 +9,7 @@ const invisible = /[\p{Cf}\p{Cs}\u2028\u2029]|(?![\n\t])\p{Cc}/gu;
 
 const lineLength = 2_000;
 
-/** `text` on one line without any of it, at most `most` characters. */
+/** `text` on one line without any of it, at most `maxChars` characters. */
 export function plainLine(text: string, maxChars = 300): string {
   const line = text.replace(escapes, "").replace(/\s+/g, " ").replace(invisible, "").trim();
   return line.length > maxChars ? `${line.slice(0, maxChars - 1)}…` : line;

@@ -500,3 +500,11 @@ test.each([
 ])("a webhook at %s is called, or is a problem", (url, count) =>
   expect(judge(`${due}notify: {webhook: ["${url}"]}\n`).problems).toHaveLength(count),
 );
+
+test.each([
+  ["", "echo x\n", "file"],
+  ["output: file\n", "echo x > /dev/stdout\n", "file"],
+  ["output: pipe\n", "echo x\n", "pipe"],
+])("%j with %j: output by a %s", (settings, script, output) => {
+  expect(judge(`${due}${settings}`, script).batch?.output).toBe(output);
+});

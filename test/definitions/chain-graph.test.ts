@@ -1,7 +1,8 @@
 import { describe, expect, test } from "vitest";
-import { buildGraph } from "../../agent/definitions/chain-graph.ts";
+import { buildGraph, stateOf } from "../../agent/definitions/chain-graph.ts";
 import type { Batch } from "../../agent/model/batch.ts";
 import type { BatchName } from "../../agent/model/ids.ts";
+import type { Problem } from "../../agent/model/problem.ts";
 import { batch, schedule } from "../helpers/make.ts";
 
 /** `a: cron`, `b: after a`, `c: cron after a b fails d`, `e: off after c`. */
@@ -137,3 +138,11 @@ test("followers are those without a cron; what is disabled blocks what comes aft
   });
   expect(edges).toContainEqual({ from: "a", to: "b", kind: "after" });
 });
+
+test.each([
+  [null, [], "invalid"],
+  [batch({ enabled: false }), [], "disabled"],
+  [batch({ schedule: null }), [], "chained"],
+  [batch(), [], "scheduled"],
+  [batch(), [{ code: "cycle" } as Problem], "invalid"],
+])("state %#", (definition, problems, state) => expect(stateOf(definition, problems)).toBe(state));

@@ -103,3 +103,20 @@ test("a nearer pool hides one of the same name", () => {
     ["web", { group: "", size: 8 }],
   ]);
 });
+
+test("what a revision covers: of a merged key only what the batch does not set itself, in a fixed order", () => {
+  const groupOf = groups({ "": { env: { Z: "1", B: "2", A: "3" }, timeout: "1h", tags: ["x"] } });
+  const inheritance = inheritFrom("", groupOf);
+  expect(inheritedPart({ env: { B: "own" }, timeout: "2h", tags: [] }, inheritance)).toEqual({
+    env: { A: "3", Z: "1" },
+    tags: ["x"],
+  });
+  expect(Object.keys((inheritedPart({ env: { B: "own" } }, inheritance) as { env: object }).env)).toEqual(["A", "Z"]);
+  expect(inheritedPart({ env: { A: "1", B: "1", Z: "1" } }, inheritance)).not.toHaveProperty("env");
+});
+
+test("a place is named only where the group has written the key", () => {
+  const { placeOf } = inheritFrom("billing", groups({ billing: { timeout: "1h" } }));
+  expect(placeOf("timeout", "billing")).toBeNull(); // it has no text
+  expect(placeOf("pool", "billing")).toBeNull();
+});

@@ -106,3 +106,14 @@ describe("estimated end", () => {
     ["waiting", many(5, () => 1_000), execution(), null],
   ])("%s", (_what, before, one, want) => expect(estimatedEnd(one, past([...before, one]))).toBe(want));
 });
+
+test("progress that was said before the start is of no use: its past tells when it ends", () => {
+  const running = { ...execution({ status: "running" }), startedAt: new Date(t0).toISOString() };
+  const said = (at: number) => ({
+    ...running,
+    progress: { percent: 50, message: null, at: new Date(at).toISOString() },
+  });
+  const before = past(many(5, () => 10_000));
+  expect(estimatedEnd(said(t0 + 4_000), before)).toBe(new Date(t0 + 8_000).toISOString());
+  expect(estimatedEnd(said(t0), before)).toBe(new Date(t0 + 10_000).toISOString());
+});

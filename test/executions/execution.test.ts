@@ -93,3 +93,14 @@ describe("nextAttempt", () => {
     expect(next(exitCode, codes) !== null).toBe(isRetried);
   });
 });
+
+test("a remote runner is asked once, while it is queued; the start counts from when it has started", () => {
+  const ask: ExecutionEvent = { kind: "ask", at: t0 + 500, revision: "bbbbbbbbbbbb" as Revision, commit: "c" };
+  const asked = transition({ ...execution(), message: "waits", waitingFor: "a node" }, ask);
+  expect(asked).toMatchObject({ status: "queued", message: null, commit: "c", startedAt: null });
+  expect(asked.askedAt).toBe(new Date(t0 + 500).toISOString());
+  expect(asked).not.toHaveProperty("waitingFor");
+  expect(() => transition(asked, ask)).toThrow(/cannot ask/);
+  expect(() => transition(execution({ status: "running" }), ask)).toThrow(/cannot ask/);
+  expect(transition(asked, events["start"] as ExecutionEvent).startedAt).toBe(new Date(t0 + 1_000).toISOString());
+});

@@ -111,3 +111,23 @@ describe("rerun <execution>", () => {
     expect(planRerun(failed.id, rows, scope(chain))).toMatchObject({ reruns: [{ attemptsBefore: 3, pass: 5 }] });
   });
 });
+
+test("an execution that is not of the run", () => {
+  const other = row("a", "failed");
+  expect(planRerun(other.id, [row("a", "succeeded")], scope(chain))).toEqual({
+    refused: `there is no execution ${other.id}`,
+  });
+});
+
+test("paths that meet again are walked once, and a batch that answers failures lies behind", () => {
+  const diamond = [
+    one("a", { onFailure: "alert" }),
+    one("b", { after: ["a"] }),
+    one("c", { after: ["a"] }),
+    one("d", { after: ["b", "c"] }),
+    one("alert"),
+  ];
+  const rows = ["a", "b", "c", "d", "alert"].map((name) => row(name, "failed"));
+  const plan = planRerun(null, rows, scope(diamond));
+  expect("reruns" in plan && plan.reruns.map(({ execution: { batch: name } }) => name)).toEqual(["a"]);
+});

@@ -100,3 +100,16 @@ describe("a row that is read", () => {
     expect(isExecution(fields === null ? null : { ...sound, ...fields }, "report")).toBe(want),
   );
 });
+
+test.each([
+  ["judged", { judged: at }, true],
+  ["with due times", { judged: at, upTo: at, open: [at] }, true],
+  ["upTo that is no time", { judged: at, upTo: "soon" }, false],
+  ["open that is no list", { judged: at, open: at }, false],
+  ["open that holds no time", { judged: at, open: [at, 1] }, false],
+])("a head with late: %s", (_what, late, isOne) => expect(isHead({ ...head, late } as never, "report")).toBe(isOne));
+
+test("an empty document that was pretty-printed is taken apart too", () => {
+  const text = documentText({ head, rows: new Map() });
+  expect(splitDocument(text)?.rows.size).toBe(0);
+});

@@ -3,7 +3,7 @@ import { describe, expect, test } from "vitest";
 import type { Told } from "../../agent/history/document.ts";
 import type { Notify } from "../../agent/model/batch.ts";
 import type { NotifyEvent, Execution } from "../../agent/model/execution.ts";
-import { decideNotice } from "../../agent/notify/decide.ts";
+import { decideLate, decideNotice } from "../../agent/notify/decide.ts";
 import { execution, t0 } from "../helpers/make.ts";
 
 const minute = 60_000;
@@ -284,4 +284,20 @@ test("the record stays small however much a batch comes and goes", () => {
   for (let i = 0; i < 2_000; i++)
     told = decideNotice(asking(...all), told, endOf(i % 2 === 0 ? "f" : "u"), undefined, t0 + i * minute).told;
   expect(JSON.stringify(told).length).toBeLessThan(500);
+});
+
+test.each(["queued", "running"] as const)("what is %s is no end: nothing is told", (status) => {
+  const told = decideNotice(asking(...all), undefined, execution({ status }), undefined, t0);
+  expect(told).toEqual({ told: undefined, due: null });
+});
+
+test("late: once an hour, with how many there were, and only where it is asked for", () => {
+  expect(decideLate(asking("failure"), undefined, t0)).toEqual({ told: undefined, due: null });
+  const notify = asking("late");
+  const first = decideLate(notify, undefined, t0);
+  expect(first.due).toEqual({ event: "late", count: 1, since: null });
+  const second = decideLate(notify, first.told, t0 + minute);
+  expect(second.due).toBeNull();
+  const third = decideLate(notify, second.told, t0 + 61 * minute);
+  expect(third.due).toEqual({ event: "late", count: 2, since: new Date(t0).toISOString() });
 });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import type { Revision } from "../../agent/model/ids.ts";
 import type { Problem } from "../../agent/model/problem.ts";
-import { isSettled, planReconcile, type Desired, type Current } from "../../agent/reconcile/plan.ts";
+import { isSettled, planReconcile, settleTime, type Desired, type Current } from "../../agent/reconcile/plan.ts";
 import { batch, folder, schedule, t0 } from "../helpers/make.ts";
 
 const old = "aaaaaaaaaaaa" as Revision;
@@ -143,4 +143,11 @@ describe("isSettled", () => {
     },
   ];
   test.each(rows)("$name: $want", ({ look, earlier, want }) => expect(isSettled(look, earlier, 100, t0)).toBe(want));
+});
+
+test("an archive that cannot be unpacked may be a copy that has come to a halt: it is waited for longer", () => {
+  expect(settleTime(null)).toBe(100);
+  expect(settleTime(folder())).toBe(100);
+  expect(settleTime(folder({ problems: [problem] }))).toBe(100);
+  expect(settleTime(folder({ problems: [problem, { ...problem, code: "bad-archive" }] }))).toBe(2_000);
 });

@@ -2,7 +2,7 @@
 import { describe, expect, test } from "vitest";
 import type { DayRule, Shift } from "../../agent/model/calendar.ts";
 import { createDayRule, dayOf, parseCalendar, parseDay, type CalendarFile } from "../../agent/schedule/calendar.ts";
-import { createSchedule, dueBetween, nextDue, parsePattern } from "../../agent/schedule/schedule.ts";
+import { clockChanges, createSchedule, dueBetween, nextDue, parsePattern } from "../../agent/schedule/schedule.ts";
 
 const day = 86_400_000;
 const iso = (t: number | null) => (t === null ? null : new Date(t).toISOString().slice(0, 16));
@@ -206,4 +206,45 @@ test("random rules agree with an oracle that walks day by day", () => {
       found.push(due);
     expect({ pattern, shift, found: found.map(iso) }).toEqual({ pattern, shift, found: wanted.map(iso) });
   }
+});
+
+test.each([
+  [{ ranges: [{ from: "2026-02-30", to: "2026-03-01" }] }, [["ranges", 0, "from"]]],
+  [{ ranges: [{ from: "2026-02-27", to: "later" }] }, [["ranges", 0, "to"]]],
+  [
+    { ranges: [{ from: "x", to: "y" }] },
+    [
+      ["ranges", 0, "from"],
+      ["ranges", 0, "to"],
+    ],
+  ],
+  [{ ranges: [{ from: "2026-03-02", to: "2026-03-01" }] }, [["ranges", 0]]],
+  [{ dates: ["2026-01-01", "13-01"] }, [["dates", 1]]],
+])("%j: faults at %j", (file, paths) => {
+  const { faults } = parseCalendar("c", file, []);
+  expect(faults.map(({ path }) => path)).toEqual(paths);
+});
+
+test.each([
+  ["2027-03-28T02:30:00", "Europe/Paris", ["2027-03-28: clocks in Europe/Paris go forward"]],
+  ["2027-10-31T02:30:00", "Europe/Paris", ["2027-10-31: clocks in Europe/Paris go back"]],
+  ["2027-10-31T02:30:00Z", "Europe/Paris", []],
+  ["2027-10-30T02:30:00", "Europe/Paris", []],
+])("a single start at %s in %s: clocks that change over it are told", (text, zone, told) => {
+  const changes = clockChanges(scheduleOf(text, null, zone), at("2027-01-01T00:00"));
+  expect(changes.map((change) => change.text.split(" from ")[0])).toEqual(told);
+});
+
+test("what comes by the hour comes in both of the repeated hours, and a single start at the first", () => {
+  const told = (text: string) =>
+    clockChanges(scheduleOf(text, null, "Europe/Paris"), at("2027-10-01T00:00"), 1)[0]?.text;
+  expect(told("*/30 * * * *")).toContain('"*/30 * * * *" comes in both of the repeated hours');
+  expect(told("30 2 * * *")).toContain('"30 2 * * *" comes once, at the first of the two');
+  expect(told("2027-10-31T02:30:00")).toContain("comes once, at the first of the two");
+});
+
+test("a single start on a day that a rule moves comes at the same time of the next day that is left", () => {
+  const days = rule({ dates: ["2027-05-01"] }, null, "next");
+  const schedule = scheduleOf("2027-05-01T08:00:00", days, "Europe/Paris");
+  expect(iso(nextDue(schedule, at("2027-04-01T00:00")))).toBe("2027-05-02T06:00");
 });

@@ -119,3 +119,23 @@ describe("what is no calendar is a fault, never a throw", () => {
     );
   });
 });
+
+test("a recurrence rule with very many values, and more events than anybody keeps, are refused", () => {
+  const weeks = Array.from({ length: 53 }, (_, i) => i + 1).flatMap((week) => [week, -week]);
+  const values = weeks.flatMap((week) => ["MO", "TU", "WE", "TH", "FR"].map((day) => `${week}${day}`)).join(",");
+  const rule = parseICalendar(file(["DTSTART;VALUE=DATE:20260101", `RRULE:FREQ=YEARLY;BYDAY=${values}`]));
+  expect("fault" in rule && rule.fault).toMatch(/BYDAY of a recurrence rule holds more than \d+ values/);
+  const many = file(...Array.from({ length: 10_001 }, () => ["DTSTART;VALUE=DATE:20260101"]));
+  const events = parseICalendar(many);
+  expect("fault" in events && events.fault).toMatch(/more than \d+ events/);
+});
+
+test("periods among the added and the excluded dates are passed over", () => {
+  const text = file([
+    "DTSTART;VALUE=DATE:20260101",
+    "RDATE;VALUE=PERIOD:20260105T080000Z/PT1H",
+    "RDATE;VALUE=DATE:20260107",
+    "EXDATE;VALUE=DATE:20260101",
+  ]);
+  expect(days(text)).toEqual(["2026-01-07"]);
+});
