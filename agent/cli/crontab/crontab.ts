@@ -93,9 +93,16 @@ export function importCrontab(
   return { batches, group, remarks, system };
 }
 
-/** Comments that every crontab has and that say nothing of the line below: the names of the columns, and their picture. */
-const columnHeading =
-  /\bdow\b|day of (the )?(month|week)|^\W*(edit|DO NOT EDIT) this|^\W*min(ute)?s?\b.*\b(hour|command)|^[|.\s]*[|.] *-{3,}|job definition:/i;
+/** Comments that many crontabs have and that say nothing of the line below: names of the columns, and their picture. */
+const columnHeading = new RegExp(
+  [
+    String.raw`\bdow\b|day of (the )?(month|week)`,
+    String.raw`^\W*(edit|DO NOT EDIT) this`,
+    String.raw`^\W*min(ute)?s?\b.*\b(hour|command)`,
+    String.raw`^[|.\s]*[|.] *-{3,}|job definition:`,
+  ].join("|"),
+  "i",
+);
 
 /** What a batch will be, with the variables that hold for its line. */
 interface Job {
