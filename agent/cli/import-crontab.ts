@@ -51,6 +51,11 @@ export async function runImport(
   const { dryRun } = options;
   const form = options.form ?? (/(^|\/)etc\/crontab$|(^|\/)cron\.d\//.test(file) ? "system" : null);
   const shown = file === "-" ? "stdin" : file;
+  const unreadable = whyUnreadable(bytes);
+  if (unreadable !== null) {
+    deps.complain(`${sanitize(shown)}:1: nothing was taken over: ${unreadable}\n`);
+    return 1;
+  }
   const { text, undecodable } = decode(bytes);
   const { batches, group, remarks } = importCrontab(text, { form, file: shown, undecodable, known: thisMachines() });
   for (const { line, lost, message } of remarks)
@@ -109,6 +114,22 @@ async function writeGroup(folder: string, text: string): Promise<void> {
   } catch (error) {
     throw new StoreError("write", join(folder, groupFileName), error);
   }
+}
+
+/** Why no line can be found in it, and what to do; null where lines can be. */
+function whyUnreadable(bytes: Uint8Array): string | null {
+  if (isUtf16(bytes)) return "it is UTF-16, which no cron reads; convert it: iconv -f UTF-16 -t UTF-8";
+  if (bytes.includes(0x0d) && !bytes.includes(0x0a))
+    return "its lines end as on an old Mac, which no cron reads; convert it: tr '\\r' '\\n'";
+  return null;
+}
+
+/** Its mark, or a NUL in every other byte: a crontab is ASCII for the most part. */
+function isUtf16(bytes: Uint8Array): boolean {
+  const [first, second] = bytes;
+  if ((first === 0xff && second === 0xfe) || (first === 0xfe && second === 0xff)) return true;
+  const head = bytes.subarray(0, 4_096);
+  return head.filter((byte) => byte === 0).length > head.length / 4;
 }
 
 /** Lines in another encoding are known by their number: what they hold is never guessed. */

@@ -42,6 +42,8 @@ export function fitWords(misfit: Misfit): Words {
       ];
     case "pattern":
       return patternWords(path, typeof value === "string" ? value : "");
+    case "not":
+      return ["must be longer than 0s", `take it out for no ${String(path.at(-1))}`];
     case "minLength":
       return ["is empty", "give it a value, or take it out"];
     case "maxLength":

@@ -140,7 +140,8 @@ export class FolderPass {
 
   /**
    * Adds to `names` every entry below a group that now passes on something else than before, and below a folder that an
-   * event names: one that was moved brings its group file and its batches along, and no event names those.
+   * event names: one that was moved brings its group file and its batches along, and no event names those. So it is
+   * with batches of the same name elsewhere.
    */
   async #hintGroups(paths: ReadonlySet<string> | null, listed: readonly string[], names: Set<string>): Promise<void> {
     const { source, inForce, scanAgainSoon } = this.#deps;
@@ -152,6 +153,7 @@ export class FolderPass {
       all ? null : new Set([...paths].map(groupOfPath).concat(moved)),
     );
     if (again) scanAgainSoon(groupSettleMs + 10);
+    for (const name of source.moved()) names.add(name);
     for (const name of listed) {
       const group = source.groupOf(name);
       if (isAffected(group, changed) || isMoved(group)) names.add(name);

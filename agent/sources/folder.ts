@@ -41,6 +41,7 @@ export function createSource(root: string, options: SourceOptions = {}): BatchSo
     load: ((name: string, seen?: string | null) => source.load(name, seen)) as BatchSource["load"],
     groups: () => source.groups(),
     groupsWithFile: () => source.groupsWithFile(),
+    moved: () => source.moved(),
     groupOf: (name) => source.groupOf(name),
     groupFileLocation: (name) => source.groupFileLocation(name),
     readGroupFile: (name) => source.readGroupFile(name),
@@ -56,6 +57,7 @@ class FolderSource {
   readonly #tree: ReturnType<typeof createGroupTree>;
   /** Entries as last listed; null before. */
   #listed: Listing | null = null;
+  #moved: readonly string[] = [];
   /** Archives as they were last read, by their paths, so that an unchanged one is not unpacked at every look. */
   readonly #remembered = new Map<string, { stamp: string; loaded: Loaded }>();
 
@@ -73,7 +75,9 @@ class FolderSource {
   async list(changed: ReadonlySet<string> | null = null): Promise<string[]> {
     try {
       const real = realpathSync.native(this.#root);
-      this.#listed = await this.#tree.list(real, changed);
+      const listed = await this.#tree.list(real, changed);
+      this.#moved = movedNames(this.#listed, listed);
+      this.#listed = listed;
       const archives = new Set(
         [...this.#listed.entries.values()].flatMap((refs) =>
           refs.flatMap((ref) => (ref.kind === "archive" ? [entryPath(ref)] : [])),
@@ -92,6 +96,10 @@ class FolderSource {
 
   groupsWithFile(): readonly GroupName[] {
     return [...(this.#listed?.groups ?? [])].flatMap(([name, { hasFile }]) => (hasFile ? name : []));
+  }
+
+  moved(): readonly string[] {
+    return this.#moved;
   }
 
   groupOf(name: string): GroupName {
@@ -241,6 +249,18 @@ class FolderSource {
   #realRoot(): string {
     return this.#listed?.real ?? realpathSync.native(this.#root);
   }
+}
+
+/** A copy of a group brings names that are there already, and no event names those. */
+function movedNames(before: Listing | null, now: Listing): string[] {
+  if (before === null) return [];
+  return [...now.entries].flatMap(([name, refs]) => {
+    const earlier = before.entries.get(name);
+    if (earlier === undefined) return [];
+    const isThere = (ref: EntryRef) =>
+      earlier.some(({ group, entry, kind }) => group === ref.group && entry === ref.entry && kind === ref.kind);
+    return earlier.length === refs.length && refs.every(isThere) ? [] : name;
+  });
 }
 
 /** Returns false for what is not there; what cannot be looked at is not taken for that. */

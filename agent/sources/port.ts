@@ -43,6 +43,8 @@ export interface GroupSource {
   groups: () => readonly GroupName[];
   /** The ones that hold a `_group.yaml`. */
   groupsWithFile: () => readonly GroupName[];
+  /** Names that the last `list` found at other places, or at more or fewer, than the one before. */
+  moved: () => readonly string[];
   /** The group that a batch was last found in; `""` where it was not. */
   groupOf: (name: string) => GroupName;
   /** Path of a group's `_group.yaml` as problems show it. */

@@ -24,6 +24,8 @@ interface Schema {
   enum?: readonly string[];
   const?: string;
   pattern?: string;
+  /** Rules out durations of nothing. */
+  not?: { pattern: string };
   minLength?: number;
   maxLength?: number;
   minimum?: number;
@@ -48,9 +50,10 @@ interface Wrong {
 }
 
 function resolve(schema: Schema): Schema {
-  if (schema.$ref === "#/$defs/duration") return batchSchema.$defs.duration;
-  const key = /^batch\.schema\.json#\/properties\/(\w+)$/.exec(schema.$ref ?? "")?.[1];
-  return key === undefined ? schema : ((batchSchema.properties as Record<string, Schema>)[key] ?? {});
+  const { $ref, ...beside } = schema;
+  if ($ref === "#/$defs/duration") return { ...batchSchema.$defs.duration, ...beside };
+  const key = /^batch\.schema\.json#\/properties\/(\w+)$/.exec($ref ?? "")?.[1];
+  return key === undefined ? schema : resolve((batchSchema.properties as Record<string, Schema>)[key] ?? {});
 }
 
 /** Values that break one keyword each, or are of another type, at `path` and below it. */
@@ -70,6 +73,7 @@ function* wrongValues(given: Schema, path: readonly string[], isBranch = false):
   if (schema.enum !== undefined || schema.oneOf?.some((branch) => branch.const !== undefined) === true)
     yield wrong("another word", marker);
   if (schema.pattern !== undefined) yield wrong("another form", `${marker} /\u0000`);
+  if (schema.not !== undefined) for (const nothing of ["0s", "0h0m"]) yield wrong(`${nothing}, ruled out`, nothing);
   if (schema.minLength !== undefined) yield wrong("an empty text", "");
   if (schema.maxLength !== undefined) yield wrong("a long text", "a".repeat(schema.maxLength + 1));
   if (schema.minimum !== undefined) yield wrong("too small", schema.minimum - 1);

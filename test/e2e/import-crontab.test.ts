@@ -84,6 +84,20 @@ test("beside other batches, what the lines share lies in a group of its own", { 
   expect((await type(home, ["exec", "read"], { env: { HOME: home } })).stdout).toBe(`hello world 100%, ${home}\n`);
 });
 
+test.each([
+  { name: "UTF-16 with its mark", bytes: Buffer.from("\uFEFF0 3 * * * /bin/x\n", "utf16le"), says: "UTF-16" },
+  { name: "UTF-16 without", bytes: Buffer.from("0 3 * * * /bin/x\n", "utf16le"), says: "UTF-16" },
+  { name: "UTF-16, big end first", bytes: Buffer.from("0 3 * * * /bin/x\n", "utf16le").swap16(), says: "UTF-16" },
+  { name: "an old Mac", bytes: Buffer.from("# daily\r0 3 * * * /bin/x\r0 4 * * * /bin/y\r"), says: "old Mac" },
+])("a crontab of $name is refused as a whole, in one line", async ({ bytes, says }) => {
+  const home = temporaryFolder();
+  writeFileSync(join(home, "tab"), bytes);
+  const { code, stderr } = await type(home, ["import-crontab", "tab", "--out", "out"]);
+  expect(code).toBe(1);
+  expect(stderr).toMatch(new RegExp(`^tab:1: nothing was taken over: .*${says}.*\n$`));
+  expect(existsSync(join(home, "out"))).toBe(false);
+});
+
 test("a crontab in Latin-1: what cannot be kept is said with its line, the rest is written", async () => {
   const home = temporaryFolder();
   writeFileSync(

@@ -1,6 +1,6 @@
 // Groups in force: defaults that change revisions, edits that break a `_group.yaml`, moves, names that come twice,
 // restarts.
-import { renameSync, rmSync } from "node:fs";
+import { cpSync, renameSync, rmSync, symlinkSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { followFolder, makePlace } from "../helpers/reconcile.ts";
@@ -141,6 +141,31 @@ describe("groups", () => {
     rmSync(join(root, "x"), { recursive: true });
     await settled(() => entry("a")?.batch?.group === "y");
     expect(entry("a")).toMatchObject({ problems: [], batch: { file: { cron: "0 4 * * *" } } });
+  });
+
+  test.each<[string, (root: string, to: string) => void]>([
+    ["copied", (root, to) => cpSync(join(root, "x"), join(root, to), { recursive: true })],
+    ["linked to", (root, to) => symlinkSync("x", join(root, to))],
+  ])("a group that is %s brings names that are taken, by one event, and takes them away", async (_name, bring) => {
+    const { root, batch, settled, entry, reconciler } = await setUp();
+    batch("x/a");
+    batch("x/eu/b");
+    await settled(() => entry("a")?.state === "scheduled" && entry("b")?.state === "scheduled");
+    for (const to of ["w", "y"]) {
+      bring(root, to);
+      reconciler.dirty(to);
+      await eventually(() => entry("a")?.problems.length === 2 && entry("b")?.problems.length === 2);
+      expect(
+        entry("b")
+          ?.problems.map(({ code, file }) => [code, file?.split("/").slice(-3).join("/")])
+          .sort(),
+      ).toEqual([`${to}/eu/b`, "x/eu/b"].sort().map((file) => ["duplicate-name", file]));
+      expect(entry("a")).toMatchObject({ state: "scheduled", batch: { group: "x" } });
+      rmSync(join(root, to), { recursive: true });
+      reconciler.dirty(to);
+      await eventually(() => entry("a")?.problems.length === 0 && entry("b")?.problems.length === 0);
+    }
+    await reconciler.stop();
   });
 
   test("calendars: a changed one is a new revision, one that is not there a problem of the batch", async () => {

@@ -70,8 +70,7 @@ export function importCrontab(
     else if (trimmed.startsWith("#")) {
       const said = trimmed.replace(/^#+\s?/, "").trim();
       if (isJob(said) && "cron" in translate(said)) addRemark("a line that is commented out is left out");
-      else if (/\p{L}/u.test(said) && !/\bdow\b|day of (the )?(month|week)|^\W*(edit|DO NOT EDIT) this/i.test(said))
-        comment.push(said);
+      else if (/\p{L}/u.test(said) && !columnHeading.test(said)) comment.push(said);
     } else if (isJob(trimmed)) {
       const job = toJob(trimmed, { system, line, comment: comment.join(" "), setting, usedNames }, addRemark);
       if (job !== null) jobs.push(job);
@@ -93,6 +92,17 @@ export function importCrontab(
   const group = defaults.length === 0 ? null : textOf([head, "defaults:", ...defaults.map((one) => `  ${one}`)]);
   return { batches, group, remarks, system };
 }
+
+/** Comments that many crontabs have and that say nothing of the line below: names of the columns, and their picture. */
+const columnHeading = new RegExp(
+  [
+    String.raw`\bdow\b|day of (the )?(month|week)`,
+    String.raw`^\W*(edit|DO NOT EDIT) this`,
+    String.raw`^\W*min(ute)?s?\b.*\b(hour|command)`,
+    String.raw`^[|.\s]*[|.] *-{3,}|job definition:`,
+  ].join("|"),
+  "i",
+);
 
 /** What a batch will be, with the variables that hold for its line. */
 interface Job {
@@ -191,8 +201,8 @@ function toJob(
       `${flags} before the command is OpenBSD's and FreeBSD's; the batch tells failures only, and never runs ` +
         "twice at once, anyway",
     );
-  if (!system && /^[\d*][\d*,/-]*\s/.test(command))
-    return refuse("it looks like six time fields, and a crontab has five");
+  if (!system && sixthField.test(command)) return refuse("it looks like six time fields, and a crontab has five");
+  if (command.trimEnd().includes("\r")) return refuse("the command holds a carriage return; convert the line ends");
   if (command.includes("\0")) return refuse("the command holds a NUL character");
   for (const note of translated.notes) addRemark(note);
   if (user !== null) addRemark(`ran as ${user}; the batch runs as the agent's own user`);
@@ -215,9 +225,18 @@ function splitFlags(text: string): { command: string; flags: string } {
   return { command: text.slice(flags.length), flags: flags.trim() };
 }
 
+/** A further time field where the command should begin: Quartz and some crons count from the second, or to the year. */
+const sixthField = timeField();
+
+function timeField(): RegExp {
+  const day = "(?:sun|mon|tue|wed|thu|fri|sat)";
+  const part = String.raw`(?:[*?]|\d+(?:-\d+)?|${day}(?:-${day})?|L|\d*[LW]|\d#\d|${day}(?:#\d|L))(?:/\d+)?`;
+  return new RegExp(String.raw`^${part}(?:,${part})*\s`, "i");
+}
+
 /** Why what begins a command is no command but a word of some cron's; null where it is one. */
 function oddStart(command: string): string | null {
-  const [word = ""] = command.split(/\s/);
+  const word = command.split(/\s+/).find((one) => !/^ID=/.test(one)) ?? "";
   if (word.startsWith("-")) return `the command begins with the option ${word}, which is some cron's own`;
   if (word.startsWith("@")) return `${word} before the command is not supported`;
   if (/^(FREQ|AFTER|WAIT)=/.test(word)) return `${word} before the command is dcron's and not supported`;

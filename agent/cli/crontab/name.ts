@@ -5,7 +5,9 @@ import { trimEndOf, trimOf } from "../../text/trim.ts";
 const wrappers = /^(sudo|nice|ionice|nohup|env|exec|time|command|chronic|setsid|stdbuf|caffeinate|cronic)$/;
 const withArgument = /^(timeout|flock|chpst|su|runuser|run-one)$/;
 const interpreters = /^(bash|sh|dash|zsh|ksh|python[\d.]*|perl|php[\d.]*|ruby|node|java|Rscript|uv|poetry|npx)$/;
-const idle = /^(cd|test|\[|\[\[|true|:|export|set|\.|source|umask|if|then|sleep|mkdir|command)$/;
+const idle = /^(cd|test|\[|\[\[|true|:|export|set|\.|source|umask|for|case|fi|done|esac|sleep|mkdir|command)$/;
+/** What only stands before a command. */
+const keywords = /^(if|then|else|elif|while|until|do|!)$/;
 const maxLength = 40;
 
 /**
@@ -24,7 +26,7 @@ function wordOf(part: string): string | null {
     const word = trimOf(words[i] ?? "", `()"'{}`);
     const base = trimEndOf(word, "/").replace(/^.*\//, "");
     if (word === "" || /^[A-Za-z_]\w*=/.test(word) || /^[-<>&+]/.test(word) || /^[\d.]+[smhd]?$/.test(word)) continue;
-    if (wrappers.test(base)) continue;
+    if (wrappers.test(base) || keywords.test(word)) continue;
     if (withArgument.test(base)) {
       // Its own first argument that is no option is not what runs.
       while (/^-/.test(words[i + 1] ?? "")) i += 1;

@@ -9,7 +9,8 @@ export function scriptText(run: string, input: string | null, shell: string): st
   while (input?.split("\n").includes(end) === true) end += "_";
   const lines = ["#!/usr/bin/env bash", 'cd "$HOME" || exit 1 # where cron starts'];
   if (input !== null) lines.push(`exec <<'${end}'`, `${input}${end}`);
-  const plain = shell === bash || (/(^|\/)(da)?sh$/.test(shell) && isSameInBash(run));
+  // A backslash at the end of a file's line is taken off with the line's end, one at the end of `-c` is kept.
+  const plain = (shell === bash && !run.endsWith("\\")) || (/(^|\/)(da)?sh$/.test(shell) && isSameInBash(run));
   lines.push(plain ? run : `exec ${quoted(shell)} -c ${quoted(run)}`);
   return `${lines.join("\n")}\n`;
 }

@@ -54,14 +54,17 @@ export function readVariable(
         addRemark("cron mailed every output; the batches below mail failure and recovery (notify.on)");
       return;
     }
-    case "CRON_TZ":
-      setting.timeZone = isTimeZone(value) ? value : null;
-      if (value !== "" && setting.timeZone === null)
+    case "CRON_TZ": {
+      // As libc reads it, `:` only says that a file of the database follows.
+      const zone = value.replace(/^:/, "");
+      setting.timeZone = isTimeZone(zone) ? zone : null;
+      if (zone !== "" && setting.timeZone === null)
         addRemark(
-          `CRON_TZ: there is no time zone ${value}; the batches below use the agent's${hinted(zoneHint(value))}`,
+          `CRON_TZ: there is no time zone ${zone}; the batches below use the agent's${hinted(zoneHint(zone))}`,
           true,
         );
       return;
+    }
     case "RANDOM_DELAY":
       setting.jitter = /^[1-9]\d{0,5}$/.test(value) ? `${value}m` : null;
       if (setting.jitter === null && !/^0*$/.test(value))

@@ -164,6 +164,8 @@ test.each([
   ["[ -x /usr/bin/certbot ] && certbot -q renew", "certbot"],
   ["test -x /usr/sbin/anacron || ( cd / && run-parts --report /etc/cron.daily )", "run-parts"],
   ["A=1 B=2 sudo -u bob env C=3 $HOME/bin/bill", "bob"],
+  ["[ -x /usr/lib/php/clean ] && if [ ! -d /run/systemd ]; then /usr/lib/php/clean; fi", "clean"],
+  ["while ! /opt/wait.sh; do sleep 1; done", "wait"],
   [">/dev/null", "job-9"],
 ])("name of %s", (command, want) => expect(nameOf(command, null, 9)).toBe(want));
 
@@ -494,7 +496,16 @@ describe("words of other crons", () => {
     "1 5 cron.daily run-parts /etc/cron.daily",
     "0 3 * * * @AppleNotOnBattery /bin/backup",
     "@daily FREQ=1d /bin/backup",
+    "@daily ID=b FREQ=1d/10m /bin/backup",
+    "* 22 * * * ID=b AFTER=load /bin/backup",
     "0 0 3 * * * /bin/backup",
+    "0 0 12 * * ? /bin/backup",
+    "0 0 12 ? * MON-FRI /bin/backup",
+    "0 0 12 ? * 6L /bin/backup",
+    "0 0 12 ? * mon#2 /bin/backup",
+    "0 15 10 * * 1,3-5 /bin/backup",
+    "0 0 12 L * ? /bin/backup",
+    "0 3 * * * /bin/backup\r0 4 * * * /bin/report",
     "START_HOURS_RANGE=3-22",
     "!mail(no)",
     "& 0 3 * * * /bin/backup",
@@ -511,6 +522,33 @@ describe("words of other crons", () => {
     );
     expect(of("TZ=Asia/Tokyo\n0 3 * * * /bin/x\n", "user").remarks).toMatchObject([{ line: 1, lost: false }]);
   });
+});
+
+test("a backslash at the end stays a backslash to bash, as it does to cron", () => {
+  const script = of("SHELL=/bin/bash\n0 3 * * * echo a\\\n", "user").batches[0]?.script ?? "";
+  expect(spawnSync("bash", ["-c", script], { encoding: "utf8" }).stdout).toBe("a\\\n");
+});
+
+test("CRON_TZ may have libc's colon", () => {
+  const { batches, remarks } = of("CRON_TZ=:Europe/Paris\n0 3 * * * /bin/x\n", "user");
+  expect(remarks).toEqual([]);
+  expect(batches[0]?.settings).toContain('timeZone: "Europe/Paris"');
+});
+
+test("the names of the columns are no description", () => {
+  const picture = [
+    "# Example of job definition:",
+    "# .---------------- minute (0 - 59)",
+    "# |  .------------- hour (0 - 23)",
+    "# |  |  .---------- day of month (1 - 31)",
+    "# *  *  *  *  * user-name command to be executed",
+    "# min\thour\tday\tmonth\tweekday\tcommand",
+    "#minute hour mday month wday [flags] command",
+    "# Minutes are counted here",
+  ];
+  expect(of(`${picture.join("\n")}\n0 3 * * * /bin/x\n`, "user").batches[0]?.settings).toContain(
+    'description: "Minutes are counted here"\n',
+  );
 });
 
 test("lines whose bytes are no UTF-8 are left out, comments of such are passed over", () => {
