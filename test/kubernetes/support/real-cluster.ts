@@ -53,10 +53,18 @@ export interface RealCluster extends Cluster {
   /** Starts the API server again, on its own port. */
   startServer: () => Promise<void>;
   url: string;
+  /** Versions up to now are forgotten by etcd. */
+  compact: () => Promise<void>;
   /** Makes a volume of a folder for a claim that is there. */
   makeVolume: (namespace: string, claim: string, path: string) => Promise<void>;
   ca: string;
   kubectl: (...args: string[]) => string;
+  /** Of the administrator. */
+  kubeconfig: string;
+  /** A command line that is kubectl. */
+  kubectlCommand: string;
+  /** Path of a template for pods that have no network of their own. */
+  template: () => string;
 }
 
 /**
@@ -170,6 +178,14 @@ async function realCluster(kind: "control-plane" | "kubelet", home: string, prog
     client,
     ca,
     url: server,
+    kubeconfig: admin,
+    kubectlCommand: `${cluster} kubectl --kubeconfig=${admin}`,
+    template() {
+      const path = join(home, "template.yaml");
+      writeFileSync(path, kind === "kubelet" ? hostNetwork : neverPull);
+      return path;
+    },
+    compact: () => compact(etcdPort),
     makeVolume: (of, claim, path) => makeVolume(client, of, claim, path),
     image: kind === "kubelet" ? batchImage : "batch",
     isIsolated: kind === "kubelet",
@@ -252,6 +268,20 @@ function makeKeys(home: string): void {
     ].join("\n"),
     { mode: 0o600 },
   );
+}
+
+/** By etcd's JSON gateway. */
+async function compact(port: number): Promise<void> {
+  const ask = async (path: string, body: object) => {
+    const answer = await fetch(`http://127.0.0.1:${port}/v3/kv/${path}`, {
+      method: "POST",
+      body: JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`etcd, ${path}: ${await answer.text()}`);
+    return (await answer.json()) as { header: { revision: string } };
+  };
+  const { header } = await ask("range", { key: "YQ==", limit: 1 });
+  await ask("compaction", { revision: header.revision, physical: true });
 }
 
 async function must(client: Client, method: "POST" | "PUT", path: string, body: unknown): Promise<Stored> {
