@@ -56,7 +56,7 @@ export interface RealCluster extends Cluster {
   /** Versions up to now are forgotten by etcd. */
   compact: () => Promise<void>;
   /** Makes a volume of a folder for a claim that is there. */
-  makeVolume: (namespace: string, claim: string, path: string) => Promise<void>;
+  makeVolume: (namespace: string, claim: string, path: string, storageClass?: string) => Promise<void>;
   ca: string;
   kubectl: (...args: string[]) => string;
   /** Of the administrator. */
@@ -186,7 +186,7 @@ async function realCluster(kind: "control-plane" | "kubelet", home: string, prog
       return path;
     },
     compact: () => compact(etcdPort),
-    makeVolume: (of, claim, path) => makeVolume(client, of, claim, path),
+    makeVolume: (of, claim, path, storageClass) => makeVolume(client, of, claim, path, storageClass),
     image: kind === "kubelet" ? batchImage : "batch",
     isIsolated: kind === "kubelet",
     async putSecret(name, values) {
@@ -239,7 +239,7 @@ const controllers = [
   ...["garbage-collector-controller", "pod-garbage-collector-controller", "node-lifecycle-controller"],
   ...["taint-eviction-controller", "resourcequota-controller", "serviceaccount-controller"],
   ...["serviceaccount-token-controller", "namespace-controller", "root-ca-certificate-publisher-controller"],
-  ...["persistentvolume-binder-controller", "disruption-controller"],
+  ...["persistentvolume-binder-controller", "disruption-controller", "deployment-controller", "replicaset-controller"],
 ];
 
 const neverPull = `apiVersion: v1
@@ -290,7 +290,7 @@ async function must(client: Client, method: "POST" | "PUT", path: string, body: 
   return answer.body as Stored;
 }
 
-async function makeVolume(client: Client, of: string, claim: string, path: string): Promise<void> {
+async function makeVolume(client: Client, of: string, claim: string, path: string, storageClass = ""): Promise<void> {
   await must(client, "POST", "/api/v1/persistentvolumes", {
     apiVersion: "v1",
     kind: "PersistentVolume",
@@ -298,7 +298,7 @@ async function makeVolume(client: Client, of: string, claim: string, path: strin
     spec: {
       capacity: { storage: "100Gi" },
       accessModes: ["ReadWriteMany"],
-      storageClassName: "",
+      storageClassName: storageClass,
       persistentVolumeReclaimPolicy: "Retain",
       hostPath: { path },
       claimRef: { apiVersion: "v1", kind: "PersistentVolumeClaim", namespace: of, name: claim },
