@@ -78,7 +78,10 @@ function codeOf(text: string): string {
   return [...blocks, ...spans].join("\n");
 }
 
-/** What code of these pages types after the program's name, a line each: up to a comment, a pipe or a command. */
+/**
+ * Returns what code of these pages types after the program's name, a line each: up to a comment, a pipe or a command.
+ * After `-n` the name is kubectl's namespace.
+ */
 export function commandsOf(text: string): string[] {
   const lines = codeOf(text)
     .replaceAll(/\\\n\s*/g, " ")
@@ -86,7 +89,7 @@ export function commandsOf(text: string): string[] {
   return lines.flatMap((line) =>
     [
       ...line.matchAll(
-        /(?:^|[\s(])(?:batch-agent|node dist\/main\.js) (?!batch-agent|[\w-]+\/)((?:[a-z]|--)[^#|;&)>"']*)/g,
+        /(?<! -n)(?:^|[\s(])(?:batch-agent|node dist\/main\.js) (?!batch-agent|[\w-]+\/)((?:[a-z]|--)[^#|;&)>"']*)/g,
       ),
     ].map(([, typed]) => (typed ?? "").trim()),
   );

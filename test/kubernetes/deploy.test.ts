@@ -1,6 +1,6 @@
 // What lies in deploy/kubernetes for pods, applied to a real API server, and an agent that runs with that very account.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startAgent, workplace } from "../helpers/agent.ts";
@@ -37,17 +37,24 @@ describe.skipIf(fault !== null)(
       await cluster.stop();
     }, 60_000);
 
-    function overlay(components: string): string {
+    /** The kustomization of the documentation, with the second agent that it names. */
+    function overlay(): string {
       const folder = temporaryFolder();
       execFileSync("cp", ["-r", "deploy/kubernetes", folder]);
       const mine = join(folder, "kubernetes/mine");
       mkdirSync(mine);
-      writeFileSync(join(mine, "kustomization.yaml"), `resources: [../base]\ncomponents: [${components}]\n`);
+      const docs = readFileSync("docs/kubernetes-pods.md", "utf8");
+      const block = /```yaml\n([\s\S]*?)```/.exec(docs)?.[1] ?? "";
+      expect(block).toContain("[../components/pods]");
+      const text = block
+        .replaceAll(/^ {3}/gm, "")
+        .replace("[../components/pods]", "[../components/pods, ../components/ha]");
+      writeFileSync(join(mine, "kustomization.yaml"), text);
       return mine;
     }
 
     test("the server takes it without a warning; the account can do what is documented and no more", async () => {
-      const mine = overlay("../components/pods, ../components/ha");
+      const mine = overlay();
       // The namespace first: it is there for the others a moment later.
       const applied = cluster.kubectl("apply", "--validate=strict", "--warnings-as-errors", "-k", mine);
       for (const one of [
@@ -56,6 +63,14 @@ describe.skipIf(fault !== null)(
         "poddisruptionbudget.policy/batch-agent",
       ])
         expect(applied).toContain(`${one} created`);
+      // Its pods are taken: Pod Security, quota and account let them in.
+      await eventually(async () => {
+        const pods = await cluster.client.request("GET", `/api/v1/namespaces/${namespace}/pods`);
+        const items = pods.kind === "ok" ? (pods.body as { items: Stored[] }).items : [];
+        return items.filter(({ metadata }) => metadata.name.startsWith("batch-agent-")).length === 2;
+      }, 60_000).catch((error: unknown) => {
+        throw new Error(cluster.kubectl("-n", namespace, "get", "replicasets", "-o", "yaml"), { cause: error });
+      });
       const list = await eventually(() => {
         const said = cluster.kubectl(
           "auth",
@@ -85,7 +100,7 @@ describe.skipIf(fault !== null)(
       const place = workplace();
       place.put("report", 'cron: "* * * * * *"\nenv: {SECRET: s3cr3t}\n', "echo $SECRET");
       mkdirSync(place.data, { recursive: true, mode: 0o700 });
-      await cluster.makeVolume(namespace, "batch-agent-data", place.data);
+      await cluster.makeVolume(namespace, "batch-agent-data", place.data, "nfs");
       const made = await cluster.client.request(
         "POST",
         `/api/v1/namespaces/${namespace}/serviceaccounts/batch-agent/token`,

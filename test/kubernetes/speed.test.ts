@@ -1,14 +1,18 @@
+// KUBERNETES_DUE=2000 npx vitest run test/kubernetes/speed.test.ts
 // How much longer many executions take than the same bare pods, on a real control plane. Needs a build.
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startAgent, workplace } from "../helpers/agent.ts";
+import { recordedRows } from "../helpers/ledger.ts";
 import { eventually } from "../helpers/tmp.ts";
 import type { Stored } from "./support/fake-server.ts";
 import { realFault, tryRealCluster, type RealCluster } from "./support/real-cluster.ts";
 
 const fault = realFault("control-plane");
-const count = Number(process.env["KUBERNETES_DUE"] ?? 100);
-/** Both share two cores with the cluster: a slow moment of the machine is no fault of the agent. */
-const maxRatio = 2;
+const asked = process.env["KUBERNETES_DUE"];
+const count = Number(asked ?? 100);
+/** Only where it was asked for: what other work takes of the machine in between is no fault of the agent. */
+const maxRatio = asked === undefined ? Infinity : 1.3;
+const patienceMs = 60_000 + count * 600;
 
 describe.skipIf(fault !== null)(`${count} batches due at once`, () => {
   let cluster: RealCluster;
@@ -26,22 +30,24 @@ describe.skipIf(fault !== null)(`${count} batches due at once`, () => {
     const due = new Date(Math.ceil((Date.now() + 15_000 + count * 10) / 1_000) * 1_000);
     for (let i = 0; i < count; i++) place.put(`b-${i}`, `cron: "${due.toISOString()}"\n`, "true");
     const agent = await startAgent(place, [...(await cluster.argsFor(place.data)), "--max-parallel", "10000"], {
-      patienceMs: 60_000,
+      patienceMs,
     });
-    const rows = await eventually(async () => {
-      const items = await agent.executions("?limit=500&status=succeeded");
-      return items.length >= Math.min(500, count) ? items : null;
-    }, 300_000);
-    await eventually(
-      async () =>
-        (await agent.executions("?status=queued")).length + (await agent.executions("?status=running")).length === 0,
-      300_000,
-    );
-    const ownMs = Date.now() - due.getTime();
-    expect(new Set(rows.map(({ batch }) => batch)).size).toBe(rows.length);
-    const metrics = await (await agent.get("/metrics")).text();
+    let metrics = "";
+    await eventually(async () => {
+      const { details } = await agent.json<{ details: { running: number; queued: number } }>("/readyz");
+      if (details.running + details.queued > 0 || Date.now() < due.getTime()) return false;
+      metrics = await (await agent.get("/metrics")).text();
+      const ends = metrics.matchAll(/^batch_agent_executions_total\{.*\} (\d+)$/gm);
+      return [...ends].reduce((sum, [, number]) => sum + Number(number), 0) === count;
+    }, patienceMs);
     expect(metrics).not.toMatch(/code="429"/);
+    const requests = [...metrics.matchAll(/^batch_agent_kubernetes_requests_total\{(.*?)\} (\d+)$/gm)];
+    console.warn(`requests: ${requests.map(([, labels, number]) => `${labels} ${number}`).join("; ")}`);
     await agent.exit("SIGTERM");
+    const rows = recordedRows(place.data);
+    expect(new Set(rows.map(({ batch }) => batch)).size).toBe(count);
+    expect(rows.filter(({ status }) => status !== "succeeded" || rows.length !== count)).toEqual([]);
+    const ownMs = Math.max(...rows.map(({ finishedAt }) => Date.parse(finishedAt ?? ""))) - due.getTime();
 
     const path = `/api/v1/namespaces/${cluster.namespace}/pods`;
     const [pod] = (await cluster.pods()).filter(({ metadata }) => metadata.name.startsWith("b-"));
@@ -51,22 +57,29 @@ describe.skipIf(fault !== null)(`${count} batches due at once`, () => {
     const bare = (i: number) => ({
       apiVersion: "v1",
       kind: "Pod",
-      metadata: { name: `bare-${i}` },
+      metadata: { name: `bare-${i}`, labels: { bare: "yes" } },
       spec: { ...spec, containers: [{ ...container, command: ["bash", "-c", "true"], args: [] }] },
     });
+    const listed = await cluster.client.request("GET", `${path}?limit=1`);
+    if (listed.kind !== "ok") throw new Error("the pods cannot be listed");
+    const { resourceVersion } = (listed.body as { metadata: { resourceVersion: string } }).metadata;
+    const over = new Set<string>();
+    const watching = cluster.client.watch(
+      `${path}?watch=1&labelSelector=bare%3Dyes&resourceVersion=${resourceVersion}&timeoutSeconds=3000`,
+      (line) => {
+        const { object } = JSON.parse(line) as { object: Stored };
+        if (object.status?.["phase"] === "Succeeded") over.add(object.metadata.name);
+      },
+      () => undefined,
+    );
     const since = Date.now();
     await Promise.all(Array.from({ length: count }, (_, i) => cluster.client.request("POST", path, bare(i))));
-    await eventually(async () => {
-      const all: Stored[] = await cluster.pods();
-      return (
-        all.filter(({ metadata, status }) => metadata.name.startsWith("bare-") && status?.["phase"] === "Succeeded")
-          .length === count
-      );
-    }, 300_000);
+    await eventually(() => over.size === count, patienceMs);
     const bareMs = Date.now() - since;
+    watching.abort();
     console.warn(
       `${count} due at once: ${ownMs} ms; the same bare pods: ${bareMs} ms (${(ownMs / bareMs).toFixed(2)} times)`,
     );
     expect(ownMs / bareMs).toBeLessThan(maxRatio);
-  }, 700_000);
+  }, 3_000_000);
 });

@@ -20,8 +20,10 @@ export interface Pod {
   labels: Readonly<Record<string, string>>;
   annotations: Readonly<Record<string, string>>;
   createdAt: EpochMs;
-  /** When it is to be gone; null while nobody has deleted it. */
+  /** When it is to be gone, by the server's clock; null while nobody has deleted it. */
   deletedAt: EpochMs | null;
+  /** Time that its containers have to end once it is deleted. */
+  deletionGraceMs: number;
   node: string | null;
   phase: string;
   /** Reason and message of the pod itself: `Evicted`, `DeadlineExceeded`. */
@@ -31,8 +33,8 @@ export interface Pod {
   unscheduled: string | null;
   /** Reason of the condition DisruptionTarget. */
   disruption: string | null;
-  /** Since when its node does not say that it is ready; null while it does. */
-  notReadySince: EpochMs | null;
+  /** True while its node does not say that it is ready. */
+  isUnready: boolean;
   waiting: Words | null;
   terminated: (Words & { exitCode: number; finishedAt: EpochMs | null }) | null;
   /** The limit of its container, as written. */
@@ -84,13 +86,14 @@ export function readPod(value: unknown): Pod | null {
     annotations: strings(metadata["annotations"]),
     createdAt: time(metadata["creationTimestamp"]) ?? 0,
     deletedAt: time(metadata["deletionTimestamp"]),
+    deletionGraceMs: Number(metadata["deletionGracePeriodSeconds"] ?? 0) * 1_000,
     node: text(spec["nodeName"]),
     phase: text(status["phase"]) ?? "Pending",
     reason: text(status["reason"]),
     message: words(status["message"]),
     unscheduled: scheduled?.["status"] === "False" ? (words(scheduled["message"]) ?? text(scheduled["reason"])) : null,
     disruption: disruption?.["status"] === "True" ? text(disruption["reason"]) : null,
-    notReadySince: ready?.["status"] === "False" ? time(ready["lastTransitionTime"]) : null,
+    isUnready: ready?.["status"] === "False",
     waiting: waiting === null ? null : { reason: text(waiting["reason"]), message: words(waiting["message"]) },
     terminated:
       terminated === null

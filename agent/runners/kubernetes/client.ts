@@ -57,7 +57,7 @@ export function createClient(access: ServerAccess, { clock, userAgent }: { clock
     ? new HttpsAgent({ keepAlive: true, maxSockets: inFlight, ...tls })
     : new HttpAgent({ keepAlive: true, maxSockets: inFlight });
   const send = secure ? httpsRequest : httpRequest;
-  const readToken = createTokenReader(access.token, clock);
+  const token = createTokenReader(access.token, clock);
   const counts = new Map<string, number>();
   const waiting: (() => void)[] = [];
   let free = inFlight;
@@ -79,6 +79,8 @@ export function createClient(access: ServerAccess, { clock, userAgent }: { clock
         if (closed) return { kind: "unreachable", error: "the agent is being stopped" };
         const answer = await once(method, path, body);
         count(method, answer.kind === "unreachable" ? 0 : answer.status);
+        // A token that was replaced meanwhile: the new one is tried at once.
+        if (answer.kind === "refused" && answer.status === 401 && turn === 0 && token.renew()) continue;
         if (answer.kind !== "refused" || answer.status !== 429 || turn >= maxThrottled) return answer;
         const afterMs = (answer.error.retryAfter ?? 1) * 1_000;
         throttledUntil = Math.max(throttledUntil, clock.now() + Math.min(afterMs, maxRetryAfterMs));
@@ -91,11 +93,11 @@ export function createClient(access: ServerAccess, { clock, userAgent }: { clock
   }
 
   function optionsOf(method: string, path: string, length: number | null): [URL, RequestOptions] {
-    const token = readToken();
+    const bearer = token.read();
     const headers = {
       accept: "application/json",
       "user-agent": userAgent,
-      ...(token === null ? {} : { authorization: `Bearer ${token}` }),
+      ...(bearer === null ? {} : { authorization: `Bearer ${bearer}` }),
       ...(length === null ? {} : { "content-type": "application/json", "content-length": length }),
     };
     return [new URL(access.server + path), { method, headers }];
@@ -129,6 +131,7 @@ export function createClient(access: ServerAccess, { clock, userAgent }: { clock
         // A connection of its own, so that watches leave all eight to the others.
         const sent = send(url, { ...options, ...(secure ? tls : {}), agent: false }, (response) => {
           count("WATCH", response.statusCode ?? 0);
+          if (response.statusCode === 401) token.renew();
           if (response.statusCode !== 200) {
             readBody(response, maxBodyBytes).then(
               (text) =>
@@ -215,18 +218,33 @@ function readLines(response: IncomingMessage, onLine: (line: string) => void, on
   });
 }
 
-function createTokenReader(token: ServerAccess["token"], clock: Clock): () => string | null {
-  if (token === null) return () => null;
-  if ("value" in token) return () => token.value;
+interface TokenReader {
+  /** Throws where it never could be read. */
+  read: () => string | null;
+  /** Reads it anew; returns true where it is another one now. */
+  renew: () => boolean;
+}
+
+function createTokenReader(token: ServerAccess["token"], clock: Clock): TokenReader {
+  if (token === null || "value" in token) return { read: () => token?.value ?? null, renew: () => false };
+  const { file } = token;
   let known: { value: string; at: number } | null = null;
-  return () => {
+  function read(): string {
     if (known !== null && Math.abs(clock.now() - known.at) < tokenMs) return known.value;
     try {
-      known = { value: readPlainBytes(token.file, maxTokenBytes).toString("utf8").trim(), at: clock.now() };
+      known = { value: readPlainBytes(file, maxTokenBytes).toString("utf8").trim(), at: clock.now() };
     } catch (error) {
       if (known === null) throw error;
     }
     return known.value;
+  }
+  return {
+    read,
+    renew() {
+      const before = known?.value;
+      if (known !== null) known = { ...known, at: -Infinity };
+      return read() !== before;
+    },
   };
 }
 

@@ -20,6 +20,9 @@ export interface Seen {
   last: Pod | null;
   /** Since when it has been over as far as the cluster tells, or `exit` was first seen; null before. */
   overSince: EpochMs | null;
+  /** Since when this agent has seen that it is to be gone, and that it is not ready: clocks are never compared. */
+  deletedSince: EpochMs | null;
+  unreadySince: EpochMs | null;
   /** Words on what it last waited for. */
   waitedFor: string | null;
 }
@@ -92,7 +95,7 @@ function withoutExit(seen: Seen, now: EpochMs): Judgement {
   }
   const isOver = pod.phase === "Succeeded" || pod.phase === "Failed";
   if (!isOver) {
-    const silentSince = silence(pod);
+    const silentSince = silence(seen, pod);
     if (silentSince === null || now - silentSince < silentMs) return { kind: "goes-on" };
     const node = pod.node ?? claim?.node ?? "its node";
     return ended({ kind: "lost", message: `${node} has not answered for 10 min: it may still be running on ${node}` });
@@ -150,9 +153,9 @@ export function outsideReason(pod: Pod | null): string | null {
   return pod.deletedAt === null ? null : "deleted";
 }
 
-function silence(pod: Pod): EpochMs | null {
-  if (pod.deletedAt === null) return null;
-  return Math.min(pod.deletedAt, pod.notReadySince ?? Infinity);
+function silence({ deletedSince, unreadySince }: Seen, { deletionGraceMs }: Pod): EpochMs | null {
+  if (deletedSince === null) return null;
+  return Math.min(deletedSince + deletionGraceMs, unreadySince ?? Infinity);
 }
 
 /** The container could not be made: no script can have run. */

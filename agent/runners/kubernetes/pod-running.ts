@@ -21,6 +21,7 @@ import { Asking, type AskDeps } from "./asking.ts";
 import { classifyEnd, waitingWords, type PodEnding, type Seen } from "./ending.ts";
 import { claimForAgent, clearFolder, countSeconds, isTold, readClaim, readEndedAt, type Claim } from "./folder.ts";
 import { podName } from "./names.ts";
+import { behindMs } from "./node-clock.ts";
 import { graceSeconds } from "./pod.ts";
 import type { Pods } from "./pods.ts";
 
@@ -59,6 +60,10 @@ export class PodRunning implements Running {
   #isClosed = false;
   #isOver = false;
   #claim: Claim | null = null;
+  /** What the node's clock is behind the agent's, in ms. */
+  #behindMs = 0;
+  #deletedSince: EpochMs | null = null;
+  #unreadySince: EpochMs | null = null;
   #pendingSince: EpochMs;
   #last: Pod | null = null;
   #overSince: EpochMs | null = null;
@@ -140,7 +145,7 @@ export class PodRunning implements Running {
     }
     // While its pod waits there is nothing to see, and a look over a network costs a moment each.
     const { phase = "Pending" } = pods.get(this.#name) ?? {};
-    if (phase !== "Pending") this.#claim ??= readClaim(this.#folder, now);
+    if (phase !== "Pending") this.#findClaim(now);
     const none = { cut: false, truncated: [], progress: null };
     if (this.#claim === null && !this.#isOver) return { sizes: this.#sizes, ...none, ...this.#standing() };
     let sizes = measure(this.#folder);
@@ -169,7 +174,7 @@ export class PodRunning implements Running {
     return {
       place: node === null ? null : { node, pod: this.#name },
       waitingFor: this.#claim === null ? this.#waitingFor : null,
-      startedAt: this.#claim?.at ?? null,
+      startedAt: this.#startedAt(),
     };
   }
 
@@ -240,7 +245,7 @@ export class PodRunning implements Running {
   #see(): Seen {
     const { clock, pods } = this.#deps;
     const now = clock.now();
-    this.#claim ??= readClaim(this.#folder, now);
+    this.#findClaim(now);
     const written = readExit(this.#folder);
     const found = pods.get(this.#name);
     const pod = found !== undefined && this.#isOurs(found) ? found : undefined;
@@ -250,6 +255,8 @@ export class PodRunning implements Running {
     }
     const isOver = written !== null || (pod === undefined ? pods.isListed : isTerminal(pod));
     this.#overSince = isOver ? (this.#overSince ?? now) : null;
+    this.#deletedSince = pod?.deletedAt == null ? null : (this.#deletedSince ?? now);
+    this.#unreadySince = pod?.isUnready === true ? (this.#unreadySince ?? now) : null;
     return {
       exit: written === null ? null : { end: written.end, at: readEndedAt(this.#folder) ?? written.at },
       claim: this.#claim,
@@ -258,8 +265,20 @@ export class PodRunning implements Running {
       pod: pod ?? (pods.isListed ? "gone" : "unknown"),
       last: this.#last,
       overSince: this.#overSince,
+      deletedSince: this.#deletedSince,
+      unreadySince: this.#unreadySince,
       waitedFor: this.#waitingFor,
     };
+  }
+
+  #findClaim(now: EpochMs): void {
+    if (this.#claim !== null) return;
+    this.#claim = readClaim(this.#folder, now);
+    if (this.#claim !== null) this.#behindMs = behindMs(this.#claim.at, this.#execution, now);
+  }
+
+  #startedAt(): EpochMs | null {
+    return this.#claim === null ? null : this.#claim.at + this.#behindMs;
   }
 
   #isOurs(pod: Pod): boolean {
@@ -307,9 +326,9 @@ export class PodRunning implements Running {
     const { clock, onSeconds } = this.#deps;
     this.#isOver = true;
     const now = clock.now();
-    this.#claim ??= readClaim(this.#folder, now);
-    // By the node's clock, as its start: but never an end before the start.
-    const finishedAt = Math.max(at ?? now, this.#claim?.at ?? 0);
+    this.#findClaim(now);
+    // From the node's clock, as its start; but never an end before the start, or in the future.
+    const finishedAt = Math.max(at === null ? now : Math.min(at + this.#behindMs, now), this.#startedAt() ?? 0);
     const seconds = countSeconds(this.#folder);
     if (seconds > 0) onSeconds(seconds);
     clearFolder(this.#folder);

@@ -1,6 +1,12 @@
 // An API server of ours for pods, Leases, Secrets and ConfigMaps: versions, optimistic locking, pages, watches with
 // bookmarks, 409, 410, 422, quota. What it does is also tested against a real one. Faults are made by `intercept`.
-import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http";
+import {
+  createServer,
+  type IncomingHttpHeaders,
+  type IncomingMessage,
+  type Server,
+  type ServerResponse,
+} from "node:http";
 import type { AddressInfo } from "node:net";
 
 export interface Stored {
@@ -31,7 +37,7 @@ type Fault = "hang" | "cut" | "cut-after" | { status: number; body?: unknown; he
 export interface FakeServer {
   url: string;
   /** Called for each request; null lets it pass. */
-  intercept: (method: string, path: string) => Fault | null;
+  intercept: (method: string, path: string, headers: IncomingHttpHeaders) => Fault | null;
   requests: string[];
   objects: (kind: string) => Stored[];
   put: (kind: string, object: { metadata: { name: string }; [key: string]: unknown }) => Stored;
@@ -248,7 +254,7 @@ export async function startFakeServer(options: { node?: string | null } = {}): P
     fake.requests.push(`${isWatch ? "WATCH" : method} ${url.pathname}`);
     let body = "";
     for await (const chunk of request) body += String(chunk);
-    const fault = fake.intercept(isWatch ? "WATCH" : method, url.pathname);
+    const fault = fake.intercept(isWatch ? "WATCH" : method, url.pathname, request.headers);
     if (fault === "hang") return;
     if (fault === "cut") return void request.socket.destroy();
     if (typeof fault === "object" && fault !== null) {

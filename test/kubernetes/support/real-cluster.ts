@@ -53,10 +53,18 @@ export interface RealCluster extends Cluster {
   /** Starts the API server again, on its own port. */
   startServer: () => Promise<void>;
   url: string;
+  /** Versions up to now are forgotten by etcd. */
+  compact: () => Promise<void>;
   /** Makes a volume of a folder for a claim that is there. */
-  makeVolume: (namespace: string, claim: string, path: string) => Promise<void>;
+  makeVolume: (namespace: string, claim: string, path: string, storageClass?: string) => Promise<void>;
   ca: string;
   kubectl: (...args: string[]) => string;
+  /** Of the administrator. */
+  kubeconfig: string;
+  /** A command line that is kubectl. */
+  kubectlCommand: string;
+  /** Path of a template for pods that have no network of their own. */
+  template: () => string;
 }
 
 /**
@@ -170,7 +178,15 @@ async function realCluster(kind: "control-plane" | "kubelet", home: string, prog
     client,
     ca,
     url: server,
-    makeVolume: (of, claim, path) => makeVolume(client, of, claim, path),
+    kubeconfig: admin,
+    kubectlCommand: `${cluster} kubectl --kubeconfig=${admin}`,
+    template() {
+      const path = join(home, "template.yaml");
+      writeFileSync(path, kind === "kubelet" ? hostNetwork : neverPull);
+      return path;
+    },
+    compact: () => compact(etcdPort),
+    makeVolume: (of, claim, path, storageClass) => makeVolume(client, of, claim, path, storageClass),
     image: kind === "kubelet" ? batchImage : "batch",
     isIsolated: kind === "kubelet",
     async putSecret(name, values) {
@@ -223,7 +239,7 @@ const controllers = [
   ...["garbage-collector-controller", "pod-garbage-collector-controller", "node-lifecycle-controller"],
   ...["taint-eviction-controller", "resourcequota-controller", "serviceaccount-controller"],
   ...["serviceaccount-token-controller", "namespace-controller", "root-ca-certificate-publisher-controller"],
-  ...["persistentvolume-binder-controller", "disruption-controller"],
+  ...["persistentvolume-binder-controller", "disruption-controller", "deployment-controller", "replicaset-controller"],
 ];
 
 const neverPull = `apiVersion: v1
@@ -254,13 +270,27 @@ function makeKeys(home: string): void {
   );
 }
 
+/** By etcd's JSON gateway. */
+async function compact(port: number): Promise<void> {
+  const ask = async (path: string, body: object) => {
+    const answer = await fetch(`http://127.0.0.1:${port}/v3/kv/${path}`, {
+      method: "POST",
+      body: JSON.stringify(body),
+    });
+    if (!answer.ok) throw new Error(`etcd, ${path}: ${await answer.text()}`);
+    return (await answer.json()) as { header: { revision: string } };
+  };
+  const { header } = await ask("range", { key: "YQ==", limit: 1 });
+  await ask("compaction", { revision: header.revision, physical: true });
+}
+
 async function must(client: Client, method: "POST" | "PUT", path: string, body: unknown): Promise<Stored> {
   const answer = await client.request(method, path, body);
   if (answer.kind !== "ok") throw new Error(`${method} ${path}: ${JSON.stringify(answer)}`);
   return answer.body as Stored;
 }
 
-async function makeVolume(client: Client, of: string, claim: string, path: string): Promise<void> {
+async function makeVolume(client: Client, of: string, claim: string, path: string, storageClass = ""): Promise<void> {
   await must(client, "POST", "/api/v1/persistentvolumes", {
     apiVersion: "v1",
     kind: "PersistentVolume",
@@ -268,7 +298,7 @@ async function makeVolume(client: Client, of: string, claim: string, path: strin
     spec: {
       capacity: { storage: "100Gi" },
       accessModes: ["ReadWriteMany"],
-      storageClassName: "",
+      storageClassName: storageClass,
       persistentVolumeReclaimPolicy: "Retain",
       hostPath: { path },
       claimRef: { apiVersion: "v1", kind: "PersistentVolumeClaim", namespace: of, name: claim },

@@ -15,13 +15,14 @@ function pod(fields: Partial<Pod> = {}): Pod {
     annotations: {},
     createdAt: now - 60_000,
     deletedAt: null,
+    deletionGraceMs: 0,
     node,
     phase: "Running",
     reason: null,
     message: null,
     unscheduled: null,
     disruption: null,
-    notReadySince: null,
+    isUnready: false,
     waiting: null,
     terminated: null,
     memoryLimit: "256Mi",
@@ -41,6 +42,8 @@ function seen(fields: Partial<Seen> = {}): Seen {
     pod: pod(),
     last,
     overSince: now - settleMs,
+    deletedSince: null,
+    unreadySince: null,
     waitedFor: null,
     ...fields,
   };
@@ -164,17 +167,39 @@ const rows: { name: string; given: Partial<Seen>; want: object }[] = [
   { name: "gone before it started", given: { pod: "gone", claim: null }, want: { ending: { kind: "spawn" } } },
   {
     name: "to be gone, its node silent, not long yet",
-    given: { pod: pod({ deletedAt: now - silentMs + 1 }), overSince: null },
+    given: { pod: pod({ deletedAt: now }), overSince: null, deletedSince: now - silentMs + 1 },
     want: { kind: "goes-on" },
   },
   {
+    name: "to be gone for 10 min by a clock that is not the agent's",
+    given: { pod: pod({ deletedAt: now - 2 * silentMs }), overSince: null, deletedSince: now },
+    want: { kind: "goes-on" },
+  },
+  {
+    name: "to be gone for 10 min, with longer to end",
+    given: {
+      pod: pod({ deletedAt: now, deletionGraceMs: 60_000 }),
+      overSince: null,
+      deletedSince: now - silentMs,
+    },
+    want: { kind: "goes-on" },
+  },
+  {
+    name: "to be gone, its node silent for 10 min before",
+    given: {
+      pod: pod({ deletedAt: now, deletionGraceMs: 60_000, isUnready: true }),
+      ...{ overSince: null, deletedSince: now, unreadySince: now - silentMs },
+    },
+    want: { ending: { kind: "lost" } },
+  },
+  {
     name: "to be gone, its node silent for 10 min",
-    given: { pod: pod({ deletedAt: now - silentMs }), overSince: null },
+    given: { pod: pod({ deletedAt: now }), overSince: null, deletedSince: now - silentMs },
     want: { ending: { kind: "lost", message: "n1 has not answered for 10 min: it may still be running on n1" } },
   },
   {
     name: "its node silent, but nobody has given it up",
-    given: { pod: pod({ notReadySince: now - 2 * silentMs }), overSince: null },
+    given: { pod: pod({ isUnready: true }), overSince: null, unreadySince: now - 2 * silentMs },
     want: { kind: "goes-on" },
   },
 ];
