@@ -46,7 +46,12 @@ export function AnswerBox({ answer, zone, now }: { answer: Answer; zone: string 
         </div>
       )}
       {changes !== null && <ChangeSummary changes={changes} />}
-      {notAgain === null ? (
+      {execution.reason?.startsWith("previous-") === true ? (
+        <>
+          <p class="dim">To go on from where the run failed, run this on the agent's machine:</p>
+          <Command text={`batch-agent rerun ${execution.run}`} />
+        </>
+      ) : notAgain === null ? (
         <Command text={`batch-agent rerun ${execution.id}`} />
       ) : (
         <p class="dim">It cannot be rerun: {notAgain}.</p>
