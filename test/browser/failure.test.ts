@@ -141,4 +141,7 @@ test("a running one shows the command that cancels it", async () => {
   const page = await openPage(`${agent.url}/executions/${id}`, { viewport: phone });
   expect(await page.locator(".command code").textContent()).toBe(`batch-agent cancel ${id}`);
   expect(await inFirstScreen(page.locator(".command"))).toBe(true);
+  expect(await page.getByRole("region", { name: "Stop it" }).textContent()).toMatch(
+    /^Running for [\d.]+ m?s, 0 bytes of/,
+  );
 });

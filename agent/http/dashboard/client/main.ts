@@ -81,7 +81,7 @@ function connect(): void {
   }
   source.onopen = () => say("");
   source.onerror = () => {
-    say("not live: the agent cannot be reached");
+    say("not live: agent unreachable");
     // After any answer but a good one (a proxy's 502, a login that has run out) the browser asks no more.
     if (source.readyState !== EventSource.CLOSED) return;
     events = null;
