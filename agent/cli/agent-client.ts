@@ -114,3 +114,16 @@ export function noBatch(url: string, name: string, names: readonly string[], isF
     near === null ? {} : { hint: `did you mean ${near}?` },
   );
 }
+
+/** Throws AgentError for a group that the agent does not have; undefined and the top pass. */
+export async function checkGroup(client: AgentClient, group: string | undefined): Promise<void> {
+  if (group === undefined || group === "") return;
+  const { items } = await client.json<{ items: { name: string }[] }>("/api/groups");
+  const known = items.map(({ name }) => name);
+  if (known.includes(group)) return;
+  const near = closest(group, known);
+  throw new AgentError(
+    `the agent at ${client.url} has no group ${group}`,
+    near === null || near === "" ? {} : { hint: `did you mean ${near}?` },
+  );
+}

@@ -1,10 +1,10 @@
 // `batch-agent history`: executions, newest first, of a running agent or (--offline) of a data folder.
-import { AgentError, ConfigError } from "../errors.ts";
+import { ConfigError } from "../errors.ts";
 import { closest } from "../definitions/suggest.ts";
 import type { OfflineRecord } from "../history/offline.ts";
 import { sanitize } from "../text/glyphs.ts";
 import { executionView, type BatchView, type ExecutionView } from "../views.ts";
-import { noBatch, type AgentClient } from "./agent-client.ts";
+import { checkGroup, noBatch, type AgentClient } from "./agent-client.ts";
 
 /** Executions of one answer of the API. */
 const pageSize = 500;
@@ -67,15 +67,7 @@ async function checkNames(client: AgentClient, names: readonly string[], group: 
     const unknown = names.find((name) => !known.includes(name));
     if (unknown !== undefined) throw noBatch(client.url, unknown, known);
   }
-  if (group === undefined || group === "") return;
-  const { items } = await client.json<{ items: { name: string }[] }>("/api/groups");
-  const known = items.map(({ name }) => name);
-  if (known.includes(group)) return;
-  const near = closest(group, known);
-  throw new AgentError(
-    `the agent at ${client.url} has no group ${group}`,
-    near === null || near === "" ? {} : { hint: `did you mean ${near}?` },
-  );
+  await checkGroup(client, group);
 }
 
 export async function offlineHistory(

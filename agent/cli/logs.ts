@@ -45,14 +45,33 @@ export async function logs(client: AgentClient, target: string, options: LogsOpt
   const ended = await copy(client, found, options, deps);
   if (ended.outputTruncated)
     deps.complain("batch-agent: this is not all of its output: a log got shorter while it was written\n");
+  if (ended.startedAt === null) deps.complain(`batch-agent: ${notStarted(ended)}\n`);
   if (!options.follow || ended.status === "succeeded") return 0;
   deps.complain(`batch-agent: ${ended.batch} ${ended.status}: ${sanitize(ended.message ?? ended.reason ?? "")}\n`);
   return ended.exitCode || signalExitCode(ended.signal);
 }
 
+/** Says why there is no output of an execution that has not started. */
+function notStarted({ batch, status, message, reason, waitingFor }: ExecutionView): string {
+  if (status === "queued")
+    return `${batch} has not started yet${waitingFor === null ? "" : `: it waits for ${sanitize(waitingFor)}`}`;
+  const why = sanitize(message ?? reason ?? "");
+  return `${batch} did not start, so there is no output: ${status}${why === "" ? "" : `, ${why}`}`;
+}
+
 async function find(client: AgentClient, target: string): Promise<ExecutionView> {
-  if (idPattern.test(target.toUpperCase()))
-    return client.json<ExecutionView>(`/api/executions/${target.toUpperCase()}`);
+  const id = target.toUpperCase();
+  if (idPattern.test(id)) {
+    try {
+      return await client.json<ExecutionView>(`/api/executions/${id}`);
+    } catch (error) {
+      if (!(error instanceof AgentError) || error.status !== 404) throw error;
+      await client.json(`/api/runs/${id}`).catch(() => Promise.reject(error));
+      throw new AgentError(`${id} is a run, not an execution`, {
+        hint: `batch-agent history --run ${id} lists its own`,
+      });
+    }
+  }
   if (!isBatchName(target))
     throw new AgentError(`"${target}" is neither the id of an execution nor the name of a batch`);
   const { items } = await client.json<{ items: ExecutionView[] }>(`/api/executions?batch=${target}&limit=1`);

@@ -133,6 +133,7 @@ function table(starts: readonly Start[], now: EpochMs, width: number): string[] 
   return tableLines([["UTC", "LOCAL", "BATCH", "STARTS", ...(jitter ? ["JITTER"] : [])], ...rows], {
     width,
     whole: [0],
+    names: [2],
     leaveOut: [1],
   });
 }

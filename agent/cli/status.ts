@@ -1,7 +1,7 @@
 // `batch-agent status`: how a running agent and its batches are.
 import type { Problem } from "../model/problem.ts";
 import type { BatchView } from "../views.ts";
-import { noBatch, type AgentClient } from "./agent-client.ts";
+import { checkGroup, noBatch, type AgentClient } from "./agent-client.ts";
 import { needsAttention, overviewText, type Overview } from "./report/status.ts";
 
 export interface StatusOptions {
@@ -38,6 +38,7 @@ export async function status(
     client.json<{ items: BatchView[] }>(`/api/batches${query.size === 0 ? "" : `?${query.toString()}`}`),
     client.json<{ items: Problem[] }>("/api/problems"),
   ]);
+  if (found.items.length === 0) await checkGroup(client, options.group);
   const unknown = options.names.find((name) => !found.items.some((batch) => batch.name === name));
   if (unknown !== undefined) {
     const names = found.items.map(({ name }) => name);
@@ -57,7 +58,7 @@ export async function status(
   deps.write(
     options.json
       ? `${JSON.stringify(overview, null, 2)}\n`
-      : overviewText(overview, { colours: deps.colours, limit, width: deps.width }, deps.now),
+      : overviewText(overview, { colours: deps.colours, limit, width: deps.width, isChoice: filtered }, deps.now),
   );
   return options.check && needsAttention(overview) ? 1 : 0;
 }

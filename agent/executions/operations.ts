@@ -186,7 +186,7 @@ export class Operations {
     if (idPattern.test(target)) return `there is no execution or run ${target}`;
     if (target === "") return "a name is missing: name a batch, or an execution or a run by its id";
     const near = closest(target, this.#deps.recorder.names());
-    return `there is no batch ${target}${near === null ? "" : `: did you mean ${near}?`}`;
+    return `there is no batch, execution or run ${target}${near === null ? "" : `: did you mean ${near}?`}`;
   }
 }
 

@@ -28,36 +28,38 @@ export interface TableOptions {
   whole?: readonly number[];
   /** Indexes of columns that are left out where not even shortened ones have room, in this order. */
   leaveOut?: readonly number[];
+  /** Indexes of columns with names, which say which row it is: shortened last, and in their middle. */
+  names?: readonly number[];
 }
 
 const gap = 2;
 /** A column is not shortened to less than this: what is left would say nothing. */
 const minColumnWidth = 5;
+/** Names differ at both ends; other columns are left out before a name gets less than this. */
+const minNameWidth = 15;
+/** Other columns are shortened to this before names are. */
+const fewWordsWidth = 12;
 
 /**
  * One line a row, columns as wide as their widest cell, two blanks between; no blanks at the end of a line. Where that
- * is more than `width`, the widest columns are shortened, with an ellipsis, and those of `leaveOut` go if need be.
+ * is more than `width`, columns that hold nothing but their heading go, the widest ones are shortened, with an
+ * ellipsis, and those of `leaveOut` go if need be.
  */
 export function tableLines(rows: readonly (readonly Cell[])[], options: TableOptions = {}): string[] {
-  const { colours = false, width = Infinity, whole = [], leaveOut = [] } = options;
+  const { colours = false, width = Infinity, whole = [], names = [] } = options;
   const widths: number[] = [];
   for (const row of rows)
     row.forEach((cell, column) => (widths[column] = Math.max(widths[column] ?? 0, widthOf(textOf(cell)))));
-  const [out] = leaveOut;
-  if (out !== undefined && minWidth(widths, whole) > width) {
-    const after = (columns: readonly number[]) =>
-      columns.flatMap((column) => (column === out ? [] : [column > out ? column - 1 : column]));
-    const fewer = rows.map((row) => row.filter((_, column) => column !== out));
-    return tableLines(fewer, { ...options, whole: after(whole), leaveOut: after(leaveOut) });
-  }
-  fitColumns(widths, width, whole);
+  const out = columnToDrop(rows, widths, options);
+  if (out !== null) return tableLines(...withoutColumn(rows, options, out));
+  fitColumns(widths, width, whole, names);
   return rows.map((row) => {
     const last = row.findLastIndex((cell) => textOf(cell) !== "");
     return row
       .slice(0, last + 1)
       .map((cell, column) => {
         const columns = widths[column] ?? 0;
-        const text = shortened(textOf(cell), columns);
+        const text = (names.includes(column) ? shortenedInside : shortened)(textOf(cell), columns);
         const blanks = column === last ? "" : " ".repeat(columns - widthOf(text));
         return (typeof cell === "string" ? text : paint(text, cell.colour, colours)) + blanks;
       })
@@ -65,27 +67,61 @@ export function tableLines(rows: readonly (readonly Cell[])[], options: TableOpt
   });
 }
 
-/** Columns that a line takes at least. */
-function minWidth(widths: readonly number[], whole: readonly number[]): number {
-  const least = widths.map((width, column) => (whole.includes(column) ? width : Math.min(width, minColumnWidth)));
-  return least.reduce((sum, one) => sum + one + gap, -gap);
+/** Returns the column to leave out so that the others have room; null when all may stay. */
+function columnToDrop(
+  rows: readonly (readonly Cell[])[],
+  widths: readonly number[],
+  { width = Infinity, whole = [], leaveOut = [], names = [] }: TableOptions,
+): number | null {
+  const total = widths.reduce((sum, one) => sum + one + gap, -gap);
+  if (total <= width) return null;
+  const empty = widths.findIndex((_, column) => rows.slice(1).every((row) => textOf(row[column] ?? "") === ""));
+  if (rows.length > 1 && empty >= 0) return empty;
+  const least = widths.map((one, column) =>
+    whole.includes(column) ? one : Math.min(one, names.includes(column) ? minNameWidth : minColumnWidth),
+  );
+  return least.reduce((sum, one) => sum + one + gap, -gap) > width ? (leaveOut[0] ?? null) : null;
 }
 
-/** Takes from the widest column until all fit, or none can be shortened further. */
-function fitColumns(widths: number[], width: number, whole: readonly number[]): void {
-  let over = widths.reduce((sum, one) => sum + one + gap, -gap) - width;
+function withoutColumn(
+  rows: readonly (readonly Cell[])[],
+  options: TableOptions,
+  out: number,
+): [Cell[][], TableOptions] {
+  const { whole = [], leaveOut = [], names = [] } = options;
+  const after = (columns: readonly number[]) =>
+    columns.flatMap((column) => (column === out ? [] : [column > out ? column - 1 : column]));
+  return [
+    rows.map((row) => row.filter((_, column) => column !== out)),
+    { ...options, whole: after(whole), leaveOut: after(leaveOut), names: after(names) },
+  ];
+}
+
+/** Takes from the widest column until all fit; from names only when the others have given all they can. */
+function fitColumns(widths: number[], width: number, whole: readonly number[], names: readonly number[]): void {
   const soft = widths.map((_, column) => column).filter((column) => !whole.includes(column));
+  const others = soft.filter((column) => !names.includes(column));
+  if (names.length > 0) shrink(widths, width, others, () => fewWordsWidth);
+  shrink(widths, width, soft, (column) => (names.includes(column) ? minNameWidth : minColumnWidth));
+  shrink(widths, width, others, () => minColumnWidth);
+  shrink(widths, width, soft, () => minColumnWidth);
+}
+
+function shrink(
+  widths: number[],
+  width: number,
+  columns: readonly number[],
+  leastOf: (column: number) => number,
+): void {
+  let over = widths.reduce((sum, one) => sum + one + gap, -gap) - width;
   while (over > 0) {
-    soft.sort((a, b) => (widths[b] ?? 0) - (widths[a] ?? 0));
-    const [widest, second] = soft;
+    const [widest, second] = columns
+      .filter((column) => (widths[column] ?? 0) > leastOf(column))
+      .sort((a, b) => (widths[b] ?? 0) - (widths[a] ?? 0));
     if (widest === undefined) return;
     const from = widths[widest] ?? 0;
-    const to = Math.max(
-      minColumnWidth,
-      from - over,
-      Math.min(from - 1, second === undefined ? 0 : (widths[second] ?? 0)),
-    );
-    if (to >= from) return;
+    const next = second === undefined ? 0 : (widths[second] ?? 0);
+    const to = Math.max(leastOf(widest), from - over, Math.min(from - 1, next));
     widths[widest] = to;
     over -= from - to;
   }
@@ -102,6 +138,17 @@ export function shortened(text: string, columns: number): string {
     kept += glyph;
   }
   return `${kept}…`;
+}
+
+/** `text` in at most so many columns, without its middle: names that begin alike mostly end differently. */
+function shortenedInside(text: string, columns: number): string {
+  const over = widthOf(text) - columns;
+  if (over <= 0) return text;
+  const glyphs = Array.from(text);
+  const keep = Math.max(1, glyphs.length - over - 1);
+  const head = Math.floor(keep / 3);
+  const inside = `${glyphs.slice(0, head).join("")}…${glyphs.slice(glyphs.length - (keep - head)).join("")}`;
+  return shortened(inside, columns);
 }
 
 function textOf(cell: Cell): string {

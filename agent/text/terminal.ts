@@ -12,7 +12,8 @@ export interface TerminalFilter {
 
 /**
  * A filter for one stream of UTF-8. Line breaks, tabs, carriage returns and SGR (`ESC [ … m`: colours, bold) pass;
- * every other control character, ESC and C1 included, is shown as cat -v shows it, such as `^[`.
+ * every other control character, ESC and C1 included, is shown as cat -v shows it, such as `^[`, and one that turns
+ * the direction of writing by its number, such as `<U+202E>`.
  */
 export function createTerminalFilter(): TerminalFilter {
   const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
@@ -25,7 +26,7 @@ export function createTerminalFilter(): TerminalFilter {
     const whole = begun === null ? text : text.slice(0, begun.index);
     // Either a colour as a whole, or one control character.
     return whole.replace(
-      /\u001b\[([0-9;:]{0,64})m|[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f]/g,
+      /\u001b\[([0-9;:]{0,64})m|[\u0000-\u0008\u000b\u000c\u000e-\u001f\u007f-\u009f\u202a-\u202e\u2066-\u2069]/g,
       (found: string, colour: string | undefined) => {
         if (colour === undefined) return visible(found.charCodeAt(0));
         coloured = !/^0*$/.test(colour);
@@ -46,6 +47,7 @@ export function createTerminalFilter(): TerminalFilter {
 }
 
 function visible(code: number): string {
+  if (code > 0xff) return `<U+${code.toString(16).toUpperCase()}>`;
   if (code === 0x7f) return "^?";
   return code < 0x20 ? `^${String.fromCharCode(code + 64)}` : `M-^${String.fromCharCode(code - 64)}`;
 }

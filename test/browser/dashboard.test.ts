@@ -116,6 +116,7 @@ test("goes live again by itself after a proxy's bad answer, and shows the first 
   await page.route("**/api/events*", (route) => (bad ? route.fulfill({ status: 502, body: "" }) : route.continue()));
   await page.goto(agent.url);
   await eventually(async () => (await page.locator("#connection").textContent())?.startsWith("not live"));
+  expect(await page.locator("#agent-state").isVisible()).toBe(false); // what it last said
   expect(await page.locator("#list").textContent()).toContain("There are no batches yet");
   bad = false;
   await eventually(async () => (await page.locator("#connection").textContent()) === "");

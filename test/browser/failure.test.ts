@@ -93,6 +93,46 @@ test("a failing batch says so at its top, in the menu and in the title, and no m
   expect(await page.locator("#answer").textContent()).toMatch(/First failure.*Succeeded again/);
 });
 
+test("what was aborted because the batch before it failed says how to go on from the failure", async () => {
+  const place = workplace();
+  place.put("first", `cron: "${rarely}"\n`, "exit 3\n");
+  place.put("second", "after: first\n", "true\n");
+  const agent = await startAgent(place);
+  const { run } = await runTo(agent, place, "first", "failed");
+  const aborted = await eventually(async () => (await agent.executions("?batch=second&status=aborted"))[0]);
+  const page = await openPage(`${agent.url}/executions/${aborted.id}`, { viewport: phone });
+  expect(await page.locator("#answer .command code").textContent()).toBe(`batch-agent rerun ${run}`);
+});
+
+test("a live update keeps the focus, the place in a box, and text that is being selected", async () => {
+  const place = workplace();
+  const script = Array.from({ length: 200 }, (_, index) => `# line ${index}\n`).join("");
+  place.put("long", `cron: "${rarely}"\n`, `${script}exit 3\n`);
+  const agent = await startAgent(place);
+  await runTo(agent, place, "long", "failed");
+  const page = await openPage(`${agent.url}/batches/long`);
+  const source = page.locator("pre.source");
+  const failures = async (count: number) =>
+    eventually(async () =>
+      (await page.getByRole("region", { name: "Failing" }).textContent())?.includes(`${count} times`),
+    );
+  await page.evaluate("document.querySelector('pre.source').scrollTop = 500");
+  await source.focus();
+  await runTo(agent, place, "long", "failed");
+  await failures(2);
+  expect(await page.evaluate("[document.activeElement.className, document.activeElement.scrollTop]")).toEqual([
+    "source",
+    500,
+  ]);
+
+  await page.evaluate("getSelection().selectAllChildren(document.querySelector('h1'))");
+  await runTo(agent, place, "long", "failed");
+  await eventually(async () => (await page.title()).length > 0 && (await agent.executions("?batch=long")).length === 3);
+  expect(await page.evaluate("getSelection().toString()")).toBe("long");
+  await page.evaluate("getSelection().removeAllRanges()");
+  await failures(3);
+});
+
 test("a running one shows the command that cancels it", async () => {
   const place = workplace();
   place.put("slow", `cron: "${rarely}"\n`, "sleep 60\n");
@@ -101,4 +141,7 @@ test("a running one shows the command that cancels it", async () => {
   const page = await openPage(`${agent.url}/executions/${id}`, { viewport: phone });
   expect(await page.locator(".command code").textContent()).toBe(`batch-agent cancel ${id}`);
   expect(await inFirstScreen(page.locator(".command"))).toBe(true);
+  expect(await page.getByRole("region", { name: "Stop it" }).textContent()).toMatch(
+    /^Running for [\d.]+ m?s, 0 bytes of/,
+  );
 });

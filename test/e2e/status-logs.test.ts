@@ -78,6 +78,19 @@ describe("status", { timeout: 120_000 }, () => {
     expect((await say("--state", "odd")).code).toBe(2);
   });
 
+  test("a choice that nothing matches says so, and a group that is not there is an error", async () => {
+    const place = workplace();
+    place.put("billing/a", yearly, "true");
+    const agent = await startAgent(place);
+    const say = (...args: string[]) => type(place.home, ["status", "--url", agent.url, ...args]);
+    expect((await say("--tag", "none")).stdout).toContain("no batches match");
+    expect(await say("--group", "biling")).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining("has no group biling\nhint: did you mean billing?") as string,
+    });
+    expect((await say("--group", "billing")).stdout).toMatch(/^a +scheduled/m);
+  });
+
   test("colours on a terminal only, and not where NO_COLOR is set; more than fit are counted", async () => {
     const place = workplace();
     for (let i = 0; i < 40; i++) place.put(`b${i}`, yearly, "true");
@@ -157,6 +170,27 @@ describe("status", { timeout: 120_000 }, () => {
 });
 
 describe("logs", { timeout: 120_000 }, () => {
+  test("what did not start says why there is no output, and a run leads to its executions", async () => {
+    const place = workplace();
+    place.put("first", yearly, "exit 3");
+    place.put("second", "after: first\n", "true");
+    const agent = await startAgent(place);
+    const { run } = await ranOnce(place, agent, "first");
+    await eventually(async () => (await agent.executions("?batch=second&status=aborted")).length === 1);
+    const say = (...args: string[]) => type(place.home, ["logs", "--url", agent.url, ...args]);
+    expect(await say("second")).toMatchObject({
+      code: 0,
+      stdout: "",
+      stderr: expect.stringContaining("second did not start, so there is no output: aborted, first failed") as string,
+    });
+    expect(await say(run)).toMatchObject({
+      code: 1,
+      stderr: expect.stringContaining(
+        `${run} is a run, not an execution\nhint: batch-agent history --run ${run}`,
+      ) as string,
+    });
+  });
+
   test("stdout to stdout and stderr to stderr, one of them, their tails; by id or by name", async () => {
     const place = workplace();
     place.put("talk", yearly, "seq 5; seq 11 15 >&2; printf 'é\\x00\\x1b]0;t\\a\\xff'");

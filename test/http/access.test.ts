@@ -233,7 +233,7 @@ describe("the login", () => {
     const response = await post({ token: "wrong", next: "/problems" });
     expect([response.status, response.headers.get("set-cookie")]).toEqual([401, null]);
     const page = await response.text();
-    expect(page).toContain("this is not the token");
+    expect(page).toContain("wrong token");
     expect(page).toContain('value="/problems"');
   });
 

@@ -231,6 +231,22 @@ test("the list shows pools with their use, and while nothing has run how to try 
   expect((await page(app, "/")).text).not.toContain("batch-agent trigger");
 });
 
+test("many pools do not push the batches off the first screen", async () => {
+  const groups = ["a", "b", "c", "d"].map((name) => ({
+    name,
+    description: null,
+    defaults: {},
+    pools: { db: 3 },
+    calendars: new Map(),
+  }));
+  const { app } = await serve({ batches: [status()], groups });
+  const { text } = await page(app, "/");
+  const [shown = "", folded = ""] = text.slice(text.indexOf('id="pools"')).split("<details");
+  expect(shown).not.toContain("Pool ");
+  expect(folded).toContain("4 pools, none in use");
+  expect(folded).toContain('href="/executions?status=queued,running&amp;group=d"');
+});
+
 test("a batch's files are listed, and one of them is shown, its values of env hidden", async () => {
   const revision = "aaaaaaaaaaaa" as Revision;
   const { app, data } = await serve({ batches: [status({ revision })] });

@@ -37,6 +37,32 @@ test("where not even shortened columns have room, some are left out, in order", 
   expect(lines(1)).toEqual(lines(17));
 });
 
+test("names are shortened last and in their middle, so that those that begin alike are told apart", () => {
+  const wide = [
+    ["NAME", "STATE", "NEXT"],
+    ["billing-apac-customers-extract", "scheduled", "after billing-apac-customers"],
+    ["billing-apac-customers-publish", "chained", "after billing-apac-customers"],
+  ];
+  const lines = (width: number) => tableLines(wide, { width, names: [0], leaveOut: [2] });
+  expect(lines(48)).toEqual([
+    "NAME                     STATE      NEXT",
+    "billing…stomers-extract  scheduled  after billi…",
+    "billing…stomers-publish  chained    after billi…",
+  ]);
+});
+
+test("a column that holds nothing but its heading goes first", () => {
+  const wide = [
+    ["NAME", "PROBLEMS", "NEXT"],
+    ["a-long-name-of-a-batch", "", "in 5 minutes"],
+  ];
+  expect(tableLines(wide)[0]).toBe("NAME                    PROBLEMS  NEXT");
+  expect(tableLines(wide, { width: 36 })).toEqual([
+    "NAME                    NEXT",
+    "a-long-name-of-a-batch  in 5 minutes",
+  ]);
+});
+
 test.each([
   ["plain", 5, "plain"],
   ["plain", 4, "pla…"],

@@ -29,6 +29,11 @@ test.each([
   { name: "backspace, bell, delete, NUL", given: "a\bb\x07\x7f\0", want: "a^Hb^G^?^@" },
   { name: "an escape at the very end", given: "x\x1b", want: "x^[" },
   { name: "a colour that never ends", given: `\x1b[${"1;".repeat(100)}m`, want: `^[[${"1;".repeat(100)}m` },
+  {
+    name: "what turns the direction of writing, but not letters written from right to left or a joined emoji",
+    given: "rm \u202egpj.exe\u202c \u2066x\u2069 שלום 👩\u200d👧",
+    want: "rm <U+202E>gpj.exe<U+202C> <U+2066>x<U+2069> שלום 👩\u200d👧",
+  },
   { name: "a private form of SGR", given: "\x1b[>4;2m", want: "^[[>4;2m" },
 ])("$name", ({ given, want }) => expect(shown(given)).toBe(want));
 

@@ -1,7 +1,7 @@
 // `batch-agent exec`, its options.
 import type { Command } from "commander";
 import { archiveLimits, timeZoneOf, type CommandContext } from "./context.ts";
-import { named, parameter } from "./options.ts";
+import { named, paramOption } from "./options.ts";
 
 export function addExec(program: Command, context: CommandContext): void {
   program
@@ -10,7 +10,7 @@ export function addExec(program: Command, context: CommandContext): void {
     .argument("<batch>", "name of the batch", named)
     .argument("[dir]", "folder of batches", "batches.d")
     .option("--chain", "run what follows it too; exit code 1 if only a follower failed")
-    .option("--param <name=value>", "set a parameter that the batch declares; may be given often", parameter, {})
+    .addOption(paramOption())
     .option("--time-zone <name>", "zone of batches that name none (default: this machine's)")
     .addHelpText(
       "after",
@@ -21,14 +21,14 @@ export function addExec(program: Command, context: CommandContext): void {
       async (
         batch: string,
         dir: string,
-        options: { chain?: boolean; param: Record<string, string>; timeZone?: string },
+        options: { chain?: boolean; param?: Record<string, string>; timeZone?: string },
       ) => {
         const { exec } = await import("../exec.ts");
         context.finish(
           await exec(
             batch,
             dir,
-            { chain: options.chain ?? false, params: options.param },
+            { chain: options.chain ?? false, params: options.param ?? {} },
             {
               env: context.env,
               timeZone: timeZoneOf(context, options.timeZone),

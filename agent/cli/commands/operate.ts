@@ -4,7 +4,7 @@ import { thisUser } from "../machine.ts";
 import type * as Operate from "../operate.ts";
 import type { OperateDeps } from "../operate.ts";
 import type { CommandContext } from "./context.ts";
-import { dataFolder, dataOption, dateTime, named, noteOption, parameter } from "./options.ts";
+import { dataFolder, dataOption, dateTime, named, noteOption, paramOption } from "./options.ts";
 
 /** Commands that act on the agent of this machine, through its data folder. */
 export function addOperating(program: Command, context: CommandContext): void {
@@ -37,14 +37,20 @@ export function addOperating(program: Command, context: CommandContext): void {
       .command("trigger")
       .description("ask the agent on this machine to start a batch; prints the execution's id")
       .argument("<batch>", "name of the batch", named)
-      .option("--param <name=value>", "set a parameter that the batch declares; may be given often", parameter, {})
+      .addOption(paramOption())
       .option("--due-at <time>", "the run's logical date, ISO 8601 (default: now)", dateTime)
       .addOption(noteOption())
       .option("--follow", "print its output until it ends; the exit code is then the script's"),
   ).action(
     (
       batch: string,
-      { data, param, dueAt = null, note, follow }: Asked & { param: Record<string, string>; dueAt?: number | null },
+      {
+        data,
+        param = {},
+        dueAt = null,
+        note,
+        follow,
+      }: Asked & { param?: Record<string, string>; dueAt?: number | null },
     ) =>
       act(data, (operate, deps) =>
         operate.trigger(batch, { params: param, dueAt, note: note ?? null, follow: follow === true }, deps),

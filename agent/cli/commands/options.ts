@@ -33,11 +33,15 @@ export function named(text: string): string {
   return text;
 }
 
-/** Reads `--param NAME=VALUE`, which may be given often. */
-export function parameter(text: string, before: Record<string, string>): Record<string, string> {
-  const at = text.indexOf("=");
-  if (at < 1) throw new InvalidArgumentError("it must be NAME=VALUE");
-  return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+/** Makes `--param NAME=VALUE`, which may be repeated. */
+export function paramOption(): Option {
+  return new Option("--param <name=value>", "set a parameter that the batch declares; may be repeated").argParser(
+    (text: string, before: Record<string, string> | undefined) => {
+      const at = text.indexOf("=");
+      if (at < 1) throw new InvalidArgumentError("it must be NAME=VALUE");
+      return { ...before, [text.slice(0, at)]: text.slice(at + 1) };
+    },
+  );
 }
 
 /** Reads an ISO 8601 time, in milliseconds since the epoch. */
@@ -72,7 +76,7 @@ export function pastTime(text: string): number {
   return at;
 }
 
-/** Returns a reader of words out of `known`, several with commas between or the option given often. */
+/** Returns a reader of words out of `known`, several with commas between or the option repeated. */
 export function wordsOf(known: readonly string[]): (text: string, before?: readonly string[]) => string[] {
   return (text, before = []) => {
     const words = text.split(",").map((word) => word.trim());
@@ -85,7 +89,7 @@ export function wordsOf(known: readonly string[]): (text: string, before?: reado
   };
 }
 
-/** Puts the values of an option that may be given often together. */
+/** Puts the values of an option that may be repeated together. */
 export function joined(text: string, before: string | undefined): string {
   return before === undefined ? text : `${before},${text}`;
 }

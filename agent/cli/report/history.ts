@@ -1,6 +1,6 @@
 // Table of executions for people, as wide as the terminal is. Pure.
 import type { EpochMs } from "../../model/ids.ts";
-import { sanitize, widthOf } from "../../text/glyphs.ts";
+import { sanitize } from "../../text/glyphs.ts";
 import { absoluteText } from "../../text/relative-time.ts";
 import { tableLines, type Cell } from "../../text/table.ts";
 import type { ExecutionView } from "../../views.ts";
@@ -17,7 +17,7 @@ export function historyText(
   { width, colours }: { width: number; colours: boolean },
   now: EpochMs,
 ): string {
-  if (executions.length === 0) return "no execution fits\n";
+  if (executions.length === 0) return "no executions match\n";
   const hasRuns = width >= widthForRuns;
   const head = ["ID", ...(hasRuns ? ["RUN"] : []), "BATCH", "STATUS", "AT (UTC)", "TOOK", "STARTED BY", "DETAIL"];
   const rows = executions.map((execution): Cell[] => {
@@ -35,32 +35,11 @@ export function historyText(
   });
   const table = [head.map((text): Cell => ({ text, colour: "dim" })), ...rows];
   const at = hasRuns ? 4 : 3;
+  const names = [at - 2];
   const whole = [0, ...(hasRuns ? [1] : []), ...(width >= widthForStatus ? [at - 1] : []), at, at + 1];
-  return tableLines(fitting(table, width), { colours, width, whole })
+  return tableLines(table, { colours, width, whole, names, leaveOut: [at + 3, at + 2, at + 1, at] })
     .map((line) => `${line}\n`)
     .join("");
-}
-
-/** Leaves out the last columns where there is no room for anything of them. */
-function fitting(table: readonly Cell[][], width: number): Cell[][] {
-  const columns = table[0]?.length ?? 0;
-  const widths = Array.from({ length: columns }, (_, column) =>
-    Math.max(...table.map((row) => widthOf(textOf(row[column] ?? "")))),
-  );
-  const least = 8;
-  let [taken, kept] = [-2, 0];
-  for (const [column, wide] of widths.entries()) {
-    // Batch, who started it and detail may be shortened.
-    const isSoft = column === columns - 6 || column >= columns - 2;
-    taken += 2 + (isSoft ? Math.min(wide, least) : wide);
-    if (column > 2 && taken > width) break;
-    kept = column + 1;
-  }
-  return table.map((row) => row.slice(0, kept));
-}
-
-function textOf(cell: Cell): string {
-  return typeof cell === "string" ? cell : cell.text;
 }
 
 function triggerText({ trigger: { kind, actor } }: ExecutionView): string {

@@ -35,6 +35,8 @@ export interface OverviewOptions {
   limit: number;
   /** Columns of the terminal; missing: any number. */
   width?: number;
+  /** Only some of the batches were asked for. */
+  isChoice?: boolean;
 }
 
 /** For people: how the agent is, the batches as a table, the problems; ends in a line break. */
@@ -57,8 +59,9 @@ export function overviewText(
     const names = ["BATCH", "STATE", "LAST", "WHEN", "TOOK", "NEXT", "PROBLEMS"];
     const head = names.map((text): Cell => ({ text, colour: "dim" }));
     const leaveOut = ["TOOK", "STATE", "NEXT", "WHEN"].map((name) => names.indexOf(name));
-    lines.push("", ...tableLines([head, ...shown.map((batch) => rowOf(batch, now))], { colours, width, leaveOut }));
-  }
+    const rows = [head, ...shown.map((batch) => rowOf(batch, now))];
+    lines.push("", ...tableLines(rows, { colours, width, leaveOut, names: [names.indexOf("BATCH")] }));
+  } else if (options.isChoice === true) lines.push("", "no batches match");
   if (batches.length > shown.length)
     lines.push(
       `and ${count(batches.length - shown.length, "more batch", "more batches")}: --all, or choose with --tag, ` +

@@ -95,7 +95,7 @@ export function addAccess(
     const wait = wrong.waitOf(client);
     if (wait > 0) return { status: 429, detail: `wrong too often: wait ${wait} s`, wait };
     wrong.add(client, given);
-    return { status: 401, detail: "this is not the token" };
+    return { status: 401, detail: "wrong token" };
   }
 
   const hasSession = (c: Context, token: string | null) =>

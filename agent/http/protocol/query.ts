@@ -20,7 +20,7 @@ const groupName = /^[a-z0-9][a-z0-9-]*(\/[a-z0-9][a-z0-9-]*){0,7}$/;
 export function onlyParameters(c: Context, names: readonly string[]): void {
   for (const name of Object.keys(c.req.queries())) {
     if (names.includes(name)) continue;
-    const known = names.length === 0 ? "there is none here" : `known are ${names.join(", ")}`;
+    const known = names.length === 0 ? "this path takes none" : `known are ${names.join(", ")}`;
     throw new HttpProblem(400, `there is no parameter ${name}; ${known}`);
   }
 }

@@ -48,6 +48,16 @@ test("what failed first, then the busiest", () => {
   expect(busiestFirst(batches, new Set(["failed"]))).toEqual(["failed", "long", "short", "idle"]);
 });
 
+test("lanes do not change places for a few milliseconds more or less", () => {
+  const order = (...ms: number[]) =>
+    busiestFirst(
+      ms.map((to, index) => ({ name: "abc".charAt(index), spans: [{ from: 0, to }] })),
+      new Set("abc"),
+    );
+  expect(order(20, 30, 25)).toEqual(["a", "b", "c"]);
+  expect(order(hour, hour + 2_000, hour + 1_000)).toEqual(["a", "b", "c"]);
+});
+
 test("a bar lies where its time lies: a minute of a day is a unit", () => {
   expect(laneOf("a", [ran(-2 * hour, -hour)], [{ from: t0 + hour, to: t0 + 2 * hour }], day, t0)).toMatchObject({
     bars: [{ tone: "succeeded", path: "M840 0h60v19h-60z" }],
@@ -137,6 +147,12 @@ test("how much at once", () => {
     { from: t0 - 30 * minute, to: t0 - 20 * minute },
   ];
   expect(loadOf(spans, 40, day).most).toBe(2);
+  const oneAfterTheOther = Array.from({ length: 500 }, (_, index) => ({
+    from: t0 + index * 20,
+    to: t0 + index * 20 + 20,
+  }));
+  expect(loadOf(oneAfterTheOther, 40, day).most).toBe(1);
+  expect(loadOf([{ from: t0, to: t0 }], 40, day).most).toBe(1);
   expect(loadOf([], 40, day)).toEqual({ path: `M0 40L0 40L0 40L${timelineWidth} 40L${timelineWidth} 40z`, most: 0 });
 });
 

@@ -19,6 +19,8 @@ const againMs = 5_000;
 let changed: Set<string> | null = new Set();
 let timer: ReturnType<typeof setTimeout> | null = null;
 let lastPoll = 0;
+/** A part was left as it was because text in it is selected. */
+let isPending = false;
 
 function schedulePoll(name: string | null): void {
   if (name === null) changed = null;
@@ -38,8 +40,7 @@ async function pollNow(): Promise<void> {
   timer = null;
   if (page !== null) {
     document.title = page.title;
-    if (rows) swap(page, "[data-live]:not(#list), .batches tbody tr");
-    else swap(page);
+    isPending = !(rows ? swap(page, "[data-live]:not(#list), .batches tbody tr") : swap(page));
     writeTimes();
     showNodes();
   }
@@ -80,7 +81,7 @@ function connect(): void {
   }
   source.onopen = () => say("");
   source.onerror = () => {
-    say("not live: the agent cannot be reached");
+    say("not live: agent unreachable");
     // After any answer but a good one (a proxy's 502, a login that has run out) the browser asks no more.
     if (source.readyState !== EventSource.CLOSED) return;
     events = null;
@@ -160,4 +161,7 @@ if (refresh !== "") {
     else connect();
   });
   addEventListener("pagehide", disconnect);
+  document.addEventListener("selectionchange", () => {
+    if (isPending && document.getSelection()?.isCollapsed !== false) schedulePoll(null);
+  });
 }

@@ -29,29 +29,58 @@ export async function fetchPage(address: string): Promise<Document | null> {
   }
 }
 
-/** Replaces the elements that `selector` finds, matched by id. What has the focus keeps it, what is open stays open. */
-export function swap(fresh: Document, selector = "[data-live]"): void {
+/** Boxes that are scrolled by themselves. */
+const boxes = ".scroll, .log, .source, .files, .diff, pre";
+
+/**
+ * Replaces the elements that `selector` finds, matched by id. What has the focus keeps it, what is open stays open, and
+ * boxes stay where they were scrolled to. A part in which text is being selected is left for the next time; returns
+ * false where there was one.
+ */
+export function swap(fresh: Document, selector = "[data-live]"): boolean {
+  let isWhole = true;
   for (const next of fresh.querySelectorAll(selector)) {
     const old = document.getElementById(next.id);
     if (old === null) continue;
     const text = next.outerHTML;
     if (given.get(old) === text) continue;
-    const focus = old.contains(document.activeElement) ? focusPath(document.activeElement) : null;
+    if (isSelecting(old)) {
+      isWhole = false;
+      continue;
+    }
+    const focus = old.contains(document.activeElement) ? focusPath(old, document.activeElement) : null;
     const open = [...old.querySelectorAll("details[open]")].map((details) => details.id);
-    const scrolled = [...old.querySelectorAll(".scroll")].map((box) => box.scrollLeft);
+    const scrolled = [...old.querySelectorAll(boxes)].map(({ scrollLeft, scrollTop }) => [scrollLeft, scrollTop]);
     const adopted = document.adoptNode(next);
     old.replaceWith(adopted);
     given.set(adopted, text);
     for (const id of open) document.getElementById(id)?.setAttribute("open", "");
-    adopted.querySelectorAll(".scroll").forEach((box, index) => (box.scrollLeft = scrolled[index] ?? 0));
-    if (focus !== null) adopted.querySelector<HTMLElement>(focus)?.focus({ preventScroll: true });
+    adopted.querySelectorAll(boxes).forEach((box, index) => {
+      [box.scrollLeft = 0, box.scrollTop = 0] = scrolled[index] ?? [];
+    });
+    focus?.(adopted)?.focus({ preventScroll: true });
   }
+  return isWhole;
 }
 
-/** How to find the same thing in the new markup. */
-function focusPath(element: Element | null): string | null {
+function isSelecting(part: Element): boolean {
+  const selection = document.getSelection();
+  return selection !== null && !selection.isCollapsed && selection.containsNode(part, true);
+}
+
+/** Returns how to find in the new markup what has the focus in the old: by its id, its address, or its place. */
+function focusPath(
+  part: Element,
+  element: Element | null,
+): ((fresh: Element) => HTMLElement | null | undefined) | null {
   if (element === null) return null;
-  if (element.id !== "") return `#${CSS.escape(element.id)}`;
   const href = element.getAttribute("href");
-  return href === null ? null : `[href="${CSS.escape(href)}"]`;
+  const selector =
+    element.id !== ""
+      ? `#${CSS.escape(element.id)}`
+      : href === null
+        ? element.localName
+        : `[href="${CSS.escape(href)}"]`;
+  const place = [...part.querySelectorAll(selector)].indexOf(element);
+  return (fresh) => fresh.querySelectorAll<HTMLElement>(selector)[place];
 }

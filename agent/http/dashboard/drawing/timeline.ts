@@ -45,13 +45,19 @@ export function withinWindow(executions: readonly Drawn[], { from, to }: TimeWin
   });
 }
 
-/** Names with failures first, then by the time they were at work; those that only have a coming start come last. */
+/**
+ * Names with failures first, then by the time they were at work; those that only have a coming start come last. The
+ * time counts by its order of magnitude, then the name: lanes must not change places with every execution that ends.
+ */
 export function busiestFirst(
   batches: readonly { name: string; spans: readonly Foreseen[] }[],
   failed: ReadonlySet<string>,
 ): string[] {
   const work = new Map(
-    batches.map(({ name, spans }) => [name, spans.reduce((sum, { from, to }) => sum + 1 + to - from, 0)]),
+    batches.map(({ name, spans }) => {
+      const ms = spans.reduce((sum, { from, to }) => sum + to - from, 0);
+      return [name, spans.length === 0 ? -1 : Math.floor(Math.log2(1 + ms / minuteMs))];
+    }),
   );
   const rank = (name: string) => (failed.has(name) ? 0 : 1);
   return batches
@@ -200,7 +206,8 @@ export function loadOf(spans: readonly Foreseen[], height: number, window: TimeW
   const unit = unitsIn(window);
   const changes: { at: number; by: number }[] = [];
   for (const { from, to } of spans) {
-    const [start, end] = [unit(from), Math.max(unit(to), unit(from) + 0.01)];
+    // What took no time still ran; longer than that, ones that follow each other would count as at once.
+    const [start, end] = [unit(from), unit(Math.max(to, from + 1))];
     if (end <= 0 || start >= timelineWidth) continue;
     changes.push({ at: start, by: 1 }, { at: end, by: -1 });
   }

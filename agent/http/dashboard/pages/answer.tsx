@@ -6,7 +6,7 @@ import type { Outline } from "../../../history/port.ts";
 import type { Streak } from "../failures.ts";
 import { whyText } from "../words.ts";
 import { PlainLines } from "./log.tsx";
-import { Command, executionPath, Relative, Status, Waiting, When } from "./parts.tsx";
+import { Command, executionPath, Relative, Status, Took, Waiting, When } from "./parts.tsx";
 
 export interface Answer {
   execution: ExecutionView;
@@ -46,7 +46,12 @@ export function AnswerBox({ answer, zone, now }: { answer: Answer; zone: string 
         </div>
       )}
       {changes !== null && <ChangeSummary changes={changes} />}
-      {notAgain === null ? (
+      {execution.reason?.startsWith("previous-") === true ? (
+        <>
+          <p class="dim">To go on from where the run failed, run this on the agent's machine:</p>
+          <Command text={`batch-agent rerun ${execution.run}`} />
+        </>
+      ) : notAgain === null ? (
         <Command text={`batch-agent rerun ${execution.id}`} />
       ) : (
         <p class="dim">It cannot be rerun: {notAgain}.</p>
@@ -140,11 +145,16 @@ export function OpenBox({ execution, now }: { execution: ExecutionView; now: num
           <Waiting execution={execution} now={now} />
         </p>
       )}
-      <p class="dim">
-        {execution.status === "running"
-          ? `${bytesText(execution.stdoutBytes + execution.stderrBytes)} of output so far. To stop it:`
-          : "To take it out of the queue:"}
-      </p>
+      {execution.status === "running" && (
+        <p>
+          Running for{" "}
+          <b>
+            <Took execution={execution} now={now} />
+          </b>
+          , {bytesText(execution.stdoutBytes + execution.stderrBytes)} of output so far.
+        </p>
+      )}
+      <p class="dim">{execution.status === "running" ? "To stop it:" : "To take it out of the queue:"}</p>
       <Command text={`batch-agent cancel ${execution.id}`} />
     </section>
   );

@@ -9,7 +9,7 @@ import { Chain, ChainLegend, type ChainNode } from "./chain.tsx";
 import { Commit } from "./commit.tsx";
 import { Durations } from "./durations.tsx";
 import { ExecutionTable } from "./executions.tsx";
-import { BatchLink, batchPath, executionPath, Relative, ToneMark, When } from "./parts.tsx";
+import { Absolute, BatchLink, batchPath, Command, executionPath, Relative, ToneMark, When } from "./parts.tsx";
 import { ProblemList, type ShownProblem } from "./problems.tsx";
 import { Settings, SourceBox, type Inherited, type Source } from "./source.tsx";
 import { Shell, type AgentState } from "./shell.tsx";
@@ -108,12 +108,16 @@ export function batchPage(view: BatchPage) {
 
 /** Says at the top that it fails, since when, and leads to the latest failure. */
 function Failing({ view, streak }: { view: BatchPage; streak: Streak }) {
+  const { batch } = view;
   const { now } = view.agent;
   const latest = view.history.first ? view.history.items.find(({ status }) => status === "failed") : undefined;
   return (
     <section class="box answer failed" aria-label="Failing">
       <p class="what">
-        <ToneMark tone="failed" word="Failing" /> since <When at={streak.since} now={now} zone={view.timeZone} />
+        <ToneMark tone="failed" word="Failing" /> since <Absolute at={streak.since} zone={view.timeZone} />{" "}
+        <span class="dim">
+          (<Relative at={streak.since} now={now} />)
+        </span>
         {streak.count > 1 && `, ${streak.count} times in a row`}
       </p>
       {latest !== undefined && (
@@ -132,6 +136,9 @@ function Failing({ view, streak }: { view: BatchPage; streak: Streak }) {
           </>
         )}
       </p>
+      {latest !== undefined && (batch.state === "scheduled" || batch.state === "chained") && (
+        <Command text={`batch-agent rerun ${latest.id}`} />
+      )}
     </section>
   );
 }

@@ -56,7 +56,7 @@ export function Chain({ label, nodes, edges }: { label: string; nodes: readonly 
                 rx="2"
               />
               <text class="name" x={String(placed.x + 14)} y={String(placed.y + 20)}>
-                {node.name.length > shownLetters ? `${node.name.slice(0, shownLetters - 1)}…` : node.name}
+                {shownName(node.name)}
               </text>
               <text class="word" x={String(placed.x + 14)} y={String(placed.y + 36)}>
                 {node.word}
@@ -67,6 +67,13 @@ export function Chain({ label, nodes, edges }: { label: string; nodes: readonly 
       </svg>
     </div>
   );
+}
+
+/** Long names without their middle: those of a chain mostly begin alike and end differently. */
+function shownName(name: string): string {
+  if (name.length <= shownLetters) return name;
+  const head = Math.floor(shownLetters / 3);
+  return `${name.slice(0, head)}…${name.slice(name.length - (shownLetters - head - 1))}`;
 }
 
 /** An arrow's head at the end of a curve, pointing right. */

@@ -8,6 +8,7 @@ const rowHeight = 20;
 
 export function GanttBox({ gantt }: { gantt: Gantt }) {
   const { rows, totalMs, critical } = gantt;
+  const hasWaits = rows.some(({ wait }) => wait !== null);
   return (
     <section class="box" aria-labelledby="gantt-title">
       <h2 id="gantt-title">Time</h2>
@@ -25,9 +26,11 @@ export function GanttBox({ gantt }: { gantt: Gantt }) {
           <tr>
             <th scope="col">Batch</th>
             <th scope="col">Time</th>
-            <th scope="col" class="number">
-              Waited
-            </th>
+            {hasWaits && (
+              <th scope="col" class="number">
+                Waited
+              </th>
+            )}
             <th scope="col" class="number">
               Took
             </th>
@@ -43,19 +46,21 @@ export function GanttBox({ gantt }: { gantt: Gantt }) {
               <td>
                 <Bar row={row} />
               </td>
-              <td class="number">{row.wait === null ? "" : spanText(row.waitedMs)}</td>
+              {hasWaits && <td class="number">{row.wait === null ? "" : spanText(row.waitedMs)}</td>}
               <td class="number">{row.tookMs === null ? "did not run" : spanText(row.tookMs)}</td>
             </tr>
           ))}
         </tbody>
       </table>
       <p class="legend">
-        <span>
-          <svg class="swatch" viewBox="0 0 10 10" aria-hidden="true">
-            <rect class="waiting" width="10" height="10" rx="2" />
-          </svg>
-          waiting
-        </span>
+        {hasWaits && (
+          <span>
+            <svg class="swatch" viewBox="0 0 10 10" aria-hidden="true">
+              <rect class="waiting" width="10" height="10" rx="2" />
+            </svg>
+            waiting
+          </span>
+        )}
         <span>Outlined: on the critical path, which decides the total time.</span>
       </p>
     </section>

@@ -135,17 +135,48 @@ function linkTo(query: ListQuery, changes: Partial<ListQuery> & { page?: number 
 
 const cleared: ListQuery = { text: "", tag: null, group: null, state: null, last: null, sort: "attention" };
 
-/** Leads to what waits; a pool is named with its group where that is not the top. */
+/** More than these would push the batches off the first screen of a phone. */
+const maxPools = 3;
+
+/** Pools in use, those that batches wait for first; where there are many, the others are folded away. */
 function Pools({ pools }: { pools: readonly Pool[] }) {
+  const byNeed = pools.toSorted((a, b) => b.waiting - a.waiting || b.running - a.running);
+  const shown = byNeed.slice(0, maxPools).filter(({ running }) => pools.length <= maxPools || running > 0);
+  const folded = byNeed.slice(shown.length);
   return (
     <div class="pools dim" id="pools" data-live>
-      {pools.map(({ group, name, size, running, waiting }) => (
-        <a href="/executions?status=queued,running" title={`Pool ${name} of ${group === "" ? "the top" : group}`}>
-          Pool {group === "" ? "" : `${group}/`}
-          {name}: {running} of {size} in use{waiting > 0 && `, ${waiting} waiting`}
-        </a>
+      {shown.map((pool) => (
+        <PoolLink pool={pool} />
       ))}
+      {folded.length > 0 && (
+        <details id="more-pools">
+          <summary>
+            {folded.length} {shown.length > 0 && "more "}
+            {folded.length === 1 ? "pool" : "pools"}
+            {folded.every(({ running }) => running === 0) && (shown.length > 0 ? ", not in use" : ", none in use")}
+          </summary>
+          <div class="pools">
+            {folded.map((pool) => (
+              <PoolLink pool={pool} />
+            ))}
+          </div>
+        </details>
+      )}
     </div>
+  );
+}
+
+/** Leads to what waits; a pool is named with its group where that is not the top. */
+function PoolLink({ pool: { group, name, size, running, waiting } }: { pool: Pool }) {
+  const within = group === "" ? "" : `&group=${encodeURIComponent(group)}`;
+  return (
+    <a
+      href={`/executions?status=queued,running${within}`}
+      title={`Pool ${name} of ${group === "" ? "the top" : group}`}
+    >
+      Pool {group === "" ? "" : `${group}/`}
+      {name}: {running} of {size} in use{waiting > 0 && `, ${waiting} waiting`}
+    </a>
   );
 }
 

@@ -49,6 +49,11 @@ export function problemsPage({ agent, own, groups, hidden }: ProblemsPage) {
   );
 }
 
+/** Text in which what stands between backticks is code. */
+function WithCode({ text }: { text: string }) {
+  return <>{text.split("`").map((part, index) => (index % 2 === 1 ? <code>{part}</code> : part))}</>;
+}
+
 export function ProblemList({ problems }: { problems: readonly ShownProblem[] }) {
   return (
     <ul class="problems">
@@ -71,7 +76,11 @@ export function ProblemList({ problems }: { problems: readonly ShownProblem[] })
               )}
             </pre>
           )}
-          {hint !== null && <p>Hint: {hint}</p>}
+          {hint !== null && (
+            <p>
+              Hint: <WithCode text={hint} />
+            </p>
+          )}
         </li>
       ))}
     </ul>

@@ -7,7 +7,7 @@ export function troublePage({ agent, status, detail }: { agent: AgentState; stat
     <Shell title={title} agent={agent}>
       <div class="empty">
         <h1>{title}</h1>
-        <p>{detail}</p>
+        <p>{detail.charAt(0).toUpperCase() + detail.slice(1)}.</p>
         {status === 404 && (
           <p>
             History is kept as each batch's <code>keep</code> says; what is older is gone, with its logs.
