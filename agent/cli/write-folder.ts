@@ -1,25 +1,22 @@
 // Makes batch folders where there are none yet. Overwrites nothing.
-import { lstat, mkdir, rename, rm } from "node:fs/promises";
+import { mkdir, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import { StoreError } from "../errors.ts";
-import { writeFresh } from "../platform/files.ts";
+import { errorCode, writeFresh } from "../platform/files.ts";
+import { archiveExtensions } from "../sources/archive/inventory.ts";
 
-/** The ones of `names` that something in `dir` has already: a folder, a file, an archive. */
+/**
+ * Returns those of `names` that something in `dir` has already: a folder, a file, an archive. Reads the folder once,
+ * however many names there are. Throws StoreError when a folder that is there cannot be read.
+ */
 export async function existing(dir: string, names: readonly string[]): Promise<string[]> {
-  const found: string[] = [];
-  for (const name of names) {
-    const paths = ["", ".zip", ".tar", ".tar.gz", ".tgz"].map((ending) => join(dir, name + ending));
-    const there = await Promise.all(
-      paths.map((path) =>
-        lstat(path).then(
-          () => true,
-          () => false,
-        ),
-      ),
-    );
-    if (there.includes(true)) found.push(name);
-  }
-  return found;
+  const entries = new Set(
+    await readdir(dir).catch((error: unknown) => {
+      if (errorCode(error) === "ENOENT") return [];
+      throw new StoreError("read", dir, error);
+    }),
+  );
+  return names.filter((name) => ["", ...archiveExtensions].some((ending) => entries.has(name + ending)));
 }
 
 /** Writes one folder, seen by others only once it is whole. Throws StoreError, also when the name is taken. */

@@ -4,7 +4,7 @@
 import { randomUUID } from "node:crypto";
 import { lstat, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { readPlainBytes, readText, removeTree, writeFresh } from "../platform/files.ts";
+import { isShortage, readPlainBytes, readText, removeTree, writeFresh } from "../platform/files.ts";
 import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { maxNoteChars, type Answer, type Command, type Request } from "./port.ts";
 
@@ -59,10 +59,12 @@ export function createCommandBox(dataDir: string, now: () => number, ensure: Ens
     unwritten.delete(id);
   }
 
+  /** Throws where descriptors or memory run out: it is given at the next look, as one that was found. */
   function claimed(id: string, isFound: boolean): ClaimedCommand {
+    const command = readCommand(join(home, `${id}.taken`), id);
     given.add(id);
     return {
-      command: readCommand(join(home, `${id}.taken`), id),
+      command,
       isFound,
       async answer(answer) {
         unwritten.set(id, answer);
@@ -82,13 +84,24 @@ export function createCommandBox(dataDir: string, now: () => number, ensure: Ens
       const ids = (ending: string) =>
         names.filter((name) => name.endsWith(ending)).map((name) => name.slice(0, -ending.length));
       const found = ids(".taken").filter((id) => !given.has(id));
-      const all = found.map((id) => claimed(id, true));
+      const all: ClaimedCommand[] = [];
+      /** What was given already must reach the caller, so a shortage ends the look early. */
+      const give = (id: string, isFound: boolean) => {
+        try {
+          all.push(claimed(id, isFound));
+          return true;
+        } catch (error) {
+          if (all.length === 0) throw error;
+          return false;
+        }
+      };
+      for (const id of found) if (!give(id, true)) return all;
       for (const id of ids(".json").slice(0, claimedAtOnce)) {
         const isOurs = await rename(join(home, `${id}.json`), join(home, `${id}.taken`)).then(
           () => true,
           () => false, // withdrawn meanwhile
         );
-        if (isOurs) all.push(claimed(id, false));
+        if (isOurs && !give(id, false)) return all;
       }
       return all;
     },
@@ -102,7 +115,7 @@ async function writeWhole(home: string, id: string, ending: string, value: unkno
   await rename(temporary, join(home, `${id}.${ending}`));
 }
 
-/** null for what no command can have written. */
+/** null for what no command can have written. Throws where descriptors or memory run out. */
 function readCommand(path: string, id: string): Command | null {
   try {
     const value = JSON.parse(readPlainBytes(path, requestBytes, "refuse").toString("utf8")) as Partial<Command> | null;
@@ -116,7 +129,8 @@ function readCommand(path: string, id: string): Command | null {
           request,
         }
       : null;
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) throw error;
     return null;
   }
 }

@@ -1,7 +1,7 @@
 // Reads a batch's history.json, whole, as rows or as the text of rows.
 import { messageOf } from "../errors.ts";
 import type { ExecutionId } from "../model/ids.ts";
-import { errorCode, readPlainBytes } from "../platform/files.ts";
+import { errorCode, isShortage, readPlainBytes } from "../platform/files.ts";
 import {
   isDocument,
   isHead,
@@ -23,7 +23,10 @@ export interface FoundDocument {
   offsets: ReadonlyMap<ExecutionId, number> | null;
 }
 
-/** Reads a document; null where there is none, the reason where it cannot be read. */
+/**
+ * Reads a document; null where there is none, the reason where it cannot be read. Throws where descriptors or memory
+ * run out: the document is whole.
+ */
 export function readDocument(path: string, name: string): FoundDocument | string | null {
   try {
     const text = readPlainBytes(path, maxDocumentBytes, "refuse").toString("utf8");
@@ -32,19 +35,21 @@ export function readDocument(path: string, name: string): FoundDocument | string
     const isOurs = splitDocument(text)?.rows.size === value.executions.length;
     return { document: value, offsets: isOurs ? offsetsOf(text) : null };
   } catch (error) {
+    if (isShortage(error)) throw error;
     return errorCode(error) === "ENOENT" ? null : messageOf(error);
   }
 }
 
 /**
  * Reads a document as text. Rows that stand line by line are not looked into: they were checked when they were read
- * first.
+ * first. Throws as `readDocument` does.
  */
 export function readDocumentText(path: string, name: string): DocumentText | string | null {
   try {
     const split = splitDocument(readPlainBytes(path, maxDocumentBytes, "refuse").toString("utf8"));
     if (split !== null && isHead(split.head, name)) return split;
   } catch (error) {
+    if (isShortage(error)) throw error;
     return errorCode(error) === "ENOENT" ? null : messageOf(error);
   }
   const found = readDocument(path, name);

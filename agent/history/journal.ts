@@ -8,7 +8,15 @@ import { messageOf, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { Problem } from "../model/problem.ts";
 import { openNew, syncFolder, writeDurably } from "../platform/durable.ts";
-import { quarantineName, errorCode, openFileSync, readPlainBytes, removeTree, quarantine } from "../platform/files.ts";
+import {
+  quarantineName,
+  errorCode,
+  isShortage,
+  openFileSync,
+  readPlainBytes,
+  removeTree,
+  quarantine,
+} from "../platform/files.ts";
 import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { decodeLine, type JournalLine } from "./change.ts";
 
@@ -96,19 +104,17 @@ function filesIn(folder: string): string[] {
 /** Quarantined lines, a problem a file, as long as they lie there; of many the newest. */
 export function quarantinedLines(folder: string): Problem[] {
   const files = filesIn(folder).filter((name) => name.includes(".jsonl.corrupt-"));
-  return files
-    .sort()
-    .slice(-maxReported)
-    .map((name) => ({
-      batch: "",
-      file: join(folder, name),
-      line: null,
-      column: null,
-      path: null,
-      code: "history-corrupt",
-      message: "lines of the journal could not be read; they were set aside and all others count",
-      hint: "what they said may be missing from the history. Once looked at, delete the file",
-    }));
+  const newest = files.sort().slice(-maxReported);
+  return newest.map((name) => ({
+    batch: "",
+    file: join(folder, name),
+    line: null,
+    column: null,
+    path: null,
+    code: "history-corrupt",
+    message: "lines of the journal could not be read; they were set aside and all others count",
+    hint: "what they said may be missing from the history. Once looked at, delete the file",
+  }));
 }
 
 /** Reads all segments and writes nothing; `onUnreadable` hears of those that cannot be read. */
@@ -130,8 +136,7 @@ export function readJournal(
 
 /**
  * Opens the journal: an unfinished last line is dropped, other lines that cannot be read go to
- * `<n>.jsonl.corrupt-<time>`
- * and are said; all others count. Throws StoreError.
+ * `<n>.jsonl.corrupt-<time>` and are said; all others count. Throws StoreError.
  */
 export async function openJournal(
   folder: string,
@@ -149,6 +154,7 @@ export async function openJournal(
     const unreadable: { segment: number; error: unknown }[] = [];
     const found = readJournal(folder, (segment, error) => unreadable.push({ segment, error }));
     for (const { segment, error } of unreadable) {
+      if (isShortage(error)) throw error; // it is whole
       log.error("a file of the journal cannot be read; it was set aside and the others count", {
         path: await quarantine(pathOf(segment), clock.now()),
         error: messageOf(error),

@@ -2,6 +2,7 @@
 import type { InForce } from "../definitions/in-force.ts";
 import type { HistoryReader, Recorder } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
+import { maxDescriptors } from "../platform/descriptors.ts";
 import { openTokenFile } from "../platform/token.ts";
 import type { Reconciler } from "../reconcile/reconciler.ts";
 import { isLoopback } from "../text/loopback.ts";
@@ -10,6 +11,7 @@ import type { KubernetesCounts } from "./api/kubernetes-metrics.ts";
 import { createMetrics } from "./api/metrics.ts";
 import { createApp } from "./app.ts";
 import { pathOfBase } from "./protocol/base-path.ts";
+import { maxConnectionsFor } from "./protocol/connections.ts";
 import { createStreams } from "./protocol/streams.ts";
 import { listen, type HttpServer } from "./server.ts";
 import type { AppDeps } from "./views/deps.ts";
@@ -49,7 +51,7 @@ export async function openHttp({ host, port, tokenFile, baseUrl }: HttpSettings,
   });
   if (tokenFile === null && !isLoopback(host)) warnOfOpenAddress(log, host, port);
   const server = await listen(app, {
-    ...{ host, port, basePath: pathOfBase(baseUrl) },
+    ...{ host, port, basePath: pathOfBase(baseUrl), maxConnections: maxConnectionsFor(maxDescriptors()) },
     onError: (error) => log.error("a connection could not be taken", { error: error.message }),
   });
   return {

@@ -5,6 +5,8 @@ import { request as httpsRequest } from "node:https";
 import { once } from "node:events";
 import { ConfigError, messageOf } from "../errors.ts";
 import { isLoopback } from "../text/loopback.ts";
+import { maxDescriptors } from "../platform/descriptors.ts";
+import { maxConnectionsFor } from "./protocol/connections.ts";
 import { problemBody, problemType } from "./protocol/problem.ts";
 import { allowReadOnly, readOnlyDetail, readOnlyMethods, refuseUnknownMethods } from "./protocol/read-only.ts";
 
@@ -19,6 +21,7 @@ export interface StandbyDeps {
   details: () => object;
 }
 
+/** Each takes a second one, to the leader. */
 const maxConnections = 256;
 const headersTimeoutMs = 10_000;
 const leaderTimeoutMs = 30_000;
@@ -30,7 +33,7 @@ export async function serveStandby(
   const server = createServer({ headersTimeout: headersTimeoutMs }, (incoming, outgoing) =>
     answer(incoming, outgoing, deps),
   );
-  server.maxConnections = maxConnections;
+  server.maxConnections = Math.min(maxConnections, maxConnectionsFor(maxDescriptors()));
   refuseUnknownMethods(server);
   server.listen(deps.port, deps.host);
   try {

@@ -7,15 +7,13 @@ import type { Clock } from "../async/clock.ts";
 import { messageOf, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { syncFolder, writeDurably } from "../platform/durable.ts";
-import { errorCode, readText, removeTree, quarantine } from "../platform/files.ts";
+import { errorCode, isShortage, readText, removeTree, quarantine } from "../platform/files.ts";
 import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { placeOf } from "./delivery-policy.ts";
 import type { Outbox, Message } from "./port.ts";
 
 /** A message holds the last lines of two logs at most. */
 const maxMessageBytes = 4 * 1024 * 1024;
-/** Holds what may pass by itself: the message is still there. */
-const passing = ["EMFILE", "ENFILE", "EIO", "ENOMEM"];
 const hint = "is there room in the data folder, and may the agent write there?";
 
 export function createOutbox(
@@ -49,7 +47,8 @@ export function createOutbox(
       await quarantineMessage(path, "it does not hold what a message holds");
     } catch (error) {
       if (errorCode(error) === "ENOENT") return null;
-      if (passing.includes(errorCode(error))) throw error;
+      // It is still there, and may be read once this has passed.
+      if (isShortage(error) || errorCode(error) === "EIO") throw error;
       await quarantineMessage(path, messageOf(error));
     }
     return null;

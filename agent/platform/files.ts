@@ -21,6 +21,28 @@ export function errorCode(error: unknown): string {
   return error instanceof Error && "code" in error && typeof error.code === "string" ? error.code : "";
 }
 
+/** The process or the machine has run out of descriptors or memory. */
+const shortageCodes = ["EMFILE", "ENFILE", "ENOMEM", "EAGAIN"];
+let shortages = 0;
+
+/**
+ * Returns whether an error tells of a shortage and nothing of the file: it lies there as it did, and is neither gone
+ * nor damaged.
+ */
+export function isShortage(error: unknown): boolean {
+  if (!shortageCodes.includes(errorCode(error))) return false;
+  shortages++;
+  return true;
+}
+
+/**
+ * Number of shortages that were met so far. Where it has grown while something was looked for with errors passed over,
+ * what was not found may be there all the same.
+ */
+export function shortageCount(): number {
+  return shortages;
+}
+
 /** Some file systems keep times by 2 s. */
 export const coarsestTimeMs = 3_000;
 

@@ -5,7 +5,7 @@ import { readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { ConfigError, StoreError } from "../errors.ts";
-import { errorCode, readPlainBytes, readText, quarantine, writeFresh } from "./files.ts";
+import { errorCode, isShortage, readPlainBytes, readText, quarantine, writeFresh } from "./files.ts";
 
 interface Holder {
   pid: number;
@@ -98,7 +98,7 @@ export async function acquireLock(
   touching.unref();
   return async () => {
     clearInterval(touching);
-    if (isMine(await read(path))) await unlink(path).catch(() => undefined);
+    if (isMine(await read(path).catch(() => null))) await unlink(path).catch(() => undefined);
   };
 }
 
@@ -170,11 +170,13 @@ async function clearObstacle(path: string, now: number, onObstacle: (quarantined
   onObstacle(await quarantine(path, now));
 }
 
+/** Null for what is no lock. Throws where that cannot be told: a lock that cannot be read just now is held. */
 async function read(path: string): Promise<Holder | null> {
   try {
     const value: unknown = JSON.parse(await readText(path, maxLockBytes, "refuse"));
     return isHolder(value) ? value : null;
-  } catch {
+  } catch (error) {
+    if (isShortage(error) || ["EIO", "ESTALE", "ETIMEDOUT"].includes(errorCode(error))) throw error;
     return null;
   }
 }

@@ -86,7 +86,8 @@ class FolderSource {
       for (const path of this.#remembered.keys()) if (!archives.has(path)) this.#remembered.delete(path);
       return [...this.#listed.entries.keys()];
     } catch (error) {
-      throw new StoreError("read", this.#root, error, "is the folder of batches there, and may the agent read it?");
+      const hint = error instanceof RangeError ? null : "is the folder of batches there, and may the agent read it?";
+      throw new StoreError("read", this.#root, error, hint);
     }
   }
 

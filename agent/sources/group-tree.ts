@@ -2,16 +2,18 @@
 // group. Remembers what it saw, so that an edit costs a look at its own folder and not at thousands of others.
 import { readdirSync, realpathSync, statSync, type Dirent, type Stats } from "node:fs";
 import { join } from "node:path";
+import { getHeapStatistics } from "node:v8";
 import { groupFileName, type GroupName } from "../model/group.ts";
 import { yieldToEventLoop } from "../async/yield.ts";
 import { errorCode, isWithin } from "../platform/files.ts";
 import { batchNameOf, isArchiveName } from "./archive/inventory.ts";
+import { maxBatchesFor } from "./room.ts";
 
 export const settingsNames = ["batch.yaml", "batch.yml"];
 /** Maximum number of groups around a batch. */
 export const maxGroups = 8;
-/** Maximum number of folders looked at. A repository with more is not a folder of batches. */
-const maxFolders = 200_000;
+/** Maximum number of files and folders beside a batch that are looked at. */
+const entriesEach = 4;
 
 /** Describes where a batch of some name was found. */
 export interface EntryRef {
@@ -52,16 +54,27 @@ export interface GroupTreeOptions {
   passesOver: (name: string) => boolean;
   /** Tells where the agent's own data really lies. */
   except?: string;
+  /** Maximum number of batches; a folder with more is not read. Without it what the heap has room for. */
+  maxBatches?: number;
 }
 
 export function createGroupTree(options: GroupTreeOptions) {
   let known: { real: string; top: Node } | null = null;
   /** For each folder that was looked into: its stamp then, and what it was. */
   const seen = new Map<string, { stamp: string; kind: Kind }>();
-  let folders = 0;
+  let entries = 0;
+  const maxBatches = options.maxBatches ?? maxBatchesFor(getHeapStatistics().heap_size_limit);
+  const maxEntries = maxBatches * entriesEach;
+
+  function tooMany(limit: number, what: string): RangeError {
+    return new RangeError(
+      `more than ${limit} ${what}, for which the memory of the agent has no room; ` +
+        "raise it with NODE_OPTIONS=--max-old-space-size=<MiB>, or divide the folder between agents",
+    );
+  }
 
   /**
-   * Lists all batches and groups below `real`, a real path.
+   * Lists all batches and groups below `real`, a real path. Throws RangeError where there are too many.
    * @param changed entries that may have changed, as paths below the root; null when anything may have
    */
   async function list(real: string, changed: ReadonlySet<string> | null): Promise<Listing> {
@@ -69,11 +82,15 @@ export function createGroupTree(options: GroupTreeOptions) {
       known = null;
       seen.clear();
     }
-    folders = 0;
+    entries = 0;
     const touched = changed === null || known === null ? null : withAncestors(changed);
-    const top = await visit({ real, path: "", depth: 0, ancestors: [real], before: known?.top ?? null, touched });
+    const before = known?.top ?? null;
+    known = null; // what changed may be named only once: after an error everything is looked at
+    const top = await visit({ real, path: "", depth: 0, ancestors: [real], before, touched });
+    const listing = flatten(real, top);
+    if (listing.entries.size > maxBatches) throw tooMany(maxBatches, "batches");
     known = { real, top };
-    return flatten(real, top);
+    return listing;
   }
 
   async function visit(at: {
@@ -89,6 +106,7 @@ export function createGroupTree(options: GroupTreeOptions) {
     await yieldToEventLoop();
     const node: Node = { entries: new Map(), hasFile: false, groups: new Map() };
     for (const entry of readdirSync(join(real, path), { withFileTypes: true })) {
+      if (++entries > maxEntries) throw tooMany(maxEntries, "files and folders");
       if (entry.name === groupFileName) node.hasFile = true;
       if (options.passesOver(entry.name)) continue;
       const below = path === "" ? entry.name : `${path}/${entry.name}`;
@@ -140,7 +158,6 @@ export function createGroupTree(options: GroupTreeOptions) {
     const stamp = stampOf(info);
     const before = seen.get(path);
     if (!fresh && before?.stamp === stamp) return before.kind;
-    if (++folders > maxFolders) throw new RangeError(`more than ${maxFolders} folders`);
     const kind = classify(whole);
     seen.set(path, { stamp, kind });
     return kind;

@@ -6,6 +6,7 @@ import { readdirSync, watch, type FSWatcher } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout as later } from "node:timers/promises";
+import { getHeapStatistics } from "node:v8";
 import { watch as chokidarWatch, type FSWatcher as Chokidar } from "chokidar";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
@@ -14,6 +15,7 @@ import { yieldToEventLoop } from "../async/yield.ts";
 import { errorCode } from "../platform/files.ts";
 import { watchEntry } from "./entry-walk.ts";
 import type { Watch, WatchListener } from "./port.ts";
+import { maxBatchesFor } from "./room.ts";
 import { HintQueue, type Hints } from "./watch-hints.ts";
 import { identityOf, WatchedFolders, type OnEvent } from "./watched-folders.ts";
 
@@ -21,6 +23,8 @@ import { identityOf, WatchedFolders, type OnEvent } from "./watched-folders.ts";
 const absentMs = 1_000;
 /** A parent with very many entries, or far away, holds nobody up. */
 const maxReadyMs = 5_000;
+/** As many as there may be batches: beyond, the folder is polled. */
+const maxWatches = maxBatchesFor(getHeapStatistics().heap_size_limit);
 /** Nothing to be watched there, or nothing we may: whoever reads it finds out. */
 const harmless = ["ENOENT", "ENOTDIR", "ELOOP", "EACCES", "EPERM"];
 
@@ -59,6 +63,8 @@ class FolderWatch implements Watch {
   #running = Promise.resolve();
   #next: Promise<void> | null = null;
   #isClosed = false;
+  /** Number of folders that are watched. */
+  #count = 0;
 
   constructor(root: string, options: WatchOptions) {
     this.#path = resolve(root);
@@ -112,7 +118,12 @@ class FolderWatch implements Watch {
   #open(at: string, onEvent: OnEvent): FSWatcher | null {
     if (this.#mode === "poll" || this.#isClosed) return null;
     try {
+      if (this.#count >= maxWatches) throw new Error(`there is memory for ${maxWatches} watched folders only`);
       const watcher = watch(at, (event, file) => onEvent(event === "rename", file));
+      this.#count++;
+      watcher.once("close", () => {
+        this.#count--;
+      });
       return watcher.on("error", (error) => this.#degrade(error));
     } catch (error) {
       if (!harmless.includes(errorCode(error))) this.#degrade(error);

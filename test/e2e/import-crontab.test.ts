@@ -64,6 +64,17 @@ test("nothing is overwritten, and what is lost is told by the exit code", { time
     code: 1,
     stderr: expect.stringContaining("cannot read gone") as string,
   });
+
+  // Archives take a name too, and what is no folder is no empty one.
+  mkdirSync(join(home, "packed"));
+  writeFileSync(join(home, "packed/weekly.tar.gz"), "");
+  const taken = await type(home, ["import-crontab", "-", "--out", "packed"], { stdin: crontab });
+  expect([taken.code, taken.stdout]).toEqual([1, ""]);
+  expect(taken.stderr).toContain("batch-agent: packed/weekly is there already; nothing was written\n");
+  writeFileSync(join(home, "file"), "");
+  const file = await type(home, ["import-crontab", "-", "--out", "file"], { stdin: crontab });
+  expect([file.code, file.stdout]).toEqual([1, ""]);
+  expect(file.stderr).toContain("cannot read file: ENOTDIR");
 });
 
 test("beside other batches, what the lines share lies in a group of its own", { timeout: limit }, async () => {

@@ -1,10 +1,23 @@
 // A machine that withholds what the agent needs: files it may not read, descriptors, watches, bash, the right time.
-import { chmodSync, chownSync, cpSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import {
+  chmodSync,
+  chownSync,
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { request } from "node:http";
 import { connect, type Socket } from "node:net";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Problem } from "../../agent/model/problem.ts";
 import { startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
+import { type } from "../helpers/cli.ts";
 import { doubled, ownDueTimes, uncovered } from "../helpers/ledger.ts";
 import { eventually } from "../helpers/tmp.ts";
 
@@ -46,28 +59,73 @@ test("a batch folder that may not be read stays in force, and is followed again 
   expect(await problems(agent)).toEqual([]);
 });
 
-test("out of file descriptors: it stays up, and all goes on once there are some", async () => {
+/** Sets what a running process may open; 3 is nothing at all beside what it has open already. */
+const setDescriptors = (pid: number | undefined, limit: number) =>
+  void execFileSync("prlimit", ["--pid", String(pid), `--nofile=${limit}:`]);
+/** The agent touches its lock this often, and some more. */
+const lockTouchedMs = 7_000;
+
+test("out of file descriptors: nothing is taken for gone or damaged, and all goes on once there are some", async () => {
   const place = workplace();
   place.put("beat", everySecond, "true\n");
-  const agent = await startAgent(place, ["--resync", "1s"], {
-    before: ["bash", "-c", 'ulimit -n 120; exec "$@"', "bash"],
-  });
+  place.put("slow", "cron: '@yearly'\n", `until [ -e ${place.home}/go ]; do sleep 0.1; done; kill -TERM $$\n`);
+  const agent = await startAgent(place, ["--resync", "1s"]);
   await eventually(async () => (await count(agent)) >= 1);
-  const port = Number(new URL(agent.url).port);
-  const sockets: Socket[] = Array.from({ length: 300 }, () => connect(port, "127.0.0.1"));
-  for (const socket of sockets) socket.on("error", () => undefined);
-  await eventually(() => /EMFILE/.test(agent.log()), 20_000);
-  for (const socket of sockets) socket.destroy();
-  await eventually(async () => (await agent.get("/healthz")).ok);
+  expect(await type(place.home, ["trigger", "slow", "--data", place.data])).toMatchObject({ code: 0 });
+  const slow = await eventually(async () => (await agent.executions("?batch=slow&status=running"))[0]);
+  const lock = readFileSync(join(place.data, "agent.lock"), "utf8");
+  setDescriptors(agent.child.pid, 3);
+  await eventually(() => /EMFILE/.test(agent.log()));
+  writeFileSync(join(place.home, "go"), "");
+  await new Promise((done) => setTimeout(done, lockTouchedMs));
+  setDescriptors(agent.child.pid, 4_096);
+  const ended = await eventually(async () => (await agent.executions("?batch=slow&status=failed"))[0]);
+  expect(ended).toMatchObject({ id: slow.id, reason: "signal", signal: "SIGTERM" });
   const before = await count(agent);
   await eventually(async () => (await count(agent)) >= before + 2);
   place.put("late", everySecond, "true\n");
   await eventually(async () => (await count(agent, "?batch=late&status=succeeded")) >= 1);
-  expect(agent.child.exitCode).toBeNull();
+  expect(readFileSync(join(place.data, "agent.lock"), "utf8")).toBe(lock);
+  const quarantined = readdirSync(place.data, { recursive: true, encoding: "utf8" }).filter((path) =>
+    path.includes(".corrupt-"),
+  );
+  expect(quarantined).toEqual([]);
   const rows = await agent.executions("?batch=beat&limit=500");
   const own = ownDueTimes(rows, "beat");
   expect(doubled(rows, "beat")).toEqual([]);
   expect(uncovered(rows, "beat", own[0] ?? 0, own.at(-1) ?? 0)).toEqual([]);
+  expect((await agent.exit("SIGTERM")).code).toBe(0);
+}, 60_000);
+
+test("few file descriptors: clients cannot take those that the agent needs", async () => {
+  const place = workplace();
+  place.put("beat", everySecond, "true\n");
+  const agent = await startAgent(place, ["--resync", "1s", "--host", "0.0.0.0"], {
+    before: ["bash", "-c", 'ulimit -n 256; exec "$@"', "bash"],
+  });
+  await eventually(async () => (await count(agent)) >= 1);
+  const port = Number(new URL(agent.url).port);
+  const sockets: Socket[] = Array.from({ length: 400 }, () => connect(port, "127.0.0.1"));
+  const open = new Set(sockets);
+  for (const socket of sockets) {
+    socket.on("error", () => undefined);
+    socket.on("close", () => open.delete(socket));
+  }
+  await eventually(() => open.size > 0 && open.size < 20);
+  const probe = () =>
+    new Promise<number | undefined>((done, fail) => {
+      const options = { host: "127.0.0.1", port, path: "/api/executions?status=succeeded&limit=500" };
+      request({ ...options, localAddress: "127.0.0.2" }, (response) => done(response.resume().statusCode))
+        .on("error", fail)
+        .end();
+    });
+  expect(await eventually(probe)).toBe(200);
+  place.put("late", everySecond, "true\n");
+  const started = () => agent.log().split('"batch":"late"').length;
+  await eventually(() => started() > 4);
+  expect(agent.log()).not.toMatch(/EMFILE/);
+  for (const socket of sockets) socket.destroy();
+  await eventually(async () => (await count(agent, "?batch=late&status=succeeded")) >= 2);
 });
 
 test("out of inotify watches: it says so, polls, and still follows the folder", async () => {

@@ -11,6 +11,13 @@ const maxStallMs = 30_000;
 const checks = 6;
 /** Share of all places that one address may have, so that probes and others always get in. */
 export const maxShare = 0.75;
+/** Connections of all clients together, where there are descriptors for them. */
+const mostConnections = 1_000;
+const fewestConnections = 16;
+/** A connection, and the two logs that its answer may have open. */
+const descriptorsEach = 3;
+/** Kept for scripts, the record, the folder of batches and what is told. */
+const reservedDescriptors = 200;
 /** An answer made ahead of its reader is small up to this size. */
 const smallBytes = 64 * 1024;
 /** All larger answers together; beyond that the one that has waited longest is broken off. */
@@ -90,8 +97,21 @@ export function createAnswerQueue(): AnswerQueue {
   };
 }
 
+/**
+ * Returns how many connections leave the agent the descriptors that it needs to start scripts and to record.
+ * @param descriptors limit of the process; null where it is not known
+ */
+export function maxConnectionsFor(descriptors: number | null): number {
+  if (descriptors === null) return mostConnections;
+  const affordable = Math.floor((descriptors - reservedDescriptors) / descriptorsEach);
+  return Math.min(mostConnections, Math.max(fewestConnections, affordable));
+}
+
 /** Gives each address its share of the server's places, and breaks off answers that nobody takes. */
-export function limitConnections(server: Server, { maxConnections = 1_000, stallMs = maxStallMs } = {}): void {
+export function limitConnections(
+  server: Server,
+  { maxConnections = mostConnections, stallMs = maxStallMs } = {},
+): void {
   const maxEach = Math.max(1, Math.floor(maxConnections * maxShare));
   const counts = new Map<string, number>();
   server.maxConnections = maxConnections;

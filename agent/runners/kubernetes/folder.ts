@@ -3,7 +3,7 @@
 import { chownSync, lchownSync, lstatSync, mkdirSync, readdirSync, unlinkSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { EpochMs } from "../../model/ids.ts";
-import { errorCode, readPart, readPlainBytes } from "../../platform/files.ts";
+import { errorCode, isShortage, readPart, readPlainBytes } from "../../platform/files.ts";
 
 /** Who pods run as; null where that is the agent's own user, so that nothing must be given away. */
 export interface Owner {
@@ -75,15 +75,16 @@ export function readClaim(folder: string, now: EpochMs): Claim | null {
 
 /**
  * Claims an execution that is given up, so that no pod of it, however late, starts its script. Returns whether it is
- * certain now that none ever will; false where a pod was faster.
+ * certain now that none ever will; false where a pod was faster, or where that cannot be told just now.
  */
 export function claimForAgent(folder: string, now: EpochMs): boolean {
   try {
     writeFileSync(join(folder, "claim"), `${Math.floor(now / 1_000)} - ${agentsOwn}\n`, { flag: "wx", mode: 0o600 });
     return true;
   } catch (error) {
-    // A folder that is gone holds no environment to start with either.
-    return errorCode(error) === "EEXIST" ? readShort(folder, "claim")?.trim().endsWith(` ${agentsOwn}`) === true : true;
+    if (errorCode(error) === "EEXIST") return readShort(folder, "claim")?.trim().endsWith(` ${agentsOwn}`) === true;
+    // A folder that is gone holds no environment to start with either; one that only takes nothing just now does.
+    return !isShortage(error) && !["ENOSPC", "EDQUOT", "EROFS", "EIO", "ESTALE"].includes(errorCode(error));
   }
 }
 

@@ -15,6 +15,7 @@ import { constants as osConstants } from "node:os";
 import { join } from "node:path";
 import type { FinishedBy } from "../../model/execution.ts";
 import type { EpochMs } from "../../model/ids.ts";
+import { isShortage } from "../../platform/files.ts";
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_APPEND, O_TRUNC, O_NONBLOCK, O_NOFOLLOW } = constants;
 /** Everything that is read here is shorter. */
@@ -161,7 +162,8 @@ function withPlainFile<T>(path: string, flags: number, work: (file: number) => T
     } finally {
       closeSync(file);
     }
-  } catch {
+  } catch (error) {
+    isShortage(error); // counted: whoever decides something by what is not there asks for the count
     return null;
   }
 }

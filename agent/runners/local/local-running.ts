@@ -3,6 +3,7 @@
 import type { Clock } from "../../async/clock.ts";
 import type { Execution, FinishedBy, ProcessEnding } from "../../model/execution.ts";
 import type { EpochMs } from "../../model/ids.ts";
+import { shortageCount } from "../../platform/files.ts";
 import type { Look, Running, RunningRef } from "../port.ts";
 import {
   appendTime,
@@ -167,10 +168,12 @@ export class LocalRunning implements Running {
     // A pass over all processes is too much for every end: most leave nothing, and that is quickly seen.
     if (!mayBePiped && !(pid !== null && isGroupAlive(pid)) && !hasOrphan(id)) return;
     for (let turn = 0; ; turn++) {
+      const before = shortageCount();
       const snapshot = await processes.scan();
       // A copier has the log for as long as somebody has its pipe; the shell itself is about to be gone.
       const left = [...membersOf(snapshot, id, pid), ...wrappersOf(snapshot, id)];
-      if (!left.some((one) => holdsLog(one.pid, id)) || clock.now() >= until) return;
+      const isHeld = left.some((one) => holdsLog(one.pid, id));
+      if ((!isHeld && shortageCount() === before) || clock.now() >= until) return;
       await this.#sleep(outputPollMs[Math.min(turn, outputPollMs.length - 1)] ?? 0);
     }
   }
@@ -181,8 +184,9 @@ export class LocalRunning implements Running {
     const groupTold = this.#signalGroup("SIGTERM"); // at once, without waiting for a pass over all processes
     let isTold = false;
     while (clock.now() < this.#killAt) {
+      const before = shortageCount();
       const members = await this.#members();
-      if (members.length === 0 && this.#isOver) return;
+      if (members.length === 0 && this.#isOver && shortageCount() === before) return;
       // Once: what is started from now on is how the script cleans up, and that has until the SIGKILL.
       if (!isTold) for (const { pid, group } of members) if (group !== groupTold) sendSignal(pid, "SIGTERM");
       isTold ||= members.length > 0;

@@ -1,9 +1,10 @@
 // Reads /proc for what belongs to an execution: everything that bears its id in its environment, what descends from
 // that, and the script's own group. One pass serves all who ask at the same time. Where there is no /proc nothing is
-// found.
+// found; where descriptors run out not all is, and `shortageCount` grows.
 import { existsSync, readdirSync, readFileSync, readlinkSync, statSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { yieldToEventLoop } from "../../async/yield.ts";
+import { isShortage } from "../../platform/files.ts";
 import { wrapperVariable } from "./wrapper.ts";
 
 export interface ProcessInfo {
@@ -55,7 +56,8 @@ async function scanProcesses(): Promise<Snapshot> {
   let names: string[];
   try {
     names = readdirSync("/proc").filter((name) => /^\d+$/.test(name));
-  } catch {
+  } catch (error) {
+    isShortage(error);
     return found;
   }
   const user = process.getuid?.() ?? 0;
@@ -91,7 +93,8 @@ function readStat(pid: string): ProcessInfo | null {
       execution: null,
       isWrapper: false,
     };
-  } catch {
+  } catch (error) {
+    isShortage(error);
     return null; // it is gone
   }
 }
@@ -107,7 +110,8 @@ function ownerOf(pid: string): number | null {
 async function environmentOf(pid: number): Promise<Pick<ProcessInfo, "execution" | "isWrapper">> {
   try {
     return parseEnvironment(await readFile(`/proc/${pid}/environ`, "latin1"));
-  } catch {
+  } catch (error) {
+    isShortage(error);
     return { execution: null, isWrapper: false };
   }
 }
@@ -155,7 +159,8 @@ export function holdsLog(pid: number, execution: string): boolean {
         return false;
       }
     });
-  } catch {
+  } catch (error) {
+    isShortage(error);
     return false;
   }
 }
@@ -172,7 +177,8 @@ export function hasProcesses(): boolean {
 export function isOurs(pid: number, execution: string): boolean {
   try {
     return parseEnvironment(readFileSync(`/proc/${pid}/environ`, "latin1")).execution === execution;
-  } catch {
+  } catch (error) {
+    isShortage(error);
     return false;
   }
 }

@@ -7,6 +7,7 @@ import { messageOf } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
 import type { Execution } from "../../model/execution.ts";
 import type { BatchName, ExecutionId } from "../../model/ids.ts";
+import { shortageCount } from "../../platform/files.ts";
 import { makeFolders, type EnsureFolder } from "../../platform/folders.ts";
 import { readEnvFiles } from "../env-files.ts";
 import { batchEnvironment } from "../environment.ts";
@@ -108,7 +109,7 @@ export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { laun
         return pollEnd(execution, folder);
       case "ended": {
         const { code, signal, at } = outcome;
-        const told = readExit(folder);
+        const told = await readExitSurely(folder);
         if (told !== null) return { ...told.end, finishedAt: at };
         if (signal === cannotFork)
           return { kind: "spawn", message: "the system has no room for another process", finishedAt: at };
@@ -133,20 +134,32 @@ export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { laun
   ): Promise<Ending> {
     const since = clock.now();
     for (;;) {
-      const told = readExit(folder);
+      const told = await readExitSurely(folder);
       if (told !== null) return { ...told.end, finishedAt: told.at };
       if (execution.boot !== boot) break;
+      const before = shortageCount();
       const pid = execution.pid ?? readPid(folder);
       const mayBeStarting = pid === null && clock.now() - since < pidPatienceMs;
-      if (!mayBeStarting && (pid === null || !isOurs(pid, execution.id)) && !(await hasWrapper(execution.id))) break;
+      if (!mayBeStarting && (pid === null || !isOurs(pid, execution.id)) && !(await hasWrapper(execution.id)))
+        if (shortageCount() === before) break; // else it may be there and not be seen
       onRunning();
       await new Promise<void>((done) => void clock.after(pollMs, done));
     }
     // Between the two looks above it may have written its last word and gone.
-    const last = readExit(folder);
+    const last = await readExitSurely(folder);
     if (last !== null) return { ...last.end, finishedAt: last.at };
     makeLogs(folder);
     return { kind: "lost", finishedAt: clock.now() };
+  }
+
+  /** Waits while there are no descriptors to read it with. */
+  async function readExitSurely(folder: string): Promise<ReturnType<typeof readExit>> {
+    for (;;) {
+      const before = shortageCount();
+      const told = readExit(folder);
+      if (told !== null || shortageCount() === before) return told;
+      await new Promise<void>((done) => void clock.after(pollMs, done));
+    }
   }
 
   async function hasWrapper(id: ExecutionId): Promise<boolean> {
