@@ -2,6 +2,7 @@
 // it, no two files import each other in a circle, and what is pure stays pure.
 import { readdirSync, readFileSync } from "node:fs";
 import { dirname, join, normalize } from "node:path";
+import ts from "typescript";
 import { expect, test } from "vitest";
 
 /** Floors from the top down; rooms of one floor may import each other only where `together` says so. */
@@ -127,5 +128,20 @@ test("no file has more than 300 lines without a reason at its head", () => {
     const head = /^(?:\/\/.*\n)*/.exec(text)?.[0] ?? "";
     return text.trimEnd().split("\n").length > 300 && !/\blonger\b/i.test(head);
   });
+  expect(wrong).toEqual([]);
+});
+
+test("no function or class method has more than 150 lines", () => {
+  const wrong: string[] = [];
+  for (const file of written) {
+    const source = ts.createSourceFile(file, textOf.get(file) as string, ts.ScriptTarget.Latest);
+    const lineOf = (position: number) => source.getLineAndCharacterOfPosition(position).line;
+    const visit = (node: ts.Node): void => {
+      if (ts.isFunctionLike(node) && lineOf(node.end) - lineOf(node.getStart(source)) >= 150)
+        wrong.push(`${file}:${lineOf(node.getStart(source)) + 1}`);
+      ts.forEachChild(node, visit);
+    };
+    visit(source);
+  }
   expect(wrong).toEqual([]);
 });

@@ -174,12 +174,7 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
 
   /** A disk that takes nothing keeps no group from being in force: only a restart would not know it. */
   async function remember(): Promise<void> {
-    const groups = new Map(
-      [...entries].flatMap(([name, { group }]) => {
-        const content = contents.get(name);
-        return group === null || content === undefined ? [] : [[name, content] as const];
-      }),
-    );
+    const groups = new Map([...contents].filter(([name]) => entries.get(name)?.group != null));
     await store.write({ groups, kept: kept.stored() }).catch((error: unknown) => {
       log.error("groups in force cannot be kept over a restart", { error: messageOf(error) });
     });
@@ -188,10 +183,7 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
   function report(name: GroupName, entry: Entry, problems: readonly Problem[]): void {
     if (JSON.stringify(entry.problems) === JSON.stringify(problems)) return;
     entry.problems = problems;
-    for (const { file, line, column, message, code, hint } of problems.slice(0, 5)) {
-      const at = [file ?? groupProblemName(name), line, column].filter((part) => part !== null).join(":");
-      log.warn(`${at}: ${message}`, { batch: groupProblemName(name), code, ...(hint === null ? {} : { hint }) });
-    }
+    logProblems(name, problems, log);
     onProblems(name);
   }
 
@@ -211,17 +203,11 @@ export function createGroups({ source, store, clock, log, timeZone, settleMs, on
     return new Map([...entries].flatMap(([name, { group }]) => (group === null ? [] : [[name, group] as const])));
   }
 
-  function calendarByKey(key: string): Calendar | undefined {
-    for (const { group } of entries.values())
-      for (const calendar of group?.calendars.values() ?? []) if (calendar.key === key) return calendar;
-    return kept.calendar(key);
-  }
-
   function inheritanceThen(name: GroupName, keys: Readonly<Record<string, string>>): Inheritance {
     const { inheritance } = lookUp(name);
     const calendars = new Map(inheritance.calendars);
     for (const [calendar, key] of Object.entries(keys)) {
-      const found = calendarByKey(key);
+      const found = calendarByKey(entries.values(), key) ?? kept.calendar(key);
       if (found !== undefined) calendars.set(calendar, { ...found, name: calendar });
     }
     return { ...inheritance, calendars, pools: new Map([...kept.poolsOf(name), ...inheritance.pools]) };
@@ -274,4 +260,17 @@ function unreadable(name: GroupName, message: string): Problem {
   const hint = "what was in force stays in force; the agent tries again at the next resync";
   const batch = groupProblemName(name);
   return { batch, file: batch, line: null, column: null, path: null, code: "unreadable", message, hint };
+}
+
+function calendarByKey(entries: Iterable<Entry>, key: string): Calendar | undefined {
+  for (const { group } of entries)
+    for (const calendar of group?.calendars.values() ?? []) if (calendar.key === key) return calendar;
+  return undefined;
+}
+
+function logProblems(name: GroupName, problems: readonly Problem[], log: Pick<Logger, "warn">): void {
+  for (const { file, line, column, message, code, hint } of problems.slice(0, 5)) {
+    const at = [file ?? groupProblemName(name), line, column].filter((part) => part !== null).join(":");
+    log.warn(`${at}: ${message}`, { batch: groupProblemName(name), code, ...(hint === null ? {} : { hint }) });
+  }
 }

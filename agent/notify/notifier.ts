@@ -136,16 +136,7 @@ export function createNotifier(deps: NotifierDeps): NotifierLoop {
       if (execution !== undefined) left.push(execution);
     }
     const late = recorder.names().filter((name) => (recorder.head(name)?.lateDue ?? []).length > 0);
-    const again = new Map(left.map((execution) => [execution.id as string, execution]));
-    const lateAgain = late.flatMap((name) =>
-      (recorder.head(name)?.lateDue ?? []).map(({ dueAt }) => `${lateAbout(name, dueAt)}-late-`),
-    );
-    /** Those that are still marked were not complete, and none of them has gone out: they are made anew. */
-    const isMadeAnew = ({ id, execution, event, content }: Message) => {
-      if (event === "late") return lateAgain.some((about) => id.startsWith(about));
-      const { notifyDue, pingDue = [] } = again.get(execution) ?? {};
-      return content.kind === "ping" ? pingDue.some((one) => one === event) : notifyDue !== undefined;
-    };
+    const isMadeAnew = messagesMadeAnew(left, late, recorder);
     for (const message of await outbox.open()) {
       if (isMadeAnew(message)) await outbox.remove(message.id);
       else deliveries.add(message);
@@ -187,4 +178,24 @@ function lastOtherRun({ batch, run }: Execution, recorder: Pick<Recorder, "recen
   for (const outline of recorder.recent(batch))
     if (outline.runKey !== key && (outline.status === "failed" || outline.status === "succeeded")) return outline;
   return undefined;
+}
+
+/**
+ * Returns which messages of the outbox are made anew: those that are still marked were not complete, and none of them
+ * has gone out.
+ */
+function messagesMadeAnew(
+  left: readonly Execution[],
+  late: readonly BatchName[],
+  recorder: Pick<Recorder, "head">,
+): (message: Message) => boolean {
+  const again = new Map(left.map((execution) => [execution.id as string, execution]));
+  const lateAgain = late.flatMap((name) =>
+    (recorder.head(name)?.lateDue ?? []).map(({ dueAt }) => `${lateAbout(name, dueAt)}-late-`),
+  );
+  return ({ id, execution, event, content }) => {
+    if (event === "late") return lateAgain.some((about) => id.startsWith(about));
+    const { notifyDue, pingDue = [] } = again.get(execution) ?? {};
+    return content.kind === "ping" ? pingDue.some((one) => one === event) : notifyDue !== undefined;
+  };
 }

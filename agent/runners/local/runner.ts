@@ -109,7 +109,7 @@ export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { laun
         return pollEnd(execution, folder);
       case "ended": {
         const { code, signal, at } = outcome;
-        const told = await readExitSurely(folder);
+        const told = await readExitSurely(folder, clock);
         if (told !== null) return { ...told.end, finishedAt: at };
         if (signal === cannotFork)
           return { kind: "spawn", message: "the system has no room for another process", finishedAt: at };
@@ -134,7 +134,7 @@ export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { laun
   ): Promise<Ending> {
     const since = clock.now();
     for (;;) {
-      const told = await readExitSurely(folder);
+      const told = await readExitSurely(folder, clock);
       if (told !== null) return { ...told.end, finishedAt: told.at };
       if (execution.boot !== boot) break;
       const before = shortageCount();
@@ -146,20 +146,10 @@ export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { laun
       await new Promise<void>((done) => void clock.after(pollMs, done));
     }
     // Between the two looks above it may have written its last word and gone.
-    const last = await readExitSurely(folder);
+    const last = await readExitSurely(folder, clock);
     if (last !== null) return { ...last.end, finishedAt: last.at };
     makeLogs(folder);
     return { kind: "lost", finishedAt: clock.now() };
-  }
-
-  /** Waits while there are no descriptors to read it with. */
-  async function readExitSurely(folder: string): Promise<ReturnType<typeof readExit>> {
-    for (;;) {
-      const before = shortageCount();
-      const told = readExit(folder);
-      if (told !== null || shortageCount() === before) return told;
-      await new Promise<void>((done) => void clock.after(pollMs, done));
-    }
   }
 
   async function hasWrapper(id: ExecutionId): Promise<boolean> {
@@ -192,6 +182,16 @@ export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { laun
     },
     launcherPid: launcher.pid,
   };
+}
+
+/** Reads how a script ended; waits while there are no descriptors to read it with. */
+async function readExitSurely(folder: string, clock: Clock): Promise<ReturnType<typeof readExit>> {
+  for (;;) {
+    const before = shortageCount();
+    const told = readExit(folder);
+    if (told !== null || shortageCount() === before) return told;
+    await new Promise<void>((done) => void clock.after(pollMs, done));
+  }
 }
 
 /** Tells a copier from the shell that keeps the record: only the shell has the file `exit` open. */
