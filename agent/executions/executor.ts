@@ -34,6 +34,8 @@ export interface ExecutorDeps extends RunningDeps {
   maxParallel: number;
   /** Returns what is in force for a batch; null when it has none, is gone, or has no sound place in its chain. */
   definition: (name: BatchName) => Definition | null;
+  /** Names that are in the folder, and have problems; for words to people. */
+  invalidNames?: () => readonly string[];
   graph: () => Graph;
   /** Returns where the pool that a batch of `group` names is declared, and its size; undefined where it is not. */
   pool: (group: GroupName, name: string) => DeclaredPool | undefined;

@@ -41,6 +41,7 @@ export async function openExecutions(deps: ExecutionsDeps): Promise<Executions> 
   const executor = createExecutor({
     ...deps,
     definition: (name) => inForce.definition(name),
+    invalidNames: () => inForce.names().filter((name) => inForce.batch(name)?.state === "invalid"),
     graph: () => inForce.graph(),
     pool: (group, name) => inForce.pool(group, name),
   });

@@ -33,6 +33,8 @@ export interface OperationsDeps {
   reader: Pick<HistoryReader, "find" | "run">;
   /** Returns what is in force for a batch; null when it has none, is gone, or has no sound place in its chain. */
   definition: (name: BatchName) => Definition | null;
+  /** Names that are in the folder, and have problems; for words to people. */
+  invalidNames?: () => readonly string[];
 }
 
 /** The part of the executor that commands act on. */
@@ -185,7 +187,10 @@ export class Operations {
   #unknown(target: string): string {
     if (idPattern.test(target)) return `there is no execution or run ${target}`;
     if (target === "") return "a name is missing: name a batch, or an execution or a run by its id";
-    const near = closest(target, this.#deps.recorder.names());
+    const invalid = this.#deps.invalidNames?.() ?? [];
+    if (invalid.includes(target))
+      return `${target} has problems, and nothing of it was ever valid: batch-agent validate tells them`;
+    const near = closest(target, [...this.#deps.recorder.names(), ...invalid]);
     return `there is no batch, execution or run ${target}${near === null ? "" : `: did you mean ${near}?`}`;
   }
 }

@@ -29,6 +29,12 @@ test("each command that names a batch", async () => {
     const { code, stderr } = await type(place.home, args);
     expect([args, code, stderr]).toEqual([args, 1, expect.stringMatching(/did you mean report\?/)]);
   }
+  for (const [name, says] of [
+    ["broken", "broken has problems, and nothing of it was ever valid"],
+    ["brokn", "did you mean broken?"],
+  ] as const)
+    for (const command of ["trigger", "cancel", "rerun"])
+      expect((await type(place.home, [command, name])).stderr).toContain(says);
   expect((await type(place.home, ["rerun", "report"])).stderr).toContain("batch-agent history report");
 
   const next = async (...args: string[]) => {
@@ -47,4 +53,4 @@ test("each command that names a batch", async () => {
   writeFileSync(join(place.home, "report", "other", "batch.yaml"), 'cron: "@daily"\n');
   writeFileSync(join(place.home, "report", "other", "script.sh"), "true\n");
   expect((await next("report")).lines.some((line) => line.includes(" other "))).toBe(true);
-}, 60_000);
+}, 120_000);

@@ -55,13 +55,15 @@ export function noteLines(notes: readonly Note[]): string[] {
 function summary({ problems, batches }: Report): string {
   const all = count(batches, "batch", "batches");
   if (problems.length === 0) return `${all}, no problems`;
-  const names = [...new Set(problems.map(({ batch }) => batch))];
+  const said = count(problems.length, "problem", "problems");
+  const names = [...new Set(problems.map(({ batch }) => batch))].filter((name) => name !== "");
+  if (names.length === 0) return `${said}, ${all}`; // of the folder itself
   const files = names.filter((name) => name === groupFileName || name.endsWith(`/${groupFileName}`)).length;
   const places = [
     ...(files === 0 ? [] : [`${files} ${groupFileName}`]),
     ...(files === names.length ? [] : [`${names.length - files} of ${all}`]),
   ];
-  return `${count(problems.length, "problem", "problems")} in ${places.join(" and ")}`;
+  return `${said} in ${places.join(" and ")}`;
 }
 
 /** `1 problem`, `2 problems`. */

@@ -105,7 +105,9 @@ function startWrapper(order: LaunchOrder, opened: number[]) {
   const pid = openRecord(join(folder, "pid"), open, O_TRUNC);
   const command = [bash, ...options, "./script.sh"];
   const env = { ...order.env, [wrapperVariable]: order.id };
-  if (plain !== null && order.output === "file" && inputs.length <= 1) {
+  // dash drops variables whose names are none to a shell, such as spring.datasource.url; bash hands them on.
+  const isShells = Object.keys(env).every((name) => /^[A-Za-z_]\w*$/.test(name));
+  if (plain !== null && isShells && order.output === "file" && inputs.length <= 1) {
     return spawn(plain.sh, ["-c", plain.text, "batch-agent", ...command], {
       cwd,
       env,
@@ -114,7 +116,7 @@ function startWrapper(order: LaunchOrder, opened: number[]) {
     });
   }
   const several = inputs.length > 1 ? inputs : [];
-  const text = bashWrapper(tools, order.output === "pipe");
+  const text = bashWrapper(isShells ? tools : { ...tools, sh: null }, order.output === "pipe");
   // -p: neither BASH_ENV nor functions of the environment are this shell's business.
   return spawn(bash, ["-p", "-c", text, "batch-agent", String(several.length), ...several, ...command], {
     cwd,

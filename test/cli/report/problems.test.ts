@@ -47,6 +47,7 @@ batches.d/x/batch.yaml:9:1: schema: is wrong
     [[], 40, "40 batches, no problems\n"],
     [[], 1, "1 batch, no problems\n"],
     [[problem({ file: null, line: null, column: null })], 1, "x: schema: is wrong\n1 problem in 1 of 1 batch\n"],
+    [[problem({ batch: "", file: "b", line: null, column: null })], 0, "b: schema: is wrong\n1 problem, 0 batches\n"],
   ])("summary", (problems, batches, want) => expect(text(problems, "", [], batches)).toBe(want));
 
   test.each([
