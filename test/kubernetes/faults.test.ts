@@ -289,3 +289,36 @@ test.skipIf(faketime === undefined)("the agent's clock is set while a pod waits:
   cluster.kubelet.isSilent = false; // it looks at its pods anew
   expect(statuses(await settled(agent, 1))).toEqual(["succeeded"]);
 });
+
+test.skipIf(faketime === undefined)(
+  "a silent node's execution is lost in time; its retry waits until the pod is gone",
+  async () => {
+    const place = workplace();
+    const script = `echo $BATCH_ATTEMPT >>${place.home}/ran\n[ $BATCH_ATTEMPT = 2 ] || sleep 100000`;
+    place.put("one", 'cron: "0 0 29 2 *"\nretry: {limit: 1, delay: 1s}\n', script);
+    // Time passes twenty times as fast for the agent: ten minutes are half a one.
+    const env = { LD_PRELOAD: faketime ?? "", FAKETIME: "+0 x20" };
+    const agent = await startAgent(place, await cluster.argsFor(place.data), { env });
+    command(place.data, "trigger", "one");
+    const ran = () => lines(join(place.home, "ran"));
+    await eventually(() => ran().length === 1, 60_000);
+    const row = await eventually(async () => (await agent.executions("?status=running"))[0] ?? null, 60_000);
+    cluster.kubelet.isSilent = true;
+    const path = `/api/v1/namespaces/${cluster.namespace}/pods/${row.place?.pod}`;
+    expect(await cluster.client.request("DELETE", path)).toMatchObject({ kind: "ok" });
+    const lost = await eventually(async () => (await agent.executions("?status=failed"))[0] ?? null, 150_000);
+    expect(lost).toMatchObject({ reason: "lost" });
+    expect(lost.message).toContain("may still be running on n1");
+    const retry = await eventually(async () => {
+      const [next] = await agent.executions("?status=queued");
+      return next?.waitingFor?.includes("last attempt") === true ? next : null;
+    }, 60_000);
+    expect(retry.waitingFor).toContain("may still be running");
+    expect(ran()).toEqual(["1"]);
+    cluster.kubelet.isSilent = false;
+    await eventually(async () => (await agent.executions("?status=succeeded")).length === 1, 120_000);
+    expect(ran()).toEqual(["1", "2"]);
+    expect(await agent.executions()).toHaveLength(2);
+  },
+  420_000,
+);
