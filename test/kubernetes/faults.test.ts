@@ -1,6 +1,6 @@
 // What goes wrong between an agent and its cluster, on a server of ours that does wrong on purpose. Needs a build.
 import { execFileSync } from "node:child_process";
-import { readFileSync, renameSync, writeFileSync } from "node:fs";
+import { existsSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import type { Execution } from "../../agent/model/execution.ts";
@@ -262,3 +262,63 @@ async function withTokenFile(place: ReturnType<typeof workplace>) {
   writeFileSync(join(place.home, "kubeconfig"), text);
   return [write, args.map((one) => (one === kubeconfig ? join(place.home, "kubeconfig") : one))] as const;
 }
+
+const libraries = ["x86_64", "aarch64"].map((arch) => `/usr/lib/${arch}-linux-gnu/faketime/libfaketime.so.1`);
+const faketime = libraries.find((path) => existsSync(path));
+
+test.skipIf(faketime === undefined)("the agent's clock is set while a pod waits: that is no time waited", async () => {
+  const place = workplace();
+  const offset = join(place.home, "offset");
+  writeFileSync(offset, "+0\n");
+  place.put("one", 'cron: "0 0 29 2 *"\nkubernetes: {image: later}\n', "true");
+  const env = {
+    ...{ LD_PRELOAD: faketime ?? "", FAKETIME_TIMESTAMP_FILE: offset },
+    ...{ FAKETIME_NO_CACHE: "1", FAKETIME_DONT_FAKE_MONOTONIC: "1" },
+  };
+  const args = [...(await cluster.argsFor(place.data)), "--kubernetes-images", "*"];
+  const agent = await startAgent(place, args, { env });
+  command(place.data, "trigger", "one");
+  await eventually(
+    async () => (await agent.executions())[0]?.waitingFor?.startsWith("ErrImageNeverPull") === true,
+    60_000,
+  );
+  writeFileSync(offset, "+3600\n");
+  await new Promise((done) => setTimeout(done, 12_000)); // it has been looked at twice since
+  expect(await agent.executions()).toMatchObject([{ status: "queued" }]);
+  cluster.kubelet.images.add("later");
+  cluster.kubelet.isSilent = false; // it looks at its pods anew
+  expect(statuses(await settled(agent, 1))).toEqual(["succeeded"]);
+});
+
+test.skipIf(faketime === undefined)(
+  "a silent node's execution is lost in time; its retry waits until the pod is gone",
+  async () => {
+    const place = workplace();
+    const script = `echo $BATCH_ATTEMPT >>${place.home}/ran\n[ $BATCH_ATTEMPT = 2 ] || sleep 100000`;
+    place.put("one", 'cron: "0 0 29 2 *"\nretry: {limit: 1, delay: 1s}\n', script);
+    // Time passes twenty times as fast for the agent: ten minutes are half a one.
+    const env = { LD_PRELOAD: faketime ?? "", FAKETIME: "+0 x20" };
+    const agent = await startAgent(place, await cluster.argsFor(place.data), { env });
+    command(place.data, "trigger", "one");
+    const ran = () => lines(join(place.home, "ran"));
+    await eventually(() => ran().length === 1, 60_000);
+    const row = await eventually(async () => (await agent.executions("?status=running"))[0] ?? null, 60_000);
+    cluster.kubelet.isSilent = true;
+    const path = `/api/v1/namespaces/${cluster.namespace}/pods/${row.place?.pod}`;
+    expect(await cluster.client.request("DELETE", path)).toMatchObject({ kind: "ok" });
+    const lost = await eventually(async () => (await agent.executions("?status=failed"))[0] ?? null, 150_000);
+    expect(lost).toMatchObject({ reason: "lost" });
+    expect(lost.message).toContain("may still be running on n1");
+    const retry = await eventually(async () => {
+      const [next] = await agent.executions("?status=queued");
+      return next?.waitingFor?.includes("last attempt") === true ? next : null;
+    }, 60_000);
+    expect(retry.waitingFor).toContain("may still be running");
+    expect(ran()).toEqual(["1"]);
+    cluster.kubelet.isSilent = false;
+    await eventually(async () => (await agent.executions("?status=succeeded")).length === 1, 120_000);
+    expect(ran()).toEqual(["1", "2"]);
+    expect(await agent.executions()).toHaveLength(2);
+  },
+  420_000,
+);

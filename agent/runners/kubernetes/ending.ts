@@ -5,6 +5,9 @@ import type { EpochMs } from "../../model/ids.ts";
 import type { Pod } from "./api.ts";
 import { secondCode } from "./wrapper.ts";
 
+/** A time of a clock that only goes on, of this process: waits are time that passes, whatever clocks are set to. */
+export type ElapsedMs = number;
+
 /** Everything that is known of an execution at one moment. */
 export interface Seen {
   /** How the script ended, by its wrapper; `at` by its node's clock. */
@@ -19,10 +22,10 @@ export interface Seen {
   /** The pod as it was last seen, once it is gone. */
   last: Pod | null;
   /** Since when it has been over as far as the cluster tells, or `exit` was first seen; null before. */
-  overSince: EpochMs | null;
+  overSince: ElapsedMs | null;
   /** Since when this agent has seen that it is to be gone, and that it is not ready: clocks are never compared. */
-  deletedSince: EpochMs | null;
-  unreadySince: EpochMs | null;
+  deletedSince: ElapsedMs | null;
+  unreadySince: ElapsedMs | null;
   /** Words on what it last waited for. */
   waitedFor: string | null;
 }
@@ -52,11 +55,11 @@ export const silentMs = 600_000;
 /** After a container has run twice the first one may still be at work. */
 const secondMs = 600_000;
 
-export function classifyEnd(seen: Seen, now: EpochMs): Judgement {
+export function classifyEnd(seen: Seen, now: ElapsedMs): Judgement {
   return seen.exit === null ? withoutExit(seen, now) : withExit(seen, seen.exit, now);
 }
 
-function withExit(seen: Seen, { end, at }: NonNullable<Seen["exit"]>, now: EpochMs): Judgement {
+function withExit(seen: Seen, { end, at }: NonNullable<Seen["exit"]>, now: ElapsedMs): Judgement {
   const { stopReason, told } = seen;
   const pod = known(seen);
   const sinceMs = seen.overSince === null ? 0 : now - seen.overSince;
@@ -76,7 +79,7 @@ function withExit(seen: Seen, { end, at }: NonNullable<Seen["exit"]>, now: Epoch
   return ended(end);
 }
 
-function withoutExit(seen: Seen, now: EpochMs): Judgement {
+function withoutExit(seen: Seen, now: ElapsedMs): Judgement {
   const { pod, claim, stopReason } = seen;
   if (pod === "unknown") return { kind: "goes-on" };
   const patienceMs = stopReason === null ? settleMs : stoppedSettleMs;
@@ -153,7 +156,7 @@ export function outsideReason(pod: Pod | null): string | null {
   return pod.deletedAt === null ? null : "deleted";
 }
 
-function silence({ deletedSince, unreadySince }: Seen, { deletionGraceMs }: Pod): EpochMs | null {
+function silence({ deletedSince, unreadySince }: Seen, { deletionGraceMs }: Pod): ElapsedMs | null {
   if (deletedSince === null) return null;
   return Math.min(deletedSince + deletionGraceMs, unreadySince ?? Infinity);
 }

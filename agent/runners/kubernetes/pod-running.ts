@@ -1,6 +1,7 @@
 // One execution in the cluster, from the request for its pod to the moment nothing of it is waited for. Reads what the
 // wrapper leaves in the execution's folder and what the cluster says of the pod; `ending.ts` judges both. Longer than
 // other files: each step of an execution leads to the next, and all of them may be broken off by the same few words.
+import { performance } from "node:perf_hooks";
 import type { Clock } from "../../async/clock.ts";
 import type { Execution, FinishedBy, ProcessEnding } from "../../model/execution.ts";
 import type { EpochMs } from "../../model/ids.ts";
@@ -18,7 +19,7 @@ import { readProgress } from "../local/progress-file.ts";
 import type { Look, Running, RunningRef } from "../port.ts";
 import type { Pod, PodManifest } from "./api.ts";
 import { Asking, type AskDeps } from "./asking.ts";
-import { classifyEnd, waitingWords, type PodEnding, type Seen } from "./ending.ts";
+import { classifyEnd, waitingWords, type ElapsedMs, type PodEnding, type Seen } from "./ending.ts";
 import { claimForAgent, clearFolder, countSeconds, isTold, readClaim, readEndedAt, type Claim } from "./folder.ts";
 import { podName } from "./names.ts";
 import { behindMs } from "./node-clock.ts";
@@ -62,11 +63,11 @@ export class PodRunning implements Running {
   #claim: Claim | null = null;
   /** What the node's clock is behind the agent's, in ms. */
   #behindMs = 0;
-  #deletedSince: EpochMs | null = null;
-  #unreadySince: EpochMs | null = null;
-  #pendingSince: EpochMs;
+  #deletedSince: ElapsedMs | null = null;
+  #unreadySince: ElapsedMs | null = null;
+  #pendingSince: ElapsedMs;
   #last: Pod | null = null;
-  #overSince: EpochMs | null = null;
+  #overSince: ElapsedMs | null = null;
   #waitingFor: string | null = null;
   #looked: { at: EpochMs; look: Look } | null = null;
   #sizes: { stdoutBytes: number; stderrBytes: number };
@@ -86,7 +87,9 @@ export class PodRunning implements Running {
     this.#deps = deps;
     this.#stopReason = readStopReason(folder);
     this.#sizes = readLastTime(folder);
-    this.#pendingSince = Date.parse(execution.askedAt ?? "") || deps.clock.now();
+    const now = deps.clock.now();
+    const waitedMs = now - (Date.parse(execution.askedAt ?? "") || now); // for an earlier agent
+    this.#pendingSince = performance.now() - Math.max(0, waitedMs);
     const onWaiting = (words: string) => (this.#waitingFor = words);
     this.#asking = how.manifest === null ? null : new Asking(how.manifest, onWaiting, deps);
     if (this.#stopReason !== null) {
@@ -192,7 +195,7 @@ export class PodRunning implements Running {
     if (this.#hasClosed()) return new Promise(() => undefined);
     if (refused !== null) return this.#end(refused, null);
     for (;;) {
-      const judgement = classifyEnd(this.#see(), this.#deps.clock.now());
+      const judgement = classifyEnd(this.#see(), performance.now());
       if (judgement.kind === "ended") {
         const { ending } = judgement;
         // Nothing has claimed it, and nothing will from here on: else its end is still to come.
@@ -224,7 +227,7 @@ export class PodRunning implements Running {
     switch (asked.kind) {
       case "created":
         this.#deps.onRefused(null);
-        this.#pendingSince = this.#deps.clock.now();
+        this.#pendingSince = performance.now();
         this.#deps.pods.upsert(asked.pod);
         return null;
       case "stopped":
@@ -254,9 +257,10 @@ export class PodRunning implements Running {
       this.#waitingFor = waitingWords(pod) ?? this.#waitingFor;
     }
     const isOver = written !== null || (pod === undefined ? pods.isListed : isTerminal(pod));
-    this.#overSince = isOver ? (this.#overSince ?? now) : null;
-    this.#deletedSince = pod?.deletedAt == null ? null : (this.#deletedSince ?? now);
-    this.#unreadySince = pod?.isUnready === true ? (this.#unreadySince ?? now) : null;
+    const seenAt = performance.now();
+    this.#overSince = isOver ? (this.#overSince ?? seenAt) : null;
+    this.#deletedSince = pod?.deletedAt == null ? null : (this.#deletedSince ?? seenAt);
+    this.#unreadySince = pod?.isUnready === true ? (this.#unreadySince ?? seenAt) : null;
     return {
       exit: written === null ? null : { end: written.end, at: readEndedAt(this.#folder) ?? written.at },
       claim: this.#claim,
@@ -289,7 +293,7 @@ export class PodRunning implements Running {
   async #giveUp(): Promise<PodEnding | null> {
     const { clock, pendingMs } = this.#deps;
     if (this.#claim !== null) return null;
-    const isLate = clock.now() - this.#pendingSince > pendingMs;
+    const isLate = performance.now() - this.#pendingSince > pendingMs;
     if (!isLate && this.#stopReason === null) return null;
     const pod = this.#last;
     if (pod !== null && !(await this.#delete(pod, forcedSeconds))) return null;

@@ -38,12 +38,19 @@ export async function startKubelet(access: ServerAccess, namespace: string, node
   const busy = new Set<string>();
   let started = 0;
   let closed = false;
+  let silent = false;
   let abort: () => void = () => undefined;
 
   const kubelet: Kubelet = {
     copies: 1,
     images: new Set(["batch"]),
-    isSilent: false,
+    get isSilent() {
+      return silent;
+    },
+    set isSilent(value) {
+      silent = value;
+      if (!silent) abort(); // it lists its pods anew
+    },
     aheadSeconds: 0,
     terminated: () => null,
     started: () => started,
