@@ -1,6 +1,7 @@
 // From the end of an execution to messages in the outbox. What is to be told stands in the execution's record until
 // its messages are on disk, and they go out only after that: a crash in between makes the same messages again, and
 // loses none.
+import pMap from "p-map";
 import { messageOf } from "../errors.ts";
 import { runKey, type HistoryReader, type Outline, type Recorder, type Told } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
@@ -12,6 +13,10 @@ import { createDrafts, lateAbout, type DraftDeps } from "./drafts.ts";
 import type { Draft, Message, Notifier, Outbox } from "./port.ts";
 
 const retryMs = 1_000;
+/** Messages of one execution that are written at a time. */
+const parallelPuts = 16;
+/** Time for what is to be told when the agent ends, on a slow disk. */
+const maxDrainMs = 3_000;
 
 export interface NotifierLoop extends Notifier {
   /** Takes up what an earlier agent left, then lets messages go out. Throws StoreError. Call once. */
@@ -73,7 +78,7 @@ export function createNotifier(deps: NotifierDeps): NotifierLoop {
   }
 
   async function workOff(): Promise<void> {
-    for (let next = due[0]; next !== undefined; next = due[0]) {
+    for (let next = due[0]; next !== undefined && !stopped; next = due[0]) {
       try {
         await ("id" in next ? see(next.id) : seeLate(next.late));
       } catch (error) {
@@ -118,9 +123,7 @@ export function createNotifier(deps: NotifierDeps): NotifierLoop {
   }
 
   async function put(messages: readonly Draft[]): Promise<Message[]> {
-    const written: Message[] = [];
-    for (const draft of messages) written.push(await outbox.put(draft));
-    return written;
+    return pMap(messages, (draft) => outbox.put(draft), { concurrency: parallelPuts }); // each is synced
   }
 
   /** Lets messages go out once the record has forgotten them: a history that cannot be written holds them up. */
@@ -164,7 +167,11 @@ export function createNotifier(deps: NotifierDeps): NotifierLoop {
         troubled = false;
         work(); // once more
       }
+      const giveUp = clock.after(maxDrainMs, () => {
+        stopped = true; // what is left stands in the record: the next agent makes it
+      });
       while (working !== null && !troubled) await working;
+      giveUp();
       stopped = true;
       cancel();
       await deliveries.stop();

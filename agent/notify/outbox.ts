@@ -2,12 +2,12 @@
 import { createHash } from "node:crypto";
 import { readdir } from "node:fs/promises";
 import { join } from "node:path";
-import pMap from "p-map";
 import type { Clock } from "../async/clock.ts";
+import { yieldToEventLoop } from "../async/yield.ts";
 import { messageOf, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { syncFolder, writeDurably } from "../platform/durable.ts";
-import { errorCode, isShortage, readText, removeTree, quarantine } from "../platform/files.ts";
+import { errorCode, isShortage, quarantine, readPlainBytes, removeTree } from "../platform/files.ts";
 import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { placeOf } from "./delivery-policy.ts";
 import type { Outbox, Message } from "./port.ts";
@@ -28,12 +28,13 @@ export function createOutbox(
       ensure(home);
       const names = (await readdir(home)).sort();
       for (const name of names.filter((one) => one.endsWith(".tmp"))) await removeTree(join(home, name));
-      const messages = await pMap(
-        names.filter((one) => one.endsWith(".json")),
-        load,
-        { concurrency: 16 },
-      );
-      return messages.filter((message) => message !== null);
+      const messages: Message[] = [];
+      for (const name of names.filter((one) => one.endsWith(".json"))) {
+        await yieldToEventLoop(); // tens of thousands may wait
+        const message = await load(name);
+        if (message !== null) messages.push(message);
+      }
+      return messages;
     } catch (error) {
       throw new StoreError("read", home, error, hint);
     }
@@ -42,7 +43,7 @@ export function createOutbox(
   async function load(name: string): Promise<Message | null> {
     const path = join(home, name);
     try {
-      const message: unknown = JSON.parse(await readText(path, maxMessageBytes, "refuse"));
+      const message: unknown = JSON.parse(readPlainBytes(path, maxMessageBytes, "refuse").toString("utf8"));
       if (isMessage(message) && name === `${message.id}.json`) return message;
       await quarantineMessage(path, "it does not hold what a message holds");
     } catch (error) {

@@ -9,7 +9,7 @@ test("a heartbeat goes out at each start and end, in order, also where the recei
   const place = workplace();
   let away = true;
   const { url, calls } = await webhookServer((_, response) => void response.writeHead(away ? 503 : 200).end());
-  const soon = new Date(Date.now() + 3_000).toISOString();
+  const soon = new Date(Date.now() + 10_000).toISOString(); // in force by then, however slow the machine
   const yaml = (path: string, more = "") => `cron: "${soon}"\n${more}notify: { ping: ["${url}/${path}?rid=1"] }\n`;
   place.put("good", yaml("good", "successCodes: [24]\n"), "echo out; echo err >&2; exit 24\n");
   place.put(
@@ -20,7 +20,7 @@ test("a heartbeat goes out at each start and end, in order, also where the recei
   place.put("slow", yaml("slow", "timeout: 1s\n"), "trap 'exit 0' TERM; sleep 60 & wait\n");
   const agent = await startAgent(place);
   const done = async () => (await agent.executions("?status=succeeded,failed")).length === 4;
-  await eventually(done, 30_000);
+  await eventually(done, 45_000);
   expect((await agent.executions("?batch=good"))[0]).toMatchObject({ status: "succeeded", exitCode: 24 });
   away = false;
   const of = (name: string) => calls.filter(({ path }) => path.startsWith(`/${name}`));
@@ -39,7 +39,7 @@ test("a heartbeat goes out at each start and end, in order, also where the recei
   expect([end.length, end.endsWith("xthe end\n")]).toEqual([10 * 1024, true]);
   expect(of("good")[0]?.body).toBe("");
   await agent.exit("SIGTERM");
-}, 90_000);
+}, 150_000);
 
 test("a heartbeat is not lost when its receiver and its agent are down; its body is the merged log", async () => {
   const place = workplace();

@@ -1,6 +1,16 @@
 // Files of one execution that its agent makes before its pod is asked for, and those that the wrapper leaves. The rest
 // of the folder is as on one machine: see runners/local/execution-folder.ts.
-import { chownSync, lchownSync, lstatSync, mkdirSync, readdirSync, unlinkSync, writeFileSync } from "node:fs";
+import {
+  chownSync,
+  lchownSync,
+  linkSync,
+  lstatSync,
+  mkdirSync,
+  readdirSync,
+  rmSync,
+  unlinkSync,
+  writeFileSync,
+} from "node:fs";
 import { join } from "node:path";
 import type { EpochMs } from "../../model/ids.ts";
 import { errorCode, isShortage, readPart, readPlainBytes } from "../../platform/files.ts";
@@ -78,13 +88,23 @@ export function readClaim(folder: string, now: EpochMs): Claim | null {
  * certain now that none ever will; false where a pod was faster, or where that cannot be told just now.
  */
 export function claimForAgent(folder: string, now: EpochMs): boolean {
+  // Written whole beside it: on a full disk an empty claim would count as some pod's.
+  const own = join(folder, "claim.agent");
   try {
-    writeFileSync(join(folder, "claim"), `${Math.floor(now / 1_000)} - ${agentsOwn}\n`, { flag: "wx", mode: 0o600 });
+    rmSync(own, { recursive: true, force: true });
+    writeFileSync(own, `${Math.floor(now / 1_000)} - ${agentsOwn}\n`, { flag: "wx", mode: 0o600 });
+    linkSync(own, join(folder, "claim"));
     return true;
   } catch (error) {
     if (errorCode(error) === "EEXIST") return readShort(folder, "claim")?.trim().endsWith(` ${agentsOwn}`) === true;
     // A folder that is gone holds no environment to start with either; one that only takes nothing just now does.
     return !isShortage(error) && !["ENOSPC", "EDQUOT", "EROFS", "EIO", "ESTALE"].includes(errorCode(error));
+  } finally {
+    try {
+      unlinkSync(own);
+    } catch {
+      // it was never made, or its disk is gone
+    }
   }
 }
 

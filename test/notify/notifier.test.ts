@@ -1,0 +1,87 @@
+// The end of the agent does not wait for a disk that is slow to take what is to be told.
+import { expect, test } from "vitest";
+import type { HistoryReader, Recorder } from "../../agent/history/port.ts";
+import type { LogFollowers, LogStore } from "../../agent/logs/port.ts";
+import { createNotifier, type NotifierDeps } from "../../agent/notify/notifier.ts";
+import type { Draft } from "../../agent/notify/port.ts";
+import { fakeClock } from "../helpers/fakes.ts";
+import { batch, execution, t0 } from "../helpers/make.ts";
+import { quietLog } from "../helpers/quiet.ts";
+import { eventually } from "../helpers/tmp.ts";
+
+const webhooks = Array.from({ length: 40 }, (_, i) => `http://127.0.0.1:8099/${i}`);
+const notify = { on: ["failure" as const], mail: [], webhook: webhooks, ping: [] };
+
+function set(ends: number) {
+  const clock = fakeClock(t0);
+  const rows = Array.from({ length: ends }, (_, i) =>
+    execution({ at: t0 + i, status: "failed", reason: "exit", notifyDue: { event: "failure", count: 1, since: null } }),
+  );
+  const log: LogStore = {
+    stat: () => Promise.resolve(null),
+    tailStart: () => Promise.resolve(0),
+  } as Partial<LogStore> as LogStore;
+  const state = { waiting: [] as (() => void)[], most: 0, settled: 0, stopped: false };
+  const deps: NotifierDeps = {
+    clock,
+    log: quietLog(),
+    logs: log,
+    followers: {} as LogFollowers,
+    reader: {
+      find: (id: string) => Promise.resolve(rows.find((row) => row.id === id)),
+      notifyDue: () => [],
+    } as Partial<HistoryReader> as HistoryReader,
+    recorder: {
+      names: () => [],
+      current: () => undefined,
+      commit: () => {
+        state.settled++;
+        return Promise.resolve();
+      },
+    } as Partial<Recorder> as Recorder,
+    outbox: {
+      open: () => Promise.resolve([]),
+      put: (draft: Draft) =>
+        new Promise((done) => {
+          state.waiting.push(() => done({ ...draft, id: "x" }));
+          state.most = Math.max(state.most, state.waiting.length);
+        }),
+      read: () => Promise.resolve(null),
+      remove: () => Promise.resolve(),
+    },
+    deliveries: { add: () => undefined, start: () => undefined, stop: () => Promise.resolve() },
+    batchOf: () => batch({ notify }),
+    mails: false,
+    linkTo: () => "http://127.0.0.1/",
+    changedSince: () => Promise.resolve(null),
+  };
+  return { clock, rows, state, notifier: createNotifier(deps) };
+}
+
+test("messages of one execution are written side by side, a few at a time", async () => {
+  const { rows, state, notifier } = set(1);
+  await notifier.start();
+  for (const row of rows) notifier.submit(row);
+  await eventually(() => state.waiting.length > 1);
+  await eventually(() => {
+    for (const done of state.waiting.splice(0)) done();
+    return state.settled === 1;
+  });
+  expect(state.most).toBeGreaterThan(1);
+  expect(state.most).toBeLessThanOrEqual(16);
+});
+
+test("what is not written in time when the agent ends stays in the record", async () => {
+  const { clock, rows, state, notifier } = set(3);
+  await notifier.start();
+  for (const row of rows) notifier.submit(row);
+  await eventually(() => state.waiting.length > 0);
+  const stopped = notifier.stop().then(() => (state.stopped = true));
+  await clock.advance(10_000);
+  await eventually(() => {
+    for (const done of state.waiting.splice(0)) done();
+    return state.stopped;
+  });
+  await stopped;
+  expect(state.settled).toBe(1); // the one under way is finished, the others are the next agent's
+});
