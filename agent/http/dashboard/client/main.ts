@@ -41,7 +41,10 @@ async function pollNow(): Promise<void> {
   timer = null;
   if (page !== null) {
     // The list has filters as soon as there is something to filter.
-    if (page.querySelector(filters) !== null && document.querySelector(filters) === null) return location.reload();
+    if (page.querySelector(filters) !== null && document.querySelector(filters) === null) {
+      location.reload();
+      return;
+    }
     document.title = page.title;
     isPending = !(rows ? swap(page, "[data-live]:not(#list), .batches tbody tr") : swap(page));
     writeTimes();
