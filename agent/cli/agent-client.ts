@@ -47,7 +47,7 @@ export function createClient(url: string, token: string | null, withheld: AgentE
     if (typeof body?.detail === "string") return new AgentError(body.detail, { status });
     if (status >= 502 && status <= 504)
       return unreachable(url, new Error(`whatever stands in front of it says ${status}`));
-    return new AgentError(`what answers at ${url} is no batch-agent (status ${status})`, {
+    return new AgentError(`what answers at ${url} is not a batch-agent (status ${status})`, {
       status,
       hint: "check the address: --url or BATCH_AGENT_URL",
     });
@@ -64,7 +64,7 @@ export function createClient(url: string, token: string | null, withheld: AgentE
       try {
         return JSON.parse(text) as T;
       } catch {
-        throw new AgentError(`what answers at ${url} is no batch-agent`, {
+        throw new AgentError(`what answers at ${url} is not a batch-agent`, {
           status: response.status,
           hint: "check the address: --url or BATCH_AGENT_URL",
         });

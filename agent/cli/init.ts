@@ -72,7 +72,7 @@ async function entriesOf(folder: string, dir: string): Promise<string[]> {
   } catch (error) {
     if (errorCode(error) === "ENOENT") return [];
     if (errorCode(error) === "ENOTDIR")
-      throw new ConfigError(`${dir} is no folder`, "name the folder of batches that is to be made");
+      throw new ConfigError(`${dir} is not a folder`, "name the folder of batches that is to be made");
     throw new StoreError("read", folder, error);
   }
 }

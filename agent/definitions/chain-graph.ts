@@ -68,7 +68,7 @@ export function buildGraph(batches: readonly Batch[], present: ReadonlySet<strin
         batch.places.top,
         "cron",
         "no-start",
-        "nothing ever starts this batch: it has neither cron nor after, and is no batch's onFailure",
+        "nothing ever starts this batch: it has neither cron nor after, and is not the onFailure of any batch",
         'give it a line such as: cron: "30 2 * * *"',
       );
     }

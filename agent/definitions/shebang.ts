@@ -36,7 +36,7 @@ export function parseShebang(text: string): { options: string[] } | { fault: Fau
     const word = words[at] as string;
     if (!option.test(word) || isNotForFiles(word))
       return fault(
-        `the first line gives bash the argument ${JSON.stringify(word)}, which is no option for running a script`,
+        `the first line gives bash the argument ${JSON.stringify(word)}, which is not an option for running a script`,
         "only options may stand there, such as #!/bin/bash -eu; remove the rest",
       );
     if (withValue.test(word)) at += 1;

@@ -67,8 +67,13 @@ export function createCommandBox(dataDir: string, now: () => number, ensure: Ens
       command,
       isFound,
       async answer(answer) {
-        unwritten.set(id, answer);
-        await write(id, answer);
+        try {
+          await write(id, answer);
+        } catch (error) {
+          // Only now: who tries again while it is being written would leave a second one that nobody reads.
+          unwritten.set(id, answer);
+          throw error;
+        }
       },
     };
   }

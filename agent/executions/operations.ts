@@ -176,7 +176,9 @@ export class Operations {
   }
 
   #noDefinition(name: string): string {
-    return this.#deps.recorder.head(name) === undefined ? this.#unknown(name) : `${name} is gone, or has problems`;
+    return this.#deps.recorder.head(name) === undefined
+      ? this.#unknown(name, "batch")
+      : `${name} is gone, or has problems`;
   }
 
   #noId(target: string): string {
@@ -184,14 +186,14 @@ export class Operations {
     return `a rerun needs the id of an execution or a run: batch-agent history ${target} lists those of ${target}`;
   }
 
-  #unknown(target: string): string {
+  #unknown(target: string, what: "batch" | "batch, execution or run" = "batch, execution or run"): string {
     if (idPattern.test(target)) return `there is no execution or run ${target}`;
     if (target === "") return "a name is missing: name a batch, or an execution or a run by its id";
     const invalid = this.#deps.invalidNames?.() ?? [];
     if (invalid.includes(target))
       return `${target} has problems, and nothing of it was ever valid: batch-agent validate tells them`;
     const near = closest(target, [...this.#deps.recorder.names(), ...invalid]);
-    return `there is no batch, execution or run ${target}${near === null ? "" : `: did you mean ${near}?`}`;
+    return `there is no ${what} ${target}${near === null ? "" : `: did you mean ${near}?`}`;
   }
 }
 

@@ -22,7 +22,7 @@ export function createMailer(url: string, { from, hostname }: { from: string | n
   const sender = from ?? (isAddress(user) ? user : `batch-agent@${hostname}`);
   if (/\p{Cc}/u.test(sender) || !isAddress(/<([^<>]*)>\s*$/.exec(sender)?.[1] ?? sender)) {
     throw new ConfigError(
-      "--mail-from: this is no mail address",
+      "--mail-from: this is not a mail address",
       "write it as batch@example.org, or as: Batches <batch@example.org>",
     );
   }

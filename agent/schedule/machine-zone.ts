@@ -68,7 +68,7 @@ function zoneOfFile(path: string, said: string, sources: ZoneSources, now: Epoch
     if (clock === null)
       return {
         timeZone: "UTC",
-        note: `${text} is no zone file: libc takes UTC, and so do batches; ${hint}`,
+        note: `${text} is not a zone file: libc takes UTC, and so do batches; ${hint}`,
       };
     return named(name, clock, text, sources, now);
   }

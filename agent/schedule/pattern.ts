@@ -131,7 +131,10 @@ function reword(text: string, word: string): { message: string; hint: string | n
     // croner counts days and months from 0 and says so.
     const [, unit = "", value] = range;
     const shown = unit === "day" || unit === "month" ? Number(value) + 1 : Number(value);
-    return { message: `${shown} is no ${unit === "dayOfWeek" ? "day of the week" : unit}`, hint: limits[unit] ?? null };
+    return {
+      message: `${shown} is not a valid ${unit === "dayOfWeek" ? "day of the week" : unit}`,
+      hint: limits[unit] ?? null,
+    };
   }
   const illegal = /^configuration entry (\d+) \((.*)\) contains illegal characters/.exec(said);
   if (illegal !== null)

@@ -11,7 +11,7 @@ export interface EnvFileFault {
 }
 
 const assignment = /^[ \t]*(?:export[ \t]+)?([A-Za-z_][A-Za-z0-9_.-]*)[ \t]*=(.*)$/s;
-const noAssignment = "is no NAME=value";
+const noAssignment = "is not NAME=value";
 
 /**
  * The variables, or the first line that is none. Blank lines and those that begin with `#` are passed over; a blank and

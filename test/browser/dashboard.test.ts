@@ -122,6 +122,7 @@ test("goes live again by itself after a proxy's bad answer, and shows the first 
   await eventually(async () => (await page.locator("#connection").textContent()) === "");
   place.put("new", `cron: "${rarely}"\n`, "true\n");
   await eventually(async () => (await page.locator("#b-new").count()) === 1);
+  expect(await page.getByLabel("Order").count()).toBe(1); // there is something to filter now
   for (const complaint of forgive()) expect(complaint).toContain("502");
 });
 

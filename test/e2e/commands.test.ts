@@ -237,7 +237,7 @@ describe("wrong use", () => {
     writeFileSync(join(home, ".env"), "BATCH_AGENT_PORT=1\nBATCH_AGENT_TOKEN_FILE\n");
     expect(await type(home, "validate")).toMatchObject({
       code: 2,
-      stderr: "batch-agent: .env:2: this is no NAME=value\nhint: begin comments with #\n",
+      stderr: "batch-agent: .env:2: this is not NAME=value\nhint: begin comments with #\n",
     });
     writeFileSync(join(home, ".env"), "\uFEFFBATCH_AGENT_TIME_ZONE=Nowhere/Land\n");
     expect((await type(home, "validate")).stderr).toContain("Nowhere/Land");

@@ -97,6 +97,6 @@ test("a folder that holds other batches gets none of ours; a file in its place i
   writeFileSync(join(home, "file"), "");
   expect(await type(home, ["init", "file"])).toMatchObject({
     code: 1,
-    stderr: expect.stringContaining("file is no folder") as string,
+    stderr: expect.stringContaining("file is not a folder") as string,
   });
 });

@@ -162,7 +162,7 @@ describe("status", { timeout: 120_000 }, () => {
       expect((await type(home, ["status", "--url", url, "--token-file", "gone"])).stderr).toContain(
         "cannot read the token",
       );
-      expect((await type(home, ["status", "--url", `${url}/odd`])).stderr).toContain("is no batch-agent");
+      expect((await type(home, ["status", "--url", `${url}/odd`])).stderr).toContain("is not a batch-agent");
     } finally {
       server.close();
     }

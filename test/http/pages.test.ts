@@ -221,6 +221,14 @@ test("the page of a batch tells where settings come from, and times of its own z
   expect((await page(app, `/executions/${id}`)).text).toContain("2026-11-24 12:00:00 UTC (21:00 Asia/Tokyo)");
 });
 
+test("while the agent reads its folder, the list does not say that there are no batches", async () => {
+  const { app } = await serve({ notReady: ["the first reconcile is not done yet"] });
+  const { text } = await page(app, "/");
+  expect(text).not.toContain("There are no batches");
+  expect(text).not.toContain("batch-agent init");
+  expect(text).toContain("The agent is not ready: the first reconcile is not done yet.");
+});
+
 test("the list shows pools with their use, and while nothing has run how to try a batch", async () => {
   const finance = { name: "finance", description: null, defaults: {}, pools: { db: 3 }, calendars: new Map() };
   const { app, add } = await serve({ batches: [status()], groups: [finance] });

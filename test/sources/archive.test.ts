@@ -211,7 +211,7 @@ describe.each(Object.entries(writers))("%s", (file, write) => {
       "a file below a file",
       plusOne({ name: "script.sh/x", data: "x" }),
       "bad-archive",
-      /lies below "script\.sh", which is no folder/,
+      /lies below "script\.sh", which is not a folder/,
     ],
     [
       "a folder in a file's place",

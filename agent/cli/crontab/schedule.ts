@@ -86,7 +86,7 @@ function readField(text: string, field: Field, notes: string[]): ReadField | { f
       return {
         fault: /~/.test(part)
           ? `${part}: a random value is not supported; write a fixed one and use jitter`
-          : `"${text}" is no ${field.name}`,
+          : `"${text}" is not a valid ${field.name}`,
       };
     const [, star, first, last, step] = match;
     const every = step === undefined ? 1 : Number(step);
@@ -99,7 +99,7 @@ function readField(text: string, field: Field, notes: string[]): ReadField | { f
           : step === undefined
             ? from
             : highOf(field);
-    if (from === null || to === null) return { fault: `"${text}" is no ${field.name}` };
+    if (from === null || to === null) return { fault: `"${text}" is not a valid ${field.name}` };
     if (every < 1) return { fault: `${part}: a step must be at least 1` };
     if (star === undefined && last === undefined && step !== undefined) {
       notes.push(`${part} is taken as ${from}-${to}/${every}, as some crons do; others refuse it`);

@@ -30,7 +30,12 @@ export function findForm(rests: readonly string[], known: Known): Form | { ask: 
   const firsts = rests.map((rest) => /^(\S+)\s+[^-\s]/.exec(rest)?.[1] ?? "");
   const isSure = (word: string) => surelyUsers.test(word) && !programs.test(word);
   // One line that begins with root is enough: there is no such program, and a wrong line is told with its number.
-  if (firsts.some((word) => isSure(word) && !known.isProgram(word))) return "system";
+  // But where another one begins with a common program, one of the two lines is wrong, and who reads `flock` as a user
+  // takes over half a command.
+  if (firsts.some((word) => isSure(word) && !known.isProgram(word))) {
+    const program = firsts.find((word) => usual.test(word) && !known.isUser(word) && !surelyUsers.test(word));
+    return program === undefined ? "system" : { ask: program };
+  }
   const mayBeUser = (word: string) =>
     userName.test(word) && !known.isProgram(word) && (surelyUsers.test(word) || known.isUser(word));
   const isProgramHere = (word: string) => known.isProgram(word) || programs.test(word);

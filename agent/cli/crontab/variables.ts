@@ -49,7 +49,7 @@ export function readVariable(
       setting.mail = parts.filter((part) => mailAddress.test(part));
       for (const part of parts)
         if (!setting.mail.includes(part))
-          addRemark(`MAILTO: ${part} is no mail address; nobody is told in its place`, true);
+          addRemark(`MAILTO: ${part} is not a mail address; nobody is told in its place`, true);
       if (setting.mail.length > 0)
         addRemark("cron mailed every output; the batches below mail failure and recovery (notify.on)");
       return;
@@ -68,7 +68,7 @@ export function readVariable(
     case "RANDOM_DELAY":
       setting.jitter = /^[1-9]\d{0,5}$/.test(value) ? `${value}m` : null;
       if (setting.jitter === null && !/^0*$/.test(value))
-        addRemark(`RANDOM_DELAY: ${value} is no number of minutes; the batches below wait for nothing`, true);
+        addRemark(`RANDOM_DELAY: ${value} is not a number of minutes; the batches below wait for nothing`, true);
       return;
     case "LOGNAME":
     case "USER":

@@ -71,7 +71,7 @@ export function createInventory(limits: ArchiveLimits): Inventory {
       if (last && before !== undefined && (before !== "folder" || kind !== "folder"))
         return bad(`${shown} is in it twice`);
       if (!last && before !== undefined && before !== "folder")
-        return bad(`${shown} lies below ${JSON.stringify(part)}, which is no folder`);
+        return bad(`${shown} lies below ${JSON.stringify(part)}, which is not a folder`);
       const twin = folded.get(fold(part));
       if (twin !== undefined && twin !== part)
         return bad(`${JSON.stringify(part)} and ${JSON.stringify(twin)} differ in upper and lower case only`);

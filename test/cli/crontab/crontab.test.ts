@@ -34,11 +34,11 @@ describe("times", () => {
   ])("%s is %s", (given, want) => expect(translateFields(given.split(" "))).toMatchObject({ cron: want }));
 
   test.each([
-    ["60 * * * *", '"60" is no minute'],
-    ["* 24 * * *", '"24" is no hour'],
-    ["0 0 0 * *", '"0" is no day of the month'],
-    ["0 0 * foo *", '"foo" is no month'],
-    ["0 0 * * 8", '"8" is no day of the week'],
+    ["60 * * * *", '"60" is not a valid minute'],
+    ["* 24 * * *", '"24" is not a valid hour'],
+    ["0 0 0 * *", '"0" is not a valid day of the month'],
+    ["0 0 * foo *", '"foo" is not a valid month'],
+    ["0 0 * * 8", '"8" is not a valid day of the week'],
     ["*/0 * * * *", "*/0: a step must be at least 1"],
     ["0~30 * * * *", "0~30: a random value is not supported; write a fixed one and use jitter"],
     ["0 0 31 2 *", '"0 0 31 2 *" is never due'],
@@ -269,8 +269,8 @@ describe("a crontab", () => {
     expect(told(lines.join("\n")).map((line) => line.slice(0, 40))).toEqual(
       [
         "1! left out: @reboot is not supported: a ",
-        "2! MAILTO: root is no mail address; nobo",
-        '3! left out: "61" is no minute',
+        "2! MAILTO: root is not a mail address; n",
+        '3! left out: "61" is not a valid minute',
         "4! left out: it looks like six time fiel",
         "5! left out: a line needs five time fiel",
         "6! left out: neither a time with a comma",
@@ -468,6 +468,14 @@ describe("the user column", () => {
     expect(batches).toBe(0);
     expect(remarks).toMatchObject([
       { line: 1, lost: true, message: expect.stringMatching(/is appuser the user .*--system or --user/) as string },
+    ]);
+  });
+
+  test("is asked for where one line names a user and another begins with a program", () => {
+    const { batches, remarks } = formOf(["root /usr/bin/a", "flock -n /tmp/l sleep 1", "flock /tmp/m sleep 1"]);
+    expect(batches).toBe(0);
+    expect(remarks).toMatchObject([
+      { line: 2, lost: true, message: expect.stringMatching(/is flock the user .*--system or --user/) as string },
     ]);
   });
 });

@@ -245,7 +245,7 @@ describe("a start that fails", () => {
     writeFileSync(secrets, "TOKEN=a#b\nhunter2\n");
     expect(await run({ settings: { ...order().settings, envFiles: [secrets] } })).toMatchObject({
       kind: "spawn",
-      message: `envFile ${secrets} cannot be used: its line 2 is no NAME=value`,
+      message: `envFile ${secrets} cannot be used: its line 2 is not NAME=value`,
     });
   });
 });

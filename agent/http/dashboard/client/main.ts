@@ -19,6 +19,7 @@ const againMs = 5_000;
 let changed: Set<string> | null = new Set();
 let timer: ReturnType<typeof setTimeout> | null = null;
 let lastPoll = 0;
+const filters = "form[data-filters]";
 /** A part was left as it was because text in it is selected. */
 let isPending = false;
 
@@ -39,6 +40,11 @@ async function pollNow(): Promise<void> {
   lastPoll = Date.now();
   timer = null;
   if (page !== null) {
+    // The list has filters as soon as there is something to filter.
+    if (page.querySelector(filters) !== null && document.querySelector(filters) === null) {
+      location.reload();
+      return;
+    }
     document.title = page.title;
     isPending = !(rows ? swap(page, "[data-live]:not(#list), .batches tbody tr") : swap(page));
     writeTimes();
@@ -150,7 +156,7 @@ document.documentElement.classList.add("scripted");
 addCopying();
 addKeys();
 showNodes();
-const form = document.querySelector<HTMLFormElement>("form[data-filters]");
+const form = document.querySelector<HTMLFormElement>(filters);
 if (form !== null) liveFilters(form);
 writeTimes();
 setInterval(writeTimes, 1_000);
@@ -161,6 +167,10 @@ if (refresh !== "") {
     else connect();
   });
   addEventListener("pagehide", disconnect);
+  // No event tells that the agent has become ready.
+  setInterval(() => {
+    if (!document.hidden && document.querySelector(".not-ready") !== null) schedulePoll(null);
+  }, againMs);
   document.addEventListener("selectionchange", () => {
     if (isPending && document.getSelection()?.isCollapsed !== false) schedulePoll(null);
   });

@@ -42,13 +42,24 @@ const sortNames = {
 export function overviewPage(view: Overview) {
   const { agent, counts, query, rows } = view;
   return (
-    <Shell title="Batches" agent={agent} place="batches" refresh="list">
+    <Shell
+      title="Batches"
+      agent={agent}
+      place="batches"
+      refresh="list"
+      {...(agent.notReady.length > 0 ? { reloadSeconds: 10 } : {})}
+    >
       <div class="head">
         <h1>Batches</h1>
         <CountLinks counts={counts} query={query} />
         <Pools pools={view.pools} />
       </div>
-      {counts.all === 0 && query.state === null && query.text === "" ? (
+      {counts.all === 0 && agent.notReady.length > 0 ? (
+        <div class="empty" id="list" data-live>
+          <p>No batches can be shown yet.</p>
+          <p>The agent is not ready: {agent.notReady.join("; ")}. This page goes on by itself.</p>
+        </div>
+      ) : counts.all === 0 && query.state === null && query.text === "" ? (
         <div class="empty" id="list" data-live>
           <p>There are no batches yet.</p>
           <p>
