@@ -5,11 +5,11 @@ const mebibyte = 1024 * 1024;
 const baseBytes = 80 * mebibyte;
 /** A batch with small settings: 4 KiB in force, the rest for its watch and while it is read and listed. */
 const bytesEach = 8 * 1024;
-const fewest = 100;
+const minBatches = 100;
 /** A repository with more is no folder of batches. */
-const most = 200_000;
+const maxBatches = 200_000;
 
 /** Returns the most batches that a folder may hold. `heapBytes`: the limit of V8's heap. */
 export function maxBatchesFor(heapBytes: number): number {
-  return Math.min(most, Math.max(fewest, Math.floor((heapBytes - baseBytes) / bytesEach)));
+  return Math.min(maxBatches, Math.max(minBatches, Math.floor((heapBytes - baseBytes) / bytesEach)));
 }

@@ -12,8 +12,8 @@ const checks = 6;
 /** Share of all places that one address may have, so that probes and others always get in. */
 export const maxShare = 0.75;
 /** Connections of all clients together, where there are descriptors for them. */
-const mostConnections = 1_000;
-const fewestConnections = 16;
+const defaultMaxConnections = 1_000;
+const minConnections = 16;
 /** A connection, and the two logs that its answer may have open. */
 const descriptorsEach = 3;
 /** Kept for scripts, the record, the folder of batches and what is told. */
@@ -102,15 +102,15 @@ export function createAnswerQueue(): AnswerQueue {
  * @param descriptors limit of the process; null where it is not known
  */
 export function maxConnectionsFor(descriptors: number | null): number {
-  if (descriptors === null) return mostConnections;
+  if (descriptors === null) return defaultMaxConnections;
   const affordable = Math.floor((descriptors - reservedDescriptors) / descriptorsEach);
-  return Math.min(mostConnections, Math.max(fewestConnections, affordable));
+  return Math.min(defaultMaxConnections, Math.max(minConnections, affordable));
 }
 
 /** Gives each address its share of the server's places, and breaks off answers that nobody takes. */
 export function limitConnections(
   server: Server,
-  { maxConnections = mostConnections, stallMs = maxStallMs } = {},
+  { maxConnections = defaultMaxConnections, stallMs = maxStallMs } = {},
 ): void {
   const maxEach = Math.max(1, Math.floor(maxConnections * maxShare));
   const counts = new Map<string, number>();
