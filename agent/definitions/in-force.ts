@@ -170,7 +170,7 @@ export class InForce {
   }
 
   /** Leaves what is in force and says what is wrong with it now. */
-  hold(name: string, problems: readonly Problem[]): void {
+  keepInForce(name: string, problems: readonly Problem[]): void {
     const entry = this.open(name);
     if (entry.batch === null) this.#chains.touch(name); // its name may be one that others wait for
     this.#set({ ...entry, problems });

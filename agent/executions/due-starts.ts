@@ -34,7 +34,7 @@ export class DueStarts {
   readonly #deps: DueStartsDeps;
   readonly #in: DueIn;
   /** The row of the due times that a start missed while it waited for a slot. */
-  readonly #gaps = new Map<ExecutionId, Execution>();
+  readonly #coalesced = new Map<ExecutionId, Execution>();
 
   constructor(deps: DueStartsDeps, within: DueIn) {
     this.#deps = deps;
@@ -50,7 +50,7 @@ export class DueStarts {
     const watermark = this.#watermark(name, decision.coveredUntil);
     const waiting = decision.start === null ? null : this.#waitingFor(batch);
     if (waiting !== null && decision.start !== null)
-      return this.#merge(waiting, decision.start, decision.missed?.count ?? 1, watermark);
+      return this.#coalesce(waiting, decision.start, decision.missed?.count ?? 1, watermark);
     const row = decision.missed === null ? null : this.#missedRow(name, decision.missed);
     // The only one of a gap that is started after all is late, not lost.
     const isCaughtUp = decision.start !== null && decision.missed?.count === 1;
@@ -72,8 +72,8 @@ export class DueStarts {
    * Called once an execution waits no longer: what it missed while it waited is complete, and people may hear of it.
    */
   closeGap(id: ExecutionId): void {
-    const gap = this.#gaps.get(id);
-    if (!this.#gaps.delete(id) || gap === undefined) return;
+    const gap = this.#coalesced.get(id);
+    if (!this.#coalesced.delete(id) || gap === undefined) return;
     this.#record(planDue(gap, null, this.#in.world, this.#deps, this.#deps.clock.now()));
   }
 
@@ -95,13 +95,13 @@ export class DueStarts {
    * count the same again. Where thousands wait, writing all of them at each of their due times left no time to start
    * any.
    */
-  #merge(waiting: Execution, start: EpochMs, count: number, watermark: Change & { kind: "head" }): void {
-    const earlier = this.#gaps.get(waiting.id);
+  #coalesce(waiting: Execution, start: EpochMs, count: number, watermark: Change & { kind: "head" }): void {
+    const earlier = this.#coalesced.get(waiting.id);
     const from = Date.parse(earlier?.missed?.from ?? waiting.trigger.dueAt);
     const row = this.#missedRow(waiting.batch, { from, to: start, count: (earlier?.missed?.count ?? 1) + count });
     const gap =
       earlier === undefined ? row : { ...row, id: earlier.id, run: earlier.run, createdAt: earlier.createdAt };
-    this.#gaps.set(waiting.id, gap);
+    this.#coalesced.set(waiting.id, gap);
     const { notBefore: _past, ...rest } = waiting;
     const execution = { ...rest, trigger: { ...waiting.trigger, dueAt: iso(start) } };
     this.#deps.recorder.note([watermark, { kind: "put", execution }, { kind: "put", execution: gap }]);

@@ -119,7 +119,7 @@ class ExecutorLoop implements Omit<Executor, "manual" | "cancel" | "rerun"> {
     this.#running = new RunningExecutions(deps);
     // What an earlier agent left running counts before anything can be started.
     for (const execution of recorder.open())
-      if (isWithRunner(execution)) this.#pools.hold(execution.id, [execution.pool]);
+      if (isWithRunner(execution)) this.#pools.occupy(execution.id, [execution.pool]);
     this.#world = {
       graph: () => deps.graph(),
       inForce: (name) => deps.definition(name as BatchName),
@@ -149,7 +149,7 @@ class ExecutorLoop implements Omit<Executor, "manual" | "cancel" | "rerun"> {
   resume(): void {
     const { recorder, clock } = this.#deps;
     const open = recorder.open();
-    for (const execution of open) this.#track(execution);
+    for (const execution of open) this.#trackOpen(execution);
     // The timeout is what it was started with, whatever the batch is by now.
     const termsOf = ({ batch, timeoutMs = this.#batchOf(batch)?.timeoutMs ?? null }: Execution) => ({
       timeoutMs,
@@ -159,7 +159,7 @@ class ExecutorLoop implements Omit<Executor, "manual" | "cancel" | "rerun"> {
     this.#running.adopt(running, termsOf, (execution) =>
       this.#events(execution, () => this.#backOff(unasked(execution))),
     );
-    this.#holdPlaces();
+    this.#occupyPlaces();
     for (const { id, cancelled } of running) if (cancelled !== undefined) this.#running.get(id)?.cancel(cancelled);
     for (const execution of open.filter((one) => !isWithRunner(one))) {
       const { batch } = execution;
@@ -184,7 +184,7 @@ class ExecutorLoop implements Omit<Executor, "manual" | "cancel" | "rerun"> {
   }
 
   refresh(): void {
-    this.#holdPlaces();
+    this.#occupyPlaces();
     this.#queue.refresh((id) => this.#standing(this.#deps.recorder.current(id)?.batch));
     this.#pump();
   }
@@ -239,9 +239,9 @@ class ExecutorLoop implements Omit<Executor, "manual" | "cancel" | "rerun"> {
       [...before, ...plan.changes].flatMap((change) => (change.kind === "put" ? change.execution.batch : [])),
     );
     const recorded = recorder.commit([...before, ...plan.changes]);
-    for (const { execution } of plan.starts) this.#track(execution);
-    for (const execution of plan.retries) this.#track(execution);
-    for (const execution of plan.ended) this.#leave(execution);
+    for (const { execution } of plan.starts) this.#trackOpen(execution);
+    for (const execution of plan.retries) this.#trackOpen(execution);
+    for (const execution of plan.ended) this.#untrackOpen(execution);
     // After the rows that are new: what goes is counted with them.
     const expired = [...batches].flatMap((name) => this.#expired(name));
     const deleted = recorder.commit(expired);
@@ -282,14 +282,14 @@ class ExecutorLoop implements Omit<Executor, "manual" | "cancel" | "rerun"> {
     return this.#open.of(name).flatMap((id) => this.#deps.recorder.current(id) ?? []);
   }
 
-  #track(execution: Execution): void {
+  #trackOpen(execution: Execution): void {
     const { recorder } = this.#deps;
     const runs = (execution.previous ?? []).flatMap((id) => recorder.runKeyOf(id) ?? []);
     this.#open.track(execution, runs);
   }
 
   /** Takes one out of whatever it waited in; what waited for it may go on. */
-  #leave(execution: Execution): void {
+  #untrackOpen(execution: Execution): void {
     const { recorder, clock } = this.#deps;
     const { batch, id } = execution;
     this.#open.untrack(execution);
@@ -362,10 +362,10 @@ class ExecutorLoop implements Omit<Executor, "manual" | "cancel" | "rerun"> {
   }
 
   /** Lets each running execution hold its places: in the pool it was started in, and in its batch's of now. */
-  #holdPlaces(): void {
+  #occupyPlaces(): void {
     for (const attempt of this.#running.attempts()) {
       const { id, pool, batch } = attempt.execution();
-      this.#pools.hold(id, [pool, this.#poolOf(this.#batchOf(batch))?.key]);
+      this.#pools.occupy(id, [pool, this.#poolOf(this.#batchOf(batch))?.key]);
     }
   }
 
@@ -404,7 +404,7 @@ class ExecutorLoop implements Omit<Executor, "manual" | "cancel" | "rerun"> {
     const kept = queued.trigger.kind === "rerun" || queued.trigger.kind === "retry" ? (queued.params ?? {}) : {};
     const params = valuesInForce(batch, kept, queued.given);
     this.#due.closeGap(queued.id);
-    this.#pools.hold(queued.id, [pool?.key]);
+    this.#pools.occupy(queued.id, [pool?.key]);
     this.#running.start(
       {
         ...started,

@@ -114,7 +114,7 @@ export class Operations {
       // From here to the commit nothing is awaited: what was read is what stands, but for what memory knows better.
       const rows = new Map(read.map((row) => [row.id, recorder.current(row.id) ?? row]));
       // What was decided and is not durable yet was not read.
-      for (const row of recorder.heldOf(run)) rows.set(row.id, row);
+      for (const row of recorder.inMemoryOf(run)) rows.set(row.id, row);
       if (rows.size === 0) return { error: this.#unknown(target) };
       const all = [...rows.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
       const scope = {

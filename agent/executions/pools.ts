@@ -36,25 +36,25 @@ export function poolOf(
 
 /** Invariant: `used` counts each holder once for each pool that it holds a place of. */
 export class Pools {
-  readonly #held = new Map<ExecutionId, readonly string[]>();
+  readonly #occupied = new Map<ExecutionId, readonly string[]>();
   readonly #used = new Map<string, number>();
 
   /** @param keys  pools that it holds a place of from now on, instead of those before */
-  hold(id: ExecutionId, keys: readonly (string | undefined)[]): void {
+  occupy(id: ExecutionId, keys: readonly (string | undefined)[]): void {
     this.release(id);
     const pools = [...new Set(keys)].filter((key) => key !== undefined);
     if (pools.length === 0) return;
-    this.#held.set(id, pools);
+    this.#occupied.set(id, pools);
     for (const key of pools) this.#used.set(key, this.used(key) + 1);
   }
 
   release(id: ExecutionId): void {
-    for (const key of this.#held.get(id) ?? []) {
+    for (const key of this.#occupied.get(id) ?? []) {
       const others = this.used(key) - 1;
       if (others > 0) this.#used.set(key, others);
       else this.#used.delete(key);
     }
-    this.#held.delete(id);
+    this.#occupied.delete(id);
   }
 
   used(key: string): number {

@@ -81,7 +81,7 @@ export async function openHistory(dataDir: string, deps: HistoryDeps): Promise<O
   const save = () => saveIndex(dataDir, index, upToDate(), store.names()).catch(cannotSave);
   if (read >= manyDocuments) await save();
   store.replay(lines);
-  holdOpenRuns(store, state, index, documents);
+  keepOpenRuns(store, state, index, documents);
   let saved = 0;
   const saves = periodic(clock, () => saveMs, saveIfDue, cannotSave);
   saves.start();
@@ -117,8 +117,8 @@ async function readDocuments(dataDir: string, parts: Parts): Promise<number> {
     const [name, id, offset] = [index.batchOf(slot), index.idOf(slot), index.offsetOf(slot)];
     if (!state.heads.has(name)) continue;
     const row = offset === null ? undefined : documents.row(name, id, offset);
-    if (row !== undefined) store.hold(row, false);
-    else if (state.heads.delete(name)) forget(name, parts); // its document is not what the index says: read anew
+    if (row !== undefined) store.keepInMemory(row, false);
+    else if (state.heads.delete(name)) deleteIndexed(name, parts); // its document is not what the index says: read anew
   }
   let count = 0;
   for (const name of await documents.names()) {
@@ -132,14 +132,14 @@ async function readDocuments(dataDir: string, parts: Parts): Promise<number> {
     index.reserve(executions.length);
     for (const row of executions) {
       index.append(row, found.offsets?.get(row.id) ?? null);
-      if (found.offsets === null || isOpen(row)) store.hold(row, found.offsets === null);
+      if (found.offsets === null || isOpen(row)) store.keepInMemory(row, found.offsets === null);
     }
   }
   if (count > 0) index.sort();
   return count;
 }
 
-function forget(name: BatchName, { index, state }: Parts): void {
+function deleteIndexed(name: BatchName, { index, state }: Parts): void {
   for (const id of [...index.ofBatch(name)].map((slot) => index.idOf(slot))) {
     index.remove(id);
     state.apply([{ kind: "delete", batch: name, ids: [id] }], "");
@@ -147,15 +147,15 @@ function forget(name: BatchName, { index, state }: Parts): void {
 }
 
 /** Returns what follows in a run depends on what has ended in it. */
-function holdOpenRuns(store: Store, state: State, index: RowIndex, documents: Documents): void {
+function keepOpenRuns(store: Store, state: State, index: RowIndex, documents: Documents): void {
   const runs = new Set(state.open().map(({ run }) => run as string));
   if (runs.size === 0) return;
   const keys = new Set([...runs].map(runKey));
   for (const slot of index.ofRuns(keys)) {
     const id = index.idOf(slot);
-    if (state.held.has(id)) continue;
+    if (state.inMemory.has(id)) continue;
     const offset = index.offsetOf(slot);
     const row: Execution | undefined = offset === null ? undefined : documents.row(index.batchOf(slot), id, offset);
-    if (row !== undefined && runs.has(row.run)) store.hold(row, false);
+    if (row !== undefined && runs.has(row.run)) store.keepInMemory(row, false);
   }
 }

@@ -28,7 +28,7 @@ export interface Recorder {
   /** The latest execution of each batch in a run, while something of it is open; empty afterwards. */
   openRun: (run: RunId) => ReadonlyMap<string, Execution>;
   /** Executions of a run that are in memory, such as those whose record is not durable yet; in no order. */
-  heldOf: (run: RunId) => Execution[];
+  inMemoryOf: (run: RunId) => Execution[];
   /**
    * Takes a run that has ended into memory again, as `openRun` gives it, for the next commit is to open an execution
    * of it.

@@ -15,13 +15,13 @@ interface OpenRun {
 
 export class State {
   readonly heads = new Map<BatchName, Head>();
-  readonly held = new Map<ExecutionId, Execution>();
+  readonly inMemory = new Map<ExecutionId, Execution>();
   readonly #open = new Set<ExecutionId>();
   readonly #runs = new Map<RunId, OpenRun>();
 
   /** Executions that are queued or running, oldest first. */
   open(): Execution[] {
-    return [...this.#open].sort().flatMap((id) => this.held.get(id) ?? []);
+    return [...this.#open].sort().flatMap((id) => this.inMemory.get(id) ?? []);
   }
 
   openRun(run: RunId): ReadonlyMap<string, Execution> {
@@ -42,7 +42,7 @@ export class State {
     for (const change of changes) {
       if (change.kind === "put") {
         this.#headOf(change.execution.batch, change.execution.createdAt);
-        this.hold(change.execution);
+        this.keepInMemory(change.execution);
         runs.add(change.execution.run);
       } else if (change.kind === "head") {
         const head = this.#headOf(change.batch, now);
@@ -61,10 +61,10 @@ export class State {
   }
 
   /** Holds an execution, and its run with it. */
-  hold(execution: Execution): void {
+  keepInMemory(execution: Execution): void {
     const { id, batch } = execution;
-    const before = this.held.get(id);
-    this.held.set(id, execution);
+    const before = this.inMemory.get(id);
+    this.inMemory.set(id, execution);
     const run = this.#runs.get(execution.run) ?? { open: 0, latest: new Map<string, Execution>(), ids: new Set() };
     this.#runs.set(execution.run, run);
     run.open += Number(isOpen(execution)) - Number(before !== undefined && run.ids.has(id) && isOpen(before));
@@ -82,9 +82,9 @@ export class State {
   }
 
   #drop(id: ExecutionId): void {
-    const execution = this.held.get(id);
+    const execution = this.inMemory.get(id);
     if (execution === undefined) return;
-    this.held.delete(id);
+    this.inMemory.delete(id);
     this.#open.delete(id);
     const run = this.#runs.get(execution.run);
     if (run === undefined) return;
@@ -96,6 +96,6 @@ export class State {
 
   #forget(batch: BatchName): void {
     this.heads.delete(batch);
-    for (const [id, execution] of this.held) if (execution.batch === batch) this.#drop(id);
+    for (const [id, execution] of this.inMemory) if (execution.batch === batch) this.#drop(id);
   }
 }

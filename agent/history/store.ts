@@ -98,8 +98,8 @@ export class Store implements Recorder {
   }
 
   /** Holds a row that its document must be written anew for, or that is needed in memory. */
-  hold(execution: Execution, isBehind: boolean): void {
-    this.#state.hold(execution);
+  keepInMemory(execution: Execution, isBehind: boolean): void {
+    this.#state.keepInMemory(execution);
     if (isBehind) this.#checkpoints.mark({ kind: "put", execution }, 0, this.#clock.now());
   }
 
@@ -116,11 +116,11 @@ export class Store implements Recorder {
   }
 
   current(id: string): Execution | undefined {
-    return this.#state.held.get(id as ExecutionId);
+    return this.#state.inMemory.get(id as ExecutionId);
   }
 
   runKeyOf(id: string): number | undefined {
-    const held = this.#state.held.get(id as ExecutionId);
+    const held = this.#state.inMemory.get(id as ExecutionId);
     if (held !== undefined) return runKey(held.run);
     const slot = this.#index.slotOf(id);
     return slot < 0 ? undefined : this.#index.runKeyOf(slot);
@@ -130,17 +130,17 @@ export class Store implements Recorder {
     return this.#state.openRun(run);
   }
 
-  heldOf(run: RunId): Execution[] {
-    return [...this.#state.held.values()].filter((execution) => execution.run === run);
+  inMemoryOf(run: RunId): Execution[] {
+    return [...this.#state.inMemory.values()].filter((execution) => execution.run === run);
   }
 
   reopen(rows: readonly Execution[]): void {
     for (const row of rows)
-      if (this.runKeyOf(row.id) !== undefined) this.#state.hold(this.#state.held.get(row.id) ?? row);
+      if (this.runKeyOf(row.id) !== undefined) this.#state.keepInMemory(this.#state.inMemory.get(row.id) ?? row);
   }
 
   *recent(name: string): Generator<Outline> {
-    const fresh = this.#durable.idsOf(name).flatMap((id) => this.#state.held.get(id) ?? []);
+    const fresh = this.#durable.idsOf(name).flatMap((id) => this.#state.inMemory.get(id) ?? []);
     for (const slot of this.#index.ofBatch(name)) {
       const id = this.#index.idOf(slot);
       for (let next = fresh.at(-1); next !== undefined && next.id >= id; next = fresh.at(-1)) {
@@ -166,7 +166,7 @@ export class Store implements Recorder {
    */
   shown(id: ExecutionId): Execution | null | undefined {
     const durable = this.#durable.row(id);
-    return durable === undefined ? this.#state.held.get(id) : durable;
+    return durable === undefined ? this.#state.inMemory.get(id) : durable;
   }
 
   /** Executions that readers may see as open, by id. */
@@ -211,13 +211,13 @@ export class Store implements Recorder {
   hasStarted(name: string, dueAt: Iso): boolean {
     const isIt = (row: Execution | undefined) =>
       row?.trigger.kind === "cron" && row.trigger.dueAt === dueAt && row.missed === undefined;
-    for (const id of this.#durable.idsOf(name)) if (isIt(this.#state.held.get(id))) return true;
+    for (const id of this.#durable.idsOf(name)) if (isIt(this.#state.inMemory.get(id))) return true;
     const due = Date.parse(dueAt);
     for (const slot of this.#index.ofBatch(name)) {
       // It did not end before it was due.
       if (!this.#index.lastsUntil(slot, due)) continue;
       const id = this.#index.idOf(slot);
-      if (isIt(this.#state.held.get(id) ?? this.#onDisk(id))) return true;
+      if (isIt(this.#state.inMemory.get(id) ?? this.#onDisk(id))) return true;
     }
     return false;
   }
@@ -235,12 +235,12 @@ export class Store implements Recorder {
   *oldestLogs(): Generator<Outline> {
     for (const slot of this.#index.oldestLogs()) {
       const id = this.#index.idOf(slot);
-      if (this.#state.held.get(id)?.logsDeleted !== true) yield this.#index.outline(slot);
+      if (this.#state.inMemory.get(id)?.logsDeleted !== true) yield this.#index.outline(slot);
     }
   }
 
   hasLogs(id: string): boolean {
-    const held = this.#state.held.get(id as ExecutionId);
+    const held = this.#state.inMemory.get(id as ExecutionId);
     if (held !== undefined) return held.logsDeleted !== true;
     const slot = this.#index.slotOf(id);
     return slot >= 0 && !this.#index.areLogsDeleted(slot);
@@ -286,7 +286,7 @@ export class Store implements Recorder {
     const { execution } = change;
     const { id } = execution;
     const isDurable = !this.#durable.has(id);
-    const before = this.#state.held.get(id);
+    const before = this.#state.inMemory.get(id);
     this.#notes.addRow(execution, (isDurable ? before : this.#durable.row(id)) ?? null);
     this.#state.apply([change], execution.createdAt);
     if (!isDurable) return;
@@ -306,7 +306,7 @@ export class Store implements Recorder {
     else if (change.kind === "delete") this.#durable.keepDeleted(change.ids);
     else if (change.kind === "put") {
       const { id } = change.execution;
-      this.#durable.keepRow(change.execution, () => this.#state.held.get(id) ?? this.#onDisk(id) ?? null);
+      this.#durable.keepRow(change.execution, () => this.#state.inMemory.get(id) ?? this.#onDisk(id) ?? null);
     }
   }
 
@@ -399,7 +399,7 @@ export class Store implements Recorder {
     let before: Execution | undefined;
     if (change.kind === "put") {
       const { id } = change.execution;
-      if (!this.#state.held.has(id)) return this.#durable.dropRow(change.execution); // deleted meanwhile
+      if (!this.#state.inMemory.has(id)) return this.#durable.dropRow(change.execution); // deleted meanwhile
       before = this.#durable.row(id) ?? undefined;
       this.#durable.moveRow(change.execution);
     } else if (change.kind === "head") {
@@ -431,10 +431,10 @@ export class Store implements Recorder {
 
   /** Lets go of a row that stands in its document. */
   #release(id: ExecutionId): void {
-    const execution = this.#state.held.get(id);
+    const execution = this.#state.inMemory.get(id);
     if (execution === undefined || this.#state.isNeeded(execution) || this.#durable.has(id)) return;
     if (this.#checkpoints.has(execution.batch, id) || this.#notes.row(execution.batch, id) !== undefined) return;
-    this.#state.held.delete(id);
+    this.#state.inMemory.delete(id);
   }
 
   #inBackground(work: Promise<void>): void {

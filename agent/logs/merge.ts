@@ -81,9 +81,9 @@ export function createMerge(source: MergeSource): () => Promise<MergedPiece | "w
     const follower = source[stream];
     goOnFromEnd(stream, follower.size());
     const until = Math.min(sizes[stream], follower.size());
-    for (const most of [chunkBytes, maxLineBytes]) {
+    for (const maxBytes of [chunkBytes, maxLineBytes]) {
       const start = position[stream];
-      const bytes = start < until ? await follower.read(start, Math.min(most, until - start)) : new Uint8Array(0);
+      const bytes = start < until ? await follower.read(start, Math.min(maxBytes, until - start)) : new Uint8Array(0);
       const isEnd = isLast && start + bytes.length >= until;
       const rest = isEnd ? bytes.length : bytes.length === maxLineBytes ? wholeCharacters(bytes) : 0;
       const count = firstLines(bytes) || rest;
@@ -92,7 +92,7 @@ export function createMerge(source: MergeSource): () => Promise<MergedPiece | "w
         unfinishedSince[stream] = null;
         return { stream, at, offset: start, bytes: bytes.subarray(0, count) };
       }
-      if (bytes.length < most) break;
+      if (bytes.length < maxBytes) break;
     }
     return null; // the rest of its line is of a later step
   }

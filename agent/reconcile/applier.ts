@@ -51,7 +51,7 @@ export class Applier {
           await this.#apply(action, head, isFirst);
           break;
         case "hold":
-          this.#deps.inForce.hold(action.name, action.problems);
+          this.#deps.inForce.keepInForce(action.name, action.problems);
           for (const problem of action.problems.slice(0, maxLoggedProblems)) logProblem(this.#deps.log, problem);
           break;
         case "remove":
@@ -73,7 +73,7 @@ export class Applier {
     this.#applying.add(revision);
     try {
       if (!(await revisions.store(folder))) {
-        scans.forget(batch.name);
+        scans.invalidate(batch.name);
         dirty(batch.name);
         return;
       }
@@ -107,9 +107,9 @@ export class Applier {
 
   #retry(action: Action, message: string): void {
     const { inForce, scans, clock, log, dirty } = this.#deps;
-    scans.forget(action.name);
+    scans.invalidate(action.name);
     if (action.kind === "apply" && inForce.entry(action.name)?.problems[0]?.message !== message) {
-      inForce.hold(action.name, [notStored(action, message)]);
+      inForce.keepInForce(action.name, [notStored(action, message)]);
       log.error("cannot apply", { batch: action.name, error: message });
     }
     clock.after(retryMs, () => dirty(action.name));

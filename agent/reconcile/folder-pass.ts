@@ -196,7 +196,7 @@ export class FolderPass {
   #startOver(names: ReadonlySet<string>, { all }: Hints): void {
     const { scans, dirty } = this.#deps;
     for (const name of names) {
-      scans.forget(name);
+      scans.invalidate(name);
       dirty.addName(name);
     }
     if (all) dirty.addAll();

@@ -61,7 +61,7 @@ export class Inspector {
     }
     if (loaded.kind === "unreadable") {
       await this.hydrate(name);
-      scans.forget(name); // once it can be read again it is validated anew
+      scans.invalidate(name); // once it can be read again it is validated anew
       return { name, kind: "unreadable", problem: loaded.problem };
     }
     const folder = loaded.kind === "found" ? loaded.folder : null;
@@ -139,7 +139,7 @@ export class Inspector {
       settleTime(folder) > settleMs ? clock.now() - unsettled.since < copyMs : unsettled.scans !== unsettledAfter;
     if (isPatient) return null;
     await this.hydrate(name);
-    scans.forget(name);
+    scans.invalidate(name);
     return { name, kind: "unreadable", problem: unsettledProblem(folder?.entry ?? name) };
   }
 

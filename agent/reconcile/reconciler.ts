@@ -194,7 +194,7 @@ export class Reconciler {
     const unsettled = this.#scans.unsettled();
     if (this.#failure !== null) {
       // A failed pass is not a done one: everything is looked at again.
-      this.#scans.forgetAll();
+      this.#scans.invalidateAll();
       this.#dirty.addAll();
       this.#schedule(retryMs);
     } else if (!this.#dirty.isEmpty) this.#schedule(this.#waitMs());

@@ -29,12 +29,12 @@ export class Scans {
   }
 
   /** Has the next look validate the entry, whatever it was before. */
-  forget(name: string): void {
+  invalidate(name: string): void {
     if (this.#scans.has(name)) this.update(name, { content: null });
   }
 
-  forgetAll(): void {
-    for (const name of this.#scans.keys()) this.forget(name);
+  invalidateAll(): void {
+    for (const name of this.#scans.keys()) this.invalidate(name);
   }
 
   delete(name: string): void {

@@ -147,9 +147,9 @@ export function nextAllowedWall(text: string, rule: DayRule, from: EpochMs): Epo
   for (;;) {
     const target = allowedFrom(rule, dayOf(earliest), end);
     if (target === null) return null;
-    const least = target === dayOf(earliest) ? earliest - target * dayMs : 0;
+    const minMs = target === dayOf(earliest) ? earliest - target * dayMs : 0;
     const [first, last] = sourcesOf(rule, target, end);
-    const time = firstTimeOfDay(text, first, last, least);
+    const time = firstTimeOfDay(text, first, last, minMs);
     if (time !== null) return target * dayMs + time;
     // Days without any match are passed over at once: the next match, and the day that it is moved to.
     const match = nextWall(text, (last + 1) * dayMs);
@@ -174,10 +174,10 @@ function sourcesOf(rule: DayRule, target: Day, end: Day): [first: Day, last: Day
 }
 
 /** Earliest time of day, `least` ms or later, at which a pattern matches on any of the days. */
-function firstTimeOfDay(text: string, first: Day, last: Day, least: number): number | null {
+function firstTimeOfDay(text: string, first: Day, last: Day, minMs: number): number | null {
   let best: number | null = null;
   for (let day = first; day <= last; day++) {
-    const match = nextWall(text, day * dayMs + least);
+    const match = nextWall(text, day * dayMs + minMs);
     if (match === null) break;
     if (dayOf(match) > day) {
       day = dayOf(match) - 1; // nothing until then; on that day it is looked at again from `least` on

@@ -58,10 +58,10 @@ class EntryWalk {
     return this.#below;
   }
 
-  #hold(at: string, info: Stats): void {
+  #watchFor(at: string, info: Stats): void {
     const { folders } = this.#held;
     if (folders.has(at) || folders.size >= limits.folders) return;
-    this.#deps.folders.hold(at, info, this.#name, this.#held.isGroup);
+    this.#deps.folders.watchFor(at, info, this.#name, this.#held.isGroup);
     folders.add(at);
   }
 
@@ -87,7 +87,7 @@ class EntryWalk {
     const info = statSync(target);
     const folder = info.isDirectory() ? target : dirname(target);
     if (info.isDirectory() && isThere) this.#visit(target);
-    else if (folder !== real && !this.#held.folders.has(folder)) this.#hold(folder, statSync(folder));
+    else if (folder !== real && !this.#held.folders.has(folder)) this.#watchFor(folder, statSync(folder));
   }
 
   /** Returns the entry of the root or of a group, as far as groups are known, that a path lies in. */
@@ -107,7 +107,7 @@ class EntryWalk {
     const isTooLong = this.#listed > limits.listed || info.size > maxListBytes;
     const entries = isTooLong ? null : readdirSync(at, { withFileTypes: true });
     if (this.#visited.size === 1) this.#held.isGroup = this.#isGroup(entries);
-    this.#hold(at, info);
+    this.#watchFor(at, info);
     if (entries === null) return;
     if (this.#held.isGroup) this.#addBelow(at, entries);
     else this.#visitFolders(at, entries);

@@ -26,7 +26,7 @@ const maxReadyMs = 5_000;
 /** As many as there may be batches: beyond, the folder is polled. */
 const maxWatches = maxBatchesFor(getHeapStatistics().heap_size_limit);
 /** Nothing to be watched there, or nothing we may: whoever reads it finds out. */
-const harmless = ["ENOENT", "ENOTDIR", "ELOOP", "EACCES", "EPERM"];
+const ignoredCodes = ["ENOENT", "ENOTDIR", "ELOOP", "EACCES", "EPERM"];
 
 export interface WatchOptions {
   poll: boolean;
@@ -126,7 +126,7 @@ class FolderWatch implements Watch {
       });
       return watcher.on("error", (error) => this.#degrade(error));
     } catch (error) {
-      if (!harmless.includes(errorCode(error))) this.#degrade(error);
+      if (!ignoredCodes.includes(errorCode(error))) this.#degrade(error);
       return null;
     }
   }
@@ -229,7 +229,7 @@ class FolderWatch implements Watch {
     this.#outer = { ...place, watcher };
     watcher.on("all", () => void this.verify());
     watcher.on("error", (error) => {
-      if (harmless.includes(errorCode(error))) void watcher.close();
+      if (ignoredCodes.includes(errorCode(error))) void watcher.close();
       else this.#degrade(error);
     });
     const ready = new Promise<void>((done) => void watcher.once("ready", done).once("error", () => done()));

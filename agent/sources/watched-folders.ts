@@ -56,7 +56,7 @@ export class WatchedFolders {
   }
 
   /** Watches a folder for an entry; what it was watched for before stays. */
-  hold(at: string, info: Stats, name: string, isGroup: boolean): void {
+  watchFor(at: string, info: Stats, name: string, isGroup: boolean): void {
     const identity = identityOf(info);
     const known = this.#folders.get(at);
     const [names, groups] = [new Set(known?.names), new Set(known?.groups)];

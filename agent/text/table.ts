@@ -77,10 +77,10 @@ function columnToDrop(
   if (total <= width) return null;
   const empty = widths.findIndex((_, column) => rows.slice(1).every((row) => textOf(row[column] ?? "") === ""));
   if (rows.length > 1 && empty >= 0) return empty;
-  const least = widths.map((one, column) =>
+  const minWidths = widths.map((one, column) =>
     whole.includes(column) ? one : Math.min(one, names.includes(column) ? minNameWidth : minColumnWidth),
   );
-  return least.reduce((sum, one) => sum + one + gap, -gap) > width ? (leaveOut[0] ?? null) : null;
+  return minWidths.reduce((sum, one) => sum + one + gap, -gap) > width ? (leaveOut[0] ?? null) : null;
 }
 
 function withoutColumn(
@@ -111,17 +111,17 @@ function shrink(
   widths: number[],
   width: number,
   columns: readonly number[],
-  leastOf: (column: number) => number,
+  minWidthOf: (column: number) => number,
 ): void {
   let over = widths.reduce((sum, one) => sum + one + gap, -gap) - width;
   while (over > 0) {
     const [widest, second] = columns
-      .filter((column) => (widths[column] ?? 0) > leastOf(column))
+      .filter((column) => (widths[column] ?? 0) > minWidthOf(column))
       .sort((a, b) => (widths[b] ?? 0) - (widths[a] ?? 0));
     if (widest === undefined) return;
     const from = widths[widest] ?? 0;
     const next = second === undefined ? 0 : (widths[second] ?? 0);
-    const to = Math.max(leastOf(widest), from - over, Math.min(from - 1, next));
+    const to = Math.max(minWidthOf(widest), from - over, Math.min(from - 1, next));
     widths[widest] = to;
     over -= from - to;
   }

@@ -113,15 +113,15 @@ function createPieces(
   const hadEnded = isOver(); // then an offset beyond its end is just the end
 
   async function readPiece(whole: boolean, size: number, over: boolean): Promise<Uint8Array> {
-    for (const most of whole ? [chunkBytes, maxLineBytes] : [3 * chunkBytes]) {
-      const length = Math.min(most, size - at);
+    for (const maxBytes of whole ? [chunkBytes, maxLineBytes] : [3 * chunkBytes]) {
+      const length = Math.min(maxBytes, size - at);
       const bytes = await follower.read(at, length);
       const last = over && at + bytes.length >= size;
       const full = bytes.length === maxLineBytes || !whole;
       const lines = whole ? wholeLines(bytes) : 0;
       const count = lines > 0 ? lines : last ? bytes.length : full ? wholeCharacters(bytes) : 0;
       if (count > 0) return bytes.subarray(0, whole ? eventBytes(bytes.subarray(0, count), maxLineBytes) : count);
-      if (bytes.length < most) break;
+      if (bytes.length < maxBytes) break;
     }
     return new Uint8Array(0);
   }

@@ -5,10 +5,10 @@ const words =
   "error|errno|fatal|panic|exception|traceback|failed|failure|cannot|can't|denied|refused|not found|no such|" +
   "unable to|undefined|segmentation fault|timed? ?out";
 const telling = new RegExp(String.raw`(?<![\w-])(?:${words})(?![\w-])|(?<=[a-z])(?:Error|Exception)\b`, "i");
-const harmless = /\b(?:0|no|without) (?:errors?|failures?|failed)\b/gi;
+const negated = /\b(?:0|no|without) (?:errors?|failures?|failed)\b/gi;
 
 /** Index of the last line that tells of an error; null where none does. */
 export function errorLine(lines: readonly string[]): number | null {
-  const found = lines.findLastIndex((line) => telling.test(line.replace(harmless, "")));
+  const found = lines.findLastIndex((line) => telling.test(line.replace(negated, "")));
   return found === -1 ? null : found;
 }
