@@ -1,4 +1,5 @@
 // The other composition root: one batch, or one chain, here and now on a data folder that is thrown away.
+import { sleep } from "../async/sleep.ts";
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -102,7 +103,7 @@ export async function runInForeground(
     let stopped = false;
     const over = async () => {
       while (!stopped && runState((executions = await history.reader.run(run))) === "running")
-        await new Promise<void>((done) => void clock.after(pollMs, done));
+        await sleep(clock, pollMs);
     };
     return {
       executions: () => executions,

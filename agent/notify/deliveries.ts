@@ -3,6 +3,7 @@
 // changes the state of one address, which one class guards.
 import { messageOf } from "../errors.ts";
 import type { Clock } from "../async/clock.ts";
+import { sleep } from "../async/sleep.ts";
 import type { Logger } from "../logger.ts";
 import type { EpochMs } from "../model/ids.ts";
 import { addressOf, giveUpDays, isTooOld, mayGo, maxWaiting, placeOf, retryWait } from "./delivery-policy.ts";
@@ -203,7 +204,7 @@ class DeliveryLoop {
         if (!said)
           this.#deps.log.error("a message that is done with cannot be deleted", { id, error: errorText(error) });
         if (!this.#going) return;
-        await new Promise<void>((done) => void this.#deps.clock.after(storeRetryMs, done));
+        await sleep(this.#deps.clock, storeRetryMs);
       }
     }
   }

@@ -1,5 +1,6 @@
 // Waits for git: what a checkout has half written is not looked at.
 import type { Clock } from "../async/clock.ts";
+import { sleep } from "../async/sleep.ts";
 import type { EpochMs } from "../model/ids.ts";
 import type { WorkTree } from "../sources/port.ts";
 
@@ -38,7 +39,7 @@ export class Checkout {
       this.#lockedSince ??= now;
       const isOld = [lockedAt, this.#lockedSince].some((since) => Math.abs(now - since) > patienceMs);
       if (isStopped() || isOld) return commit;
-      await new Promise<void>((done) => void this.#clock.after(pollMs, done));
+      await sleep(this.#clock, pollMs);
     }
   }
 }

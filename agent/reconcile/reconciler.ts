@@ -2,6 +2,7 @@
 // at a time.
 import { messageOf } from "../errors.ts";
 import type { Clock } from "../async/clock.ts";
+import { sleep } from "../async/sleep.ts";
 import type { AllowList } from "../definitions/allowed.ts";
 import type { InForce } from "../definitions/in-force.ts";
 import type { Recorder } from "../history/port.ts";
@@ -101,7 +102,7 @@ export class Reconciler {
     await this.#run();
     // A first look at something that is being written settles a moment later.
     for (let i = 0; i < maxSettlingScans && !this.#isStopped && this.#scans.unsettled().length > 0; i++) {
-      await new Promise<void>((done) => void this.#deps.clock.after(settleMs + 10, done));
+      await sleep(this.#deps.clock, settleMs + 10);
       if (this.#running !== null) await this.#running;
     }
   }

@@ -2,12 +2,11 @@
 // group. Remembers what it saw, so that an edit costs a look at its own folder and not at thousands of others.
 import { readdirSync, realpathSync, statSync, type Dirent, type Stats } from "node:fs";
 import { join } from "node:path";
-import { getHeapStatistics } from "node:v8";
 import { groupFileName, type GroupName } from "../model/group.ts";
 import { yieldToEventLoop } from "../async/yield.ts";
 import { errorCode, isWithin } from "../platform/files.ts";
 import { batchNameOf, isArchiveName } from "./archive/inventory.ts";
-import { maxBatchesFor } from "./room.ts";
+import { maxBatchesHere } from "./room.ts";
 
 export const settingsNames = ["batch.yaml", "batch.yml"];
 /** Maximum number of groups around a batch. */
@@ -63,7 +62,7 @@ export function createGroupTree(options: GroupTreeOptions) {
   /** For each folder that was looked into: its stamp then, and what it was. */
   const seen = new Map<string, { stamp: string; kind: Kind }>();
   let entries = 0;
-  const maxBatches = options.maxBatches ?? maxBatchesFor(getHeapStatistics().heap_size_limit);
+  const maxBatches = options.maxBatches ?? maxBatchesHere();
   const maxEntries = maxBatches * entriesEach;
 
   function tooMany(limit: number, what: string): RangeError {

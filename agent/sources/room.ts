@@ -1,4 +1,5 @@
-// How many batches the memory of the process has room for. Pure.
+// How many batches the memory of the process has room for.
+import { getHeapStatistics } from "node:v8";
 
 const mebibyte = 1024 * 1024;
 /** What the agent needs without any batch, the young generation included. */
@@ -12,4 +13,9 @@ const maxBatches = 200_000;
 /** Returns the most batches that a folder may hold. `heapBytes`: the limit of V8's heap. */
 export function maxBatchesFor(heapBytes: number): number {
   return Math.min(maxBatches, Math.max(minBatches, Math.floor((heapBytes - baseBytes) / bytesEach)));
+}
+
+/** Returns the same for the heap of this process. */
+export function maxBatchesHere(): number {
+  return maxBatchesFor(getHeapStatistics().heap_size_limit);
 }

@@ -6,7 +6,6 @@ import { readdirSync, watch, type FSWatcher } from "node:fs";
 import { realpath, stat } from "node:fs/promises";
 import { basename, dirname, join, resolve } from "node:path";
 import { setTimeout as later } from "node:timers/promises";
-import { getHeapStatistics } from "node:v8";
 import { watch as chokidarWatch, type FSWatcher as Chokidar } from "chokidar";
 import { messageOf } from "../errors.ts";
 import type { Logger } from "../logger.ts";
@@ -15,7 +14,7 @@ import { yieldToEventLoop } from "../async/yield.ts";
 import { errorCode } from "../platform/files.ts";
 import { watchEntry } from "./entry-walk.ts";
 import type { Watch, WatchListener } from "./port.ts";
-import { maxBatchesFor } from "./room.ts";
+import { maxBatchesHere } from "./room.ts";
 import { HintQueue, type Hints } from "./watch-hints.ts";
 import { identityOf, WatchedFolders, type OnEvent } from "./watched-folders.ts";
 
@@ -24,7 +23,7 @@ const absentMs = 1_000;
 /** A parent with very many entries, or far away, holds nobody up. */
 const maxReadyMs = 5_000;
 /** As many as there may be batches: beyond, the folder is polled. */
-const maxWatches = maxBatchesFor(getHeapStatistics().heap_size_limit);
+const maxWatches = maxBatchesHere();
 /** Nothing to be watched there, or nothing we may: whoever reads it finds out. */
 const ignoredCodes = ["ENOENT", "ENOTDIR", "ELOOP", "EACCES", "EPERM"];
 

@@ -3,6 +3,7 @@
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage, type RequestOptions } from "node:http";
 import { Agent as HttpsAgent, request as httpsRequest } from "node:https";
 import type { Clock } from "../../async/clock.ts";
+import { sleep } from "../../async/sleep.ts";
 import { messageOf } from "../../errors.ts";
 import { readPlainBytes } from "../../platform/files.ts";
 import { readStatus, type StatusBody } from "./api.ts";
@@ -246,8 +247,4 @@ function createTokenReader(token: ServerAccess["token"], clock: Clock): TokenRea
       return read() !== before;
     },
   };
-}
-
-function sleep(clock: Clock, ms: number): Promise<void> {
-  return new Promise((done) => void clock.after(ms, done));
 }

@@ -3,6 +3,7 @@
 import { accessSync, constants as fsConstants, lstatSync, readFileSync } from "node:fs";
 import { delimiter, dirname, join } from "node:path";
 import type { Clock } from "../../async/clock.ts";
+import { sleep } from "../../async/sleep.ts";
 import { messageOf } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
 import type { Execution } from "../../model/execution.ts";
@@ -143,7 +144,7 @@ export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { laun
       if (!mayBeStarting && (pid === null || !isOurs(pid, execution.id)) && !(await hasWrapper(execution.id)))
         if (shortageCount() === before) break; // else it may be there and not be seen
       onRunning();
-      await new Promise<void>((done) => void clock.after(pollMs, done));
+      await sleep(clock, pollMs);
     }
     // Between the two looks above it may have written its last word and gone.
     const last = await readExitSurely(folder, clock);
@@ -190,7 +191,7 @@ async function readExitSurely(folder: string, clock: Clock): Promise<ReturnType<
     const before = shortageCount();
     const told = readExit(folder);
     if (told !== null || shortageCount() === before) return told;
-    await new Promise<void>((done) => void clock.after(pollMs, done));
+    await sleep(clock, pollMs);
   }
 }
 
