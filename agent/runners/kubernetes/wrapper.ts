@@ -64,8 +64,8 @@ if [ "$_ba_output" = pipe ]; then
 else exec 7>&5 8>&6
 fi
 _ba_pass() {
-  if [ $$ -eq 1 ]; then kill -TERM -- -1
-  elif [ -n "$_ba_script" ]; then kill -TERM -- "-$_ba_script"
+  if [ $$ -eq 1 ]; then kill -TERM -- -1; kill -CONT -- -1
+  elif [ -n "$_ba_script" ]; then kill -TERM -- "-$_ba_script"; kill -CONT -- "-$_ba_script"
   fi
 }
 trap 'echo ${now} >"$_ba_folder/told"; _ba_pass' TERM

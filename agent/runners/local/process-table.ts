@@ -194,10 +194,12 @@ export function isGroupAlive(leader: number): boolean {
 
 /**
  * Sends a signal to a process, or with a negative number to a group; what is gone, or another user's, is passed over.
+ * SIGTERM wakes whatever is stopped, as it could not clean up before its SIGKILL else.
  */
 export function sendSignal(pid: number, signal: "SIGTERM" | "SIGKILL"): void {
   try {
     process.kill(pid, signal);
+    if (signal === "SIGTERM") process.kill(pid, "SIGCONT");
   } catch {
     // ESRCH, EPERM
   }

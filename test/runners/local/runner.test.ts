@@ -63,6 +63,16 @@ describe("how a script ends", () => {
     process.kill(-pid, "SIGCONT");
     expect(await running.ended).toMatchObject({ kind: "exit", exitCode: 4 });
   });
+
+  test("one that is stopped is woken to clean up when it is ended", async () => {
+    const { start, read } = setUpRunner("trap 'echo bye; exit 3' TERM; echo $$; kill -STOP $$; sleep 300");
+    const running = await start();
+    const pid = await numberIn(read);
+    await eventually(() => readFileSync(`/proc/${pid}/stat`, "utf8").includes(") T "));
+    running.stop("cancelled", 60_000);
+    expect(await running.ended).toMatchObject({ kind: "exit", exitCode: 3 });
+    expect(read("stdout.log")).toBe(`${pid}\nbye\n`);
+  });
 });
 
 describe("what a script gets", () => {
