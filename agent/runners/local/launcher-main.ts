@@ -2,7 +2,7 @@
 // the larger the agent is. It reads orders from stdin and answers on stdout, holds nothing but the shells it has
 // started, and ends when both the agent and the last of them have. Nothing but Node's own child_process and fs is
 // loaded.
-import { spawn, spawnSync } from "node:child_process";
+import { spawn, spawnSync, type ChildProcess } from "node:child_process";
 import {
   accessSync,
   closeSync,
@@ -17,15 +17,25 @@ import {
   statSync,
 } from "node:fs";
 import { delimiter, join } from "node:path";
-import { bashWrapper, wrapperVariable, plainWrapper, type WrapperTools } from "./wrapper.ts";
+import { createShellPool, type ShellOutcome } from "./shell-pool.ts";
+import {
+  bashWrapper,
+  isSettable,
+  isShellEnvironment,
+  plainWrapper,
+  reusableWrapper,
+  wrapperVariable,
+  type WrapperTools,
+} from "./wrapper.ts";
 import { createLineReader, type LaunchAnswer, type LaunchOrder } from "./protocol.ts";
 
 const { O_RDONLY, O_NONBLOCK, O_NOFOLLOW, O_WRONLY, O_CREAT, O_EXCL, O_APPEND, O_TRUNC, X_OK } = constants;
 const tools = findTools();
 const plain =
   tools.sh !== null && tools.env !== null && tools.setsid !== null
-    ? { sh: tools.sh, text: plainWrapper({ env: tools.env, setsid: tools.setsid }) }
+    ? { sh: tools.sh, env: tools.env, setsid: tools.setsid }
     : null;
+const shells = plain === null || !existsSync("/proc/self/fd") ? null : createShellPool(plain.sh);
 /** O_CLOEXEC as Linux writes it in fdinfo. */
 const closeOnExec = 0o2000000;
 let agentIsThere = true;
@@ -42,34 +52,44 @@ process.stdin.on(
   createLineReader((line) => launch(JSON.parse(line) as LaunchOrder)),
 );
 // Nothing but its children keeps the process alive from here on.
-process.stdin.on("error", () => (agentIsThere = false));
-process.stdin.on("end", () => (agentIsThere = false));
+process.stdin.on("error", leave);
+process.stdin.on("end", leave);
 process.stdout.write('{"kind":"ready"}\n');
+
+function leave(): void {
+  agentIsThere = false;
+  shells?.close();
+}
 
 function answer(told: LaunchAnswer): void {
   if (agentIsThere) process.stdout.write(`${JSON.stringify(told)}\n`);
 }
 
-function launch(order: LaunchOrder): void {
+/** `mayReuse` false: by a shell of its own. */
+function launch(order: LaunchOrder, mayReuse = true): void {
   const { id } = order;
   // The next agent may already have taken it for lost: what is not started by now never is.
   if (process.ppid !== agent) return;
   const opened: number[] = [];
+  const closeOpened = () => {
+    for (const file of opened.splice(0)) closeSync(file);
+  };
   try {
-    const child = startWrapper(order, opened);
-    let settled = false;
-    const settle = (told: LaunchAnswer) => {
-      if (settled) return;
-      settled = true;
-      answer(told);
-    };
-    child.once("error", (error) => settle({ id, kind: "failed", message: explain(error) }));
-    child.once("exit", (code, signal) => settle({ id, kind: "ended", code, signal, at: Date.now() }));
+    const files = openFiles(order, opened);
+    const isHandedOver =
+      mayReuse &&
+      isPlain(order, files) &&
+      submit(order, files, closeOpened, (outcome) => {
+        // As where there is no room for another process: a shell of its own tells why.
+        if (outcome.kind === "refused") launch(order, false);
+        else answer({ id, ...outcome, at: Date.now() });
+      });
+    if (isHandedOver) return;
+    spawnWrapper(order, files);
   } catch (error) {
     answer({ id, kind: "failed", message: explain(error) });
-  } finally {
-    for (const file of opened) closeSync(file);
   }
+  closeOpened();
 }
 
 /** Returns why the system did not start a process, in words where its own are few; never a value of the environment. */
@@ -87,8 +107,18 @@ function explain(error: unknown): string {
   }
 }
 
-function startWrapper(order: LaunchOrder, opened: number[]) {
-  const { folder, cwd, bash, options } = order;
+/** Descriptors of an order's files; `inputs` are those that are left for a shell to read one after the other. */
+interface OpenedFiles {
+  stdout: number;
+  stderr: number;
+  exit: number;
+  pid: number;
+  input: number | null;
+  inputs: readonly string[];
+}
+
+/** Opens what an order names, and makes what is missing; `opened` is what there is to close, whatever comes of it. */
+function openFiles({ folder, cwd, stateDir, ...order }: LaunchOrder, opened: number[]): OpenedFiles {
   const open = (path: string, flags: number) => {
     const file = openSync(path, flags, 0o600);
     opened.push(file);
@@ -96,34 +126,59 @@ function startWrapper(order: LaunchOrder, opened: number[]) {
   };
   mkdirSync(folder, { recursive: true });
   // There from the first moment on: what follows may read them whatever comes of it.
-  const logs = [openRecord(join(folder, "stdout.log"), open), openRecord(join(folder, "stderr.log"), open)] as const;
-  if (statSync(order.stateDir, { throwIfNoEntry: false }) === undefined) mkdirSync(order.stateDir, { recursive: true });
+  const [stdout, stderr] = [openRecord(join(folder, "stdout.log"), open), openRecord(join(folder, "stderr.log"), open)];
+  if (statSync(stateDir, { throwIfNoEntry: false }) === undefined) mkdirSync(stateDir, { recursive: true });
   if (statSync(cwd, { throwIfNoEntry: false })?.isDirectory() !== true) throw new Error(`the revision ${cwd} is gone`);
   const inputs = order.inputs.filter(isFilled);
-  const single = inputs.length === 1 ? openInput(inputs[0] as string, open) : null;
+  const input = inputs.length === 1 ? openInput(inputs[0] as string, open) : null;
   const exit = openRecord(join(folder, "exit"), open, O_TRUNC);
   const pid = openRecord(join(folder, "pid"), open, O_TRUNC);
+  return { stdout, stderr, exit, pid, input, inputs: inputs.length > 1 ? inputs : [] };
+}
+
+/** Returns whether a shell of the ash family does, which passes an environment on only in names that are some to it. */
+function isPlain({ env, output }: LaunchOrder, { inputs }: OpenedFiles): boolean {
+  return plain !== null && output === "file" && inputs.length === 0 && isShellEnvironment(env);
+}
+
+/** Hands an order to a shell that serves many; false where none is free. */
+function submit(
+  { cwd, env, bash, options }: LaunchOrder,
+  files: OpenedFiles,
+  onStarted: () => void,
+  onEnded: (outcome: ShellOutcome) => void,
+): boolean {
+  if (plain === null || shells === null || !isSettable(env)) return false;
   const command = [bash, ...options, "./script.sh"];
-  const env = { ...order.env, [wrapperVariable]: order.id };
-  // dash drops variables whose names are none to a shell, such as spring.datasource.url; bash hands them on.
-  const isShells = Object.keys(env).every((name) => /^[A-Za-z_]\w*$/.test(name));
-  if (plain !== null && isShells && order.output === "file" && inputs.length <= 1) {
-    return spawn(plain.sh, ["-c", plain.text, "batch-agent", ...command], {
-      cwd,
-      env,
-      detached: true,
-      stdio: [single ?? "ignore", ...logs, exit, pid],
-    });
+  const order = { ...files, tools: plain, cwd, env, command, agent, owner: process.pid };
+  return shells.submit(reusableWrapper.order(order), onStarted, onEnded);
+}
+
+/** Spawns a shell for this order alone. */
+function spawnWrapper(order: LaunchOrder, files: OpenedFiles): void {
+  const { id, cwd, bash, options } = order;
+  const { stdout, stderr, exit, pid, input, inputs } = files;
+  const command = [bash, ...options, "./script.sh"];
+  const env = { ...order.env, [wrapperVariable]: id };
+  const how = { cwd, env, detached: true };
+  let child: ChildProcess;
+  if (plain !== null && isPlain(order, files)) {
+    const stdio = [input ?? "ignore", stdout, stderr, exit, pid] as const;
+    child = spawn(plain.sh, ["-c", plainWrapper(plain), "batch-agent", ...command], { ...how, stdio: [...stdio] });
+  } else {
+    const text = bashWrapper(isShellEnvironment(env) ? tools : { ...tools, sh: null }, order.output === "pipe");
+    // -p: neither BASH_ENV nor functions of the environment are this shell's business.
+    const args = ["-p", "-c", text, "batch-agent", String(inputs.length), ...inputs, ...command];
+    child = spawn(bash, args, { ...how, stdio: [input ?? "ignore", "ignore", "ignore", exit, pid, stdout, stderr] });
   }
-  const several = inputs.length > 1 ? inputs : [];
-  const text = bashWrapper(isShells ? tools : { ...tools, sh: null }, order.output === "pipe");
-  // -p: neither BASH_ENV nor functions of the environment are this shell's business.
-  return spawn(bash, ["-p", "-c", text, "batch-agent", String(several.length), ...several, ...command], {
-    cwd,
-    env,
-    detached: true,
-    stdio: [single ?? "ignore", "ignore", "ignore", exit, pid, ...logs],
-  });
+  let settled = false;
+  const settle = (told: LaunchAnswer) => {
+    if (settled) return;
+    settled = true;
+    answer(told);
+  };
+  child.once("error", (error) => settle({ id, kind: "failed", message: explain(error) }));
+  child.once("exit", (code, signal) => settle({ id, kind: "ended", code, signal, at: Date.now() }));
 }
 
 /** Returns whether it is a plain file that holds something. */

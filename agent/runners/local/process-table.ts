@@ -109,10 +109,22 @@ function ownerOf(pid: string): number | null {
 
 async function environmentOf(pid: number): Promise<Pick<ProcessInfo, "execution" | "isWrapper">> {
   try {
-    return parseEnvironment(await readFile(`/proc/${pid}/environ`, "latin1"));
+    const { execution, isWrapper } = parseEnvironment(await readFile(`/proc/${pid}/environ`, "latin1"));
+    // A shell that serves one execution after another does not bear the id of any.
+    return { execution: isWrapper ? (recordOf(pid) ?? execution) : execution, isWrapper };
   } catch (error) {
     isShortage(error);
     return { execution: null, isWrapper: false };
+  }
+}
+
+/** Returns the execution whose file `exit` a shell keeps open, as its descriptor 3; null where it keeps none. */
+export function recordOf(pid: number): string | null {
+  try {
+    return /\/executions\/([^/]+)\/exit/.exec(readlinkSync(`/proc/${pid}/fd/3`))?.[1] ?? null;
+  } catch (error) {
+    isShortage(error);
+    return null;
   }
 }
 

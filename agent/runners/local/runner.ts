@@ -17,7 +17,7 @@ import { makeLogs, readExit, readPid, readStopReason } from "./execution-folder.
 import { cannotFork } from "./wrapper.ts";
 import { createLauncher, type LaunchOutcome } from "./launcher.ts";
 import { LocalRunning, type Ending, type LocalDeps } from "./local-running.ts";
-import { createOrphanSearch, createProcessTable, isOurs, wrappersOf } from "./process-table.ts";
+import { createOrphanSearch, createProcessTable, isOurs, recordOf, wrappersOf } from "./process-table.ts";
 import type { LaunchOrder } from "./protocol.ts";
 
 const pollMs = 250;
@@ -154,7 +154,7 @@ export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { laun
   }
 
   async function hasWrapper(id: ExecutionId): Promise<boolean> {
-    return wrappersOf(await local.processes.scan(), id).some(({ pid }) => !isCopier(pid));
+    return wrappersOf(await local.processes.scan(), id).some(({ pid }) => recordOf(pid) === id);
   }
 
   /** Resolves once each has been looked at: what has ended meanwhile must not meet a timeout first. */
@@ -192,15 +192,6 @@ async function readExitSurely(folder: string, clock: Clock): Promise<ReturnType<
     const told = readExit(folder);
     if (told !== null || shortageCount() === before) return told;
     await sleep(clock, pollMs);
-  }
-}
-
-/** Tells a copier from the shell that keeps the record: only the shell has the file `exit` open. */
-function isCopier(pid: number): boolean {
-  try {
-    return !readFileSync(`/proc/${pid}/cmdline`, "latin1").includes("script.sh\0");
-  } catch {
-    return true;
   }
 }
 

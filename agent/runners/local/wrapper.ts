@@ -8,7 +8,8 @@
 // an exit and the words of a signal. For that the script runs as a job in the background, where a shell makes it ignore
 // SIGINT and SIGQUIT; `env --default-signal` takes that back.
 //
-// Until the script is started no variable is set: the shell's variables are the script's environment.
+// Where the shell is the script's alone, no variable is set until the script is started: the shell's variables are the
+// script's environment.
 
 /** Marks the shell's own processes, copiers included, so that they are not ended with what the script started. */
 export const wrapperVariable = "BATCH_AGENT_KEEPER";
@@ -35,16 +36,77 @@ ${launch(tools)} <&5 3>&- 4>&- 5<&- &
 trap - EXIT
 echo $! >&4
 exec </dev/null >/dev/null 2>&1 4>&- 5<&-
-wait $!; set -- $?
-while [ $1 -gt 128 ] && kill -0 $!; do wait $!; set -- $?; done
-BATCH_AGENT_JOB=
-if [ $1 -gt 128 ]; then
-  jobs >&3
-  read -r BATCH_AGENT_JOB </proc/self/fd/3
-  true >/proc/self/fd/3
-fi
-${writeEnding}`;
+${awaitScript}
+${writeEnding}
+exit $1`;
 }
+
+/** Variables that a shell of the ash family sets, reads or refuses itself: `OPTIND=x` in its environment ends dash. */
+const shellsOwn = /^(?:OPTIND|LINENO|PPID|RANDOM|SECONDS|EPOCHSECONDS|EPOCHREALTIME)$/;
+/** Longest environment of an order, in characters; what is longer may be more than the system takes, and says so else. */
+const maxOrderLength = 100_000;
+
+/** Returns whether a shell of the ash family hands on an environment as it stands: dash drops `spring.datasource.url`. */
+export function isShellEnvironment(env: Readonly<Record<string, string>>): boolean {
+  return Object.keys(env).every((name) => /^[A-Za-z_]\w*$/.test(name) && !shellsOwn.test(name));
+}
+
+/** Returns whether an order can set an environment, to the letter. */
+export function isSettable(env: Readonly<Record<string, string>>): boolean {
+  let length = 0;
+  for (const [name, value] of Object.entries(env)) {
+    length += name.length + value.length;
+    if (value.includes("\0")) return false;
+  }
+  return length <= maxOrderLength && isShellEnvironment(env);
+}
+
+/** One script for a shell that serves many. Descriptors are the caller's, which has them open until `s` is said. */
+export interface ReusableOrder {
+  tools: { env: string; setsid: string };
+  cwd: string;
+  env: Readonly<Record<string, string>>;
+  command: readonly string[];
+  /** Process that must still be there for the script to be started. */
+  agent: number;
+  /** Process whose descriptors they are. */
+  owner: number;
+  input: number | null;
+  stdout: number;
+  stderr: number;
+  exit: number;
+  pid: number;
+}
+
+/** For a shell that reads one order after the other on its stdin, as commands. */
+export const reusableWrapper = {
+  begin: `${traps}\n`,
+  order({ tools, cwd, env, command, agent, owner, ...files }: ReusableOrder): string {
+    const open = (file: number) => `/proc/${owner}/fd/${file}`;
+    // `cd` sets PWD. setsid and env read thirteen files of a locale, unless that is C: a tenth of what a start costs.
+    const variables = Object.entries({ ...env, LC_ALL: "C" }).filter(([name]) => name !== "PWD");
+    const missing = ["PATH", "OLDPWD"].filter((name) => env[name] === undefined);
+    const locale = env["LC_ALL"] === undefined ? ["-u", "LC_ALL"] : [`LC_ALL=${env["LC_ALL"]}`];
+    const program = [tools.setsid, tools.env, "--default-signal=INT,QUIT", ...locale, ...command];
+    return `kill -0 ${agent} || exit 0
+exec 3>>${open(files.exit)} 4>>${open(files.pid)} 5>>${open(files.stdout)} 6>>${open(files.stderr)}
+exec 7<${files.input === null ? "/dev/null" : open(files.input)}
+{
+cd ${quote(cwd)} || exit 126
+unset ${[wrapperVariable, ...missing].join(" ")}
+export ${variables.map(([name, value]) => `${name}=${quote(value)}`).join(" ")}
+exec ${program.map(quote).join(" ")}
+} <&7 >&5 2>&6 3>&- 4>&- 5>&- 6>&- 7>&- &
+echo $! >&4
+exec 4>&- 5>&- 6>&- 7>&-
+echo s
+${awaitScript}
+${writeEnding}
+exec 3>&-
+echo d $1
+`;
+  },
+};
 
 /**
  * For bash, which makes the pipes: output through copiers, and several inputs one after the other. Its first
@@ -73,15 +135,25 @@ echo $! >&4
 exec </dev/null >/dev/null 2>&1 4>&- 5>&- 6>&- 7>&- 8>&- 9<&-
 while kill -0 $!; do wait $!${own === null ? "; kill -0 $! && sleep 1" : ""}; done
 wait $!; set -- $?
-${writeEnding}`;
+${writeEnding}
+exit $1`;
 }
+
+/** Waits for the script; then `$1` is its code, and the variable what the list of jobs says of a death by signal. */
+const awaitScript = `wait $!; set -- $?
+while [ $1 -gt 128 ] && kill -0 $!; do wait $!; set -- $?; done
+BATCH_AGENT_JOB=
+if [ $1 -gt 128 ]; then
+  jobs >&3
+  read -r BATCH_AGENT_JOB </proc/self/fd/3
+  true >/proc/self/fd/3
+fi`;
 
 /** Writes the code, or the signal, as one line that ends in a newline. */
 const writeEnding = `case $BATCH_AGENT_JOB in
 '' | *"$1"*) echo $1 >&3 ;;
 *) if [ $1 -gt 128 ]; then echo "signal $(($1 - 128))" >&3; else echo $1 >&3; fi ;;
-esac
-exit $1`;
+esac`;
 
 function launch({ env, setsid }: { env: string; setsid: string }): string {
   return `${quote(env)} -u ${wrapperVariable} --default-signal=INT,QUIT ${quote(setsid)} "$@"`;

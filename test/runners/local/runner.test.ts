@@ -140,6 +140,77 @@ describe("what a script gets", () => {
     }
   });
 
+  test("the same from a shell that served others before, and nothing of theirs", async () => {
+    const odd = {
+      ...{ OPTIND: "x", PPID: "none", RANDOM: "4", LINENO: "no", SECONDS: "s", ENV: "/no" },
+      ...{ MAIL: "m", CDPATH: "/usr", LC_ALL: "C.UTF-8", LANGUAGE: "xx", OLDPWD: "/usr", TERM: "dumb", EMPTY: "" },
+    };
+    const bytes = Array.from({ length: 1_000 }, (_, i) => String.fromCodePoint(i + 1))
+      .join("")
+      .replace("\uFFFD", "");
+    const script = 'printf %s "$BATCH_EXECUTION_ID $PPID $(umask) $(ulimit -n)" >&2; env -0 -u PWD -u SHLVL -u _';
+    const { runner, order, another, folderOf } = setUpRunner(script);
+    const base = order();
+    const seen = async (env: Record<string, string>) => {
+      const row = { ...another(), boot: runner.boot };
+      await (
+        await runner.start({ ...base, execution: row, settings: { ...base.settings, env } })
+      ).ended;
+      const [id, shell, ...rest] = readFileSync(join(folderOf(row), "stderr.log"), "utf8").split(" ");
+      expect(id).toBe(row.id);
+      return { shell, rest, env: parseEnvironment(readFileSync(join(folderOf(row), "stdout.log"), "utf8")) };
+    };
+    const plain = await seen({});
+    expect(plain.env).toEqual({});
+    const { OPTIND, PPID, RANDOM, LINENO, SECONDS, ...settable } = odd;
+    const same = await seen({ ...settable, BYTES: bytes, QUOTES: `'"\\$x\n'` });
+    expect(same).toEqual({ ...plain, env: { ...settable, BYTES: bytes, QUOTES: `'"\\$x\n'` } });
+    expect(await seen({})).toEqual(plain);
+    // What such a shell would set, read or refuse itself comes by bash, which has a mind of its own about some.
+    const own = { OPTIND, PPID, RANDOM, LINENO, SECONDS, SAME: "1" };
+    const bare = execFileSync("bash", ["-c", "env -0 -u PWD -u SHLVL -u _"], {
+      env: own,
+      encoding: "utf8",
+      stdio: ["ignore", "pipe", "inherit"],
+    });
+    expect((await seen(own)).env).toEqual(parseEnvironment(bare));
+    expect(await seen({})).toEqual(plain);
+  });
+
+  test("a shell that serves others, whatever the one before has done to it or ended with", async () => {
+    const { runner, order, another, folderOf } = setUpRunner('echo $PPID; eval "$TODO"');
+    const base = order();
+    const ending = async (todo: string) => {
+      const row = { ...another(), boot: runner.boot };
+      const running = await runner.start({
+        ...base,
+        execution: row,
+        settings: { ...base.settings, env: { TODO: todo } },
+      });
+      const { exitCode, signal, kind } = { exitCode: null, signal: null, ...(await running.ended) };
+      return { how: exitCode ?? signal ?? kind, shell: readFileSync(join(folderOf(row), "stdout.log"), "utf8") };
+    };
+    const todos: [string, unknown][] = [
+      ...[0, 1, 125, 126, 127, 130, 137, 141, 143, 255].map((code): [string, unknown] => [`exit ${code}`, code]),
+      ...["INT", "PIPE", "KILL", "TERM", "HUP", "USR1"].map((name): [string, unknown] => [
+        `kill -${name} $$`,
+        `SIG${name}`,
+      ]),
+      ["kill -TERM $PPID; kill -INT $PPID; exit 4", 4],
+      ["ulimit -n 20; umask 0; cd /; trap '' INT TERM; exit 5", 5],
+    ];
+    const shells = new Set<string>();
+    for (const [todo, want] of todos) {
+      const { how, shell } = await ending(todo);
+      expect([todo, how]).toEqual([todo, want]);
+      shells.add(shell);
+    }
+    expect(shells.size).toBe(1);
+    // One that kills its shell is nobody's end, but nobody is left to tell how it ended.
+    expect(await ending("kill -KILL $PPID; sleep 0.1; exit 7")).toMatchObject({ how: "lost" });
+    expect(await ending("exit 8")).toMatchObject({ how: 8 });
+  });
+
   test.each(["file", "pipe"] as const)(
     "names that are none to a shell reach it from an envFile, and its end is told from a code (%s)",
     async (output) => {
@@ -648,3 +719,9 @@ describe("something else in the folder of an execution that waits, whose id scri
     expect(read("stdout.log")).toBe("before\nhi\n");
   });
 });
+
+/** Parses what `env -0` prints, without what every script has. */
+function parseEnvironment(printed: string): Record<string, string> {
+  const lines = printed.split("\0").filter((line) => line !== "" && !/^(?:BATCH_\w*|PATH)=/.test(line));
+  return Object.fromEntries(lines.map((line) => /^(.*?)=(.*)$/s.exec(line)?.slice(1) as [string, string]));
+}
