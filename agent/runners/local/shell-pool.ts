@@ -7,7 +7,7 @@ import type { Readable, Writable } from "node:stream";
 import { createLineReader } from "./protocol.ts";
 import { reusableWrapper, wrapperVariable } from "./wrapper.ts";
 
-/** Shells that are kept at most, busy ones included: each holds two descriptors. Scripts past that get one of their own. */
+/** Maximum number of shells, busy ones included: each holds two descriptors. Scripts past that get one of their own. */
 const maxShells = 32;
 /** Shells that may wait for an order. */
 const maxIdle = 16;
@@ -41,14 +41,18 @@ export function createShellPool(sh: string): ShellPool {
   const idle: Shell[] = [];
   let count = 0;
   let closed = false;
+  /** Null until the first order: one that is refused then will be again, as where descriptors cannot be opened anew. */
+  let works: boolean | null = null;
 
-  function createShell(): Shell {
+  function createShell(): Shell | null {
     const child = spawn(sh, ["-s", "batch-agent"], {
       cwd: "/",
       env: { [wrapperVariable]: "" },
       detached: true,
       stdio: ["pipe", "pipe", "ignore"],
     });
+    child.on("error", () => undefined);
+    if (child.pid === undefined) return null;
     const shell: Shell = { child, orders: 0, onStarted: () => undefined, onEnded: null, isStarted: false };
     count += 1;
     child.stdin.on("error", () => undefined); // its exit tells
@@ -56,8 +60,8 @@ export function createShellPool(sh: string): ShellPool {
       "data",
       createLineReader((line) => hear(shell, line)),
     );
-    child.once("error", () => finish(shell, { kind: "refused" })); // not spawned at all
-    child.once("exit", (code, signal) => {
+    // Not `exit`, which may come before the last of what it said.
+    child.once("close", (code, signal) => {
       // By itself it ends before it has started the script, or not at all.
       const isRefused = !shell.isStarted && code !== null;
       finish(shell, isRefused ? { kind: "refused" } : { kind: "ended", code: null, signal });
@@ -68,6 +72,7 @@ export function createShellPool(sh: string): ShellPool {
 
   function hear(shell: Shell, line: string): void {
     if (line === "s") {
+      works = true;
       shell.isStarted = true;
       shell.onStarted();
       return;
@@ -87,12 +92,14 @@ export function createShellPool(sh: string): ShellPool {
     count -= 1;
     shell.onEnded = null;
     if (onEnded === null) return;
+    if (outcome.kind === "refused") works ??= false;
     if (!shell.isStarted) shell.onStarted();
     onEnded(outcome);
   }
 
   return {
     submit(order, onStarted, onEnded) {
+      if (works === false) return false;
       const shell = idle.pop() ?? (count < maxShells ? createShell() : null);
       if (shell === null) return false;
       shell.orders += 1;

@@ -41,12 +41,14 @@ ${writeEnding}
 exit $1`;
 }
 
-/** Variables that a shell of the ash family sets, reads or refuses itself: `OPTIND=x` in its environment ends dash. */
+/** Variables that a shell of the ash family sets, reads or refuses itself: `OPTIND=x` ends dash. */
 const shellsOwn = /^(?:OPTIND|LINENO|PPID|RANDOM|SECONDS|EPOCHSECONDS|EPOCHREALTIME)$/;
-/** Longest environment of an order, in characters; what is longer may be more than the system takes, and says so else. */
+/** Longest environment of an order, in characters: one that the system refuses must not come this way. */
 const maxOrderLength = 100_000;
 
-/** Returns whether a shell of the ash family hands on an environment as it stands: dash drops `spring.datasource.url`. */
+/**
+ * Returns whether a shell of the ash family hands on an environment as it stands: dash drops `spring.datasource.url`.
+ */
 export function isShellEnvironment(env: Readonly<Record<string, string>>): boolean {
   return Object.keys(env).every((name) => /^[A-Za-z_]\w*$/.test(name) && !shellsOwn.test(name));
 }

@@ -30,12 +30,19 @@ test.each([
   ["one that ends by itself after it", "echo s; exit 2\n", { kind: "ended", code: null, signal: null }],
 ])("%s", async (_, order, outcome) => {
   const submit = open();
+  await submit("echo s; echo d 0\n");
   expect(await submit(order)).toEqual({ outcome, starts: 1 });
   expect(await submit("echo s; echo d 0\n")).toEqual({ outcome: { kind: "ended", code: 0, signal: null }, starts: 1 });
 });
 
-test.each(["/nowhere/sh", "/bin/false"])("a program that is no shell: %s", async (program) => {
-  expect(await open(program)("echo s; echo d 0\n")).toEqual({ outcome: { kind: "refused" }, starts: 1 });
+test("a program that is not there", async () => {
+  expect(await open("/nowhere/sh")("echo s; echo d 0\n")).toEqual({ outcome: "none free", starts: 0 });
+});
+
+test("where the first order is refused, no other is tried", async () => {
+  const submit = open("/bin/false");
+  expect(await submit("echo s; echo d 0\n")).toEqual({ outcome: { kind: "refused" }, starts: 1 });
+  expect(await submit("echo s; echo d 0\n")).toEqual({ outcome: "none free", starts: 0 });
 });
 
 test("no more shells than 32 at a time, and the same ones again", async () => {
