@@ -97,7 +97,8 @@ for (const stream of [process.stdout, process.stderr]) {
   });
 }
 
-main().catch((error: unknown) => {
+/** Says why it ends: nothing that was thrown reaches the terminal but through the printer. */
+function fail(error: unknown): never {
   if (error instanceof ConfigError || error instanceof StoreError || error instanceof AgentError) {
     err.text(`batch-agent: ${error.message}\n`);
     if (error.hint !== null) err.text(`hint: ${error.hint}\n`);
@@ -106,4 +107,7 @@ main().catch((error: unknown) => {
   }
   err.text(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
   process.exit(1);
-});
+}
+
+process.on("uncaughtException", fail);
+main().catch(fail);

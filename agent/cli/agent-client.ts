@@ -2,6 +2,7 @@
 // policy.
 import { closest } from "../definitions/suggest.ts";
 import { AgentError } from "../errors.ts";
+import { tlsTrouble } from "../text/tls-words.ts";
 
 export interface AgentClient {
   /** Tells where it asks, `http://127.0.0.1:8080`. */
@@ -90,7 +91,9 @@ async function* chunks(url: string, response: Response): AsyncGenerator<Uint8Arr
 function unreachable(url: string, error: unknown): AgentError {
   const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const code = cause instanceof Error && "code" in cause ? String(cause.code) : "";
-  const reason = reasons[code] ?? (cause instanceof Error ? cause.message || code : String(cause));
+  const text = cause instanceof Error ? cause.message : "";
+  const reason =
+    tlsTrouble(code, text) ?? reasons[code] ?? (cause instanceof Error ? cause.message || code : String(cause));
   return new AgentError(`no agent answers at ${url}: ${reason}`, {
     hint: "is one running (batch-agent run), and there? Another address: --url or BATCH_AGENT_URL",
     cause: error,
@@ -105,6 +108,19 @@ const reasons: Record<string, string> = {
   UND_ERR_SOCKET: "connection lost",
   UND_ERR_BODY_TIMEOUT: "it has gone silent",
 };
+
+/** Does work on an agent's answers. Throws AgentError where they are of another form than an agent's. */
+export async function withAnswers<T>(client: AgentClient, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
+  } catch (error) {
+    if (!(error instanceof TypeError || error instanceof RangeError)) throw error;
+    throw new AgentError(
+      `what answers at ${client.url} is no batch-agent, or one of another version: ${error.message}`,
+      { status: 200, hint: "check the address: --url or BATCH_AGENT_URL", cause: error },
+    );
+  }
+}
 
 /** Returns the error for a batch that the agent does not have, with the name that was probably meant. */
 export function noBatch(url: string, name: string, names: readonly string[], isFiltered = false): AgentError {

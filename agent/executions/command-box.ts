@@ -4,7 +4,8 @@
 import { randomUUID } from "node:crypto";
 import { lstat, readdir, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
-import { isShortage, readPlainBytes, readText, removeTree, writeFresh } from "../platform/files.ts";
+import { StoreError } from "../errors.ts";
+import { errorCode, isShortage, readPlainBytes, readText, removeTree, writeFresh } from "../platform/files.ts";
 import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { maxNoteChars, type Answer, type Command, type Request } from "./port.ts";
 
@@ -179,7 +180,7 @@ export type Unanswered = "not-taken" | "not-answered";
 
 /**
  * The asking side: the agent's answer. Where none takes it within `waitMs` it is withdrawn. `patient`: waits for the
- * answer however long it takes, over restarts of the agent too.
+ * answer however long it takes, over restarts of the agent too. Throws StoreError where it cannot be asked.
  */
 export async function askAgent(
   dataDir: string,
@@ -191,8 +192,9 @@ export async function askAgent(
   const path = (ending: string) => join(home, `${id}.${ending}`);
   try {
     await writeWhole(home, id, "json", asked);
-  } catch {
-    return "not-taken"; // no agent has ever used this data folder
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes(errorCode(error))) return "not-taken"; // no agent has ever used this data folder
+    throw new StoreError("write", home, error, "may you write there, and is there room? (--data)");
   }
   async function answer(ms: number): Promise<Answer | null> {
     for (let waited = 0; waited < ms; waited += pollMs) {

@@ -1,7 +1,7 @@
 // Reads a batch's history.json, whole, as rows or as the text of rows.
 import { messageOf } from "../errors.ts";
 import type { ExecutionId } from "../model/ids.ts";
-import { errorCode, isShortage, readPlainBytes } from "../platform/files.ts";
+import { errorCode, isPassing, readPlainBytes } from "../platform/files.ts";
 import {
   isDocument,
   isHead,
@@ -24,8 +24,8 @@ export interface FoundDocument {
 }
 
 /**
- * Reads a document; null where there is none, the reason where it cannot be read. Throws where descriptors or memory
- * run out: the document is whole.
+ * Reads a document; null where there is none, the reason where it cannot be read. Throws for what may pass, where
+ * descriptors or memory run out or the disk fails: the document may be whole.
  */
 export function readDocument(path: string, name: string): FoundDocument | string | null {
   try {
@@ -35,7 +35,7 @@ export function readDocument(path: string, name: string): FoundDocument | string
     const isOurs = splitDocument(text)?.rows.size === value.executions.length;
     return { document: value, offsets: isOurs ? offsetsOf(text) : null };
   } catch (error) {
-    if (isShortage(error)) throw error;
+    if (isPassing(error)) throw error;
     return errorCode(error) === "ENOENT" ? null : messageOf(error);
   }
 }
@@ -49,7 +49,7 @@ export function readDocumentText(path: string, name: string): DocumentText | str
     const split = splitDocument(readPlainBytes(path, maxDocumentBytes, "refuse").toString("utf8"));
     if (split !== null && isHead(split.head, name)) return split;
   } catch (error) {
-    if (isShortage(error)) throw error;
+    if (isPassing(error)) throw error;
     return errorCode(error) === "ENOENT" ? null : messageOf(error);
   }
   const found = readDocument(path, name);

@@ -7,11 +7,12 @@ import { StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import type { BatchName } from "../model/ids.ts";
 import { writeDurably } from "../platform/durable.ts";
-import { readPlainBytes } from "../platform/files.ts";
+import { isShortage, readPlainBytes } from "../platform/files.ts";
 import { encodeLine, isEvent, type Change } from "./change.ts";
 import type { Checkpoints } from "./checkpoints.ts";
 import { EventRing } from "./events.ts";
-import { maxJournalBytes, maxSegments, segmentBytes, type FoundLine, type Journal } from "./journal.ts";
+import { maxSegments, segmentBytes, type FoundLine, type Journal } from "./journal.ts";
+import { maxJournalBytes } from "./journal-segments.ts";
 
 /**
  * From three quarters of its bounds on the journal's oldest segments are written to their documents, down to a half.
@@ -203,10 +204,12 @@ export class DocumentWriter {
   }
 }
 
+/** Null where there are none, or none that can be read. Throws StoreError where descriptors or memory run out. */
 function readEvents(path: string): EventRing | null {
   try {
     return EventRing.parse(readPlainBytes(path, maxEventBytes, "refuse").toString("utf8"));
-  } catch {
+  } catch (error) {
+    if (isShortage(error)) throw new StoreError("read", path, error);
     return null;
   }
 }

@@ -13,7 +13,8 @@ import type { BatchName, ExecutionId } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
 import { syncFolder, writeDurably } from "../platform/durable.ts";
 import { yieldToEventLoop } from "../async/yield.ts";
-import { clearTree, errorCode, readPart } from "../platform/files.ts";
+import { sleep } from "../async/sleep.ts";
+import { clearTree, errorCode, isPassing, isShortage, readPart } from "../platform/files.ts";
 import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { documentText, isExecution, rowId, rowText, type DocumentText, type Head } from "./document.ts";
 import { offsetsOf, readDocument, readDocumentText, type FoundDocument } from "./document-file.ts";
@@ -27,6 +28,10 @@ const corrupt = "history.json.corrupt-";
  * each start.
  */
 const maxReported = 10;
+/** Reads of a document on a disk that fails, in all about a second; then it is quarantined. */
+const maxReads = 5;
+const againMs = 200;
+const readHint = "all of the data folder must be the agent's user's to read and write";
 /** Nearly all rows are shorter; one that is not is read again with more. */
 const rowBytes = 2_048;
 const maxRowBytes = 4 * 1024 * 1024;
@@ -42,7 +47,7 @@ export interface Checkpoint {
 
 export class Documents {
   readonly #home: string;
-  readonly #clock: Pick<Clock, "now">;
+  readonly #clock: Clock;
   readonly #log: Logger;
   readonly #problems: Problem[] = [];
   readonly #fence: () => void;
@@ -52,10 +57,7 @@ export class Documents {
   /** The last work on each batch's folder: one at a time. */
   readonly #busy = new Map<string, Promise<unknown>>();
 
-  constructor(
-    home: string,
-    deps: { clock: Pick<Clock, "now">; log: Logger; fence?: () => void; ensure?: EnsureFolder },
-  ) {
+  constructor(home: string, deps: { clock: Clock; log: Logger; fence?: () => void; ensure?: EnsureFolder }) {
     const { clock, log, fence, ensure } = deps;
     this.#home = home;
     this.#fence = fence ?? (() => undefined);
@@ -94,11 +96,11 @@ export class Documents {
 
   /**
    * One document, whole; null where there is none. One that cannot be read is quarantined as
-   * `history.json.corrupt-<time>`, and said.
+   * `history.json.corrupt-<time>`, and said. Throws StoreError where descriptors or memory run out.
    */
   async read(name: BatchName): Promise<FoundDocument | null> {
     await yieldToEventLoop();
-    const found = readDocument(this.#pathOf(name), name);
+    const found = await this.#readSurely(name, readDocument);
     if (found === null) return null;
     if (typeof found === "string") {
       this.#quarantine(name, found);
@@ -108,7 +110,10 @@ export class Documents {
     return found;
   }
 
-  /** One row of a document; undefined where it does not stand there, or not as a row stands. */
+  /**
+   * One row of a document; undefined where it does not stand there, or not as a row stands. Throws StoreError where
+   * descriptors or memory run out: it stands there all the same.
+   */
   row(name: BatchName, id: ExecutionId, offset: number): Execution | undefined {
     try {
       for (let length = rowBytes; length <= maxRowBytes; length *= 8) {
@@ -120,6 +125,7 @@ export class Documents {
         return isExecution(value as Execution, name) ? (value as Execution) : undefined;
       }
     } catch (error) {
+      if (isShortage(error)) throw new StoreError("read", this.#pathOf(name), error);
       if (errorCode(error) !== "ENOENT")
         this.#log.warn("a row of a history cannot be read", { batch: name, id, error: messageOf(error) });
     }
@@ -179,9 +185,13 @@ export class Documents {
    * its logs.
    */
   async executionFolders(name: BatchName): Promise<string[]> {
-    const entries = await readdir(join(this.#home, name)).catch(() => []);
-    if (entries.some((entry) => entry.startsWith(corrupt))) return [];
-    return readdir(join(this.#home, name, "executions")).catch(() => []);
+    try {
+      const entries = await readdir(join(this.#home, name));
+      if (entries.some((entry) => entry.startsWith(corrupt))) return [];
+      return await readdir(join(this.#home, name, "executions"));
+    } catch {
+      return []; // what cannot be listed now is none to be deleted
+    }
   }
 
   /** Quarantined documents, as long as they lie there. */
@@ -197,8 +207,8 @@ export class Documents {
     if (!entry.isSymbolicLink()) return entry.isDirectory();
     try {
       return statSync(join(this.#home, entry.name)).isDirectory();
-    } catch {
-      return false;
+    } catch (error) {
+      return isPassing(error); // a batch all the same, whose history cannot be read just now
     }
   }
 
@@ -210,11 +220,11 @@ export class Documents {
     const path = this.#pathOf(name);
     const adapter = {
       written: "",
-      read: () => {
-        const found = readDocumentText(path, name);
-        if (typeof found !== "string") return Promise.resolve(found);
+      read: async () => {
+        const found = await this.#readSurely(name, readDocumentText);
+        if (typeof found !== "string") return found;
         this.#quarantine(name, found);
-        return Promise.resolve(null);
+        return null;
       },
       write: async (data: DocumentText) => {
         const text = (adapter.written = documentText(data));
@@ -230,6 +240,19 @@ export class Documents {
       },
     };
     return adapter;
+  }
+
+  /** Reads a document; the reason where it cannot be read, on a disk that fails only after some tries. */
+  async #readSurely<T>(name: BatchName, read: (path: string, name: string) => T | string): Promise<T | string> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return read(this.#pathOf(name), name);
+      } catch (error) {
+        if (isShortage(error)) throw new StoreError("read", this.#pathOf(name), error, readHint);
+        if (tries === maxReads) return messageOf(error);
+        await sleep(this.#clock, againMs);
+      }
+    }
   }
 
   /** Makes a batch's folder, in the place of what is none: one batch must not keep the journal from being emptied. */
@@ -257,8 +280,7 @@ export class Documents {
         .slice(-maxReported)
         .map((file) => join(folder, file));
     } catch (error) {
-      const hint = "all of the data folder must be the agent's user's to read and write";
-      throw new StoreError("read", folder, error, hint);
+      throw new StoreError("read", folder, error, readHint);
     }
   }
 

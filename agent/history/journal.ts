@@ -1,37 +1,24 @@
 // data/journal: the newest facts, a line a commit, synced before they are acknowledged. Knows lines and files; what
 // the lines say is change.ts' matter, and when a file may go is the checkpoints'.
-import { closeSync, constants, fdatasync, ftruncateSync, readdirSync, writeSync } from "node:fs";
+import { closeSync, constants, fdatasync, ftruncateSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { promisify } from "node:util";
 import type { Clock } from "../async/clock.ts";
 import { messageOf, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
-import type { Problem } from "../model/problem.ts";
 import { openNew, syncFolder, writeDurably } from "../platform/durable.ts";
-import {
-  quarantineName,
-  errorCode,
-  isShortage,
-  openFileSync,
-  readPlainBytes,
-  removeTree,
-  quarantine,
-} from "../platform/files.ts";
+import { quarantineName, errorCode, openFileSync, removeTree, quarantine } from "../platform/files.ts";
 import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
-import { decodeLine, type JournalLine } from "./change.ts";
+import type { JournalLine } from "./change.ts";
+import { maxJournalBytes, readSegments } from "./journal-segments.ts";
 
 const datasync = promisify(fdatasync);
 
 /** A segment that has grown to this size is followed by the next. */
 export const segmentBytes = 1024 * 1024;
-/** All segments together; a single commit that is larger than all of this is the one exception. */
-export const maxJournalBytes = 16 * 1024 * 1024;
 export const maxSegments = 16;
-/** Maximum files of quarantined lines that are reported, the newest. */
-const maxReported = 10;
 /** Holds what opening a segment says when it is none any more. */
 const noSegment = ["ENOTFILE", "ENOENT", "ENOTDIR", "ELOOP", "EACCES"];
-const segmentName = /^(\d{1,15})\.jsonl$/;
 
 interface Segment {
   number: number;
@@ -60,87 +47,12 @@ export interface Journal {
 }
 
 /**
- * A segment's bytes taken apart. `torn`: where a last line begins that was never finished; `corrupt`: lines before it
- * that cannot be read.
- */
-export interface ParsedSegment {
-  lines: JournalLine[];
-  torn: number | null;
-  corrupt: { from: number; to: number }[];
-}
-
-/** @param isLast  whether it was being written when the agent ended: only then may its last line be unfinished */
-export function parseSegment(bytes: Buffer, isLast: boolean): ParsedSegment {
-  const parsed: ParsedSegment = { lines: [], torn: null, corrupt: [] };
-  for (let from = 0; from < bytes.length;) {
-    const newline = bytes.indexOf(10, from);
-    const to = newline < 0 ? bytes.length : newline + 1;
-    const line = newline < 0 ? null : decodeLine(bytes.toString("utf8", from, newline));
-    if (line !== null) parsed.lines.push(line);
-    else if (isLast && to === bytes.length) parsed.torn = from;
-    else parsed.corrupt.push({ from, to });
-    from = to;
-  }
-  return parsed;
-}
-
-/** Numbers of the segments in a folder, oldest first; none where there is no folder. */
-function segmentsIn(folder: string): number[] {
-  return filesIn(folder)
-    .flatMap((name) => segmentName.exec(name)?.[1] ?? [])
-    .map(Number)
-    .sort((a, b) => a - b);
-}
-
-function filesIn(folder: string): string[] {
-  try {
-    return readdirSync(folder);
-  } catch (error) {
-    if (errorCode(error) === "ENOENT") return [];
-    throw error;
-  }
-}
-
-/** Quarantined lines, a problem a file, as long as they lie there; of many the newest. */
-export function quarantinedLines(folder: string): Problem[] {
-  const files = filesIn(folder).filter((name) => name.includes(".jsonl.corrupt-"));
-  const newest = files.sort().slice(-maxReported);
-  return newest.map((name) => ({
-    batch: "",
-    file: join(folder, name),
-    line: null,
-    column: null,
-    path: null,
-    code: "history-corrupt",
-    message: "lines of the journal could not be read; they were set aside and all others count",
-    hint: "what they said may be missing from the history. Once looked at, delete the file",
-  }));
-}
-
-/** Reads all segments and writes nothing; `onUnreadable` hears of those that cannot be read. */
-export function readJournal(
-  folder: string,
-  onUnreadable: (segment: number, error: unknown) => void = () => undefined,
-): { segment: number; bytes: Buffer; parsed: ParsedSegment }[] {
-  const numbers = segmentsIn(folder);
-  return numbers.flatMap((segment) => {
-    try {
-      const bytes = readPlainBytes(join(folder, `${segment}.jsonl`), 4 * maxJournalBytes, "refuse");
-      return [{ segment, bytes, parsed: parseSegment(bytes, segment === numbers.at(-1)) }];
-    } catch (error) {
-      onUnreadable(segment, error);
-      return [];
-    }
-  });
-}
-
-/**
  * Opens the journal: an unfinished last line is dropped, other lines that cannot be read go to
  * `<n>.jsonl.corrupt-<time>` and are said; all others count. Throws StoreError.
  */
 export async function openJournal(
   folder: string,
-  deps: { clock: Pick<Clock, "now">; log: Logger; fence?: () => void; ensure?: EnsureFolder },
+  deps: { clock: Clock; log: Logger; fence?: () => void; ensure?: EnsureFolder },
 ): Promise<{ journal: Journal; lines: FoundLine[] }> {
   const { clock, log, fence, ensure = makeFolders } = deps;
   const pathOf = (segment: number) => join(folder, `${segment}.jsonl`);
@@ -151,10 +63,8 @@ export async function openJournal(
   let isLost = false;
   try {
     ensure(folder);
-    const unreadable: { segment: number; error: unknown }[] = [];
-    const found = readJournal(folder, (segment, error) => unreadable.push({ segment, error }));
+    const { found, unreadable } = await readSegments(folder, clock);
     for (const { segment, error } of unreadable) {
-      if (isShortage(error)) throw error; // it is whole
       log.error("a file of the journal cannot be read; it was set aside and the others count", {
         path: await quarantine(pathOf(segment), clock.now()),
         error: messageOf(error),

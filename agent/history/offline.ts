@@ -8,7 +8,7 @@ import { errorCode } from "../platform/files.ts";
 import type { Change } from "./change.ts";
 import { newHead, type Head } from "./document.ts";
 import { readDocument } from "./document-file.ts";
-import { readJournal } from "./journal.ts";
+import { readJournal } from "./journal-segments.ts";
 
 export interface OfflineRecord {
   batches: Map<string, { head: Head; rows: Map<ExecutionId, Execution> }>;
@@ -38,7 +38,7 @@ export function readRecord(dataDir: string): OfflineRecord {
   });
   for (const name of batchFolders(dataDir)) {
     const file = join(dataDir, "batches", name, "history.json");
-    const found = readDocument(file, name);
+    const found = readOrReason(file, name);
     if (typeof found === "string") record.unreadable.push({ file, reason: found });
     if (found === null || typeof found === "string") continue;
     const { executions, ...head } = found.document;
@@ -46,6 +46,14 @@ export function readRecord(dataDir: string): OfflineRecord {
   }
   for (const { changes } of lines) for (const change of changes) apply(record, change);
   return record;
+}
+
+function readOrReason(file: string, name: string): ReturnType<typeof readDocument> {
+  try {
+    return readDocument(file, name);
+  } catch (error) {
+    return messageOf(error);
+  }
 }
 
 function batchFolders(dataDir: string): string[] {

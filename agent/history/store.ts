@@ -317,10 +317,16 @@ export class Store implements Recorder {
     return noted === undefined ? shown : noted.journaled;
   }
 
+  /** Undefined also where it cannot be read just now: a commit is not to fail half way. */
   #onDisk(id: ExecutionId): Execution | undefined {
     const slot = this.#index.slotOf(id);
     const offset = slot < 0 ? null : this.#index.offsetOf(slot);
-    return offset === null ? undefined : this.#documents.row(this.#index.batchOf(slot), id, offset);
+    if (offset === null) return undefined;
+    try {
+      return this.#documents.row(this.#index.batchOf(slot), id, offset);
+    } catch {
+      return undefined;
+    }
   }
 
   #schedule(lazy: boolean): void {

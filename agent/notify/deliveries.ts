@@ -7,6 +7,7 @@ import { sleep } from "../async/sleep.ts";
 import type { Logger } from "../logger.ts";
 import type { EpochMs } from "../model/ids.ts";
 import { addressOf, giveUpDays, isTooOld, mayGo, maxWaiting, placeOf, retryWait } from "./delivery-policy.ts";
+import { GivenUpLog } from "./given-up-log.ts";
 import type { Courier, Delivery, Outbox, Message } from "./port.ts";
 
 /** Deliveries under way at once of each kind; each address has one at a time. */
@@ -20,6 +21,8 @@ const lastWaitMs = 1_500;
 export interface Deliveries {
   /** Takes a message that is on disk. */
   add: (message: Message) => void;
+  /** Resolves once what was given up so far is off the disk. Call before `start`. */
+  settled: () => Promise<void>;
   start: () => void;
   /** Nothing new goes out; what is under way gets a moment, the rest stays on disk. */
   stop: () => Promise<void>;
@@ -73,6 +76,7 @@ export function createDeliveries(deps: DeliveriesDeps): Deliveries {
   const loop = new DeliveryLoop(deps);
   return {
     add: (message) => loop.add(message),
+    settled: () => loop.settled(),
     onLost: (listener) => loop.onLost(listener),
     start: () => loop.start(),
     stop: () => loop.stop(),
@@ -90,10 +94,13 @@ class DeliveryLoop {
   readonly #sending = { mail: 0, webhook: 0, ping: 0 };
   readonly #retrying = { mail: 0, webhook: 0, ping: 0 };
   readonly #lostListeners: ((place: string, why: string) => void)[] = [];
+  readonly #givenUp: GivenUpLog;
+  #waiting = 0;
   #going = false;
 
   constructor(deps: DeliveriesDeps) {
     this.#deps = deps;
+    this.#givenUp = new GivenUpLog(deps);
   }
 
   add(message: Message): void {
@@ -101,8 +108,13 @@ class DeliveryLoop {
     const place = this.#placeAt(addressOf(message), placeOf(message), content.kind);
     if (place.waiting.some(({ id }) => id === message.id)) return;
     place.waiting.push({ ...rest, place, failures: 0, notBefore: 0 });
-    if (this.#waitingCount() > maxWaiting) this.#giveUpOldest();
+    this.#waiting += 1;
+    if (this.#waiting > maxWaiting) this.#giveUpOldest();
     this.#pump(place);
+  }
+
+  async settled(): Promise<void> {
+    await Promise.all(this.#underWay);
   }
 
   onLost(listener: (place: string, why: string) => void): void {
@@ -123,6 +135,7 @@ class DeliveryLoop {
     while (this.#underWay.size > 0) await Promise.all(this.#underWay);
     late();
     close();
+    this.#givenUp.flush();
   }
 
   trouble(): { place: string; why: string; waiting: number }[] {
@@ -136,7 +149,7 @@ class DeliveryLoop {
   }
 
   counts(): DeliveryCounts {
-    return { waiting: this.#waitingCount(), ...this.#tally };
+    return { waiting: this.#waiting, ...this.#tally };
   }
 
   #placeAt(address: string, name: string, courier: Place["courier"]): Place {
@@ -158,13 +171,11 @@ class DeliveryLoop {
     return place;
   }
 
-  #waitingCount(): number {
-    return [...this.#places.values()].reduce((sum, place) => sum + place.waiting.length, 0);
-  }
-
   /** Gives up one of the address with the most, so that one that is dead for long does not cost the others theirs. */
   #giveUpOldest(): void {
-    const [fullest] = [...this.#places.values()].sort((a, b) => b.waiting.length - a.waiting.length);
+    let fullest: Place | undefined;
+    for (const place of this.#places.values())
+      if (fullest === undefined || place.waiting.length > fullest.waiting.length) fullest = place;
     const oldest = fullest?.waiting.find(({ id }) => !fullest.sending.has(id));
     if (oldest !== undefined) this.#giveUp(oldest, `more than ${maxWaiting} wait`);
   }
@@ -172,7 +183,7 @@ class DeliveryLoop {
   #giveUp(waiting: Waiting, why: string): void {
     this.#tally.givenUp += 1;
     this.#lost(waiting, `given up: ${waiting.place.why ?? why}`);
-    this.#deps.log.error("a message is given up", {
+    this.#givenUp.add({
       ...labelOf(waiting),
       reason: why,
       ...(waiting.place.why === null ? {} : { last: waiting.place.why }),
@@ -187,6 +198,7 @@ class DeliveryLoop {
   #discard(waiting: Waiting): void {
     const { place, id } = waiting;
     place.waiting = place.waiting.filter((other) => other !== waiting);
+    this.#waiting -= 1;
     if (place.waiting.length === 0) {
       place.cancel();
       this.#places.delete(place.address);

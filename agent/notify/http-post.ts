@@ -1,5 +1,6 @@
 // One POST to an address that people wrote down, and what its answer means. Nothing of an answer but its status counts.
 import type { EpochMs } from "../model/ids.ts";
+import { tlsTrouble } from "../text/tls-words.ts";
 import { plainLine } from "../text/untrusted.ts";
 import { parseRetryAfter } from "./delivery-policy.ts";
 import type { Delivery } from "./port.ts";
@@ -67,5 +68,5 @@ function troubleText(error: unknown, timeoutMs: number): string {
   if (cause instanceof AggregateError && cause.errors[0] !== undefined) cause = cause.errors[0];
   const code = cause instanceof Error && "code" in cause && typeof cause.code === "string" ? cause.code : "";
   const text = cause instanceof Error && !/https?:\/\//.test(cause.message) ? cause.message : "";
-  return plainLine(text === "" ? code || "it could not be called" : text);
+  return tlsTrouble(code, text) ?? plainLine(text === "" ? code || "it could not be called" : text);
 }

@@ -2,6 +2,7 @@
 import { createTransport } from "nodemailer";
 import { messageOf, ConfigError } from "../errors.ts";
 import { isLoopback } from "../text/loopback.ts";
+import { tlsTrouble } from "../text/tls-words.ts";
 import { plainLine } from "../text/untrusted.ts";
 import type { Courier, Delivery, Message } from "./port.ts";
 
@@ -46,6 +47,8 @@ export function createMailer(url: string, { from, hostname }: { from: string | n
   const secrets = [password, decoded(password)].filter((secret) => secret !== "");
   const said = (error: unknown) => {
     const text = messageOf(error);
+    const trouble = tlsTrouble((error as SmtpError).code ?? "", text);
+    if (trouble !== null) return trouble;
     return plainLine(secrets.reduce((masked, secret) => masked.replaceAll(secret, "***"), text));
   };
 

@@ -7,6 +7,7 @@ import { runKey, type HistoryReader, type Outline, type Recorder, type Told } fr
 import type { Logger } from "../logger.ts";
 import type { Execution } from "../model/execution.ts";
 import type { BatchName, ExecutionId } from "../model/ids.ts";
+import { takeUp } from "./backlog.ts";
 import { decideLate, decideNotice } from "./decide.ts";
 import type { Deliveries } from "./deliveries.ts";
 import { createDrafts, lateAbout, type DraftDeps } from "./drafts.ts";
@@ -19,7 +20,10 @@ const parallelPuts = 16;
 const maxDrainMs = 3_000;
 
 export interface NotifierLoop extends Notifier {
-  /** Takes up what an earlier agent left, then lets messages go out. Throws StoreError. Call once. */
+  /**
+   * Makes the messages that an earlier agent had still to make. Those that it left are taken up in the background, and
+   * only after them does anything go out. Throws StoreError. Call once.
+   */
   start: () => Promise<void>;
   /** Returns what was to be told by now is in the outbox, or stays in the record. */
   stop: () => Promise<void>;
@@ -30,7 +34,7 @@ export interface NotifierDeps extends DraftDeps {
   recorder: Recorder;
   reader: HistoryReader;
   outbox: Outbox;
-  deliveries: Pick<Deliveries, "add" | "start" | "stop">;
+  deliveries: Pick<Deliveries, "add" | "settled" | "start" | "stop">;
 }
 
 export function createNotifier(deps: NotifierDeps): NotifierLoop {
@@ -38,26 +42,13 @@ export function createNotifier(deps: NotifierDeps): NotifierLoop {
   const drafts = createDrafts(deps);
   const due: ({ id: ExecutionId } | { late: BatchName })[] = [];
   let working: Promise<void> | null = null;
+  /** Settles once what an earlier agent left has been taken up. */
+  let backlog: Promise<void> = Promise.resolve();
   let started = false;
+  let stopping = false;
   let stopped = false;
   let troubled = false;
   let cancel: () => void = () => undefined;
-
-  function decide(final: Execution, told: Told | undefined): ReturnType<Notifier["decide"]> {
-    const notify = deps.batchOf(final.batch)?.notify ?? null;
-    if (notify === null) {
-      // Should it be asked for again, what failed before is no news, and what succeeds then no recovery.
-      const isWell = final.status === "succeeded" && told !== undefined && told.failures > 0;
-      return { told: isWell ? { ...told, failures: 0, heard: true } : told, due: null };
-    }
-    return decideNotice(
-      notify,
-      told,
-      final,
-      told === undefined ? lastOtherRun(final, recorder) : undefined,
-      clock.now(),
-    );
-  }
 
   function submit({ id }: Execution): void {
     due.push({ id });
@@ -106,11 +97,7 @@ export function createNotifier(deps: NotifierDeps): NotifierLoop {
     ]);
     // As it stands by now: an end may have come, with what it asks for.
     const now = recorder.current(id) ?? (await reader.find(id)) ?? execution;
-    const { notifyDue: _done, pingDue: pings = [], ...rest } = now;
-    const left = pings.filter((event) => !pingDue.includes(event));
-    const kept = notifyDue === undefined && now.notifyDue !== undefined ? { notifyDue: now.notifyDue } : {};
-    const settled = { ...rest, ...kept, ...(left.length === 0 ? {} : { pingDue: left }) };
-    send(messages, recorder.commit([{ kind: "put", execution: settled, silent: true }]));
+    send(messages, recorder.commit([{ kind: "put", execution: withoutDue(now, execution), silent: true }]));
   }
 
   /** Throws StoreError when a message cannot be written. */
@@ -126,9 +113,12 @@ export function createNotifier(deps: NotifierDeps): NotifierLoop {
     return pMap(messages, (draft) => outbox.put(draft), { concurrency: parallelPuts }); // each is synced
   }
 
-  /** Lets messages go out once the record has forgotten them: a history that cannot be written holds them up. */
+  /**
+   * Lets messages go out once the record has forgotten them, and after those that an earlier agent left: a history that
+   * cannot be written holds them up.
+   */
   function send(messages: readonly Message[], recorded: Promise<void>): void {
-    const add = () => messages.forEach(deliveries.add);
+    const add = () => void backlog.then(() => messages.forEach(deliveries.add));
     recorded.then(add, () => void recorder.durable().then(add));
   }
 
@@ -140,19 +130,27 @@ export function createNotifier(deps: NotifierDeps): NotifierLoop {
     }
     const late = recorder.names().filter((name) => (recorder.head(name)?.lateDue ?? []).length > 0);
     const isMadeAnew = messagesMadeAnew(left, late, recorder);
-    for (const message of await outbox.open()) {
-      if (isMadeAnew(message)) await outbox.remove(message.id);
-      else deliveries.add(message);
+    const earlier: string[] = [];
+    for (const id of await outbox.open()) {
+      if (isMadeAnew(id)) await outbox.remove(id);
+      else earlier.push(id);
     }
     left.sort((a, b) => ((a.finishedAt ?? "") < (b.finishedAt ?? "") ? -1 : 1));
     due.unshift(...left.map(({ id }) => ({ id })), ...late.map((name) => ({ late: name })));
     started = true;
+    backlog = takeUp(earlier, { ...deps, isStopped: () => stopping }).then(() => {
+      if (!stopping) deliveries.start();
+    });
     work();
-    deliveries.start();
   }
 
   return {
-    decide,
+    decide(final, told) {
+      const notify = deps.batchOf(final.batch)?.notify ?? null;
+      if (notify === null) return { told: toldUnasked(final, told), due: null };
+      const last = told === undefined ? lastOtherRun(final, recorder) : undefined;
+      return decideNotice(notify, told, final, last, clock.now());
+    },
     decideLate(name, told) {
       const notify = deps.batchOf(name)?.notify ?? null;
       return notify === null ? { told, due: null } : decideLate(notify, told, clock.now());
@@ -162,6 +160,7 @@ export function createNotifier(deps: NotifierDeps): NotifierLoop {
     submitLate,
     start,
     async stop() {
+      stopping = true;
       cancel();
       if (working === null && troubled) {
         troubled = false;
@@ -174,9 +173,24 @@ export function createNotifier(deps: NotifierDeps): NotifierLoop {
       giveUp();
       stopped = true;
       cancel();
+      await backlog;
       await deliveries.stop();
     },
   };
+}
+
+/** Should it be asked for again, what failed before is no news, and what succeeds then no recovery. */
+function toldUnasked(final: Execution, told: Told | undefined): Told | undefined {
+  const isWell = final.status === "succeeded" && told !== undefined && told.failures > 0;
+  return isWell ? { ...told, failures: 0, heard: true } : told;
+}
+
+/** Returns an execution without what was due to be told of it then. */
+function withoutDue(now: Execution, { notifyDue, pingDue = [] }: Execution): Execution {
+  const { notifyDue: _done, pingDue: pings = [], ...rest } = now;
+  const left = pings.filter((event) => !pingDue.includes(event));
+  const kept = notifyDue === undefined && now.notifyDue !== undefined ? { notifyDue: now.notifyDue } : {};
+  return { ...rest, ...kept, ...(left.length === 0 ? {} : { pingDue: left }) };
 }
 
 /** Returns how the batch's run before this one ended; undefined where there was none. */
@@ -188,21 +202,22 @@ function lastOtherRun({ batch, run }: Execution, recorder: Pick<Recorder, "recen
 }
 
 /**
- * Returns which messages of the outbox are made anew: those that are still marked were not complete, and none of them
- * has gone out.
+ * Returns which messages of the outbox are made anew, by their ids: those that are still marked were not complete, and
+ * none of them has gone out.
  */
 function messagesMadeAnew(
   left: readonly Execution[],
   late: readonly BatchName[],
   recorder: Pick<Recorder, "head">,
-): (message: Message) => boolean {
+): (id: string) => boolean {
   const again = new Map(left.map((execution) => [execution.id as string, execution]));
   const lateAgain = late.flatMap((name) =>
     (recorder.head(name)?.lateDue ?? []).map(({ dueAt }) => `${lateAbout(name, dueAt)}-late-`),
   );
-  return ({ id, execution, event, content }) => {
-    if (event === "late") return lateAgain.some((about) => id.startsWith(about));
+  return (id) => {
+    const [execution = "", event = ""] = id.split("-", 2);
     const { notifyDue, pingDue = [] } = again.get(execution) ?? {};
-    return content.kind === "ping" ? pingDue.some((one) => one === event) : notifyDue !== undefined;
+    if (event === "start" || event === "stop") return pingDue.includes(event);
+    return notifyDue !== undefined || lateAgain.some((about) => id.startsWith(about));
   };
 }

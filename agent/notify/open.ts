@@ -85,7 +85,14 @@ export async function openNotifications(deps: NotificationsDeps): Promise<Notifi
     createProblemLoop(own) {
       const to = { mail: config.notifyMail, webhook: config.notifyWebhook };
       return createProblemLoop({
-        ...{ clock, log, outbox, deliveries, couriers: { mail, webhook }, store: createToldStore(dataDir) },
+        ...{
+          clock,
+          log,
+          outbox,
+          deliveries,
+          couriers: { mail, webhook },
+          store: createToldStore(dataDir, { clock, log }),
+        },
         topics() {
           const { problems, isWhole } = own();
           return { topics: topicsOf({ inForce, to, own: () => problems, undelivered }), isWhole };

@@ -7,13 +7,14 @@ import { yieldToEventLoop } from "../async/yield.ts";
 import { messageOf, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { syncFolder, writeDurably } from "../platform/durable.ts";
-import { errorCode, isShortage, quarantine, readPlainBytes, removeTree } from "../platform/files.ts";
+import { errorCode, isPassing, quarantine, readPlainBytes, removeTree } from "../platform/files.ts";
 import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { placeOf } from "./delivery-policy.ts";
 import type { Outbox, Message } from "./port.ts";
 
 /** A message holds the last lines of two logs at most. */
 const maxMessageBytes = 4 * 1024 * 1024;
+const ending = ".json";
 const hint = "is there room in the data folder, and may the agent write there?";
 
 export function createOutbox(
@@ -21,20 +22,14 @@ export function createOutbox(
   { clock, log, ensure = makeFolders }: { clock: Clock; log: Logger; ensure?: EnsureFolder },
 ): Outbox {
   const home = join(dataDir, "outbox");
-  const pathOf = (id: string) => join(home, `${id}.json`);
+  const pathOf = (id: string) => join(home, id + ending);
 
-  async function open(): Promise<Message[]> {
+  async function open(): Promise<string[]> {
     try {
       ensure(home);
       const names = (await readdir(home)).sort();
       for (const name of names.filter((one) => one.endsWith(".tmp"))) await removeTree(join(home, name));
-      const messages: Message[] = [];
-      for (const name of names.filter((one) => one.endsWith(".json"))) {
-        await yieldToEventLoop(); // tens of thousands may wait
-        const message = await load(name);
-        if (message !== null) messages.push(message);
-      }
-      return messages;
+      return names.filter((name) => name.endsWith(ending)).map((name) => name.slice(0, -ending.length));
     } catch (error) {
       throw new StoreError("read", home, error, hint);
     }
@@ -44,12 +39,12 @@ export function createOutbox(
     const path = join(home, name);
     try {
       const message: unknown = JSON.parse(readPlainBytes(path, maxMessageBytes, "refuse").toString("utf8"));
-      if (isMessage(message) && name === `${message.id}.json`) return message;
+      if (isMessage(message) && name === message.id + ending) return message;
       await quarantineMessage(path, "it does not hold what a message holds");
     } catch (error) {
       if (errorCode(error) === "ENOENT") return null;
       // It is still there, and may be read once this has passed.
-      if (isShortage(error) || errorCode(error) === "EIO") throw error;
+      if (isPassing(error)) throw error;
       await quarantineMessage(path, messageOf(error));
     }
     return null;
@@ -85,7 +80,8 @@ export function createOutbox(
     },
     async read(id) {
       try {
-        return await load(`${id}.json`);
+        await yieldToEventLoop(); // tens of thousands may wait
+        return await load(id + ending);
       } catch (error) {
         throw new StoreError("read", pathOf(id), error, hint);
       }

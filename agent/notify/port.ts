@@ -42,11 +42,11 @@ export interface Message {
 export type Draft = Omit<Message, "id"> & { about?: string };
 /** Messages that wait to be delivered, on disk. */
 export interface Outbox {
-  /** All that wait. One that cannot be read is set aside, and said. Throws StoreError. */
-  open: () => Promise<Message[]>;
+  /** Returns the ids of all that wait, in the order of time. Throws StoreError. */
+  open: () => Promise<string[]>;
   /** Durable when the promise resolves; in place of one with the same id. Throws StoreError. */
   put: (draft: Draft) => Promise<Message>;
-  /** null when it is gone. Throws StoreError. */
+  /** null when it is gone. One that is damaged is set aside, and said. Throws StoreError. */
   read: (id: string) => Promise<Message | null>;
   /** Throws StoreError. */
   remove: (id: string) => Promise<void>;

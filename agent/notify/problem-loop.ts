@@ -14,10 +14,12 @@ const checkMs = 2_000;
 /** Messages that no disk takes are sent at once, and tried again so often. */
 const againMs = 30_000;
 const maxUnwritten = 100;
+/** Checks for which what was told may be unreadable; then it is told once more, as it may be this very disk. */
+const maxUnread = 10;
 
 export interface ProblemLoop {
   /** Call once everything has been looked over for the first time. */
-  start: () => Promise<void>;
+  start: () => void;
   stop: () => Promise<void>;
 }
 
@@ -34,7 +36,9 @@ export function createProblemLoop(deps: {
   linkTo: () => string;
 }): ProblemLoop {
   const { clock, log, outbox, deliveries, couriers, store } = deps;
-  let told: ToldProblems = {};
+  /** null until it could be read. */
+  let told: ToldProblems | null = null;
+  let unread = 0;
   let isWritten = true;
   /** Since when each problem has been there, by topic and digest. */
   let since = new Map<string, number>();
@@ -50,6 +54,8 @@ export function createProblemLoop(deps: {
   async function check(): Promise<void> {
     const now = clock.now();
     await sendUnwritten(now);
+    told ??= await readTold();
+    if (told === null) return;
     const { topics, isWhole } = deps.topics();
     const seen = new Map<string, number>();
     for (const topic of topics)
@@ -65,7 +71,7 @@ export function createProblemLoop(deps: {
     for (const news of plan.news) for (const draft of draftsOf(news)) messages.push(...(await put(draft)));
     if (JSON.stringify(plan.told) !== JSON.stringify(told)) isWritten = false;
     told = plan.told;
-    if (!isWritten) await remember();
+    if (!isWritten) await remember(told);
     messages.forEach(deliveries.add);
   }
 
@@ -105,7 +111,21 @@ export function createProblemLoop(deps: {
     }
   }
 
-  async function remember(): Promise<void> {
+  /** Nothing is told before it is known what was. */
+  async function readTold(): Promise<ToldProblems | null> {
+    try {
+      return await store.read();
+    } catch (error) {
+      unread += 1;
+      const fields = { error: messageOf(error) };
+      if (unread === 1) log.error("it cannot be read which problems were told; none is told until it can", fields);
+      if (unread < maxUnread) return null;
+      log.error("it still cannot be read which problems were told; they are told once more", fields);
+      return {};
+    }
+  }
+
+  async function remember(told: ToldProblems): Promise<void> {
     await store.write(told).then(
       () => (isWritten = true),
       (error: unknown) => log.debug("which problems were told cannot be kept", { error: messageOf(error) }),
@@ -113,10 +133,7 @@ export function createProblemLoop(deps: {
   }
 
   return {
-    async start() {
-      told = await store.read();
-      checks.start();
-    },
+    start: () => checks.start(),
     stop: () => checks.stop(),
   };
 }

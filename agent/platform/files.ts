@@ -43,6 +43,14 @@ export function shortageCount(): number {
   return shortages;
 }
 
+/** The disk, or the network that it lies behind, fails; a bad sector may do so for good. */
+const failingCodes = ["EIO", "ESTALE", "ETIMEDOUT", "EHOSTDOWN", "ENOTCONN"];
+
+/** Returns whether an error may pass and tells nothing of the file itself: a shortage, or a disk that fails. */
+export function isPassing(error: unknown): boolean {
+  return isShortage(error) || failingCodes.includes(errorCode(error));
+}
+
 /** Some file systems keep times by 2 s. */
 export const coarsestTimeMs = 3_000;
 

@@ -5,7 +5,7 @@ import { readlinkSync } from "node:fs";
 import { hostname } from "node:os";
 import { dirname, join } from "node:path";
 import { ConfigError, StoreError } from "../errors.ts";
-import { errorCode, isShortage, readPlainBytes, readText, quarantine, writeFresh } from "./files.ts";
+import { errorCode, isPassing, readPlainBytes, readText, quarantine, writeFresh } from "./files.ts";
 
 interface Holder {
   pid: number;
@@ -176,7 +176,7 @@ async function read(path: string): Promise<Holder | null> {
     const value: unknown = JSON.parse(await readText(path, maxLockBytes, "refuse"));
     return isHolder(value) ? value : null;
   } catch (error) {
-    if (isShortage(error) || ["EIO", "ESTALE", "ETIMEDOUT"].includes(errorCode(error))) throw error;
+    if (isPassing(error)) throw error;
     return null;
   }
 }

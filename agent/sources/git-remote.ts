@@ -1,4 +1,5 @@
 // A repository that is followed: what its settings may be, what its answers mean, and what of them may be shown.
+import { gitTlsTrouble } from "../text/tls-words.ts";
 
 const commitLength = 40;
 
@@ -54,7 +55,10 @@ function decode(text: string): string | null {
   }
 }
 
-/** Returns what git has said, for people: its last lines, without user and query of any URL and without the secrets. */
+/**
+ * Returns what git has said, for people: its last lines, without user and query of any URL and without the secrets,
+ * and what a failure of TLS means.
+ */
 export function shownGitMessage(text: string, secrets: readonly (string | null)[]): string {
   let shown = text
     .replace(/:\/\/[^\s/'"]*/g, (host) => `://${host.slice(Math.max(3, host.lastIndexOf("@") + 1))}`)
@@ -69,7 +73,9 @@ export function shownGitMessage(text: string, secrets: readonly (string | null)[
     .split(/[\r\n]+/)
     .map((line) => line.trim())
     .filter((line) => line !== "" && !advice.test(line));
-  return lines.slice(-3).join("; ").slice(-400);
+  const last = lines.slice(-3).join("; ").slice(-400);
+  const why = gitTlsTrouble(last);
+  return why === null ? last : `${why} (${last})`;
 }
 
 /** Returns the full names to ask a remote for; `ref` null is its default branch. */

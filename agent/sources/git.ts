@@ -6,7 +6,7 @@ import { lstat, readdir, realpath, rename, rm, stat, symlink } from "node:fs/pro
 import { join, resolve, sep } from "node:path";
 import { ConfigError, messageOf, StoreError } from "../errors.ts";
 import { syncFile, syncFolder } from "../platform/durable.ts";
-import { readText, removeTree, writeFresh } from "../platform/files.ts";
+import { isPassing, readText, removeTree, writeFresh } from "../platform/files.ts";
 import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { splitGitUrl, type AnsweredRef } from "./git-remote.ts";
 import { GitRepository, PackTooLarge, type GitSettings } from "./git-repository.ts";
@@ -52,6 +52,7 @@ class GitRemote {
   readonly #link: string;
   readonly #url: string;
   readonly #repository: GitRepository;
+  #commit: string | null = null;
 
   constructor(
     home: string,
@@ -86,7 +87,11 @@ class GitRemote {
     const path = join(this.#home, "source");
     const source = this.#sourceDigest();
     try {
-      const known = await readText(path, maxSourceBytes, "refuse").catch(() => "");
+      const known = await readText(path, maxSourceBytes, "refuse").catch((error: unknown) => {
+        // What was fetched may be all that there is, while nobody answers.
+        if (isPassing(error)) throw error;
+        return "";
+      });
       if (known === source && (await this.#clearStaging())) return;
       await removeTree(this.#home);
       await this.#makeHome();
@@ -121,18 +126,27 @@ class GitRemote {
 
   /** Deletes trees that were never finished; false where there is no folder of trees to be had. */
   async #clearStaging(): Promise<boolean> {
-    const names = await readdir(this.#trees).catch(() => null);
+    const names = await readdir(this.#trees).catch((error: unknown) => {
+      if (isPassing(error)) throw error;
+      return null;
+    });
     for (const name of names ?? []) if (name.startsWith(".new-")) await removeTree(join(this.#trees, name));
     return names !== null;
   }
 
+  /** The commit in force; the last one that was seen while the disk does not tell. */
   commit(): string | null {
     try {
-      if (!statSync(this.#link).isDirectory()) return null; // somebody has removed the tree, or replaced it
-      return /(?:^|\/)trees\/([0-9a-f]{40})(?:\/|$)/.exec(readlinkSync(this.#link))?.[1] ?? null;
-    } catch {
-      return null;
+      this.#commit = this.#readCommit();
+    } catch (error) {
+      if (!isPassing(error)) this.#commit = null;
     }
+    return this.#commit;
+  }
+
+  #readCommit(): string | null {
+    if (!statSync(this.#link).isDirectory()) return null; // somebody has removed the tree, or replaced it
+    return /(?:^|\/)trees\/([0-9a-f]{40})(?:\/|$)/.exec(readlinkSync(this.#link))?.[1] ?? null;
   }
 
   async ask(): Promise<AnsweredRef> {
@@ -204,6 +218,7 @@ class GitRemote {
 
   async tidy(): Promise<void> {
     const current = this.commit();
+    if (current === null) return; // it is not known which of them is in force
     for (const name of await readdir(this.#trees))
       if (name !== current) await rm(join(this.#trees, name), { recursive: true, force: true });
   }

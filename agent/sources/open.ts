@@ -85,7 +85,7 @@ export async function openSources(deps: SourcesDeps): Promise<Sources> {
     remote,
     revisions,
     source: createSource(dir, { unpack, quietMs: archiveQuietMs, except, ...shownAs }),
-    groupStore: createGroupStore(dataDir),
+    groupStore: createGroupStore(dataDir, { clock, log }),
     workTree: remote === null ? createWorkTree(dir, reportGit) : workTreeOf(remote),
     settings: createSettingsFiles(dir, shownAs.shownAs),
     commits: remote === null ? noCommits : createCommits(join(dataDir, "git", "repo.git"), remote.url, env["PATH"]),

@@ -74,7 +74,7 @@ export interface StoredGroups {
 
 /** What is in force of groups over restarts. */
 export interface GroupStore {
-  /** Returns what was last written; nothing where it cannot be read. */
+  /** Returns what was last written; nothing where there is none. Throws StoreError where it cannot be read just now. */
   read: () => Promise<StoredGroups>;
   /** Durable when it resolves. Throws the file system's errors. */
   write: (stored: StoredGroups) => Promise<void>;

@@ -5,14 +5,17 @@
 import { lstat, realpath, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { messageOf } from "../errors.ts";
-import { errorCode, readBounded, readText } from "../platform/files.ts";
+import { errorCode, isPassing, openFile, readText } from "../platform/files.ts";
 import type { WorkTree, WorkTreeState } from "./port.ts";
 
 const unknown: WorkTreeState = { commit: null, lockedAt: null };
 /** Files that hold one path, one reference or one commit. */
 const maxLineBytes = 8 * 1024;
-/** A list of packed refs beyond this is not read. */
-const maxPackedBytes = 16 * 1024 * 1024;
+/** A list of packed refs beyond this, of two million branches, is not read. */
+const maxPackedBytes = 128 * 1024 * 1024;
+const pieceBytes = 256 * 1024;
+const commitLength = 40;
+const newline = 0x0a;
 /** Holds what is simply not there is no trouble. */
 const absent = ["ENOENT", "ENOTDIR"];
 
@@ -23,6 +26,7 @@ const absent = ["ENOENT", "ENOTDIR"];
  */
 export function createWorkTree(root: string, onTrouble: (why: string) => void = () => undefined): WorkTree {
   let told: string | null = null;
+  let last = unknown;
 
   async function read(): Promise<WorkTreeState> {
     const gitFolder = await findGitFolder(await realpath(root));
@@ -36,10 +40,20 @@ export function createWorkTree(root: string, onTrouble: (why: string) => void = 
     } catch (error) {
       const why = `${gitFolder}: ${messageOf(error)}`;
       if (!absent.includes(errorCode(error)) && why !== told) onTrouble((told = why));
+      if (isPassing(error)) throw error;
       return { commit: null, lockedAt };
     }
   }
-  return { read: () => read().catch(() => unknown) };
+  return {
+    async read() {
+      try {
+        return (last = await read());
+      } catch (error) {
+        // It is as it was, wherever it cannot be read just now.
+        return isPassing(error) ? last : unknown;
+      }
+    },
+  };
 }
 
 /**
@@ -93,19 +107,41 @@ function orThrow<T>(error: unknown, ifAbsent: T): T {
   throw error;
 }
 
-/** The list may hold very many: it is searched as bytes. */
+/** Finds a ref in the list of packed ones, which may be of any length: it is searched as bytes, piece by piece. */
 async function readPacked(path: string, ref: string): Promise<string | null> {
-  const { bytes, size } = await readBounded(path, maxPackedBytes).catch((error: unknown) =>
-    orThrow(error, { bytes: Buffer.alloc(0), size: 0 }),
-  );
-  if (size > maxPackedBytes) return null;
-  const wanted = Buffer.from(` ${ref}`);
-  for (let at = bytes.indexOf(wanted); at >= 0; at = bytes.indexOf(wanted, at + 1)) {
-    const end = bytes[at + wanted.length];
-    const begin = at - 40;
-    if ((end !== undefined && end !== 0x0a) || begin < 0 || (begin > 0 && bytes[begin - 1] !== 0x0a)) continue;
+  const file = await openFile(path).catch((error: unknown) => orThrow(error, null));
+  if (file === null) return null;
+  try {
+    const { size } = await file.stat();
+    if (size > maxPackedBytes) throw new Error(`packed-refs is larger than ${maxPackedBytes} bytes`);
+    const line = Buffer.from(` ${ref}\n`);
+    // Each piece begins with the end of the one before: a line may lie across.
+    const overlap = 1 + commitLength + line.length;
+    const piece = Buffer.allocUnsafe(overlap + pieceBytes);
+    let held = 0;
+    for (let at = 0, isFirst = true; ; isFirst = false) {
+      const { bytesRead } = await file.read(piece, held, pieceBytes, at);
+      at += bytesRead;
+      let filled = held + bytesRead;
+      // The last line may lack its end.
+      if (bytesRead === 0) piece[filled++] = newline;
+      const found = findRef(piece.subarray(0, filled), line, isFirst);
+      if (found !== null || bytesRead === 0) return found;
+      held = Math.min(filled, overlap);
+      piece.copy(piece, 0, filled - held, filled);
+    }
+  } finally {
+    await file.close();
+  }
+}
+
+/** Returns the commit before ` <ref>` and a line break; `isFirst`: the bytes begin with a line. */
+function findRef(bytes: Buffer, line: Buffer, isFirst: boolean): string | null {
+  for (let at = bytes.indexOf(line); at >= 0; at = bytes.indexOf(line, at + 1)) {
+    const begin = at - commitLength;
+    if (begin < 0 || !(begin === 0 ? isFirst : bytes[begin - 1] === newline)) continue;
     const commit = bytes.toString("latin1", begin, at);
-    return /^[0-9a-f]{40}$/.test(commit) ? commit : null;
+    if (/^[0-9a-f]{40}$/.test(commit)) return commit;
   }
   return null;
 }

@@ -127,7 +127,8 @@ test("a batch whose chain breaks while it runs is told of; what is no message ke
     'until [ -e "$BATCH_STATE_DIR/go" ]; do sleep 0.1; done; exit 1\n',
   );
   const agent = await startAgent(place);
-  expect(waiting(place.data)).toEqual([expect.stringMatching(/^odd\.json\.corrupt-/)]);
+  await eventually(() => waiting(place.data).every((name) => name.startsWith("odd.json.corrupt-")));
+  expect(waiting(place.data)).toHaveLength(1);
   await askToStart(place.data, "transform");
   await eventually(async () => (await agent.executions("?batch=publish&status=running"))[0]);
   place.drop("transform");
@@ -322,4 +323,31 @@ test("the mail of a failure names the files that an edit changed since the last 
     expect(text).not.toContain("batch.yaml");
   }
   expect(subjects(smtp.mails)).toEqual(["[batch-agent] report failed"]);
+});
+
+test("thousands of waiting messages hold up neither the start nor what comes after them; each address in its order", async () => {
+  const place = workplace();
+  const hook = await webhookServer();
+  const dead = await webhookServer();
+  await dead.stop();
+  mkdirSync(join(place.data, "outbox"), { recursive: true });
+  const leave = (count: number, to: string) => {
+    const execution = `01J${String(count).padStart(23, "0")}`;
+    const id = `${execution}-failure-${"a".repeat(16)}`;
+    const content = { kind: "webhook", body: JSON.stringify({ count }) };
+    const message = { id, batch: "old", execution, event: "failure", createdAt: new Date().toISOString(), to, content };
+    writeFileSync(join(place.data, "outbox", `${id}.json`), JSON.stringify(message));
+  };
+  for (let count = 0; count < 3_000; count++) leave(count, `${dead.url}/`);
+  for (const count of [3_000, 3_001]) leave(count, `${hook.url}/`);
+  place.put("report", `cron: "@yearly"\nnotify: { webhook: ["${hook.url}/"] }\n`, "exit 1\n");
+  const agent = await startAgent(place);
+  await askToStart(place.data, "report");
+  await eventually(() => hook.calls.length === 3, 60_000);
+  const bodies = hook.calls.map(({ body }) => JSON.parse(body) as { count?: number; event?: string });
+  expect(bodies.map(({ count, event }) => count ?? event)).toEqual([3_000, 3_001, "failure"]);
+  await eventually(() => waiting(place.data).length <= 1_000, 60_000);
+  expect(waiting(place.data).length).toBeGreaterThan(900);
+  await eventually(() => /more messages are given up/.test(agent.log()), 30_000);
+  expect((await agent.exit("SIGTERM")).code).toBe(0);
 });

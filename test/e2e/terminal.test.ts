@@ -1,5 +1,4 @@
 // Every command over hostile text, on a real terminal: nothing reaches it but line breaks and our own colours.
-import { execFileSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
@@ -7,12 +6,8 @@ import { newHead } from "../../agent/history/document.ts";
 import { startAgent, workplace } from "../helpers/agent.ts";
 import { type } from "../helpers/cli.ts";
 import { execution } from "../helpers/make.ts";
+import { evil, onTerminal, steering } from "../helpers/terminal.ts";
 import { temporaryFolder } from "../helpers/tmp.ts";
-
-const main = join(import.meta.dirname, "../../dist/main.js");
-const evil = "\u001b]0;owned\u0007\u001b]52;c;b3duZWQ=\u0007\u001b[2J\u009b31m\u202e\r\u0008";
-/** What may come: line breaks (a terminal adds the carriage return) and the colours of text/table.ts. */
-const ours = /\r\n|\n|\u001b\[(?:[12]|22|3[1236]|39)m/g;
 
 function place() {
   const home = temporaryFolder();
@@ -38,20 +33,6 @@ function place() {
   writeFileSync(join(home, "record/batches", `odd${evil}`, "history.json"), evil);
   writeFileSync(join(home, "crontab"), `* * * * * echo ${evil}\nMAILTO=${evil}\n@${evil} x\n* * * * ${evil} y\n`);
   return home;
-}
-
-/** What a terminal gets of the command, in hex: `script` gives it one. */
-function onTerminal(home: string, args: readonly string[]): string {
-  const quote = (text: string) => `'${text.replaceAll("'", `'\\''`)}'`;
-  const command = [process.execPath, main, ...args].map(quote).join(" ");
-  const env = { PATH: process.env["PATH"] ?? "", HOME: home, TERM: "xterm" };
-  return execFileSync("script", ["-qec", command, "/dev/null"], {
-    cwd: home,
-    env,
-    encoding: "utf8",
-    stdio: ["ignore", "pipe", "pipe"],
-    timeout: 60_000,
-  });
 }
 
 test.each<[string, string[]]>([
@@ -85,28 +66,20 @@ test.each<[string, string[]]>([
   ["init beside others", ["init", "b"]],
   ["completion of a strange shell", ["completion", `x${evil}`]],
   ["import-crontab", ["import-crontab", "crontab", "--dry-run"]],
+  ["import-crontab, written", ["import-crontab", "crontab", "--out", `out${evil}`]],
+  ["import-crontab, with users", ["import-crontab", "crontab", "--system", "--dry-run"]],
   ["import-crontab of none", ["import-crontab", `no${evil}`]],
   ["an unknown command", [`do${evil}`]],
   ["an unknown option", ["next", `--x${evil}`]],
   ["run with a bad setting", ["run", "b", "--time-zone", `x${evil}`]],
-])("%s", (_name, args) => {
-  let shown: string;
-  try {
-    shown = onTerminal(place(), args);
-  } catch (error) {
-    shown = (error as { stdout?: string }).stdout ?? "";
-  }
+])("%s", async (_name, args) => {
+  const shown = await onTerminal(place(), args);
   expect(shown).not.toBe("");
-  expect(JSON.stringify(shown.replace(ours, "").match(/[\p{Cc}\u202e]/gu))).toBe("null");
+  expect(steering(shown)).toBe("null");
 });
 
-test("exec shows a script's colours and nothing else that steers", () => {
-  let shown = "";
-  try {
-    onTerminal(place(), ["exec", "good", "b"]);
-  } catch (error) {
-    shown = (error as { stdout?: string }).stdout ?? "";
-  }
+test("exec shows a script's colours and nothing else that steers", async () => {
+  const shown = await onTerminal(place(), ["exec", "good", "b"]);
   expect(shown).toContain("^[]0;owned^G");
   expect(shown).not.toContain("\u001b]");
 });
@@ -127,17 +100,12 @@ test("what an agent has of others: history, status, logs, followed and with time
     ["rerun", (await agent.executions())[0]?.id ?? "", "--note", evil, "--follow"],
     ["cancel", "loud", "--note", evil],
   ]) {
-    let shown: string;
-    try {
-      shown = onTerminal(work.home, args);
-    } catch (error) {
-      shown = (error as { stdout?: string }).stdout ?? "";
-    }
+    const shown = await onTerminal(work.home, args);
     expect(shown).not.toBe("");
     const isLog = args[0] === "logs" || args[0] === "rerun";
     // A script's colours pass, and its carriage returns; nothing else of it steers.
-    const rest = shown.replace(ours, "").replace(isLog ? /\u001b\[(?:31|0)?m|\r|\u202e/g : /^$/, "");
-    expect([args, rest.match(/[\p{Cc}\u202e]/gu)]).toEqual([args, null]);
+    const script = isLog ? /\u001b\[(?:31|0)?m|\r|\u202e/g : undefined;
+    expect([args, steering(shown, script)]).toEqual([args, "null"]);
     if (isLog) expect(shown).toContain("\u001b[0m");
   }
 }, 90_000);

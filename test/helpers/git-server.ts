@@ -1,6 +1,7 @@
 // Serves bare repositories over HTTP with git's own http-backend, on a port of its own; with a token if asked for.
 import { execFileSync, spawn } from "node:child_process";
 import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { createServer as createTlsServer } from "node:https";
 import type { AddressInfo } from "node:net";
 import { afterEach } from "vitest";
 
@@ -10,8 +11,12 @@ afterEach(async () => {
   for (const close of closers.splice(0)) await close();
 });
 
-/** `token`: what the password of each request must be. */
-export async function gitServer(root: string, token: string | null = null) {
+/** `token`: what the password of each request must be. `tls`: over https, with this certificate. */
+export async function gitServer(
+  root: string,
+  token: string | null = null,
+  tls: { key: Buffer; cert: Buffer } | null = null,
+) {
   const backend = `${execFileSync("git", ["--exec-path"], { encoding: "utf8" }).trim()}/git-http-backend`;
   let port = 0;
   let stop: () => Promise<void> = () => Promise.resolve();
@@ -60,7 +65,8 @@ export async function gitServer(root: string, token: string | null = null) {
   }
 
   async function up(): Promise<void> {
-    const server = createServer(answer);
+    const server = tls === null ? createServer(answer) : createTlsServer(tls, answer);
+    server.on("tlsClientError", () => undefined);
     await new Promise<void>((done) => server.listen(port, "127.0.0.1", done));
     port = (server.address() as AddressInfo).port;
     stop = () =>
@@ -79,6 +85,6 @@ export async function gitServer(root: string, token: string | null = null) {
       stop = () => Promise.resolve();
     },
     requests: () => requests,
-    url: (name: string, user = "") => `http://${user}127.0.0.1:${port}/${name}`,
+    url: (name: string, user = "") => `http${tls === null ? "" : "s"}://${user}127.0.0.1:${port}/${name}`,
   };
 }

@@ -34,7 +34,7 @@ export async function followFolder({ root, data }: { root: string; data: string 
   const history = await openHistory(data, { clock: systemClock, log });
   const revisions = createRevisions(data, root, (at) => createSource(at, { limits: unlimited }));
   const parts = { source: createSource(root), recorder: history.recorder, clock: systemClock, timeZone: "UTC", log };
-  const inForce = new InForce({ ...parts, groupStore: createGroupStore(data) });
+  const inForce = new InForce({ ...parts, groupStore: createGroupStore(data, { clock: systemClock, log }) });
   const workTree = createWorkTree(root);
   const reconciler = new Reconciler({ ...parts, inForce, workTree, revisions, isWatching: () => true });
   const settled = async (until: () => boolean) => {

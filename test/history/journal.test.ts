@@ -4,7 +4,7 @@ import { cp } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { decodeLine, encodeLine, isEvent, numbered, type Change } from "../../agent/history/change.ts";
-import { parseSegment } from "../../agent/history/journal.ts";
+import { parseSegment } from "../../agent/history/journal-segments.ts";
 import { readRecord } from "../../agent/history/offline.ts";
 import type { Execution } from "../../agent/model/execution.ts";
 import type { BatchName, ExecutionId, RunId } from "../../agent/model/ids.ts";

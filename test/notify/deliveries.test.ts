@@ -1,5 +1,5 @@
 // Waiting messages on a real outbox: who is tried when, who is held up by whom, and what is given up.
-import { readdirSync } from "node:fs";
+import { readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { createDeliveries } from "../../agent/notify/deliveries.ts";
@@ -59,8 +59,18 @@ async function setUp(answer: (to: string) => Delivery | null) {
     deliveries.add(message);
     return message;
   };
+  /** Adds one that an earlier agent has left. */
+  const leave = async (to: string) => {
+    const content = { kind: "webhook", body: "{}" } as const;
+    const execution = `01J${String(counter++).padStart(5, "0")}` as Message["execution"];
+    const id = `${execution}-failure-x`;
+    const at = { batch: "report", execution, event: "failure", createdAt: new Date(t0).toISOString() } as const;
+    writeFileSync(join(data, "outbox", `${id}.json`), JSON.stringify({ id, ...at, to, content }));
+    const message = await outbox.read(id);
+    if (message !== null) deliveries.add(message);
+  };
   const files = () => readdirSync(join(data, "outbox")).length;
-  return { clock, log, deliveries, tries, put, files };
+  return { clock, log, deliveries, tries, put, leave, files };
 }
 
 const tried = (tries: string[], to: string) => tries.filter((one) => one === to).length;
@@ -174,4 +184,17 @@ test("at the end what hangs is broken off, and stays on disk", async () => {
   await clock.advance(1_500);
   await stopped;
   expect(files()).toBe(1);
+});
+
+test("more than may wait: the oldest of the fullest address are given up, and said as a number", async () => {
+  const { log, deliveries, put, files, leave } = await setUp(() => later(true));
+  await put("http://quiet/1");
+  for (let i = 0; i < 1_100; i++) await leave(`http://full/${i % 2}`);
+  await deliveries.settled();
+  expect(deliveries.counts()).toMatchObject({ waiting: 1_000, givenUp: 101 });
+  await eventually(() => files() === 1_000);
+  await deliveries.stop();
+  const said = log.said.filter(({ level }) => level === "error");
+  expect(said).toHaveLength(21);
+  expect(said.at(-1)).toMatchObject({ message: "more messages are given up", fields: { count: 81 } });
 });

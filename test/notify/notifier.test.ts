@@ -49,7 +49,12 @@ function set(ends: number) {
       read: () => Promise.resolve(null),
       remove: () => Promise.resolve(),
     },
-    deliveries: { add: () => undefined, start: () => undefined, stop: () => Promise.resolve() },
+    deliveries: {
+      add: () => undefined,
+      settled: () => Promise.resolve(),
+      start: () => undefined,
+      stop: () => Promise.resolve(),
+    },
     batchOf: () => batch({ notify }),
     mails: false,
     linkTo: () => "http://127.0.0.1/",

@@ -37,13 +37,13 @@ test("a data folder that takes no writes is told of at once, and again until it 
     close: () => undefined,
   };
   const loop = createProblemLoop({
-    ...{ clock, log, outbox: createOutbox(data, { clock, log }), store: createToldStore(data) },
+    ...{ clock, log, outbox: createOutbox(data, { clock, log }), store: createToldStore(data, { clock, log }) },
     deliveries: { add: () => undefined },
     couriers: { mail: null, webhook },
     topics: () => ({ topics: [topic], isWhole: true }),
     linkTo: () => "http://127.0.0.1:8080/problems",
   });
-  await loop.start();
+  loop.start();
   /** Lets one check after the other come to its end. */
   const pass = async (ms: number) => {
     for (let left = ms; left > 0; left -= 2_000) {

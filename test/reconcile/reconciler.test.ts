@@ -43,7 +43,14 @@ async function setUp(
   const revisions = createRevisions(data, root, (home) => createSource(home, { limits: unlimited }));
   const { recorder } = history;
   const timeZone = "UTC";
-  const inForce = new InForce({ source, groupStore: createGroupStore(data), recorder, clock, log, timeZone });
+  const inForce = new InForce({
+    source,
+    groupStore: createGroupStore(data, { clock, log }),
+    recorder,
+    clock,
+    log,
+    timeZone,
+  });
   inForce.subscribe({ onApplied: (name, batch) => applied.push([name, batch]) });
   const reconciler = new Reconciler({
     ...{ source, inForce, workTree, revisions, recorder, clock, log, timeZone },

@@ -31,6 +31,26 @@ describe("the work tree around a folder", () => {
     expect(await commitOf(folder)).toBe(first);
   });
 
+  test("a branch among 400,000 packed ones, first or last or in between, and names that look like it", async () => {
+    const repo = repository(join(temporaryFolder(), "repo"));
+    const commit = repo.commit({ a: "1" });
+    const others = Array.from({ length: 400_000 }, (_, i) => `${"b".repeat(40)} refs/heads/main/${i}\n`).join("");
+    const alike = ["x/refs/heads/main", "refs/heads/main2", "refs/heads/mai", "refs/tags/main", "efs/heads/main"];
+    const decoys = alike.map((name) => `${"c".repeat(40)} ${name}\n`).join("") + `${"d".repeat(64)} refs/heads/main\n`;
+    rmSync(join(repo.path, ".git/refs/heads/main"));
+    const own = `${commit} refs/heads/main`;
+    for (const list of [
+      `# pack-refs with: peeled fully-peeled sorted \n${decoys}${others}${own}`,
+      `${own}\n${others}`,
+      `${others}${decoys}${own}\n^${"e".repeat(40)}\n${others}`,
+    ]) {
+      writeFileSync(join(repo.path, ".git/packed-refs"), list);
+      expect(await commitOf(repo.path)).toBe(commit);
+    }
+    writeFileSync(join(repo.path, ".git/packed-refs"), decoys + others);
+    expect(await commitOf(repo.path)).toBeNull();
+  });
+
   test("a linked work tree, of a bare repository too, and a submodule have HEADs of their own", async () => {
     const home = temporaryFolder();
     const repo = repository(join(home, "repo"));

@@ -2,6 +2,7 @@
 import type { Command } from "commander";
 import { UsageError } from "../../errors.ts";
 import { reasons, statuses } from "../../model/execution.ts";
+import type { ExecutionView } from "../../views.ts";
 import type { HistoryFilter } from "../history.ts";
 import { historyText } from "../report/history.ts";
 import { tableWidth, usesColours, type CommandContext } from "./context.ts";
@@ -44,13 +45,14 @@ export function addHistory(program: Command, context: CommandContext): void {
     if (data !== undefined && !offline)
       throw new UsageError("--data is read with --offline only", "an agent is named by --url");
     const { agentHistory, offlineHistory } = await import("../history.ts");
-    const found = offline
-      ? await offlineHistory(dataFolder(data, context.env), { ...filter, names }, context.err.text)
-      : await (async () => {
-          const { connect } = await import("../connect.ts");
-          return agentHistory(await connect(options, context.env, context.dotEnv), { ...filter, names });
-        })();
     const shape = { width: tableWidth(context), colours: usesColours(context) };
-    context.out.text(json ? `${JSON.stringify({ items: found }, null, 2)}\n` : historyText(found, shape, Date.now()));
+    const show = (items: readonly ExecutionView[]) =>
+      context.out.text(json ? `${JSON.stringify({ items }, null, 2)}\n` : historyText(items, shape, Date.now()));
+    if (offline)
+      return show(await offlineHistory(dataFolder(data, context.env), { ...filter, names }, context.err.text));
+    const { connect } = await import("../connect.ts");
+    const { withAnswers } = await import("../agent-client.ts");
+    const client = await connect(options, context.env, context.dotEnv);
+    await withAnswers(client, async () => show(await agentHistory(client, { ...filter, names })));
   });
 }

@@ -21,11 +21,13 @@ export function addLogs(program: Command, context: CommandContext): void {
     );
   connectionOptions(command).action(async (target: string, options: ConnectionOptions & Partial<LogsOptions>) => {
     const { connect } = await import("../connect.ts");
+    const { withAnswers } = await import("../agent-client.ts");
     const { logs } = await import("../logs.ts");
     const { follow = false, stream = null, tail = null, timestamps = false, raw = false } = options;
-    context.finish(
-      await logs(
-        await connect(options, context.env, context.dotEnv),
+    const client = await connect(options, context.env, context.dotEnv);
+    const copied = () =>
+      logs(
+        client,
         target,
         { follow, stream, tail, timestamps, raw },
         {
@@ -35,7 +37,7 @@ export function addLogs(program: Command, context: CommandContext): void {
           wait: (ms) => new Promise((done) => setTimeout(done, ms)),
           now: Date.now,
         },
-      ),
-    );
+      );
+    context.finish(await withAnswers(client, copied));
   });
 }

@@ -28,6 +28,7 @@ export function addPlan(program: Command, context: CommandContext): void {
         options: { against?: string; format: "text" | "json" | "markdown"; timeZone?: string; tokenFile?: string },
       ) => {
         const { connect } = await import("../connect.ts");
+        const { withAnswers } = await import("../agent-client.ts");
         const { plan } = await import("../plan.ts");
         const { against: base, format, tokenFile } = options;
         const folder = base !== undefined && !/^https?:/.test(base);
@@ -40,14 +41,14 @@ export function addPlan(program: Command, context: CommandContext): void {
             } as const);
         const agentZone = options.timeZone === undefined && !context.env["BATCH_AGENT_TIME_ZONE"];
         const deps = { ...(await folderDeps(context, dir)), complain: context.err.text };
-        context.finish(
-          await plan(
+        const planned = () =>
+          plan(
             dir,
             against,
             { format, timeZone: timeZoneOf(context, options.timeZone), agentZone, colours: usesColours(context) },
             deps,
-          ),
-        );
+          );
+        context.finish(against.kind === "folder" ? await planned() : await withAnswers(against.client, planned));
       },
     );
 }

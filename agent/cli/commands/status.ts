@@ -40,11 +40,13 @@ export function addStatus(program: Command, context: CommandContext): void {
       },
     ) => {
       const { connect } = await import("../connect.ts");
+      const { withAnswers } = await import("../agent-client.ts");
       const { status } = await import("../status.ts");
       const { failed = false, all = false, check = false, json = false } = options;
-      context.finish(
-        await status(
-          await connect(options, context.env, context.dotEnv),
+      const client = await connect(options, context.env, context.dotEnv);
+      const shown = () =>
+        status(
+          client,
           { names, tag: options.tag, group: options.group, state: options.state, failed, all, check, json },
           {
             now: Date.now(),
@@ -53,8 +55,8 @@ export function addStatus(program: Command, context: CommandContext): void {
             width: tableWidth(context),
             write: context.out.text,
           },
-        ),
-      );
+        );
+      context.finish(await withAnswers(client, shown));
     },
   );
 }
