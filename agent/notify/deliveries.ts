@@ -228,8 +228,10 @@ class DeliveryLoop {
     place.cancel();
     if (!this.#going) return;
     const now = this.#deps.clock.now();
-    for (const old of place.waiting.filter(({ id, createdAt }) => !place.sending.has(id) && isTooOld(createdAt, now)))
-      this.#giveUp(old, `nobody took it for ${giveUpDays} days`);
+    // What is old because nobody ran, or because the clock was set, is tried before it is given up.
+    if (courier === null || place.why !== null)
+      for (const old of place.waiting.filter(({ id, createdAt }) => !place.sending.has(id) && isTooOld(createdAt, now)))
+        this.#giveUp(old, `nobody took it for ${giveUpDays} days`);
     if (courier === null) return this.#rest(place, now + 3_600_000);
     if (place.sending.size === 0 && this.#hasRoom(place) && mayGo(place.notBefore, now)) {
       const next = place.waiting.find(({ notBefore }) => mayGo(notBefore, now));
