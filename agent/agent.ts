@@ -83,7 +83,7 @@ async function start(folder: string, config: Config, deps: AgentDeps): Promise<A
   const notifications = await openNotifications({
     ...{ ...basics, dataDir, version, config, logs, followers, inForce },
     linkTo: address.of,
-    changedSince: changedFilesFinder({ history: history.reader, revisions, now: clock.now }),
+    changedSince: changedFilesFinder({ history: history.reader, revisions, monotonic: clock.monotonic }),
   });
   const { executor, scheduler, lateness, commands } = await openExecutions({
     ...{ ...basics, dataDir, runner, inForce, notifier: notifications.notifier, maxParallel: config.maxParallel },

@@ -3,6 +3,8 @@ import type { EpochMs } from "../model/ids.ts";
 
 export interface Clock {
   now: () => EpochMs;
+  /** Time that has passed since some moment, in ms: a clock that is set forth or back does not change it. */
+  monotonic: () => number;
   /** Calls `fn` once after `ms` (at most a day; never throws) and returns what takes it back. */
   after: (ms: number, fn: () => void) => () => void;
 }

@@ -29,7 +29,7 @@ export interface LogsDeps {
   stderr: Output;
   complain: (text: string) => void;
   wait: (ms: number) => Promise<void>;
-  now: () => number;
+  monotonic: () => number;
 }
 
 const againMs = 500;
@@ -121,8 +121,8 @@ async function copy(
       else if (!follow && lostAt === null) throw error;
       failures += 1;
       if (failures === 2) deps.complain(`batch-agent: ${error.message}; waiting for it\n`);
-      lostAt ??= deps.now();
-      if (deps.now() - lostAt > patienceMs) throw error;
+      lostAt ??= deps.monotonic();
+      if (deps.monotonic() - lostAt > patienceMs) throw error;
       await deps.wait(againMs);
     }
   }

@@ -63,7 +63,7 @@ class LateLoop {
   /** Due times to be judged, with the keys of the runs that they set off. */
   readonly #pending = new Map<BatchName, Map<EpochMs, Set<number>>>();
   readonly #heap = new TinyQueue<Waiting>([], (a, b) => a.at - b.at);
-  #notBefore: EpochMs | null = null;
+  #notBefore: number | null = null; // by the monotonic clock
   #cancel: () => void = () => undefined;
   #working: Promise<void> = Promise.resolve();
 
@@ -78,7 +78,7 @@ class LateLoop {
   }
 
   start(): void {
-    this.#notBefore = this.#deps.clock.now() + firstWaitMs;
+    this.#notBefore = this.#deps.clock.monotonic() + firstWaitMs;
     this.#arm();
   }
 
@@ -224,8 +224,9 @@ class LateLoop {
       prune(this.#heap, ({ name, dueAt }) => this.#pending.get(name)?.has(dueAt) === true);
     const first = this.#heap.peek();
     if (first === undefined) return;
-    const waitMs = Math.max(first.at, this.#notBefore) - this.#deps.clock.now();
-    this.#cancel = this.#deps.clock.after(Math.min(Math.max(waitMs, 0), maxSleepMs), () => this.#tick());
+    const { after, monotonic, now } = this.#deps.clock;
+    const waitMs = Math.max(first.at - now(), this.#notBefore - monotonic(), 0);
+    this.#cancel = after(Math.min(waitMs, maxSleepMs), () => this.#tick());
   }
 
   #tick(): void {

@@ -2,7 +2,7 @@
 // sizes the logs had at which time. A line belongs to the step in which it was finished; within a step stdout goes
 // first. Bounded memory: one piece of a log and one of `times`, however long they are.
 import { wholeCharacters, wholeLines } from "../text/lines.ts";
-import { parseStep, type LogStep } from "./order.ts";
+import { maxTimesBytes, parseStep, stepTime, type LogStep } from "./order.ts";
 
 type LogStream = "stdout" | "stderr";
 /** A file that grows. */
@@ -67,6 +67,7 @@ export function createMerge(source: MergeSource): () => Promise<MergedPiece | "w
   let unread = "";
   let step: Step | null = null;
   let steppedAt = source.now();
+  let lastAt: string | undefined;
   /** Since when there has been something of a line that is not finished. */
   const unfinishedSince: Record<LogStream, number | null> = { stdout: null, stderr: null };
 
@@ -102,7 +103,7 @@ export function createMerge(source: MergeSource): () => Promise<MergedPiece | "w
     if (source.isEager !== true) return null;
     for (const stream of ["stdout", "stderr"] as const) {
       if (source[stream].size() <= position[stream]) unfinishedSince[stream] = null;
-      else if (source.now() - (unfinishedSince[stream] ??= source.now()) > unfinishedMs) return stream;
+      else if (Math.abs(source.now() - (unfinishedSince[stream] ??= source.now())) > unfinishedMs) return stream;
     }
     return null;
   }
@@ -116,6 +117,7 @@ export function createMerge(source: MergeSource): () => Promise<MergedPiece | "w
       if (found !== null) return { ...found, isLast: false };
       if (end >= 0) continue; // a line of somebody else's
       if (unread.length > timesChunkBytes) unread = "";
+      if (timesAt >= maxTimesBytes) return null;
       const bytes = await source.times.read(timesAt, timesChunkBytes);
       if (bytes.length === 0) return null;
       timesAt += bytes.length;
@@ -145,7 +147,8 @@ export function createMerge(source: MergeSource): () => Promise<MergedPiece | "w
       }
       const next = await nextStep();
       if (next !== "wait") {
-        step = next;
+        lastAt = stepTime(next.at, lastAt);
+        step = { ...next, at: lastAt };
         steppedAt = source.now();
       }
       const [cut] = shortened;

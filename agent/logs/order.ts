@@ -3,6 +3,11 @@
 // position in one line. Pure.
 import type { Iso } from "../model/ids.ts";
 
+/**
+ * `times` grows no further: about eight hours of an execution that writes every second. What a script adds is not read.
+ */
+export const maxTimesBytes = 1024 * 1024;
+
 type LogStream = "stdout" | "stderr";
 export type LogSizes = Record<LogStream, number>;
 
@@ -20,6 +25,19 @@ export function parseStep(line: string): LogStep | null {
   return { at: at, sizes: { stdout: Number(stdout), stderr: Number(stderr) } };
 }
 
+/** Two times of one machine differ by less because of what takes them: the end of an execution is that of a file. */
+const grainMs = 1_000;
+
+/**
+ * Returns when a step was that is known to come after another: not before it, as a file's time is a few ms behind the
+ * clock's. A clock that was set back meanwhile shows as it stood.
+ */
+export function stepTime(at: Iso, before: Iso | undefined): Iso {
+  if (before === undefined) return at;
+  const backMs = Date.parse(before) - Date.parse(at);
+  return backMs > 0 && backMs <= grainMs ? before : at;
+}
+
 export type LogOrder = ReturnType<typeof orderOf>;
 
 /** `steps` in the order of their time; `end` is the last one, with the sizes that the logs have now. */
@@ -34,7 +52,7 @@ export function orderOf(steps: readonly LogStep[], end: LogStep) {
       Math.min(end.sizes[stream], Math.max(sizes[stream].at(-1) ?? 0, step.sizes[stream]));
     const [stdout, stderr] = [grown("stdout"), grown("stderr")];
     if (stdout + stderr === (ends.at(-1) ?? 0)) continue;
-    at.push(step.at);
+    at.push(stepTime(step.at, at.at(-1)));
     sizes.stdout.push(stdout);
     sizes.stderr.push(stderr);
     ends.push(stdout + stderr);

@@ -5,7 +5,7 @@ import type { Found } from "./search.ts";
 
 export { mergedEnd } from "./merged-end.ts";
 export { createMerge, type MergedPiece, type MergeSource } from "./merge.ts";
-export { orderOf, parseStep, type LogOrder, type LogSizes, type LogStep } from "./order.ts";
+export { maxTimesBytes, orderOf, parseStep, type LogOrder, type LogSizes, type LogStep } from "./order.ts";
 
 export type LogStream = "stdout" | "stderr";
 /** Hands over pieces one after the other; the memory of one is used again once `write` has resolved. */

@@ -61,6 +61,8 @@ interface Place {
   notBefore: EpochMs;
   /** Why nothing was taken the last time; null when something was. */
   why: string | null;
+  /** When that was. */
+  failedAt: EpochMs;
   cancel: () => void;
 }
 
@@ -164,6 +166,7 @@ class DeliveryLoop {
         failures: 0,
         notBefore: 0,
         why: null,
+        failedAt: 0,
         cancel: () => undefined,
       };
       this.#places.set(address, place);
@@ -240,7 +243,9 @@ class DeliveryLoop {
     place.cancel();
     if (!this.#going) return;
     const now = this.#deps.clock.now();
-    for (const old of place.waiting.filter(({ id, createdAt }) => !place.sending.has(id) && isTooOld(createdAt, now)))
+    // What is old because no agent ran, or because the clock was set, is tried before it is given up.
+    const asOf = courier === null ? now : place.failedAt;
+    for (const old of place.waiting.filter(({ id, createdAt }) => !place.sending.has(id) && isTooOld(createdAt, asOf)))
       this.#giveUp(old, `nobody took it for ${giveUpDays} days`);
     if (courier === null) return this.#rest(place, now + 3_600_000);
     if (place.sending.size === 0 && this.#hasRoom(place) && mayGo(place.notBefore, now)) {
@@ -314,7 +319,7 @@ class DeliveryLoop {
         failing.notBefore = now + retryWait(failing.failures, delivery.waitMs);
         if (!delivery.down) Object.assign(place, { failures: 0, notBefore: 0 });
         const known = place.why !== null;
-        place.why = delivery.why;
+        Object.assign(place, { why: delivery.why, failedAt: now });
         this.#deps.log[known ? "debug" : "warn"]("a message is not taken yet; it is tried again", {
           ...labelOf(waiting),
           reason: delivery.why,

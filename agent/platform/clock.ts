@@ -7,6 +7,7 @@ const maxMs = 86_400_000; // Node's timers overflow past 24.8 days
 
 export const systemClock: Clock = {
   now: () => Date.now(),
+  monotonic: () => performance.now(),
   after(ms, fn) {
     const timer = setTimeout(fn, Math.min(Math.max(ms, 0), maxMs));
     return () => clearTimeout(timer);

@@ -42,7 +42,7 @@ export async function openRunner(
   }
   const { openKubernetes } = await import("./kubernetes/open.ts");
   const cluster = openKubernetes(kubernetes, dataDir, {
-    ...{ clock, log, env, baseEnv, logLimitBytes, random: Math.random },
+    ...{ clock, log, env, ensure, baseEnv, logLimitBytes, random: Math.random },
     userAgent: `batch-agent/${version}`,
     onRecord: (id) => (reader.isOpen(id) ? "open" : recorder.runKeyOf(id) === undefined ? "unknown" : "ended"),
     fence: fence ?? (() => undefined),

@@ -280,7 +280,7 @@ describe("logs", { timeout: 120_000 }, () => {
         stderr: output,
         complain: (text) => void said.push(text),
         wait: () => Promise.resolve(),
-        now: () => asked * 300_000,
+        monotonic: () => asked * 300_000,
       },
     );
     server.close();

@@ -19,6 +19,7 @@ export function fakeClock(start: number): FakeClock {
   let pending: { at: number; fn: () => void }[] = [];
   return {
     now: () => wall,
+    monotonic: () => elapsed,
     after(ms, fn) {
       const timer = { at: elapsed + Math.max(0, ms), fn };
       pending.push(timer);

@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach } from "vitest";
 import type { Execution } from "../../agent/model/execution.ts";
 import type { BatchName, Revision } from "../../agent/model/ids.ts";
+import type { Clock } from "../../agent/async/clock.ts";
 import { systemClock } from "../../agent/platform/clock.ts";
 import { createRunner, readBootId } from "../../agent/runners/local/runner.ts";
 import type { RunSettings, Running, StartOrder } from "../../agent/runners/port.ts";
@@ -19,9 +20,15 @@ afterEach(async () => {
 
 export const path = process.env["PATH"] ?? "";
 
-export function openRunner(data: string, options: { baseEnv?: Record<string, string>; logLimitBytes?: number } = {}) {
-  const { baseEnv = { PATH: path }, logLimitBytes = Infinity } = options;
-  const runner = createRunner(data, { clock: systemClock, log: quietLog(), baseEnv, logLimitBytes, launcher });
+interface RunnerOptions {
+  baseEnv?: Record<string, string>;
+  logLimitBytes?: number;
+  clock?: Clock;
+}
+
+export function openRunner(data: string, options: RunnerOptions = {}) {
+  const { baseEnv = { PATH: path }, logLimitBytes = Infinity, clock = systemClock } = options;
+  const runner = createRunner(data, { clock, log: quietLog(), baseEnv, logLimitBytes, launcher });
   opened.push(runner);
   return runner;
 }

@@ -228,6 +228,21 @@ describe("the login", () => {
     expect(await statusOf(Cookie)).toBe(401);
   });
 
+  test("lasts a week also when the clock was set, and outlives a correction", async () => {
+    const { ask, logIn, clock } = await guarded();
+    const statusOf = async (cookie: string) => (await ask("/api/batches", { Cookie: cookie })).status;
+    const { Cookie } = await logIn();
+    for (const ms of [3_600_000, -3_600_000, -7_200_000]) {
+      clock.jump(t0 + ms);
+      expect(await statusOf(Cookie)).toBe(200);
+    }
+    clock.jump(Date.UTC(2038, 0, 20));
+    const { Cookie: ofTheFuture } = await logIn();
+    expect(await statusOf(ofTheFuture)).toBe(200);
+    clock.jump(t0);
+    expect([await statusOf(ofTheFuture), await statusOf(Cookie)]).toEqual([401, 200]);
+  });
+
   test("says what is wrong and shows the form again", async () => {
     const { post } = await guarded();
     const response = await post({ token: "wrong", next: "/problems" });
@@ -314,7 +329,9 @@ describe("wrong tries", () => {
     expect((await ask("/api/batches", bearer(secret))).status).toBe(200);
     expect((await post({ token: secret })).status).toBe(303);
     expect((await ask("/api/batches", cookie)).status).toBe(200);
-    clock.jump(clock.now() + 60_000);
+    clock.jump(clock.now() + 86_400_000); // no time has passed
+    expect((await ask("/api/batches", bearer("wrong-13"))).status).toBe(429);
+    await clock.advance(60_000);
     expect((await ask("/api/batches", bearer("wrong-12"))).status).toBe(401);
   });
 

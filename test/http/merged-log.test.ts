@@ -1,4 +1,4 @@
-import { appendFileSync, writeFileSync } from "node:fs";
+import { appendFileSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import { transition } from "../../agent/executions/execution.ts";
@@ -138,6 +138,38 @@ test.each([
 ])("%s is a 400", async (query) => {
   const { app, row } = await written([]);
   expect((await app.request(`/api/executions/${row.id}/log${query}`)).status).toBe(400);
+});
+
+test.each([
+  ["a few ms behind the clock, and the end is the time of the last step", 2, [0, 2, 2]],
+  ["far before the last step: the clock was set back, and stands as it was read", -3_600_000, [0, 2, -3_600]],
+])("the end of an execution is %s", async (_what, aheadMs, want) => {
+  const served = await serve();
+  const finishedAt = aheadMs > 0 ? new Date(t0 + 2_000 - aheadMs).toISOString() : iso(-3_600);
+  const logs = { stdout: "a\nb\n", stderr: "E\n" };
+  const row = await served.add({ ...execution({ status: "failed" }), finishedAt }, logs);
+  const folder = join(served.data, "batches", row.batch, "executions", row.id);
+  writeFileSync(join(folder, "times"), `${iso(0)} 2 0\n${iso(2)} 4 0\n`);
+  const text = await (await served.app.request(`/api/executions/${row.id}/log?format=ndjson`)).text();
+  const times = text.trim().split("\n");
+  expect(times.map((line) => (JSON.parse(line) as { at: string }).at)).toEqual(want.map(iso));
+  const page = await served.app.request(`/executions/${row.id}/lines?log=merged`);
+  expect(((await page.json()) as { lines: { at: string }[] }).lines.map(({ at }) => at)).toEqual(want.map(iso));
+});
+
+test.each<[string, (path: string) => void]>([
+  ["a gigabyte of holes", (path) => truncateSync(path, 1024 ** 3)],
+  ["a gigabyte of holes after its lines", (path) => (appendFileSync(path, "x"), truncateSync(path, 1024 ** 3))],
+  ["longer than it is ever written", (path) => appendFileSync(path, `${iso(50)} 3 0\n`.repeat(100_000))],
+])("no more of its times is read than is ever written, though they are %s", async (_what, make) => {
+  const { app, folder, row, get } = await written([
+    ["a\n", ""],
+    ["", "E\n"],
+  ]);
+  make(join(folder, "times"));
+  expect(await get()).toBe("a\nE\n");
+  const page = await app.request(`/executions/${row.id}/lines?log=merged`);
+  expect(await page.json()).toMatchObject({ lines: [{ text: "a" }, { text: "E" }] });
 });
 
 test("followed, it goes on until the execution ends, in order", async () => {

@@ -161,6 +161,22 @@ test("what is refused is said and gone, and so is what nobody took for three day
   expect(deliveries.counts()).toEqual({ waiting: 0, delivered: 0, refused: 1, givenUp: 1 });
 });
 
+test("what is old because no agent ran, or because the clock was set, is tried before it is given up", async () => {
+  let answer: Delivery = { kind: "accepted" };
+  const { clock, tries, deliveries, put, files } = await setUp(() => answer);
+  await put("ops@example.org", t0 - 30 * 86_400_000);
+  await eventually(() => files() === 0);
+  expect([tries.length, deliveries.counts().delivered, deliveries.counts().givenUp]).toEqual([1, 1, 0]);
+  answer = later(true);
+  await put("http://h/");
+  await eventually(() => tries.length === 2 && clock.timers() > 0);
+  answer = { kind: "accepted" };
+  clock.jump(t0 + 10 * 86_400_000);
+  await clock.advance(300_000);
+  await eventually(() => files() === 0);
+  expect(deliveries.counts()).toMatchObject({ delivered: 2, givenUp: 0 });
+});
+
 test("a wait that a clock far ahead has set holds nothing up once it is put right", async () => {
   let answer = later(true);
   const { clock, deliveries, tries, put } = await setUp(() => answer);

@@ -18,6 +18,7 @@ import { describe, expect, test } from "vitest";
 import { batchNameOf } from "../../agent/sources/archive/inventory.ts";
 import { parseBatch } from "../../agent/definitions/batch.ts";
 import type { Folder } from "../../agent/model/batch.ts";
+import type { Problem } from "../../agent/model/problem.ts";
 import { createUnpacker } from "../../agent/sources/archive/unpack.ts";
 import { createRevisions } from "../../agent/sources/revisions.ts";
 import { createSource } from "../../agent/sources/folder.ts";
@@ -47,7 +48,7 @@ function setUp() {
 }
 
 /** What a look at this archive tells. It must leave nothing anywhere. */
-async function told(file: string, bytes: Buffer): Promise<{ code: string; message: string }[]> {
+async function told(file: string, bytes: Buffer): Promise<Pick<Problem, "code" | "message" | "hint">[]> {
   const { home, staging, put, folder } = setUp();
   put(file, bytes);
   const { problems } = parseBatch(await folder(batchNameOf(file)), { timeZone: "UTC" });
@@ -55,7 +56,7 @@ async function told(file: string, bytes: Buffer): Promise<{ code: string; messag
   expect(readdirSync(home).sort()).toEqual(["batches.d", "data", "staging"]);
   expect(readdirSync(join(home, "batches.d"))).toEqual([file]);
   expect(problems.map(({ batch }) => batch)).toEqual(problems.map(() => file));
-  return problems.map(({ code, message }) => ({ code, message }));
+  return problems.map(({ code, message, hint }) => ({ code, message, hint }));
 }
 
 const writers: Record<string, (entries: (ZipEntry & TarEntry)[]) => Buffer> = {
@@ -74,6 +75,29 @@ test.each([
   expect(problems).toMatchObject([
     { code: "bad-archive", message: expect.stringContaining(`${message} its end: something was added`) as string },
   ]);
+});
+
+test.each([
+  ["a shell script", Buffer.from("#!/bin/sh\nexec unzip $0\n"), "24 bytes of a script, as in a self-extracting one"],
+  ["a program of Windows", Buffer.from("MZ\u0000\u0003", "latin1"), "4 bytes of a Windows program"],
+  ["a program of Linux", Buffer.from("\u007fELF\u0002\u0001", "latin1"), "6 bytes of a program"],
+  ["a byte", Buffer.from("\n"), "1 byte of something else"],
+])("%s before a zip is said as what it is", async (_what, before, message) => {
+  for (const zip64 of [false, true]) {
+    const [problem, ...others] = await told("x.zip", Buffer.concat([before, zip(plainEntries, { zip64 })]));
+    expect(others).toEqual([]);
+    expect(problem).toMatchObject({ code: "bad-archive", message: expect.stringContaining(message) as string });
+    expect(problem?.hint).toContain("zip -J");
+    // With the offsets put right, as `zip -A` does, nothing is in doubt.
+    expect(await told("x.zip", zip(plainEntries, { zip64, before }))).toEqual([]);
+  }
+});
+
+test("a script that unpacks itself is said to be one", async () => {
+  for (const name of ["x.zip", "x.tar.gz"]) {
+    const [problem] = await told(name, Buffer.concat([Buffer.from("#!/bin/sh\n"), gzip(tar(plainEntries))]));
+    expect(problem?.message).toMatch(/^it is not a .* but a script$/);
+  }
 });
 
 test("a zip that is cut off is still said to be", async () => {

@@ -35,7 +35,7 @@ export function addLogs(program: Command, context: CommandContext): void {
           stderr: outputOf(context.stderr),
           complain: context.err.text,
           wait: (ms) => new Promise((done) => setTimeout(done, ms)),
-          now: Date.now,
+          monotonic: () => performance.now(),
         },
       );
     context.finish(await withAnswers(client, copied));

@@ -93,7 +93,7 @@ export function addApiRoutes(app: Hono, deps: AppDeps): void {
   });
   api("/api/executions/:id", [], async (c) => text(c, await reader.text(await executionOf(c))));
   api("/api/executions/:id/changes", [], async (c) =>
-    json(c, await changesOf(await executionOf(c), { ...deps, now: clock.now })),
+    json(c, await changesOf(await executionOf(c), { ...deps, monotonic: clock.monotonic })),
   );
   api("/api/executions/:id/stdout", ["tail", "follow"], (c) => log(c, "stdout"));
   api("/api/executions/:id/stderr", ["tail", "follow"], (c) => log(c, "stderr"));

@@ -97,7 +97,7 @@ export function addDetailRoutes(app: Hono, deps: AppDeps): void {
     const { log, times, ...place } = logQuery(c);
     const [view, changes] = await Promise.all([
       live(execution),
-      execution.status === "failed" ? changesOf(execution, { history, revisions, now: clock.now }) : null,
+      execution.status === "failed" ? changesOf(execution, { history, revisions, monotonic: clock.monotonic }) : null,
     ]);
     const isAsked = place.before !== null || place.after !== null || place.line !== null;
     const shown = isAsked

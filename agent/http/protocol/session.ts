@@ -5,6 +5,8 @@ import type { Clock } from "../../async/clock.ts";
 import type { EpochMs } from "../../model/ids.ts";
 
 export const sessionSeconds = 7 * 86_400;
+/** No clock is set back further unless it was wrong before. */
+const clockErrorSeconds = 86_400;
 const maxWrongTokens = 10;
 const wrongWithinMs = 60_000;
 const maxAddresses = 1_000;
@@ -19,9 +21,12 @@ export function issueSession(token: string, now: EpochMs): string {
   return `${end}.${signature(token, end)}`;
 }
 
+/** One that ends later than any issued now was issued by a clock that stood wrong: it could live for years. */
 export function isSession(value: string, token: string, now: EpochMs): boolean {
   const [end = "", signed = ""] = value.split(".");
-  return /^\d{1,12}$/.test(end) && Number(end) * 1000 > now && isSame(signed, signature(token, end));
+  const leftSeconds = /^\d{1,12}$/.test(end) ? Number(end) - now / 1000 : 0;
+  const isCurrent = leftSeconds > 0 && leftSeconds <= sessionSeconds + clockErrorSeconds;
+  return isCurrent && isSame(signed, signature(token, end));
 }
 
 function signature(token: string, end: string): string {
@@ -39,21 +44,21 @@ export interface WrongTries {
  * new token must not lock out who comes from behind the same proxy. The addresses that were wrong last are remembered.
  */
 export function createWrongTries(clock: Clock): WrongTries {
-  const tries = new Map<string, { since: EpochMs; given: Set<string> }>();
+  const tries = new Map<string, { since: number; given: Set<string> }>();
   const recent = (address: string) => {
     const known = tries.get(address);
-    const age = known === undefined ? Infinity : clock.now() - known.since;
-    return known !== undefined && age >= 0 && age < wrongWithinMs ? known : null;
+    const age = known === undefined ? Infinity : clock.monotonic() - known.since;
+    return known !== undefined && age < wrongWithinMs ? known : null;
   };
   return {
     waitOf(address) {
       const known = recent(address);
       return known === null || known.given.size < maxWrongTokens
         ? 0
-        : Math.ceil((known.since + wrongWithinMs - clock.now()) / 1000);
+        : Math.ceil((known.since + wrongWithinMs - clock.monotonic()) / 1000);
     },
     add(address, given) {
-      const known = recent(address) ?? { since: clock.now(), given: new Set() };
+      const known = recent(address) ?? { since: clock.monotonic(), given: new Set() };
       known.given.add(digestOf(given).toString("hex"));
       tries.delete(address);
       tries.set(address, known);

@@ -40,7 +40,7 @@ export interface Changes {
 export type ChangesDeps = {
   history: Pick<HistoryReader, "find" | "outlines">;
   revisions: Pick<Revisions, "files">;
-  now: () => number;
+  monotonic: () => number;
 };
 
 /**
@@ -64,7 +64,7 @@ export async function changesOf(execution: Execution, deps: ChangesDeps): Promis
   if (from.revision === null || to.revision === null) return { from, to, files: null };
   if (from.revision === to.revision) return { from, to, files: [] };
   const [before, after] = await Promise.all([deps.revisions.files(from.revision), deps.revisions.files(to.revision)]);
-  return { from, to, files: before === null || after === null ? null : await compare(before, after, deps.now) };
+  return { from, to, files: before === null || after === null ? null : await compare(before, after, deps.monotonic) };
 }
 
 async function lastSuccessBefore(
@@ -83,9 +83,9 @@ function sideOf({ id, revision, commit }: Execution): ChangesSide {
 async function compare(
   before: readonly RevisionFile[],
   after: readonly RevisionFile[],
-  now: () => number,
+  monotonic: () => number,
 ): Promise<ChangedFile[]> {
-  const until = now() + maxMs;
+  const until = monotonic() + maxMs;
   const [old, young] = [byPath(before), byPath(after)];
   const changed: ChangedFile[] = [];
   let room = largestAnswer;
@@ -93,7 +93,7 @@ async function compare(
     const [a, b] = [old.get(path) ?? null, young.get(path) ?? null];
     const kind = a === null ? "added" : b === null ? "removed" : "changed";
     if (a !== null && b !== null && (await isSame(a, b))) continue;
-    const diff = room > 0 && now() < until ? await diffOf(path, a, b) : null;
+    const diff = room > 0 && monotonic() < until ? await diffOf(path, a, b) : null;
     const fits = diff !== null && diff.length <= room;
     if (fits) room -= diff.length;
     changed.push({ path, kind, diff: fits ? diff : null });

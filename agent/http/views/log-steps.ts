@@ -1,10 +1,10 @@
 // Reads which sizes both logs of an execution had at which times.
-import { parseStep, type LogStep, type LogFollowers } from "../../logs/port.ts";
+import { maxTimesBytes, parseStep, type LogStep, type LogFollowers } from "../../logs/port.ts";
 import type { Execution } from "../../model/execution.ts";
 
 const timesChunkBytes = 64 * 1024;
 
-/** All steps there are; the file is bounded by whoever writes it. */
+/** Returns all steps there are. */
 export async function readSteps(
   followers: LogFollowers,
   { batch, id }: Pick<Execution, "batch" | "id">,
@@ -13,7 +13,7 @@ export async function readSteps(
   try {
     const steps: LogStep[] = [];
     let rest = "";
-    for (let at = 0; at < follower.size();) {
+    for (let at = 0; at < Math.min(follower.size(), maxTimesBytes);) {
       const bytes = await follower.read(at, timesChunkBytes);
       if (bytes.length === 0) break;
       at += bytes.length;

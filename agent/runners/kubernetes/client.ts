@@ -75,7 +75,7 @@ export function createClient(access: ServerAccess, { clock, userAgent }: { clock
     else await new Promise<void>((done) => waiting.push(done));
     try {
       for (let turn = 0; ; turn++) {
-        const pauseMs = throttledUntil - clock.now();
+        const pauseMs = throttledUntil - clock.monotonic();
         if (pauseMs > 0) await sleep(clock, Math.min(pauseMs, maxRetryAfterMs));
         if (closed) return { kind: "unreachable", error: "the agent is being stopped" };
         const answer = await once(method, path, body);
@@ -84,7 +84,7 @@ export function createClient(access: ServerAccess, { clock, userAgent }: { clock
         if (answer.kind === "refused" && answer.status === 401 && turn === 0 && token.renew()) continue;
         if (answer.kind !== "refused" || answer.status !== 429 || turn >= maxThrottled) return answer;
         const afterMs = (answer.error.retryAfter ?? 1) * 1_000;
-        throttledUntil = Math.max(throttledUntil, clock.now() + Math.min(afterMs, maxRetryAfterMs));
+        throttledUntil = Math.max(throttledUntil, clock.monotonic() + Math.min(afterMs, maxRetryAfterMs));
       }
     } finally {
       const next = waiting.shift();
@@ -231,9 +231,9 @@ function createTokenReader(token: ServerAccess["token"], clock: Clock): TokenRea
   const { file } = token;
   let known: { value: string; at: number } | null = null;
   function read(): string {
-    if (known !== null && Math.abs(clock.now() - known.at) < tokenMs) return known.value;
+    if (known !== null && clock.monotonic() - known.at < tokenMs) return known.value;
     try {
-      known = { value: readPlainBytes(file, maxTokenBytes).toString("utf8").trim(), at: clock.now() };
+      known = { value: readPlainBytes(file, maxTokenBytes).toString("utf8").trim(), at: clock.monotonic() };
     } catch (error) {
       if (known === null) throw error;
     }

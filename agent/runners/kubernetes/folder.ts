@@ -1,7 +1,7 @@
 // Files of one execution that its agent makes before its pod is asked for, and those that the wrapper leaves. The rest
 // of the folder is as on one machine: see runners/local/execution-folder.ts.
 import {
-  chownSync,
+  closeSync,
   lchownSync,
   linkSync,
   lstatSync,
@@ -13,7 +13,8 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { EpochMs } from "../../model/ids.ts";
-import { errorCode, isShortage, readPart, readPlainBytes } from "../../platform/files.ts";
+import { errorCode, isShortage, openFileSync, readPart, readPlainBytes } from "../../platform/files.ts";
+import type { EnsureFolder } from "../../platform/folders.ts";
 
 /** Who pods run as; null where that is the agent's own user, so that nothing must be given away. */
 export interface Owner {
@@ -51,8 +52,8 @@ export function prepareFolder(
 }
 
 /** Makes a folder that the script writes into. */
-export function prepareState(path: string, owner: Owner | null): void {
-  mkdirSync(path, { recursive: true });
+export function prepareState(path: string, owner: Owner | null, ensure: EnsureFolder): void {
+  ensure(path);
   give(path, owner);
 }
 
@@ -76,7 +77,7 @@ export function readManifest(folder: string): string | null {
 /** Returns the pod that has the execution; null while none has. */
 export function readClaim(folder: string, now: EpochMs): Claim | null {
   const text = readShort(folder, "claim");
-  if (text === null) return null;
+  if (text === null) return isReplaced(join(folder, "claim")) ? { at: now, node: null } : null;
   const [at = "", node = "-", pod] = text.trim().split(" ");
   if (pod === agentsOwn) return null;
   // Half written, or by a node without a clock that can be read: it is claimed all the same.
@@ -150,7 +151,7 @@ function writeNew(path: string, text: string, owner: Owner | null): void {
 }
 
 function give(path: string, owner: Owner | null): void {
-  if (owner !== null) chownSync(path, owner.uid, owner.gid);
+  if (owner !== null) lchownSync(path, owner.uid, owner.gid);
 }
 
 function readShort(folder: string, name: string): string | null {
@@ -158,6 +159,16 @@ function readShort(folder: string, name: string): string | null {
     return readPart(join(folder, name), 0, maxBytes).toString("latin1");
   } catch {
     return null;
+  }
+}
+
+/** Returns whether a script has put something else in a file's place: there was one then. */
+function isReplaced(path: string): boolean {
+  try {
+    closeSync(openFileSync(path, "refuse"));
+    return false;
+  } catch (error) {
+    return ["ENOTFILE", "EACCES", "EPERM"].includes(errorCode(error));
   }
 }
 

@@ -10,7 +10,7 @@ import { noTemplate, parseTemplate } from "./template.ts";
 
 export interface OpenDeps extends Pick<
   KubernetesDeps,
-  "log" | "baseEnv" | "logLimitBytes" | "onRecord" | "fence" | "random"
+  "log" | "baseEnv" | "logLimitBytes" | "onRecord" | "fence" | "random" | "ensure"
 > {
   clock: Clock;
   env: Readonly<Record<string, string | undefined>>;
@@ -46,6 +46,7 @@ export function openKubernetes(config: KubernetesConfig, dataDir: string, deps: 
     logLimitBytes: deps.logLimitBytes,
     onRecord: deps.onRecord,
     fence: deps.fence,
+    ensure: deps.ensure,
     keepMs: config.keepMs,
     owner: isRoot ? substitute : null,
     defaults: {

@@ -169,7 +169,7 @@ export class Pods {
     const query =
       `labelSelector=${encodeURIComponent(selector)}&watch=1&allowWatchBookmarks=true&timeoutSeconds=` +
       `${watchSeconds}`;
-    const since = clock.now();
+    const since = clock.monotonic();
     let cancel: () => void = () => undefined;
     const over = { isExpired: false, isSilent: false };
     const heard = () => {
@@ -203,7 +203,7 @@ export class Pods {
       return null;
     }
     // The server ends one in order after five minutes.
-    return failed === null && clock.now() - since < shortWatchMs ? "its watches end at once" : failed;
+    return failed === null && clock.monotonic() - since < shortWatchMs ? "its watches end at once" : failed;
   }
 
   /** Returns whether the version is too old, so that all must be listed anew. */

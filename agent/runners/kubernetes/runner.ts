@@ -1,12 +1,13 @@
 // Runs each execution as a pod of its own, on the data volume that the agent and all pods share.
 import { existsSync } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { Clock } from "../../async/clock.ts";
 import { periodic } from "../../async/periodic.ts";
 import { messageOf } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
 import type { Execution } from "../../model/execution.ts";
 import type { BatchName, EpochMs, ExecutionId } from "../../model/ids.ts";
+import type { EnsureFolder } from "../../platform/folders.ts";
 import { batchEnvironment } from "../environment.ts";
 import { readEnvFiles } from "../env-files.ts";
 import type { Runner, Running, StartOrder } from "../port.ts";
@@ -37,6 +38,8 @@ export interface KubernetesDeps {
   /** Called right before each request for a pod: does not return where this agent leads no more. */
   fence: () => void;
   random: () => number;
+  /** Puts folders right that something else has taken the place of. */
+  ensure: EnsureFolder;
 }
 
 interface RunnerHealth {
@@ -134,7 +137,8 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
     };
     const manifest = podManifest(order, paths, defaults);
     // A subPath that is not there would be made by root.
-    prepareState(join(dataDir, state), owner);
+    deps.ensure(dirname(join(dataDir, own)));
+    prepareState(join(dataDir, state), owner, deps.ensure);
     giveTree(join(dataDir, revision), owner);
     prepareFolder(join(dataDir, own), { environment, manifest: JSON.stringify(manifest) }, owner);
     return manifest;

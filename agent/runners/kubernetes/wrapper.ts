@@ -7,8 +7,10 @@
 //
 // Files, all in the execution's folder: `claim` comes to be once, whoever asks first; `env` is read and deleted; `told`
 // says that a SIGTERM came; `second` has a line for each that came second to the claim; `ended` and then `exit` are the
-// last words. A wrapper that is not process 1, as where a container shares its node's processes, signals nothing but
-// the script's own group.
+// last words. What the script has put in their places (to write into a FIFO would wait for ever) is deleted.
+//
+// A wrapper that is not process 1, as where a container shares its node's processes, signals nothing but the script's
+// own group.
 //
 // Its variables begin with _ba_, so that none of the image's or the batch's is lost.
 
@@ -29,16 +31,26 @@ const now = '"${EPOCHREALTIME:-$EPOCHSECONDS}"';
 export const wrapper = `set -m
 _ba_folder=$1 _ba_revision=$2 _ba_output=$3 _ba_inputs=$4 _ba_script= _ba_how=
 shift 4
+_ba_is_there() {
+  [ -e "$_ba_folder/$1" ] || [ -L "$_ba_folder/$1" ]
+}
+_ba_may_write() {
+  [ -f "$_ba_folder/$1" ] && [ -w "$_ba_folder/$1" ] || ! _ba_is_there "$1"
+}
 _ba_second() {
-  echo "\${${podVariable}:--}" >>"$_ba_folder/second"
+  if _ba_may_write second; then echo "\${${podVariable}:--}" >>"$_ba_folder/second"; fi
   exit ${secondCode}
 }
-if [ -e "$_ba_folder/claim" ]; then _ba_second; fi
+_ba_note() {
+  _ba_may_write "$1" || rm -rf -- "$_ba_folder/$1"
+  if _ba_may_write "$1"; then echo ${now} >"$_ba_folder/$1"; fi
+}
+if _ba_is_there claim; then _ba_second; fi
 set -C
 if ! {
   printf '%s %s %s\\n' ${now} "\${${nodeVariable}:--}" "\${${podVariable}:--}" >"$_ba_folder/claim"
 } 2>/dev/null; then
-  if [ -e "$_ba_folder/claim" ]; then _ba_second; fi
+  if _ba_is_there claim; then _ba_second; fi
   { echo "user $UID cannot write into $_ba_folder" >|/dev/termination-log; } 2>/dev/null
   exit ${unclaimedCode}
 fi
@@ -46,7 +58,7 @@ set +C
 exec 3>>"$_ba_folder/exit" 5>>"$_ba_folder/stdout.log" 6>>"$_ba_folder/stderr.log"
 _ba_fail() {
   echo "batch-agent: $1" >&6
-  echo ${now} >"$_ba_folder/ended"
+  _ba_note ended
   echo 126 >&3
   exit 126
 }
@@ -68,7 +80,7 @@ _ba_pass() {
   elif [ -n "$_ba_script" ]; then kill -TERM -- "-$_ba_script"; kill -CONT -- "-$_ba_script"
   fi
 }
-trap 'echo ${now} >"$_ba_folder/told"; _ba_pass' TERM
+trap '_ba_note told; _ba_pass' TERM
 trap : HUP INT QUIT USR1 USR2 PIPE ALRM
 trap '_ba_jobs=$(jobs); case $_ba_jobs in "" | *Running*) ;; *) _ba_how=\${_ba_jobs:0:27} ;; esac' CHLD
 (
@@ -89,7 +101,7 @@ while kill -0 "$_ba_script"; do wait "$_ba_script"; done
 wait "$_ba_script"
 _ba_code=$?
 trap - CHLD
-echo ${now} >"$_ba_folder/ended"
+_ba_note ended
 for ((_ba_i = 0; _ba_i < ${outputWaitTenths}; _ba_i++)); do
   ls -l /proc/[0-9]*/fd 2>/dev/null |
     grep -q -F -e "> $_ba_folder/stdout.log" -e "> $_ba_folder/stderr.log" || break

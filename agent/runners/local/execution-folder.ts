@@ -13,6 +13,7 @@ import {
 } from "node:fs";
 import { constants as osConstants } from "node:os";
 import { join } from "node:path";
+import { maxTimesBytes } from "../../logs/port.ts";
 import type { FinishedBy } from "../../model/execution.ts";
 import type { EpochMs } from "../../model/ids.ts";
 import { isShortage } from "../../platform/files.ts";
@@ -20,8 +21,6 @@ import { isShortage } from "../../platform/files.ts";
 const { O_RDONLY, O_WRONLY, O_CREAT, O_APPEND, O_TRUNC, O_NONBLOCK, O_NOFOLLOW } = constants;
 /** Everything that is read here is shorter. */
 const maxBytes = 1024;
-/** `times` grows no further: about eight hours of an execution that writes every second. */
-const maxTimesBytes = 1024 * 1024;
 
 const stopReasons: readonly FinishedBy[] = ["timeout", "log-limit", "replaced", "shutdown", "cancelled"];
 /** Returns where a number has two names, the first: SIGABRT, not SIGIOT. */

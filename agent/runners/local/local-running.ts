@@ -64,8 +64,8 @@ export class LocalRunning implements Running {
   #isOver = false;
   /** Resolves when everything is gone; null while nobody ends it. Begun once. */
   #ending: Promise<void> | null = null;
-  /** Time of the SIGKILL; only ever moved forward. */
-  #killAt: EpochMs = Infinity;
+  /** Time of the SIGKILL, by the monotonic clock; only ever made earlier. */
+  #killAt = Infinity;
   #wake: () => void = () => undefined;
   #sizes: Sizes;
   /** Last bytes of each log at `#sizes`, where it can be opened anew: they differ once it was cut and has grown. */
@@ -105,7 +105,7 @@ export class LocalRunning implements Running {
       recordStopReason(this.#folder, reason);
       this.#stopReason = reason;
     }
-    this.#killAt = Math.min(this.#killAt, this.#deps.clock.now() + killAfterMs);
+    this.#killAt = Math.min(this.#killAt, this.#deps.clock.monotonic() + killAfterMs);
     this.#ending ??= this.#endAll();
     this.#wake();
   }
@@ -164,7 +164,7 @@ export class LocalRunning implements Running {
     const { clock, processes, hasOrphan } = this.#deps;
     const { id } = this.#execution;
     const { pid } = this.ref;
-    const until = clock.now() + outputWaitMs;
+    const until = clock.monotonic() + outputWaitMs;
     // A pass over all processes is too much for every end: most leave nothing, and that is quickly seen.
     if (!mayBePiped && !(pid !== null && isGroupAlive(pid)) && !hasOrphan(id)) return;
     for (let turn = 0; ; turn++) {
@@ -173,7 +173,7 @@ export class LocalRunning implements Running {
       // A copier has the log for as long as somebody has its pipe; the shell itself is about to be gone.
       const left = [...membersOf(snapshot, id, pid), ...wrappersOf(snapshot, id)];
       const isHeld = left.some((one) => holdsLog(one.pid, id));
-      if ((!isHeld && shortageCount() === before) || clock.now() >= until) return;
+      if ((!isHeld && shortageCount() === before) || clock.monotonic() >= until) return;
       await this.#sleep(outputPollMs[Math.min(turn, outputPollMs.length - 1)] ?? 0);
     }
   }
@@ -183,7 +183,7 @@ export class LocalRunning implements Running {
     const { clock } = this.#deps;
     const groupTold = this.#signalGroup("SIGTERM"); // at once, without waiting for a pass over all processes
     let isTold = false;
-    while (clock.now() < this.#killAt) {
+    while (clock.monotonic() < this.#killAt) {
       const before = shortageCount();
       const members = await this.#members();
       if (members.length === 0 && this.#isOver && shortageCount() === before) return;
@@ -191,7 +191,7 @@ export class LocalRunning implements Running {
       if (!isTold) for (const { pid, group } of members) if (group !== groupTold) sendSignal(pid, "SIGTERM");
       isTold ||= members.length > 0;
       const waitMs = this.#isOver || !isTold ? killPollMs : endPollMs;
-      await this.#sleep(Math.min(waitMs, Math.max(0, this.#killAt - clock.now())));
+      await this.#sleep(Math.min(waitMs, Math.max(0, this.#killAt - clock.monotonic())));
     }
     await this.#killAll();
   }
@@ -200,12 +200,12 @@ export class LocalRunning implements Running {
   async #killAll(): Promise<void> {
     const { clock } = this.#deps;
     let waitMs = killPollMs;
-    for (let until = clock.now() + lastWaitMs; ;) {
+    for (let until = clock.monotonic() + lastWaitMs; ;) {
       this.#signalGroup("SIGKILL");
       const members = await this.#members();
       for (const { pid } of members) sendSignal(pid, "SIGKILL");
-      if (this.#isOver && (members.length === 0 || clock.now() >= until)) return;
-      if (!this.#isOver) until = clock.now() + lastWaitMs; // it hangs in the kernel, and may still end
+      if (this.#isOver && (members.length === 0 || clock.monotonic() >= until)) return;
+      if (!this.#isOver) until = clock.monotonic() + lastWaitMs; // it hangs in the kernel, and may still end
       await this.#sleep(waitMs);
       waitMs = Math.min(waitMs * 1.5, lastWaitMs);
     }

@@ -133,14 +133,14 @@ export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { laun
     folder: string,
     onRunning: () => void = () => undefined,
   ): Promise<Ending> {
-    const since = clock.now();
+    const since = clock.monotonic();
     for (;;) {
       const told = await readExitSurely(folder, clock);
       if (told !== null) return { ...told.end, finishedAt: told.at };
       if (execution.boot !== boot) break;
       const before = shortageCount();
       const pid = execution.pid ?? readPid(folder);
-      const mayBeStarting = pid === null && clock.now() - since < pidPatienceMs;
+      const mayBeStarting = pid === null && clock.monotonic() - since < pidPatienceMs;
       if (!mayBeStarting && (pid === null || !isOurs(pid, execution.id)) && !(await hasWrapper(execution.id)))
         if (shortageCount() === before) break; // else it may be there and not be seen
       onRunning();

@@ -163,10 +163,22 @@ export function looksLike(head: Buffer): "zip" | "gzip" | "tar" | null {
   return head.toString("latin1", 257, 262) === "ustar" ? "tar" : null;
 }
 
+const programs: readonly [start: string, words: string][] = [
+  ["#!", "script"],
+  ["MZ", "Windows program"],
+  ["\x7fELF", "program"],
+];
+
+/** Returns which program a file is, by its first bytes: some unpack themselves; null where it is none. */
+export function programOf(head: Buffer): string | null {
+  const text = head.toString("latin1", 0, 4);
+  return programs.find(([start]) => text.startsWith(start))?.[1] ?? null;
+}
+
 /** Says that an archive is not of the kind `wanted`, by its first bytes. */
 export function otherKind(head: Buffer, wanted: string): InvalidArchive {
   if (head.length === 0) return new InvalidArchive(damaged("it is empty"));
-  const kind = looksLike(head);
+  const kind = looksLike(head) ?? programOf(head);
   return new InvalidArchive(damaged(`it is not a ${wanted}${kind === null ? "" : ` but a ${kind}`}`));
 }
 

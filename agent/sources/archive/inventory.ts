@@ -26,6 +26,8 @@ export interface ArchiveFault {
   code: Extract<ProblemCode, "bad-archive" | "special-file" | "link-outside" | "too-large" | "too-many-files">;
   path: string;
   message: string;
+  /** Tells where there is a better one than its code's. */
+  hint?: string;
 }
 
 export type ArchivedKind = "file" | "folder" | "link";

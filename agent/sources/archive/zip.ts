@@ -10,6 +10,7 @@ import {
   headOf,
   looksLike,
   otherKind,
+  programOf,
   readFrom,
   InvalidArchive,
   special,
@@ -19,6 +20,9 @@ import {
 const entrySignature = 0x02014b50;
 const endSignature = 0x06054b50;
 const endBytes = 22;
+const end64Signature = 0x06064b50;
+const end64Bytes = 56;
+const locatorBytes = 20;
 /** Holds what a central directory may measure: it is held in memory. */
 const directoryBytes = 64 * 1024 * 1024;
 
@@ -92,14 +96,28 @@ async function findEnd(archive: FileHandle, size: number, limits: ArchiveLimits)
       ),
     );
   }
-  let [entries, directory] = [tail.readUInt16LE(at + 10), tail.readUInt32LE(at + 16)];
+  let [entries, bytes, directory] = [
+    tail.readUInt16LE(at + 10),
+    tail.readUInt32LE(at + 12),
+    tail.readUInt32LE(at + 16),
+  ];
   const end = size - length + at;
+  let directoryEnd = end;
   if (tail.readUInt16LE(at + 4) === 0xffff || entries === 0xffff || directory === 0xffffffff) {
-    const locator = Buffer.alloc(20);
-    const record = Buffer.alloc(56);
-    await archive.read(locator, 0, 20, Math.max(0, end - 20));
-    await archive.read(record, 0, 56, Math.min(size, Number(locator.readBigUInt64LE(8))));
-    [entries, directory] = [Number(record.readBigUInt64LE(32)), Number(record.readBigUInt64LE(48))];
+    const locator = Buffer.alloc(locatorBytes);
+    const record = Buffer.alloc(end64Bytes);
+    await archive.read(locator, 0, locatorBytes, Math.max(0, end - locatorBytes));
+    const told = Number(locator.readBigUInt64LE(8));
+    await archive.read(record, 0, end64Bytes, Math.min(size, told));
+    directoryEnd = Math.max(0, end - locatorBytes - end64Bytes);
+    if (record.readUInt32LE(0) !== end64Signature) {
+      await archive.read(record, 0, end64Bytes, directoryEnd);
+      if (record.readUInt32LE(0) === end64Signature && told < directoryEnd)
+        throw await selfExtracting(archive, directoryEnd - told);
+    }
+    entries = Number(record.readBigUInt64LE(32));
+    bytes = Number(record.readBigUInt64LE(40));
+    directory = Number(record.readBigUInt64LE(48));
   }
   if (entries > limits.entries)
     throw new InvalidArchive({
@@ -111,7 +129,25 @@ async function findEnd(archive: FileHandle, size: number, limits: ArchiveLimits)
     throw new InvalidArchive(damaged("it is damaged or cut off: its list of entries lies beyond its end"));
   if (end - directory > directoryBytes)
     throw new InvalidArchive({ code: "too-large", path: "", message: "its list of entries is too long" });
+  const before = directoryEnd - bytes - directory;
+  if (before > 0 && !(await isListAt(archive, directory)) && (await isListAt(archive, directory + before)))
+    throw await selfExtracting(archive, before);
   return end;
+}
+
+async function isListAt(archive: FileHandle, offset: number): Promise<boolean> {
+  const start = Buffer.alloc(4);
+  await archive.read(start, 0, 4, offset);
+  return start.readUInt32LE(0) === entrySignature;
+}
+
+/** Says that all offsets in a zip are off by as many bytes as stand before it. */
+async function selfExtracting(archive: FileHandle, bytes: number): Promise<InvalidArchive> {
+  const program = programOf(await headOf(archive));
+  const what = program === null ? "something else" : `a ${program}, as in a self-extracting one`;
+  const message = `the zip begins after ${bytes} ${bytes === 1 ? "byte" : "bytes"} of ${what}`;
+  const hint = "pack it again as a plain zip; zip -J takes away what stands before it";
+  return new InvalidArchive({ ...damaged(message), hint });
 }
 
 /**

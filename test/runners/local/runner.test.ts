@@ -14,6 +14,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
+import { systemClock } from "../../../agent/platform/clock.ts";
 import { isAlive } from "../../helpers/agent.ts";
 import { openRunner, path, setUpRunner } from "../../helpers/runner.ts";
 import { eventually } from "../../helpers/tmp.ts";
@@ -395,6 +396,35 @@ describe("ending", () => {
     expect(isAlive(pid)).toBe(true);
     second.stop("timeout", 1_000);
     await second.ended;
+  });
+});
+
+describe("a clock that is set while an execution is ended", () => {
+  const setClock = () => {
+    let offMs = 0;
+    const clock = { ...systemClock, now: () => Date.now() + offMs };
+    return { clock, jump: (days: number) => (offMs = days * 86_400_000) };
+  };
+
+  test("back: the SIGKILL comes when its time has passed", async () => {
+    const { clock, jump } = setClock();
+    const { start, read } = setUpRunner("trap '' TERM; echo up; while :; do sleep 0.1; done", {}, { clock });
+    const running = await start();
+    await eventually(() => read("stdout.log") === "up\n");
+    running.stop("cancelled", 300);
+    jump(-10);
+    expect(await running.ended).toMatchObject({ kind: "signal", signal: "SIGKILL" });
+  });
+
+  test("forth: it has the time it was given to clean up", async () => {
+    const { clock, jump } = setClock();
+    const script = "trap 'sleep 0.5; exit 5' TERM; echo up; while :; do sleep 0.1; done";
+    const { start, read } = setUpRunner(script, {}, { clock });
+    const running = await start();
+    await eventually(() => read("stdout.log") === "up\n");
+    running.stop("cancelled", 60_000);
+    jump(10);
+    expect(await running.ended).toMatchObject({ kind: "exit", exitCode: 5 });
   });
 });
 
