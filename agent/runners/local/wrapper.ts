@@ -94,7 +94,7 @@ export const reusableWrapper = {
 exec 3>>${open(files.exit)} 4>>${open(files.pid)} 5>>${open(files.stdout)} 6>>${open(files.stderr)}
 exec 7<${files.input === null ? "/dev/null" : open(files.input)}
 {
-cd ${quote(cwd)} || exit 126
+cd -P ${quote(cwd)} || exit 126
 unset ${[wrapperVariable, ...missing].join(" ")}
 export ${variables.map(([name, value]) => `${name}=${quote(value)}`).join(" ")}
 exec ${program.map(quote).join(" ")}

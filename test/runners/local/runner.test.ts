@@ -17,7 +17,7 @@ import { describe, expect, test } from "vitest";
 import { systemClock } from "../../../agent/platform/clock.ts";
 import { isAlive } from "../../helpers/agent.ts";
 import { openRunner, path, setUpRunner } from "../../helpers/runner.ts";
-import { eventually } from "../../helpers/tmp.ts";
+import { eventually, temporaryFolder } from "../../helpers/tmp.ts";
 
 const numberIn = (read: (name: string) => string) => eventually(() => Number(read("stdout.log").trim()) || false);
 
@@ -94,6 +94,16 @@ describe("what a script gets", () => {
       `${folder}/stderr.log`,
       `${cwd}/script.sh`,
     ]);
+  });
+
+  test("its folder as it is, not by way of a link", async () => {
+    const { cwd, data, order, row } = setUpRunner('pwd; echo "$PWD $OLDPWD"');
+    const link = join(temporaryFolder(), "it's a link");
+    symlinkSync(data, link);
+    const running = await openRunner(link).start(order());
+    await running.ended;
+    const log = join(link, "batches", row.batch, "executions", row.id, "stdout.log");
+    expect(readFileSync(log, "utf8")).toBe(`${cwd}\n${cwd} \n`);
   });
 
   test("default signals: nothing is ignored or blocked that bash itself does not", async () => {
