@@ -1,6 +1,6 @@
 // The agent follows a repository by itself: a real remote behind git's own http-backend, and the built program.
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdirSync, readdirSync, writeFileSync } from "node:fs";
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
@@ -287,3 +287,30 @@ describe("--git-url", () => {
     expect(result.stderr).not.toContain("hunter2");
   });
 });
+
+test("50,000 branches and tags whose names look like the followed one hide nothing, nor do those that come", async () => {
+  const place = workplace();
+  const { work, server, push, bareGit } = await remote(place.home);
+  const first = push(job("one"));
+  const bare = join(place.home, "served/repo.git");
+  const names = (from: number, to: number) =>
+    Array.from({ length: to - from }, (_, i) => i + from).map(
+      (i) =>
+        [`heads/main-${i}`, `heads/x${i}/refs/heads/main`, `tags/main/${i}`, `tags/v${i}/main`].at(i % 4) as string,
+    );
+  bareGit("pack-refs", "--all");
+  const list = names(0, 50_000).map((name) => `${first} refs/${name}\n`);
+  const packed = readFileSync(join(bare, "packed-refs"), "utf8").replace(/^#.*\n/, "");
+  writeFileSync(join(bare, "packed-refs"), packed + list.join(""));
+  const agent = await follow(place, server.url("repo.git"), ["--git-ref", "main"]);
+  await ran(agent, "one", first);
+  const added = names(50_000, 50_200).map((name) => `create refs/${name} ${first}\n`);
+  execFileSync("git", ["-C", bare, "update-ref", "--stdin"], { input: added.join("") });
+  const second = work.commit(job("two"));
+  work.git("push", "-q", "origin", "HEAD");
+  await ran(agent, "two", second);
+  await eventually(async () => {
+    const began = performance.now();
+    return (await agent.get("/healthz")).status === 200 && performance.now() - began < 1_000;
+  }, 60_000);
+}, 150_000);
