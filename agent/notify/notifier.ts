@@ -87,8 +87,9 @@ export function createNotifier(deps: NotifierDeps): NotifierLoop {
 
   /** Throws StoreError when a message cannot be written. */
   async function see(id: ExecutionId): Promise<void> {
-    const execution = await reader.find(id);
-    if (execution === undefined) return;
+    const shown = await reader.find(id);
+    if (shown === undefined) return;
+    const execution = stillDue(shown, recorder.current(id));
     const { notifyDue, pingDue = [] } = execution;
     if (notifyDue === undefined && pingDue.length === 0) return;
     const messages = await put([
@@ -183,6 +184,21 @@ export function createNotifier(deps: NotifierDeps): NotifierLoop {
 function toldUnasked(final: Execution, told: Told | undefined): Told | undefined {
   const isWell = final.status === "succeeded" && told !== undefined && told.failures > 0;
   return isWell ? { ...told, failures: 0, heard: true } : told;
+}
+
+/**
+ * Returns an execution with what is still to be told of it: what is shown is what is durable, and may ask for what was
+ * seen to a moment ago.
+ */
+function stillDue(shown: Execution, current: Execution | undefined): Execution {
+  if (current === undefined) return shown;
+  const { notifyDue, pingDue = [], ...rest } = shown;
+  const pings = pingDue.filter((event) => current.pingDue?.includes(event) === true);
+  return {
+    ...rest,
+    ...(notifyDue === undefined || current.notifyDue === undefined ? {} : { notifyDue }),
+    ...(pings.length === 0 ? {} : { pingDue: pings }),
+  };
 }
 
 /** Returns an execution without what was due to be told of it then. */

@@ -1,7 +1,8 @@
 // The end of the agent does not wait for a disk that is slow to take what is to be told.
 import { expect, test } from "vitest";
-import type { HistoryReader, Recorder } from "../../agent/history/port.ts";
+import type { Change, HistoryReader, Recorder } from "../../agent/history/port.ts";
 import type { LogFollowers, LogStore } from "../../agent/logs/port.ts";
+import type { Execution } from "../../agent/model/execution.ts";
 import { createNotifier, type NotifierDeps } from "../../agent/notify/notifier.ts";
 import type { Draft } from "../../agent/notify/port.ts";
 import { fakeClock } from "../helpers/fakes.ts";
@@ -21,7 +22,13 @@ function set(ends: number) {
     stat: () => Promise.resolve(null),
     tailStart: () => Promise.resolve(0),
   } as Partial<LogStore> as LogStore;
-  const state = { waiting: [] as (() => void)[], most: 0, settled: 0, stopped: false };
+  const state = {
+    waiting: [] as (() => void)[],
+    most: 0,
+    settled: 0,
+    stopped: false,
+    current: new Map<string, Execution>(),
+  };
   const deps: NotifierDeps = {
     clock,
     log: quietLog(),
@@ -33,8 +40,10 @@ function set(ends: number) {
     } as Partial<HistoryReader> as HistoryReader,
     recorder: {
       names: () => [],
-      current: () => undefined,
-      commit: () => {
+      current: (id: string) => state.current.get(id),
+      commit: (changes: readonly Change[]) => {
+        for (const change of changes)
+          if (change.kind === "put") state.current.set(change.execution.id, change.execution);
         state.settled++;
         return Promise.resolve();
       },
@@ -89,4 +98,21 @@ test("what is not written in time when the agent ends stays in the record", asyn
   });
   await stopped;
   expect(state.settled).toBe(1); // the one under way is finished, the others are the next agent's
+});
+
+test("what was seen to is not made again while its record is not durable yet", async () => {
+  const { rows, state, notifier } = set(2);
+  await notifier.start();
+  const [first, second] = rows as [Execution, Execution];
+  // Its start and its end, both seen to after the end: readers are still shown what both asked for.
+  for (const row of [first, first, second]) notifier.submit(row);
+  let made = 0;
+  await eventually(() => {
+    for (const done of state.waiting.splice(0)) {
+      made++;
+      done();
+    }
+    return state.settled === 2;
+  });
+  expect(made).toBe(2 * webhooks.length);
 });
