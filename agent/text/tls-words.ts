@@ -67,8 +67,8 @@ const causesOfGit: readonly (readonly [pattern: RegExp, words: string])[] = [
   ],
   [
     /self.signed certificate|get (local )?issuer certificate|verify the first certificate/,
-    "the repository's TLS certificate is by an authority that git does not know: name a file with the authority's own " +
-      "in GIT_SSL_CAINFO",
+    "the repository's TLS certificate is by an authority that git does not know: name a file with the authority's " +
+      "own in GIT_SSL_CAINFO",
   ],
   [
     /certificate verif|SSL certificate problem|server cert/,
