@@ -23,6 +23,8 @@ const reclaimTo = 0.5;
 const parallelWrites = 128;
 const quietMs = 600_000;
 const tidyMs = 10_000;
+/** Time for documents at the end of the agent: whoever ends it may kill it soon, and the journal has it all. */
+const closeMs = 15_000;
 const maxEventBytes = 64 * 1024 * 1024;
 /** Numbers of a new data folder begin at the second of its first start, times this: they are no other folder's. */
 const numbersASecond = 1_000_000;
@@ -46,6 +48,8 @@ export class DocumentWriter {
   #tidying: Promise<unknown> | null = null;
   #work: Promise<unknown> = Promise.resolve();
   #cancelTidy: () => void = () => undefined;
+  /** From when on no document is written any more, by the monotonic clock. */
+  #writesUntil = Infinity;
 
   constructor(dataDir: string, parts: { clock: Clock; log: Logger; journal: Journal; checkpoints: Checkpoints }) {
     this.#clock = parts.clock;
@@ -100,13 +104,16 @@ export class DocumentWriter {
   }
 
   /**
-   * Brings all documents up to date and empties the journal. Where a document cannot be written, the journal keeps what
-   * it lacks for the next agent. Throws StoreError where the journal itself cannot be written.
+   * Brings all documents up to date and empties the journal. Where a document cannot be written, or not in time, the
+   * journal keeps what it lacks for the next agent. Throws StoreError where the journal itself cannot be written.
    */
   async close(): Promise<void> {
     this.#cancelTidy();
+    this.#writesUntil = this.#clock.monotonic() + closeMs;
     await this.#reclaiming;
     const failed = await this.#write(this.#checkpoints.behind());
+    if (failed.length > 0 && this.#isTooLate())
+      this.#log.warn("not all documents were written in time; the journal keeps the rest", { left: failed.length });
     await this.#alone(async () => {
       await this.#saveEvents();
       if (failed.length === 0) await this.#journal.dropBefore(Infinity);
@@ -133,6 +140,7 @@ export class DocumentWriter {
       if (oldest === undefined || this.#load() + share <= reclaimTo) return;
       if (others.length === 0 && oldest.bytes < segmentBytes) return; // it is being written
       const failed = await this.#write(this.#checkpoints.behind(oldest.number));
+      if (this.#isTooLate()) return;
       await this.#alone(async () => {
         if (failed.length > 0) await this.#repeat(failed);
         await this.#drop(oldest.number);
@@ -140,12 +148,17 @@ export class DocumentWriter {
     }
   }
 
-  /** Brings documents up to date; returns those that could not be. */
+  #isTooLate(): boolean {
+    return this.#clock.monotonic() >= this.#writesUntil;
+  }
+
+  /** Brings documents up to date; returns those that could not be, or not in time. */
   async #write(names: readonly BatchName[]): Promise<BatchName[]> {
     const failed: BatchName[] = [];
     await pMap(
       names,
       async (name) => {
+        if (this.#isTooLate()) return void failed.push(name);
         try {
           await this.#checkpoints.write(name);
           this.#failed.delete(name);

@@ -20,6 +20,8 @@ import { planReconcile, type Action, type Current, type Desired } from "./plan.t
 const parallelLoads = 8;
 /** Maximum number of entries at hand that are written at a time, so that their files wait for the disk together. */
 const parallelWrites = 10_000;
+/** Maximum number of bytes of files that one pass keeps at hand until they are written: all others are read again. */
+const maxAtHandBytes = 64 * 1024 * 1024;
 
 export interface FolderPassDeps {
   source: BatchSource & GroupSource;
@@ -180,12 +182,16 @@ export class FolderPass {
   async #readAll(names: ReadonlySet<string>, { all, names: hinted }: Hints, head: string | null): Promise<Desired[]> {
     const { source, inspector, scans, isWatching } = this.#deps;
     const desired: Desired[] = [];
+    let atHandBytes = 0;
     for (const name of names) {
       // Whatever an event names is read whatever its signature says.
       const scan = scans.get(name);
       const seen = hinted.has(name) || scan?.content == null ? null : scan.signature;
       const found = await inspector.inspect(name, await source.load(name, seen), head);
-      if (found !== null) desired.push(found);
+      if (found !== null) {
+        atHandBytes += bytesAtHand(found);
+        desired.push(atHandBytes > maxAtHandBytes ? withoutFiles(found) : found);
+      }
       const isNews = found === null ? scans.get(name)?.unsettled?.scans === 1 : found.kind !== "unreadable";
       if (all && isNews && !hinted.has(name) && this.#lastVerifiedAt !== null && isWatching()) this.#suspects.add(name);
     }
@@ -252,6 +258,16 @@ export class FolderPass {
     }
     this.#lastVerifiedAt = new Date(clock.now()).toISOString();
   }
+}
+
+function bytesAtHand(found: Desired): number {
+  return found.kind === "valid" ? (found.folder.files ?? []).reduce((sum, { bytes }) => sum + bytes.length, 0) : 0;
+}
+
+function withoutFiles(found: Desired): Desired {
+  if (found.kind !== "valid") return found;
+  const { files: _files, ...folder } = found.folder;
+  return { ...found, folder };
 }
 
 function groupOfPath(path: string): GroupName {

@@ -12,6 +12,7 @@ import type { BatchName, EpochMs } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
 import { withInherited } from "../model/revision.ts";
 import {
+  maxSettingsBytesHere,
   unsettledHint,
   type BatchSource,
   type GroupSource,
@@ -21,6 +22,7 @@ import {
 } from "../sources/port.ts";
 import { unsettledAfter, type Scans } from "./scans.ts";
 import { isSettled, settleTime, type Desired } from "./plan.ts";
+import { noRoomProblem, SettingsRoom } from "./settings-room.ts";
 
 /** Time that files must have been left alone, in ms. */
 export const settleMs = 100;
@@ -37,13 +39,17 @@ export interface InspectorDeps {
   log: Logger;
   timeZone: string;
   kubernetes?: AllowList | null;
+  /** How many bytes of the heap all settings may take; without it what this process has room for. */
+  maxSettingsBytes?: number;
 }
 
 export class Inspector {
   readonly #deps: InspectorDeps;
+  readonly #room: SettingsRoom;
 
   constructor(deps: InspectorDeps) {
     this.#deps = deps;
+    this.#room = new SettingsRoom(deps.maxSettingsBytes ?? maxSettingsBytesHere());
   }
 
   /**
@@ -77,7 +83,14 @@ export class Inspector {
     const changedAt = loaded.kind === "found" ? loaded.changedAt : clock.now();
     if (!this.#hasSettled(name, folder, changedAt)) return this.#unsettledProblem(name, folder);
     scans.update(name, { unsettled: null, content, revision: null, signature });
-    return folder === null ? { name, kind: "absent" } : this.#validate(name, folder);
+    if (folder === null) {
+      this.#room.release(name);
+      return { name, kind: "absent" };
+    }
+    if (this.#room.grant(name, folder)) return this.#validate(name, folder);
+    await this.hydrate(name);
+    scans.invalidate(name); // others may go and leave it their room
+    return { name, kind: "unreadable", problem: noRoomProblem(folder) };
   }
 
   /** Brings back the last valid revision of an entry that cannot be had from the folder just now. */
@@ -88,6 +101,10 @@ export class Inspector {
     const entry = inForce.open(name);
     if (entry.batch !== null || !head?.revision || head.removedAt !== null) return;
     const folder = await revisions.load(head.revision, head.name);
+    if (folder !== null && !this.#room.grant(name, folder)) {
+      log.warn("there is no room in memory for the last valid revision", { batch: name });
+      return;
+    }
     const batch = folder === null ? null : this.#parseStored({ ...folder, group: source.groupOf(name) });
     if (batch === null) log.warn("the last valid revision is gone", { batch: name, revision: head.revision });
     else inForce.restore(name, batch, head.revision);

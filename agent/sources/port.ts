@@ -6,6 +6,7 @@ import type { BatchName, EpochMs, Revision } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
 
 export { batchNameOf, foreignMessage } from "./archive/inventory.ts";
+export { maxSettingsBytesHere, settingsBytes } from "./room.ts";
 
 export type Loaded =
   /** Nothing there, or nothing that is a batch. */

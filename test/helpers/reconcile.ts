@@ -29,14 +29,17 @@ export function makePlace(home: string) {
   return { root, data, put, batch };
 }
 
-export async function followFolder({ root, data }: { root: string; data: string }) {
+export async function followFolder(
+  { root, data }: { root: string; data: string },
+  limits: { maxSettingsBytes?: number } = {},
+) {
   const log = quietLog();
   const history = await openHistory(data, { clock: systemClock, log });
   const revisions = createRevisions(data, root, (at) => createSource(at, { limits: unlimited }));
   const parts = { source: createSource(root), recorder: history.recorder, clock: systemClock, timeZone: "UTC", log };
   const inForce = new InForce({ ...parts, groupStore: createGroupStore(data, { clock: systemClock, log }) });
   const workTree = createWorkTree(root);
-  const reconciler = new Reconciler({ ...parts, inForce, workTree, revisions, isWatching: () => true });
+  const reconciler = new Reconciler({ ...parts, ...limits, inForce, workTree, revisions, isWatching: () => true });
   const settled = async (until: () => boolean) => {
     await eventually(async () => {
       await reconciler.resync();

@@ -233,6 +233,24 @@ test("events of a folder's first life outlive its death, however much later the 
   expect(new Set(told.map(({ id }) => id)).size).toBe(told.length);
 });
 
+test("what is not written to documents in time at the end stays in the journal, and is found", async () => {
+  const data = temporaryFolder();
+  let elapsed = 0;
+  const clock = { ...systemClock, monotonic: () => (elapsed += 60_000) };
+  const log = quietLog();
+  const first = await openTestHistory(data, { clock, log });
+  const rows = ["a", "b", "c"].map((name) => execution({ batch: name as BatchName, status: "succeeded" }));
+  await first.save(...rows);
+  await first.close();
+  expect(log.said.map(({ message }) => message).join()).toContain("the journal keeps the rest");
+  const segments = () => readdirSync(join(data, "journal")).filter((name) => name.endsWith(".jsonl"));
+  expect(segments()).not.toEqual([]);
+  const second = await open(data);
+  for (const row of rows) expect(await second.reader.find(row.id)).toEqual(row);
+  await second.close();
+  expect(segments()).toEqual([]);
+});
+
 test("a run that goes on is known in full after a restart, wherever its rows stand", async () => {
   const data = temporaryFolder();
   const run = execution().id as string as RunId;
