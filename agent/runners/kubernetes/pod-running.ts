@@ -227,15 +227,16 @@ export class PodRunning implements Running {
     const { clock, pods } = this.#deps;
     const claim = this.#claim.find(clock.now());
     const written = readExit(this.#folder);
-    // What cannot be read is not missing: whoever ends it has a reason of his own, anything else waits for the volume.
-    const isKnown = written !== null || this.#stopReason !== null || isReadable(this.#folder);
     const found = pods.get(this.#name);
     const pod = found !== undefined && this.#isOurs(found) ? found : undefined;
+    const isEnding = pod === undefined ? pods.isListed : isTerminal(pod) || pod.deletedAt !== null;
+    // What cannot be read is not missing: whoever ends it has a reason of his own, anything else waits for the volume.
+    const isKnown = written !== null || this.#stopReason !== null || !isEnding || isReadable(this.#folder);
     if (pod !== undefined) {
       this.#last = pod;
       this.#waitingFor = waitingWords(pod) ?? this.#waitingFor;
     }
-    const isOver = written !== null || (isKnown && (pod === undefined ? pods.isListed : isTerminal(pod)));
+    const isOver = written !== null || (isKnown && isEnding && (pod === undefined || isTerminal(pod)));
     const seenAt = performance.now();
     this.#overSince = isOver ? (this.#overSince ?? seenAt) : null;
     this.#deletedSince = pod?.deletedAt == null ? null : (this.#deletedSince ?? seenAt);

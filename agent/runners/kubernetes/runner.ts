@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Clock } from "../../async/clock.ts";
 import { periodic } from "../../async/periodic.ts";
+import { createTurns } from "../../async/turns.ts";
 import { messageOf } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
 import type { Execution } from "../../model/execution.ts";
@@ -64,6 +65,7 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
   const { dataDir } = defaults;
   const active = new Map<string, PodRunning>();
   const quota = new QuotaLine(clock);
+  const turns = createTurns(Infinity);
   let refusal: string | null = null;
   let seconds = 0;
   let endedAt = new Map<string, EpochMs>();
@@ -105,14 +107,16 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
     return running;
   }
 
-  function start(order: StartOrder): Promise<Running> {
+  async function start(order: StartOrder): Promise<Running> {
     const deadlineMs = order.settings.startDeadlineMs ?? 0;
+    await turns.acquire(); // thousands may be due at once
+    if (isClosed) return new Promise(() => undefined); // the next agent starts it
     try {
       if (order.fault !== null) throw new Error(order.fault);
       const manifest = prepare(order);
-      return Promise.resolve(follow(order.execution, { manifest, deadlineMs, fault: null }));
+      return follow(order.execution, { manifest, deadlineMs, fault: null });
     } catch (error) {
-      return Promise.resolve(follow(order.execution, { manifest: null, deadlineMs, fault: messageOf(error) }));
+      return follow(order.execution, { manifest: null, deadlineMs, fault: messageOf(error) });
     }
   }
 
