@@ -5,12 +5,9 @@ import type { Logger } from "../logger.ts";
 import type { Cancelled, Execution, FinishedBy } from "../model/execution.ts";
 import type { Look, Running } from "../runners/port.ts";
 import { endingEvent, transition } from "./execution.ts";
+import { lookInterval } from "./look-interval.ts";
 import { parseProgress, isSameProgress } from "./progress.ts";
 
-/** Between two looks in the first minute, so that lines of both logs can be put in order, and after it. */
-const firstPollMs = 100;
-const pollMs = 1_000;
-const firstMinuteMs = 60_000;
 /** Between SIGTERM and SIGKILL. */
 const killAfterMs = 10_000;
 
@@ -47,6 +44,8 @@ export interface AttemptDeps {
   successCodes: readonly number[];
   /** Time it has from now on; null for all it wants. */
   timeoutMs: number | null;
+  /** Number of attempts that are looked at at the same time. */
+  count: () => number;
 }
 
 /** Follows an execution to its end. It is launched once its start is recorded, unless it was stopped before. */
@@ -70,7 +69,8 @@ export function createAttempt(started: Execution, deps: AttemptDeps): Attempt {
 
   /** Looks at its logs and its progress at intervals, until nothing of it is left: what it still writes is cut too. */
   function watch(startedAt: number): void {
-    const intervalMs = Math.abs(clock.now() - startedAt) < firstMinuteMs ? firstPollMs : pollMs;
+    const hasStarted = execution.status !== "queued";
+    const intervalMs = lookInterval(hasStarted ? clock.now() - startedAt : null, deps.count());
     cancelPoll = clock.after(intervalMs, () => {
       void see().then(() => {
         if (isOver) return;

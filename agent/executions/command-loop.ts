@@ -141,12 +141,19 @@ export function createCommandLoop(deps: CommandLoopDeps): CommandLoop {
     working.add(done);
   }
 
+  /** Why commands cannot be looked for, as last said: once, not with every look. */
+  let trouble: string | null = null;
+
   async function claimCommands(): Promise<void> {
     for (const claimed of await box.claim()) work(carryOut(claimed));
+    if (trouble !== null) log.info("commands are heard again");
+    trouble = null;
   }
 
   function logClaimError(error: unknown): void {
-    log.warn("cannot check for commands", { error: messageOf(error) });
+    const words = messageOf(error);
+    if (words !== trouble) log.warn("cannot check for commands", { error: words });
+    trouble = words;
     void box.open().catch(() => undefined);
   }
 

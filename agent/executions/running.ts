@@ -134,6 +134,7 @@ export class RunningExecutions {
       launch: how.launch,
       successCodes: how.successCodes,
       timeoutMs: how.timeoutMs,
+      count: () => this.#attempts.size,
       onSeen: (seen) => void recorder.commit([{ kind: "put", execution: asRecorded(seen, recorder) }], { lazy: true }),
       onStarted(started) {
         const noted = asStarted(asRecorded(started, recorder));

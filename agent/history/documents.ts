@@ -1,7 +1,7 @@
 // data/batches/<name>/history.json on disk: read once at start, row by row afterwards, written whole and atomically.
 // Knows files and their form; what is to be written, and when, is the checkpoints' matter. Longer than other files:
 // how a document is read, written and quarantined belongs together.
-import { chmodSync, lstatSync, readdirSync, renameSync, statSync, type Dirent } from "node:fs";
+import { chmodSync, readdirSync, renameSync, statSync, type Dirent } from "node:fs";
 import { readdir, rename } from "node:fs/promises";
 import { join } from "node:path";
 import { Low, type Adapter } from "lowdb";
@@ -14,7 +14,7 @@ import type { Problem } from "../model/problem.ts";
 import { syncFolder, writeDurably } from "../platform/durable.ts";
 import { yieldToEventLoop } from "../async/yield.ts";
 import { sleep } from "../async/sleep.ts";
-import { clearTree, errorCode, isPassing, isShortage, readPart } from "../platform/files.ts";
+import { clearTree, errorCode, isAbsent, isPassing, isShortage, readPart } from "../platform/files.ts";
 import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { documentText, isExecution, rowId, rowText, type DocumentText, type Head } from "./document.ts";
 import { offsetsOf, readDocument, readDocumentText, type FoundDocument } from "./document-file.ts";
@@ -197,9 +197,7 @@ export class Documents {
   /** Quarantined documents, as long as they lie there. */
   problems(): Problem[] {
     // A link to itself lies there as well.
-    return this.#problems.filter(
-      ({ file }) => file !== null && lstatSync(file, { throwIfNoEntry: false }) !== undefined,
-    );
+    return this.#problems.filter(({ file }) => file !== null && !isAbsent(file));
   }
 
   /** A batch's folder may lie on another disk, behind a link. */

@@ -74,7 +74,12 @@ export async function readSegments(folder: string, clock: Clock) {
 
 /** Quarantined lines, a problem a file, as long as they lie there; of many the newest. */
 export function quarantinedLines(folder: string): Problem[] {
-  const files = filesIn(folder).filter((name) => name.includes(".jsonl.corrupt-"));
+  let files: string[] = [];
+  try {
+    files = filesIn(folder).filter((name) => name.includes(".jsonl.corrupt-"));
+  } catch {
+    return []; // a trouble of its own
+  }
   const newest = files.sort().slice(-maxReported);
   return newest.map((name) => ({
     batch: "",

@@ -89,6 +89,12 @@ batch_agent_leading 0
 batch_agent_ready 1
 `;
 
+/**
+ * Headers of one connection. Passed on, `connection: close` would have clients take an answer that is cut off for one
+ * that has ended.
+ */
+const hopByHop = new Set(["connection", "keep-alive", "proxy-connection", "transfer-encoding", "trailer", "upgrade"]);
+
 /** Hands a request on as it is, its token included. */
 function pass(incoming: IncomingMessage, outgoing: ServerResponse, leader: string | null): void {
   const fail = (detail: string) => {
@@ -101,7 +107,11 @@ function pass(incoming: IncomingMessage, outgoing: ServerResponse, leader: strin
   const headers = { ...incoming.headers, host: url.host, connection: "close" };
   const sent = request(url, { method: incoming.method ?? "GET", headers, timeout: leaderTimeoutMs }, (response) => {
     // Whoever asks sees which agent has answered.
-    outgoing.writeHead(response.statusCode ?? 502, { ...response.headers, "x-batch-agent-leader": url.origin });
+    const kept = Object.entries(response.headers).filter(([name]) => !hopByHop.has(name));
+    outgoing.writeHead(response.statusCode ?? 502, {
+      ...Object.fromEntries(kept),
+      "x-batch-agent-leader": url.origin,
+    });
     response.pipe(outgoing);
     response.on("error", () => outgoing.destroy());
   });

@@ -51,6 +51,15 @@ export function isPassing(error: unknown): boolean {
   return isShortage(error) || failingCodes.includes(errorCode(error));
 }
 
+/** Returns whether nothing lies at `path`; false where that cannot be told, as on a disk that is away. */
+export function isAbsent(path: string): boolean {
+  try {
+    return lstatSync(path, { throwIfNoEntry: false }) === undefined;
+  } catch {
+    return false;
+  }
+}
+
 /** Some file systems keep times by 2 s. */
 export const coarsestTimeMs = 3_000;
 

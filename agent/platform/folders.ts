@@ -6,7 +6,7 @@ import { dirname, join, relative, sep } from "node:path";
 import { StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
 import { agentProblem, type Problem } from "../model/problem.ts";
-import { quarantineMark, quarantineSync } from "./files.ts";
+import { isAbsent, quarantineMark, quarantineSync } from "./files.ts";
 
 /**
  * Makes sure that a path below the data folder is a folder that can be used; true where it had to be made. Throws
@@ -118,8 +118,7 @@ export class Folders {
 
   problems(): Problem[] {
     for (const [path, { file }] of this.#reported)
-      if (file !== path && (file === null || lstatSync(file, { throwIfNoEntry: false }) === undefined))
-        this.#reported.delete(path);
+      if (file !== path && (file === null || isAbsent(file))) this.#reported.delete(path);
     const failed = [...this.#failed].filter(([path]) => !this.#fixed.has(path));
     return [
       ...this.#reported.values(),

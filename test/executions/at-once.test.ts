@@ -256,6 +256,7 @@ test.each(["replaced", "shutdown"] as const)(
       onStarted: () => undefined,
       timeoutMs: null,
       successCodes: [0],
+      count: () => 1,
     });
     await clock.advance(0);
     end({ kind: "exit", exitCode: 0, finishedAt: t0, stdoutBytes: 0, stderrBytes: 0 });

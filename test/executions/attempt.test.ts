@@ -33,7 +33,7 @@ function setUp(started: Execution, options: Partial<AttemptDeps> = {}, pid: numb
       }),
   };
   const attempt = createAttempt(started, {
-    ...{ clock, log: quietLog(), recorded: null, successCodes: [0], timeoutMs: null },
+    ...{ clock, log: quietLog(), recorded: null, successCodes: [0], timeoutMs: null, count: () => 1 },
     launch: () => Promise.resolve(running),
     onSeen: (row) => void seen.push(row),
     onStarted: (row) => void begun.push(row),
@@ -162,9 +162,9 @@ test("a remote one waits in words, then starts; its timeout counts from then", a
   expect(seen).toMatchObject([{ status: "queued", waitingFor: "0/3 nodes are available" }]);
   const place = { node: "n1", pod: "p1" };
   show({ startedAt: clock.now() - 500, place });
-  await clock.advance(100);
+  await clock.advance(250);
   expect(begun).toMatchObject([{ status: "running", place, startedAt: new Date(t0 + 500).toISOString() }]);
-  await clock.advance(4_399);
+  await clock.advance(4_249);
   expect(stops).toEqual([]);
   await clock.advance(2);
   expect(stops).toEqual([["timeout", 10_000]]);
@@ -176,7 +176,7 @@ test("the other machine's clock may lie ahead: the whole timeout is left", async
   const asked = { ...execution(), askedAt: new Date(t0).toISOString() };
   const { clock, show, attempt, stops, end } = await follow(asked, { timeoutMs: 1_000 }, null);
   show({ startedAt: t0 + 3_600_000 });
-  await clock.advance(100);
+  await clock.advance(250);
   await clock.advance(999);
   expect(stops).toEqual([]);
   await clock.advance(1);

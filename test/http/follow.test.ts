@@ -367,13 +367,17 @@ test("one reader too many is a 503 that says when to come again; a place is free
   await eventually(() => openLogs() === 0);
 });
 
-test("the agent's end is the end of all that follow", async () => {
-  const { url, streams } = await start();
-  const text = (await fetch(url)).text();
+test("the agent's end is not taken for the end of a log: who follows it is cut off, and nobody else comes", async () => {
+  const { url, server, streams, append } = await start();
+  const response = await fetch(url);
+  append("a line\n");
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+  expect(Buffer.from((await reader.read()).value ?? []).toString()).toBe("a line\n");
+  const rest = reader.read();
   streams.close();
-  expect(await text).toBe("");
   expect((await fetch(url)).status).toBe(503);
-  await eventually(() => openLogs() === 0);
+  await Promise.all([expect(rest).rejects.toThrow(), server.close()]);
+  await eventually(() => openLogs() === 0, 30_000);
 });
 
 test("a line says that it is alive while nothing is written", async () => {

@@ -69,3 +69,20 @@ test("without a leader it says so, and when to ask again", async () => {
   expect([response.status, response.headers.get("retry-after")]).toEqual([503, "2"]);
   expect(await response.json()).toMatchObject({ status: 503, title: "Service Unavailable" });
 });
+
+test.each(["the leader", "the one that stands by"])("an answer is cut off, not ended, when %s goes", async (who) => {
+  const server = createServer((_, response) => {
+    response.writeHead(200);
+    response.write("a line\n");
+  });
+  await once(server.listen(0, "127.0.0.1"), "listening");
+  undo.push(() => (server.closeAllConnections(), server.close()));
+  const served = await standby(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  const response = await fetch(`${served.url}/api/executions/1/stdout?follow=1`);
+  const reader = (response.body as ReadableStream<Uint8Array>).getReader();
+  expect(Buffer.from((await reader.read()).value ?? []).toString()).toBe("a line\n");
+  const rest = expect(reader.read()).rejects.toThrow();
+  if (who === "the leader") server.closeAllConnections();
+  else await served.close();
+  await rest;
+});

@@ -21,8 +21,13 @@ const seed = Number(process.env["KUBERNETES_SEED"] ?? Date.now() % 1_000_000);
 /** Kills come this far into a life: from its first request, or sync, to well into its work. */
 const maxRequests = 16;
 const maxSyncs = 16;
-/** Batches with a schedule, and which seconds of two they are due at. */
-const roots = { root: 0, flaky: 1 };
+/** So many batches share the due times that none has more rows than are kept, at up to five seconds for a kill. */
+const lanes = [1, 2, 3, 5, 6, 10, 15].find((count) => kills * 5 < count * 900) ?? 30;
+/** Batches with a schedule, and at which seconds of a period they are due; one of each kind every two seconds. */
+const periodSeconds = 2 * lanes;
+const roots = Object.fromEntries(
+  Array.from({ length: periodSeconds }, (_, i) => [`${i % 2 === 0 ? "root" : "flaky"}-${Math.floor(i / 2)}`, i]),
+);
 const hook = join(import.meta.dirname, "support/kill-at-sync.mjs");
 
 let cluster: Cluster & { server: FakeServer };
@@ -38,11 +43,16 @@ function setUp() {
   const evidence = join(place.home, "ran");
   const put = (name: string, yaml: string, script: string) =>
     place.put(name, `${yaml}\nkeep: {executions: 1000}\n`, `echo "$BATCH_EXECUTION_ID" >>${evidence}\n${script}\n`);
-  put("root", 'cron: "0-58/2 * * * * *"\nconcurrency: allow', "echo out");
-  put("follower", "after: root\ninput: previous\nconcurrency: allow", "grep -q out");
-  // Two attempts of each, of which the second is a start by a timer.
-  const retry = "retry: {limit: 1, delay: 1s}";
-  put("flaky", `cron: "1-59/2 * * * * *"\nconcurrency: allow\n${retry}`, '[ "$BATCH_ATTEMPT" -gt 1 ]');
+  for (const [name, second] of Object.entries(roots)) {
+    const cron = `cron: "${second}-59/${periodSeconds} * * * * *"\nconcurrency: allow`;
+    if (name.startsWith("root-")) {
+      put(name, cron, "echo out");
+      const follower = name.replace("root", "follower");
+      put(follower, `after: ${name}\ninput: previous\nconcurrency: allow`, "grep -q out");
+    }
+    // Two attempts of each, of which the second is a start by a timer.
+    if (name.startsWith("flaky-")) put(name, `${cron}\nretry: {limit: 1, delay: 1s}`, '[ "$BATCH_ATTEMPT" -gt 1 ]');
+  }
   return { place, evidence, put };
 }
 
@@ -82,10 +92,10 @@ function compare(rows: readonly Execution[], started: readonly string[]) {
   const ran = new Set(started);
   const runs = new Map<string, Execution[]>();
   for (const row of rows) runs.set(row.run, [...(runs.get(row.run) ?? []), row]);
-  const gaps = Object.entries(roots).flatMap(([name, parity]) => {
+  const gaps = Object.entries(roots).flatMap(([name, second]) => {
     const own = ownDueTimes(rows, name);
     const all = uncovered(rows, name, own[0] ?? 0, own.at(-1) ?? 0);
-    return all.filter((at) => (Date.parse(at) / 1_000) % 2 === parity);
+    return all.filter((at) => (Date.parse(at) / 1_000) % periodSeconds === second);
   });
   return {
     /** Scripts that began more than once. */
@@ -108,11 +118,11 @@ function compare(rows: readonly Execution[], started: readonly string[]) {
 function isWhole(items: readonly Execution[]): boolean {
   const [first] = items;
   if (first === undefined || items.some(({ missed }) => missed !== undefined)) return true;
-  const of = (batch: string, attempt = 1) =>
-    items.filter((row) => row.batch === batch && row.attempt === attempt && row.finishedAt !== null).length;
-  return first.batch === "flaky"
-    ? items.length === 2 && of("flaky") === 1 && of("flaky", 2) === 1
-    : items.length === 2 && of("root") === 1 && of("follower") === 1;
+  const of = (kind: string, attempt = 1) =>
+    items.filter((row) => row.batch.startsWith(kind) && row.attempt === attempt && row.finishedAt !== null).length;
+  return first.batch.startsWith("flaky-")
+    ? items.length === 2 && of("flaky-") === 1 && of("flaky-", 2) === 1
+    : items.length === 2 && of("root-") === 1 && of("follower-") === 1;
 }
 
 test(
@@ -128,8 +138,8 @@ test(
     // The last one is left alone: it takes over, and nothing is due any more after a while.
     const agent = await startAgent(place, args);
     await eventually(async () => (await agent.executions("?status=succeeded&limit=500")).length > 4, 120_000);
-    put("root", 'cron: "0 0 1 1 *"', "echo out");
-    put("flaky", 'cron: "0 0 1 1 *"', "true");
+    for (const name of Object.keys(roots))
+      put(name, 'cron: "0 0 1 1 *"', name.startsWith("root-") ? "echo out" : "true");
     await eventually(async () => {
       const batches = await Promise.all(Object.keys(roots).map((name) => agent.batch(name)));
       return batches.every(({ next }) => next[0]?.includes("-01-01T") === true);

@@ -1,36 +1,37 @@
-// KUBERNETES_CLUSTER=control-plane npx vitest run test/kubernetes/lease.test.ts
+// KUBERNETES_CLUSTER=control-plane KUBERNETES_STILL=60 npx vitest run test/kubernetes/lease.test.ts
 // Two agents, one Lease: one writer at a time, whatever becomes of either; on the fake server unless asked otherwise.
 // Needs a build.
-import { readFileSync, readdirSync, writeFileSync } from "node:fs";
+import { lstatSync, readFileSync, readdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
+import { canMount } from "../helpers/disk.ts";
 import { recordedRows } from "../helpers/ledger.ts";
+import { ownMounts, remount } from "../helpers/own-mounts.ts";
 import { eventually } from "../helpers/tmp.ts";
-import { fakeCluster, type Cluster } from "./support/clusters.ts";
+import { openCluster, type Cluster } from "./support/asked-cluster.ts";
+import type { Stored } from "./support/fake-server.ts";
 import { startProxy, type Proxy } from "./support/proxy.ts";
-import { tryRealCluster } from "./support/real-cluster.ts";
 
 vi.setConfig({ testTimeout: 300_000 });
 
-const onRealServer = process.env["KUBERNETES_CLUSTER"] === "control-plane";
+/** At least so long a leader stands still; longer than its Lease anyway. */
+const stillMs = Number(process.env["KUBERNETES_STILL"] ?? 0) * 1_000;
 /** What a slow machine takes longer is no fault of the agents. */
 const slowMs = 25_000;
 
 let cluster: Cluster;
 let serverUrl: string;
 beforeEach(async () => {
-  const opened = onRealServer ? await tryRealCluster("control-plane") : await fakeCluster();
-  if (typeof opened === "string") throw new Error(opened);
-  cluster = opened;
-  serverUrl = opened.server?.url ?? ("url" in opened ? String(opened.url) : "");
+  cluster = await openCluster();
+  serverUrl = cluster.client.server;
 }, 420_000);
 afterEach(() => cluster.stop(), 60_000);
 
 type Place = ReturnType<typeof workplace>;
 
-/** Two agents, each by a network of its own where there is one. */
-async function pair(...networks: (Proxy | null)[]) {
+/** Two agents, each by a network of its own where there is one; the first one with mounts of its own where asked. */
+async function pair(networks: (Proxy | null)[] = [], mounts: "shared" | "own" = "shared") {
   const place = workplace();
   const script = `echo "$BATCH_EXECUTION_ID" >>${place.home}/ran; echo run`;
   place.put("often", 'cron: "* * * * * *"\nconcurrency: allow\n', script);
@@ -42,9 +43,9 @@ async function pair(...networks: (Proxy | null)[]) {
     writeFileSync(path, readFileSync(args[at] ?? "", "utf8").replace(serverUrl, network.url));
     return args.with(at, path);
   };
-  const first = await startAgent(place, by(networks[0], "first"));
+  const first = await startAgent(place, by(networks[0], "first"), mounts === "own" ? ownMounts(place.data) : {});
   const second = await startAgent(place, by(networks[1], "second"));
-  return { place, first, second };
+  return { place, first, second, start: () => startAgent(place, args) };
 }
 
 interface Ready {
@@ -96,26 +97,47 @@ test("a leader that is stopped hands over at once, one that is killed within 20 
   expect(await expectOneRowADueTime(third)).toBeGreaterThan(3);
 });
 
-test("a leader that stood still harms nothing when it goes on", async () => {
-  const { place, first, second } = await pair();
+test("a leader that stood still starts and writes nothing when it goes on, and ends", async () => {
+  const { place, first, second, start } = await pair();
   await eventually(async () => (await first.executions("?status=succeeded")).length > 0, 60_000);
+  const since = performance.now();
   first.child.kill("SIGSTOP");
   await eventually(() => leads(second), 60_000);
+  await eventually(async () => (await second.executions("?status=succeeded")).length > 3, 60_000);
+  await eventually(() => performance.now() - since > stillMs, stillMs + 60_000);
+  // Nobody else writes when it wakes up.
+  expect((await second.exit("SIGTERM")).code).toBe(0);
+  await eventually(async () => (await cluster.pods()).every(isOver), 60_000);
+  const [files, ran] = [filesOf(place.data), readFileSync(join(place.home, "ran"), "utf8")];
   const ended = first.exit("SIGCONT");
-  expect((await ended).code).toBe(1);
+  expect(await ended).toEqual({ code: 1, signal: null });
   expect(first.log()).toContain("leads no more");
-  await eventually(async () => (await second.executions("?status=succeeded")).length > 5, 60_000);
-  await expectOneRowADueTime(second);
-  await second.exit("SIGTERM");
+  expect(filesOf(place.data)).toEqual(files);
+  expect(readFileSync(join(place.home, "ran"), "utf8")).toBe(ran);
+  const third = await start();
+  await expectWhole(place, third);
   expect(readdirSync(join(place.data, "journal"))).toEqual([]);
   expect(readdirSync(place.data).filter((name) => name.includes("corrupt"))).toEqual([]);
   expect(JSON.parse(readFileSync(join(place.data, "batches/often/history.json"), "utf8"))).toBeTruthy();
 });
 
+const isOver = ({ status }: Stored) => ["Succeeded", "Failed"].includes(String(status?.["phase"]));
+
+/** All there is in a folder: size and time of the last write. */
+function filesOf(folder: string): Record<string, string> {
+  const names = readdirSync(folder, { recursive: true, encoding: "utf8" }).sort();
+  return Object.fromEntries(
+    names.map((name) => {
+      const { size, mtimeMs } = lstatSync(join(folder, name));
+      return [name, `${size} ${mtimeMs}`];
+    }),
+  );
+}
+
 test("a leader whose packets are dropped leaves before another takes over; its scripts go on and run once", async () => {
   const network = await startProxy(serverUrl);
   try {
-    const { place, first, second } = await pair(network);
+    const { place, first, second } = await pair([network]);
     await eventually(async () => (await first.executions("?status=succeeded")).length > 0, 60_000);
     network.drop();
     expect((await first.exit()).code).toBe(1);
@@ -129,7 +151,7 @@ test("a leader whose packets are dropped leaves before another takes over; its s
 test("one that stands by, cut off while the leader stands still, takes over once it is back", async () => {
   const network = await startProxy(serverUrl);
   try {
-    const { place, first, second } = await pair(null, network);
+    const { place, first, second } = await pair([null, network]);
     await eventually(async () => (await first.executions("?status=succeeded")).length > 0, 60_000);
     network.drop();
     first.child.kill("SIGSTOP");
@@ -142,6 +164,23 @@ test("one that stands by, cut off while the leader stands still, takes over once
   } finally {
     await network.close();
   }
+});
+
+test.skipIf(!canMount)("a leader whose volume takes no writes says so, and hands over when it is stopped", async () => {
+  const { place, first, second } = await pair([], "own");
+  await eventually(async () => (await first.executions("?status=succeeded")).length > 0, 60_000);
+  await remount(first.child.pid, place.data, "ro");
+  const told = await eventually(async () => {
+    const response = await first.get("/readyz");
+    return response.status === 503 && ((await response.json()) as Ready & { reasons: string[] });
+  }, 60_000);
+  expect(told.reasons.join()).toMatch(/EROFS/);
+  expect(told.details.lease.leading).toBe(true);
+  // Through the one that stands by, whose own volume is well, all can still be read.
+  expect((await second.executions("?status=succeeded")).length).toBeGreaterThan(0);
+  expect((await first.exit("SIGTERM")).code).toBe(1);
+  await eventually(() => leads(second), 60_000);
+  await expectWhole(place, second);
 });
 
 /** What ran and what is on record are the same, once each; goes on for some due times first. */

@@ -7,8 +7,9 @@ import { createReadStream, existsSync, mkdirSync, readFileSync, writeFileSync } 
 import { join } from "node:path";
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { startAgent, usage, workplace, type RunningAgent } from "../helpers/agent.ts";
-import { main } from "../helpers/cli.ts";
+import { freePort, main } from "../helpers/cli.ts";
 import { eventually } from "../helpers/tmp.ts";
+import { chatter, follow } from "./support/followers.ts";
 import { startProxy, type Proxy } from "./support/proxy.ts";
 import { realFault, tryRealCluster, type RealCluster } from "./support/real-cluster.ts";
 
@@ -38,10 +39,12 @@ describe.skipIf(fault !== null)("on a real cluster", { timeout: 420_000 + awaySe
       const text = readFileSync(args[at] ?? "", "utf8").replace(cluster.url, network.url);
       writeFileSync((args[at] = join(place.home, "kubeconfig")), text);
     }
-    const agent = await startAgent(place, args);
+    args.push("--port", String(await freePort()));
+    const start = () => startAgent(place, args);
+    const agent = await start();
     const trigger = () => execFileSync(process.execPath, [main, "trigger", "one", "--data", place.data]);
     const ran = () => readFileSync(join(place.data, "batches/one/state/ran"), "utf8").trim().split("\n").length;
-    return { place, agent, trigger, ran };
+    return { place, agent, start, trigger, ran };
   }
   const ended = (agent: RunningAgent, count: number) =>
     eventually(async () => {
@@ -130,6 +133,70 @@ describe.skipIf(fault !== null)("on a real cluster", { timeout: 420_000 + awaySe
     expect(end).toMatchObject({ status: "failed", exitCode: null, ...(reason !== null && { reason }) });
     expect(end?.message).toMatch(/deleted|ended from outside/);
     expect(ran()).toBe(1);
+  });
+
+  test("a drain of the only node: refused at first, then an eviction that is named, and starts wait until it is over", async () => {
+    const polite = `trap 'exit 0' TERM; touch "$BATCH_STATE_DIR/set"; sleep 600 & wait`;
+    const { place, agent, trigger, ran } = await setUp(polite);
+    trigger();
+    await isRunning(agent);
+    await eventually(() => existsSync(join(place.data, "batches/one/state/set")), 60_000);
+    const docs = readFileSync(join(import.meta.dirname, "../../docs/kubernetes-pods.md"), "utf8");
+    const [, options = ""] = /`kubectl drain <node> ([^`]*)`/.exec(docs) ?? [];
+    const drain = (...words: string[]) => {
+      try {
+        return { code: 0, said: cluster.kubectl("drain", "n1", "--timeout=60s", ...words) };
+      } catch (error) {
+        return { code: 1, said: (error as { stderr: Buffer | string }).stderr.toString() };
+      }
+    };
+    try {
+      expect(options.split(" ").sort()).toEqual(["--delete-emptydir-data", "--force"]);
+      for (const given of [[], ["--force"], ["--delete-emptydir-data"]]) {
+        const refused = drain(...given);
+        expect(refused.code).toBe(1);
+        expect(refused.said).toMatch(/use --(force|delete-emptydir-data) to override/);
+      }
+      expect(await agent.executions()).toMatchObject([{ status: "running" }]);
+
+      expect(drain(...options.split(" "))).toMatchObject({
+        code: 0,
+        said: expect.stringContaining("drained") as string,
+      });
+      const [end] = await ended(agent, 1);
+      expect(end).toMatchObject({ status: "failed", reason: "signal", signal: "SIGTERM", exitCode: null });
+      expect(end?.message).toBe("ended by its node: evicted");
+
+      writeFileSync(join(place.batches, "one/script.sh"), 'echo run >>"$BATCH_STATE_DIR/ran"\n');
+      await eventually(async () => (await agent.batch("one")).revision !== end?.revision, 60_000);
+      trigger();
+      const waiting = await eventually(async () => {
+        const [row] = await agent.executions("?status=queued");
+        return row?.waitingFor?.includes("unschedulable") === true ? row : null;
+      }, 60_000);
+      expect(waiting.waitingFor).toContain("0/1 nodes are available");
+    } finally {
+      cluster.kubectl("uncordon", "n1");
+    }
+    expect((await ended(agent, 2)).map(({ status }) => status)).toEqual(["succeeded", "failed"]);
+    expect(ran()).toBe(2);
+  });
+
+  test("who follows a log over the agent's restarts gets each byte once, and is told of the end", async () => {
+    const { place, agent, start, trigger } = await setUp(chatter(7));
+    trigger();
+    await isRunning(agent);
+    const id = (await agent.executions("?status=running"))[0]?.id ?? "";
+    const followers = follow(agent.url, id);
+    let current = agent;
+    for (const signal of ["SIGTERM", "SIGKILL"] as const) {
+      await followers.progress();
+      await current.exit(signal);
+      current = await start();
+    }
+    await followers.progress();
+    writeFileSync(join(place.data, "batches/one/state/stop"), "");
+    await followers.expectWhole(join(place.data, "batches/one/executions", id), 7);
   });
 
   test("both logs are whole, byte for byte, and the agent's memory stays flat", async () => {

@@ -62,7 +62,7 @@ export async function followResponse(
         : await logs.tailStart(execution.batch, execution.id, stream, lines, follower.size());
     const pieces = createPieces(deps, execution, follower, asked ?? tailed);
     const next = events ? eventsOf(pieces, deps, execution, asked ?? tailed) : plainOf(pieces, asked !== undefined);
-    return new Response(streams.open(clientOfRequest(c), next, follower.close), { headers });
+    return new Response(streams.open(clientOfRequest(c), next, follower.close, "own"), { headers });
   } catch (error) {
     follower.close();
     throw error;

@@ -59,7 +59,7 @@ export async function mergedLogResponse(c: Context, deps: FollowDeps, execution:
       tail === undefined ? 0 : Math.max(0, (await countLines({ ...source, follow: false, isEager: false })) - tail);
     const render = format === "frames" ? frames(from) : format === "ndjson" ? jsonLines() : textLines(hasTimes);
     const next = piecesOf(source, skip, render);
-    return new Response(deps.streams.open(clientOfRequest(c), next, close), { headers });
+    return new Response(deps.streams.open(clientOfRequest(c), next, close, "own"), { headers });
   } catch (error) {
     close();
     throw error;

@@ -14,14 +14,20 @@ export interface Streams {
    * A body whose pieces come from `next`, asked for one at a time as the reader takes them. `release` is called once it
    * is over, for whatever reason. Throws a 503 when there are too many, of all clients or of this one.
    */
-  open: (client: string, next: NextPiece, release: () => void) => ReadableStream<Uint8Array>;
-  /** Ends all there are, and from now on each new one at once. */
+  open: (client: string, next: NextPiece, release: () => void, end?: StreamEnd) => ReadableStream<Uint8Array>;
+  /** Ends all there are that may be ended early, and refuses each new one. */
   close: () => void;
 }
 
+/**
+ * `early`: at the agent's end, in order. `own`: only by itself, as its end says that all was given; at the agent's end
+ * it is cut off with its connection.
+ */
+type StreamEnd = "early" | "own";
+
 /** `onError` hears why a body could not go on; its reader is cut off and may come again. */
 export function createStreams(onError: (error: unknown) => void, max = maxStreams): Streams {
-  const ends = new Set<() => void>();
+  const ends = new Map<() => void, StreamEnd>();
   const counts = new Map<string, number>();
   const maxEach = Math.ceil(max * maxShare);
   const turns = createTurns(Infinity);
@@ -35,7 +41,12 @@ export function createStreams(onError: (error: unknown) => void, max = maxStream
       : null;
   }
 
-  function open(client: string, next: NextPiece, release: () => void): ReadableStream<Uint8Array> {
+  function open(
+    client: string,
+    next: NextPiece,
+    release: () => void,
+    kind: StreamEnd = "early",
+  ): ReadableStream<Uint8Array> {
     const refused = refusal(client);
     if (refused !== null) {
       release();
@@ -59,7 +70,7 @@ export function createStreams(onError: (error: unknown) => void, max = maxStream
             finish();
             controller.close();
           };
-          ends.add(end);
+          ends.set(end, kind);
         },
         async pull(controller) {
           try {
@@ -85,7 +96,7 @@ export function createStreams(onError: (error: unknown) => void, max = maxStream
     open,
     close() {
       closing = true;
-      for (const end of [...ends]) end();
+      for (const [end, kind] of [...ends]) if (kind === "early") end();
     },
   };
 }

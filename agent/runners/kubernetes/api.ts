@@ -108,6 +108,10 @@ export function readPod(value: unknown): Pod | null {
   };
 }
 
+export function isTerminal({ phase }: Pod): boolean {
+  return phase === "Succeeded" || phase === "Failed";
+}
+
 /** An init container of the administrator's that waits, or has failed, holds up all. */
 function initWaiting(status: Readonly<Record<string, unknown>>): Readonly<Record<string, unknown>> | null {
   for (const one of list(status["initContainerStatuses"]).map(object)) {

@@ -2,7 +2,7 @@
 // and again until the answer is an end.
 import type { FinishedBy } from "../../model/execution.ts";
 import type { EpochMs } from "../../model/ids.ts";
-import type { Pod } from "./api.ts";
+import { isTerminal, type Pod } from "./api.ts";
 import { secondCode } from "./wrapper.ts";
 
 /** A time of a clock that only goes on, of this process: waits are time that passes, whatever clocks are set to. */
@@ -12,6 +12,8 @@ export type ElapsedMs = number;
 export interface Seen {
   /** How the script ended, by its wrapper; `at` by its node's clock. */
   exit: { end: ScriptEnd; at: EpochMs } | null;
+  /** False while the volume cannot be read: then what is not seen may be there. */
+  isKnown: boolean;
   claim: { node: string | null } | null;
   /** True once a SIGTERM has reached the wrapper. */
   told: boolean;
@@ -81,7 +83,7 @@ function withExit(seen: Seen, { end, at }: NonNullable<Seen["exit"]>, now: Elaps
 
 function withoutExit(seen: Seen, now: ElapsedMs): Judgement {
   const { pod, claim, stopReason } = seen;
-  if (pod === "unknown") return { kind: "goes-on" };
+  if (pod === "unknown" || !seen.isKnown) return { kind: "goes-on" };
   const patienceMs = stopReason === null ? settleMs : stoppedSettleMs;
   const sinceMs = seen.overSince === null ? 0 : now - seen.overSince;
   const of = known(seen);
@@ -96,8 +98,7 @@ function withoutExit(seen: Seen, now: ElapsedMs): Judgement {
     const why = outsideReason(of) ?? "its pod is gone, ended from outside";
     return ended({ kind: "lost", message: `${why}; it left no exit code${onNode(seen)}` });
   }
-  const isOver = pod.phase === "Succeeded" || pod.phase === "Failed";
-  if (!isOver) {
+  if (!isTerminal(pod)) {
     const silentSince = silence(seen, pod);
     if (silentSince === null || now - silentSince < silentMs) return { kind: "goes-on" };
     const node = pod.node ?? claim?.node ?? "its node";

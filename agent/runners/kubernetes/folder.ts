@@ -13,7 +13,7 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import type { EpochMs } from "../../model/ids.ts";
-import { errorCode, isShortage, openFileSync, readPart, readPlainBytes } from "../../platform/files.ts";
+import { errorCode, openFileSync, readPart, readPlainBytes } from "../../platform/files.ts";
 import type { EnsureFolder } from "../../platform/folders.ts";
 
 /** Who pods run as; null where that is the agent's own user, so that nothing must be given away. */
@@ -77,7 +77,7 @@ export function readManifest(folder: string): string | null {
 /** Returns the pod that has the execution; null while none has. */
 export function readClaim(folder: string, now: EpochMs): Claim | null {
   const text = readShort(folder, "claim");
-  if (text === null) return isReplaced(join(folder, "claim")) ? { at: now, node: null } : null;
+  if (text === null) return isReplaced(folder, "claim") ? { at: now, node: null } : null;
   const [at = "", node = "-", pod] = text.trim().split(" ");
   if (pod === agentsOwn) return null;
   // Half written, or by a node without a clock that can be read: it is claimed all the same.
@@ -99,13 +99,32 @@ export function claimForAgent(folder: string, now: EpochMs): boolean {
   } catch (error) {
     if (errorCode(error) === "EEXIST") return readShort(folder, "claim")?.trim().endsWith(` ${agentsOwn}`) === true;
     // A folder that is gone holds no environment to start with either; one that only takes nothing just now does.
-    return !isShortage(error) && !["ENOSPC", "EDQUOT", "EROFS", "EIO", "ESTALE"].includes(errorCode(error));
+    return absent.includes(errorCode(error));
   } finally {
     try {
       unlinkSync(own);
     } catch {
       // it was never made, or its disk is gone
     }
+  }
+}
+
+/** Says of a path that nothing lies there that could be read. */
+const absent = ["ENOENT", "ENOTDIR", "ELOOP", "ENOTFILE"];
+
+/**
+ * Returns whether what is not found in the folder is not there; false while that cannot be told, as of a volume that is
+ * away. Scripts are the pods' user: one may take away the rights to its own file, not those to the folders above.
+ */
+export function isReadable(folder: string): boolean {
+  let denied = absent;
+  try {
+    lstatSync(folder);
+    denied = [...absent, "EACCES", "EPERM"];
+    readPart(join(folder, "exit"), 0, 1);
+    return true;
+  } catch (error) {
+    return denied.includes(errorCode(error));
   }
 }
 
@@ -163,9 +182,14 @@ function readShort(folder: string, name: string): string | null {
 }
 
 /** Returns whether a script has put something else in a file's place: there was one then. */
-function isReplaced(path: string): boolean {
+function isReplaced(folder: string, name: string): boolean {
   try {
-    closeSync(openFileSync(path, "refuse"));
+    lstatSync(folder);
+  } catch {
+    return false; // no script's doing: the volume is away
+  }
+  try {
+    closeSync(openFileSync(join(folder, name), "refuse"));
     return false;
   } catch (error) {
     return ["ENOTFILE", "EACCES", "EPERM"].includes(errorCode(error));

@@ -78,8 +78,7 @@ export class Lease {
 
   /** Throws where this agent leads no more, once it has said so. */
   fence = (): void => {
-    if (!this.#isOver && this.#epoch !== null && this.#sinceRenewalMs() <= renewDeadlineMs) return;
-    this.lose(`the Lease ${this.#deps.name} could not be renewed for ${renewDeadlineMs / 1_000} s`);
+    if (!this.#isOver && this.#epoch !== null && !this.#isPastDeadline()) return;
     throw new Error("this agent leads no more");
   };
 
@@ -101,12 +100,9 @@ export class Lease {
   }
 
   async #turn(): Promise<void> {
+    if (this.#isPastDeadline()) return; // it stood still, and asks nobody any more
     await this.#poll();
-    if (this.#isOver) return;
-    if (this.#epoch !== null && this.#sinceRenewalMs() > renewDeadlineMs) {
-      this.lose(`the Lease ${this.#deps.name} could not be renewed for ${renewDeadlineMs / 1_000} s`);
-      return;
-    }
+    if (this.#isOver || this.#isPastDeadline()) return;
     this.#cancel = this.#deps.clock.after(turnMs, () => void this.#turn());
   }
 
@@ -178,6 +174,13 @@ export class Lease {
         done(result);
       });
     });
+  }
+
+  /** Returns whether this agent led and leads no more: it has said so then. */
+  #isPastDeadline(): boolean {
+    if (this.#epoch === null || this.#sinceRenewalMs() <= renewDeadlineMs) return false;
+    this.lose(`the Lease ${this.#deps.name} could not be renewed for ${renewDeadlineMs / 1_000} s`);
+    return true;
   }
 
   #sinceRenewalMs(): number {

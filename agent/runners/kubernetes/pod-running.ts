@@ -1,28 +1,20 @@
 // One execution in the cluster, from the request for its pod to the moment nothing of it is waited for. Reads what the
-// wrapper leaves in the execution's folder and what the cluster says of the pod; `ending.ts` judges both. Longer than
-// other files: each step of an execution leads to the next, and all of them may be broken off by the same few words.
+// wrapper leaves in the execution's folder and what the cluster says of the pod; `ending.ts` judges both.
 import { performance } from "node:perf_hooks";
 import type { Clock } from "../../async/clock.ts";
 import type { Execution, FinishedBy, ProcessEnding } from "../../model/execution.ts";
 import type { EpochMs } from "../../model/ids.ts";
-import {
-  appendTime,
-  cutLog,
-  makeLogs,
-  measure,
-  readExit,
-  readLastTime,
-  readStopReason,
-  recordStopReason,
-} from "../local/execution-folder.ts";
+import { makeLogs, readExit, readStopReason, recordStopReason } from "../local/execution-folder.ts";
 import { readProgress } from "../local/progress-file.ts";
 import type { Look, Running, RunningRef } from "../port.ts";
-import type { Pod, PodManifest } from "./api.ts";
+import { isTerminal, type Pod, type PodManifest } from "./api.ts";
 import { Asking, type AskDeps } from "./asking.ts";
 import { classifyEnd, waitingWords, type ElapsedMs, type PodEnding, type Seen } from "./ending.ts";
-import { claimForAgent, clearFolder, countSeconds, isTold, readClaim, readEndedAt, type Claim } from "./folder.ts";
+import { clearFolder, countSeconds, isReadable, isTold, readEndedAt } from "./folder.ts";
 import { podName } from "./names.ts";
-import { behindMs } from "./node-clock.ts";
+import { PodClaim } from "./pod-claim.ts";
+import { PodDeletion } from "./pod-deletion.ts";
+import { PodLogs } from "./pod-logs.ts";
 import { graceSeconds } from "./pod.ts";
 import type { Pods } from "./pods.ts";
 
@@ -54,15 +46,12 @@ export class PodRunning implements Running {
   readonly #folder: string;
   readonly #name: string;
   readonly #asking: Asking | null;
+  readonly #claim: PodClaim;
+  readonly #logs: PodLogs;
+  readonly #deletion: PodDeletion;
   #stopReason: FinishedBy | null;
-  /** Grace of the DELETE, in seconds; null while nobody ends it. Only ever made shorter. */
-  #graceSeconds: number | null = null;
-  #isStopSent = false;
   #isClosed = false;
   #isOver = false;
-  #claim: Claim | null = null;
-  /** What the node's clock is behind the agent's, in ms. */
-  #behindMs = 0;
   #deletedSince: ElapsedMs | null = null;
   #unreadySince: ElapsedMs | null = null;
   #pendingSince: ElapsedMs;
@@ -70,7 +59,6 @@ export class PodRunning implements Running {
   #overSince: ElapsedMs | null = null;
   #waitingFor: string | null = null;
   #looked: { at: EpochMs; look: Look } | null = null;
-  #sizes: { stdoutBytes: number; stderrBytes: number };
   #wake: () => void = () => undefined;
   #isWoken = false;
 
@@ -86,14 +74,16 @@ export class PodRunning implements Running {
     this.#name = podName(execution);
     this.#deps = deps;
     this.#stopReason = readStopReason(folder);
-    this.#sizes = readLastTime(folder);
+    this.#claim = new PodClaim(folder, execution);
+    this.#logs = new PodLogs(folder, deps.logLimitBytes);
+    this.#deletion = new PodDeletion(this.#name, deps);
     const now = deps.clock.now();
     const waitedMs = now - (Date.parse(execution.askedAt ?? "") || now); // for an earlier agent
     this.#pendingSince = performance.now() - Math.max(0, waitedMs);
     const onWaiting = (words: string) => (this.#waitingFor = words);
     this.#asking = how.manifest === null ? null : new Asking(how.manifest, onWaiting, deps);
     if (this.#stopReason !== null) {
-      this.#graceSeconds = graceSeconds; // an earlier agent was ending it
+      this.#deletion.want(graceSeconds); // an earlier agent was ending it
       this.#asking?.stop();
     }
     this.ended = this.#run(how.fault, how.deadlineMs);
@@ -117,11 +107,7 @@ export class PodRunning implements Running {
       recordStopReason(this.#folder, reason);
       this.#stopReason = reason;
     }
-    const seconds = Math.max(forcedSeconds, Math.ceil(killAfterMs / 1_000));
-    if (this.#graceSeconds === null || seconds < this.#graceSeconds) {
-      this.#graceSeconds = seconds;
-      this.#isStopSent = false;
-    }
+    this.#deletion.want(Math.max(forcedSeconds, Math.ceil(killAfterMs / 1_000)));
     this.#asking?.stop();
     this.wake();
   }
@@ -140,7 +126,7 @@ export class PodRunning implements Running {
   }
 
   async look(): Promise<Look> {
-    const { clock, logLimitBytes, pods } = this.#deps;
+    const { clock, pods } = this.#deps;
     const now = clock.now();
     if (this.#looked !== null && !this.#isOver && Math.abs(now - this.#looked.at) < minPollMs) {
       const { look } = this.#looked;
@@ -148,36 +134,27 @@ export class PodRunning implements Running {
     }
     // While its pod waits there is nothing to see, and a look over a network costs a moment each.
     const { phase = "Pending" } = pods.get(this.#name) ?? {};
-    if (phase !== "Pending") this.#findClaim(now);
-    const none = { cut: false, truncated: [], progress: null };
-    if (this.#claim === null && !this.#isOver) return { sizes: this.#sizes, ...none, ...this.#standing() };
-    let sizes = measure(this.#folder);
-    const truncated = (["stdout", "stderr"] as const).filter(
-      (one) => sizes[`${one}Bytes`] < this.#sizes[`${one}Bytes`],
-    );
-    let cut = false;
-    for (const stream of ["stdout", "stderr"] as const) {
-      const key = `${stream}Bytes` as const;
-      if (sizes[key] <= logLimitBytes) continue;
-      cut = true;
-      if (cutLog(this.#folder, stream, logLimitBytes)) sizes = { ...sizes, [key]: logLimitBytes };
+    if (phase !== "Pending") this.#claim.find(now);
+    const isClaimed = this.#claim.seen !== null;
+    if (!isClaimed && !this.#isOver) {
+      const none = { cut: false, truncated: [], progress: null };
+      return { sizes: this.#logs.sizes, ...none, ...this.#standing() };
     }
-    if (sizes.stdoutBytes !== this.#sizes.stdoutBytes || sizes.stderrBytes !== this.#sizes.stderrBytes)
-      appendTime(this.#folder, now, sizes);
-    this.#sizes = sizes;
-    const progress = this.#claim === null ? null : await readProgress(this.#folder).catch(() => null);
-    const look = { sizes, cut, truncated, progress, ...this.#standing() };
+    const measured = this.#logs.look(now);
+    const progress = isClaimed ? await readProgress(this.#folder).catch(() => null) : null;
+    const look = { ...measured, progress, ...this.#standing() };
     this.#looked = { at: now, look };
     return look;
   }
 
   #standing(): Pick<Look, "place" | "waitingFor" | "startedAt"> {
     const pod = this.#deps.pods.get(this.#name) ?? this.#last;
-    const node = pod?.node ?? this.#claim?.node ?? null;
+    const { seen, startedAt } = this.#claim;
+    const node = pod?.node ?? seen?.node ?? null;
     return {
       place: node === null ? null : { node, pod: this.#name },
-      waitingFor: this.#claim === null ? this.#waitingFor : null,
-      startedAt: this.#startedAt(),
+      waitingFor: seen === null ? this.#waitingFor : null,
+      startedAt,
     };
   }
 
@@ -199,16 +176,16 @@ export class PodRunning implements Running {
       if (judgement.kind === "ended") {
         const { ending } = judgement;
         // Nothing has claimed it, and nothing will from here on: else its end is still to come.
-        const isCertain = ending.kind !== "spawn" || claimForAgent(this.#folder, this.#deps.clock.now());
+        const isCertain = ending.kind !== "spawn" || this.#claim.giveUp(this.#deps.clock.now());
         if (judgement.by !== null) this.#stopReason ??= judgement.by;
         if (isCertain) return this.#end(ending, judgement.at);
       }
       const givenUp = await this.#giveUp();
       if (this.#hasClosed()) return new Promise(() => undefined);
       if (givenUp !== null) return this.#end(givenUp, null);
-      await this.#sendStop();
+      await this.#deletion.send(this.#last);
       const isSettling = judgement.kind === "settling";
-      await this.#sleep(isSettling ? settlingTickMs : this.#graceSeconds !== null ? stopTickMs : tickMs);
+      await this.#sleep(isSettling ? settlingTickMs : this.#deletion.isWanted ? stopTickMs : tickMs);
       if (this.#hasClosed()) return new Promise(() => undefined);
     }
   }
@@ -222,6 +199,7 @@ export class PodRunning implements Running {
       this.#waitingFor = words;
       await this.#sleep(tickMs);
     }
+    this.#waitingFor = "the API server";
     const asked = await this.#asking.ask(deadlineMs);
     if (this.#isClosed) return null;
     switch (asked.kind) {
@@ -242,28 +220,31 @@ export class PodRunning implements Running {
   }
 
   #isNeverToStart(): boolean {
-    return claimForAgent(this.#folder, this.#deps.clock.now());
+    return this.#claim.giveUp(this.#deps.clock.now());
   }
 
   #see(): Seen {
     const { clock, pods } = this.#deps;
-    const now = clock.now();
-    this.#findClaim(now);
+    const claim = this.#claim.find(clock.now());
     const written = readExit(this.#folder);
     const found = pods.get(this.#name);
     const pod = found !== undefined && this.#isOurs(found) ? found : undefined;
+    const isEnding = pod === undefined ? pods.isListed : isTerminal(pod) || pod.deletedAt !== null;
+    // What cannot be read is not missing: whoever ends it has a reason of his own, anything else waits for the volume.
+    const isKnown = written !== null || this.#stopReason !== null || !isEnding || isReadable(this.#folder);
     if (pod !== undefined) {
       this.#last = pod;
       this.#waitingFor = waitingWords(pod) ?? this.#waitingFor;
     }
-    const isOver = written !== null || (pod === undefined ? pods.isListed : isTerminal(pod));
+    const isOver = written !== null || (isKnown && isEnding && (pod === undefined || isTerminal(pod)));
     const seenAt = performance.now();
     this.#overSince = isOver ? (this.#overSince ?? seenAt) : null;
     this.#deletedSince = pod?.deletedAt == null ? null : (this.#deletedSince ?? seenAt);
     this.#unreadySince = pod?.isUnready === true ? (this.#unreadySince ?? seenAt) : null;
     return {
       exit: written === null ? null : { end: written.end, at: readEndedAt(this.#folder) ?? written.at },
-      claim: this.#claim,
+      isKnown,
+      claim,
       told: isTold(this.#folder),
       stopReason: this.#stopReason,
       pod: pod ?? (pods.isListed ? "gone" : "unknown"),
@@ -275,68 +256,34 @@ export class PodRunning implements Running {
     };
   }
 
-  #findClaim(now: EpochMs): void {
-    if (this.#claim !== null) return;
-    this.#claim = readClaim(this.#folder, now);
-    if (this.#claim !== null) this.#behindMs = behindMs(this.#claim.at, this.#execution, now);
-  }
-
-  #startedAt(): EpochMs | null {
-    return this.#claim === null ? null : this.#claim.at + this.#behindMs;
-  }
-
   #isOurs(pod: Pod): boolean {
     return pod.labels["batch-agent/execution"] === this.#execution.id;
   }
 
   /** Ends one that has waited for too long, or is to be stopped, while nothing has claimed it. */
   async #giveUp(): Promise<PodEnding | null> {
-    const { clock, pendingMs } = this.#deps;
-    if (this.#claim !== null) return null;
-    const isLate = performance.now() - this.#pendingSince > pendingMs;
+    const { pendingMs } = this.#deps;
+    if (this.#claim.seen !== null) return null;
+    const isLate = performance.now() - this.#pendingSince > pendingMs && isReadable(this.#folder);
     if (!isLate && this.#stopReason === null) return null;
     const pod = this.#last;
-    if (pod !== null && !(await this.#delete(pod, forcedSeconds))) return null;
-    if (!claimForAgent(this.#folder, clock.now())) return null; // it was faster, and is stopped as one that runs
+    if (pod !== null && !(await this.#deletion.ask(pod, forcedSeconds))) return null;
+    if (!this.#isNeverToStart()) return null; // it was faster, and is stopped as one that runs
     const words = this.#waitingFor ?? "its pod did not start";
     const limit = `${Math.round(pendingMs / 1_000)} s`;
     return { kind: "spawn", message: isLate ? `${words} (not started within ${limit})` : words };
-  }
-
-  async #sendStop(): Promise<void> {
-    if (this.#graceSeconds === null || this.#isStopSent) return;
-    const seconds = this.#graceSeconds;
-    const isSent = await this.#delete(this.#last, seconds);
-    this.#isStopSent = isSent && seconds === this.#graceSeconds;
-  }
-
-  /** Returns whether the API server has taken it, or knows no such pod. */
-  async #delete(pod: Pod | null, gracePeriodSeconds: number): Promise<boolean> {
-    const { client, namespace, pods } = this.#deps;
-    const preconditions = pod === null ? {} : { preconditions: { uid: pod.uid } };
-    const answer = await client.request("DELETE", `/api/v1/namespaces/${namespace}/pods/${this.#name}`, {
-      apiVersion: "v1",
-      kind: "DeleteOptions",
-      gracePeriodSeconds,
-      ...preconditions,
-    });
-    if (answer.kind === "ok") return true;
-    if (answer.kind === "unreachable" || (answer.status !== 404 && answer.status !== 409)) return false;
-    if (pod !== null) pods.drop(pod.name, pod.uid);
-    return true;
   }
 
   #end(ending: PodEnding, at: EpochMs | null): ProcessEnding {
     const { clock, onSeconds } = this.#deps;
     this.#isOver = true;
     const now = clock.now();
-    this.#findClaim(now);
-    // From the node's clock, as its start; but never an end before the start, or in the future.
-    const finishedAt = Math.max(at === null ? now : Math.min(at + this.#behindMs, now), this.#startedAt() ?? 0);
+    this.#claim.find(now);
+    const finishedAt = this.#claim.endedAt(at, now);
     const seconds = countSeconds(this.#folder);
     if (seconds > 0) onSeconds(seconds);
     clearFolder(this.#folder);
-    return { ...ending, finishedAt, ...measure(this.#folder) };
+    return { ...ending, finishedAt, ...this.#logs.measure() };
   }
 
   /** Ends early when something has changed. */
@@ -350,8 +297,4 @@ export class PodRunning implements Running {
       this.#isWoken = false;
     });
   }
-}
-
-export function isTerminal({ phase }: Pod): boolean {
-  return phase === "Succeeded" || phase === "Failed";
 }

@@ -3,6 +3,7 @@ import { existsSync } from "node:fs";
 import { dirname, join } from "node:path";
 import type { Clock } from "../../async/clock.ts";
 import { periodic } from "../../async/periodic.ts";
+import { createTurns } from "../../async/turns.ts";
 import { messageOf } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
 import type { Execution } from "../../model/execution.ts";
@@ -11,13 +12,13 @@ import type { EnsureFolder } from "../../platform/folders.ts";
 import { batchEnvironment } from "../environment.ts";
 import { readEnvFiles } from "../env-files.ts";
 import type { Runner, Running, StartOrder } from "../port.ts";
-import type { Pod, PodManifest } from "./api.ts";
+import { isTerminal, type Pod, type PodManifest } from "./api.ts";
 import type { Client } from "./client.ts";
 import { outsideReason } from "./ending.ts";
 import { environmentFile } from "./environment.ts";
 import { giveTree, prepareFolder, prepareState, readClaim, readManifest, type Owner } from "./folder.ts";
 import { executionLabel, executionOf, selectorOf } from "./names.ts";
-import { isTerminal, PodRunning, type PodDeps } from "./pod-running.ts";
+import { PodRunning, type PodDeps } from "./pod-running.ts";
 import { podManifest, type PodDefaults } from "./pod.ts";
 import { Pods } from "./pods.ts";
 import { QuotaLine } from "./quota-line.ts";
@@ -64,6 +65,7 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
   const { dataDir } = defaults;
   const active = new Map<string, PodRunning>();
   const quota = new QuotaLine(clock);
+  const turns = createTurns(Infinity);
   let refusal: string | null = null;
   let seconds = 0;
   let endedAt = new Map<string, EpochMs>();
@@ -105,14 +107,16 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
     return running;
   }
 
-  function start(order: StartOrder): Promise<Running> {
+  async function start(order: StartOrder): Promise<Running> {
     const deadlineMs = order.settings.startDeadlineMs ?? 0;
+    await turns.acquire(); // thousands may be due at once
+    if (isClosed) return new Promise(() => undefined); // the next agent starts it
     try {
       if (order.fault !== null) throw new Error(order.fault);
       const manifest = prepare(order);
-      return Promise.resolve(follow(order.execution, { manifest, deadlineMs, fault: null }));
+      return follow(order.execution, { manifest, deadlineMs, fault: null });
     } catch (error) {
-      return Promise.resolve(follow(order.execution, { manifest: null, deadlineMs, fault: messageOf(error) }));
+      return follow(order.execution, { manifest: null, deadlineMs, fault: messageOf(error) });
     }
   }
 

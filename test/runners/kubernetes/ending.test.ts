@@ -36,6 +36,7 @@ function seen(fields: Partial<Seen> = {}): Seen {
   const last = fields.pod !== undefined && typeof fields.pod !== "string" ? fields.pod : null;
   return {
     exit: null,
+    isKnown: true,
     claim: { node },
     told: false,
     stopReason: null,
@@ -165,6 +166,17 @@ const rows: { name: string; given: Partial<Seen>; want: object }[] = [
   { name: "gone, the files may lag", given: { pod: "gone", overSince: now }, want: { kind: "settling" } },
   { name: "gone", given: { pod: "gone" }, want: { ending: { kind: "lost" } } },
   { name: "gone before it started", given: { pod: "gone", claim: null }, want: { ending: { kind: "spawn" } } },
+  {
+    name: "no exit, on a volume that cannot be read: it may be there",
+    given: { isKnown: false, pod: ended("Error") },
+    want: { kind: "goes-on" },
+  },
+  { name: "gone, and the volume cannot be read", given: { isKnown: false, pod: "gone" }, want: { kind: "goes-on" } },
+  {
+    name: "no claim to be seen on a volume that cannot be read",
+    given: { isKnown: false, claim: null, pod: ended("StartError", 128) },
+    want: { kind: "goes-on" },
+  },
   {
     name: "to be gone, its node silent, not long yet",
     given: { pod: pod({ deletedAt: now }), overSince: null, deletedSince: now - silentMs + 1 },
