@@ -4,7 +4,7 @@ import type { Clock } from "../async/clock.ts";
 import { prune } from "../async/prune.ts";
 import type { Batch } from "../model/batch.ts";
 import type { EpochMs, BatchName } from "../model/ids.ts";
-import { decideDue, trustedMark, type DueDecision } from "./catchup.ts";
+import { decideDue, onTimeMs, trustedMark, type DueDecision } from "./catchup.ts";
 import { comingStarts, nextDue } from "./schedule.ts";
 
 /** The timer never sleeps longer, so that a clock that jumped or a machine that slept is noticed within this. */
@@ -60,6 +60,11 @@ export function createScheduler(deps: {
   let cancel: (() => void) | null = null;
   let going = false;
   let lastTick = clock.now();
+  /**
+   * Time that due times are judged by while those that were found due together are handed over, slice by slice: what
+   * waits for its slice is not late for that. Null where all was handed over.
+   */
+  let round: EpochMs | null = null;
 
   function set(batch: Batch, mark: EpochMs): void {
     const { schedule } = batch;
@@ -109,9 +114,11 @@ export function createScheduler(deps: {
 
   function tick(): void {
     cancel = null;
-    const now = clock.now();
-    if (now < lastTick) clockWentBack();
-    lastTick = now;
+    const at = clock.now();
+    if (at < lastTick) clockWentBack();
+    // A machine that slept meanwhile, or a clock that was set: all is judged anew.
+    const now = round === null || at < lastTick || at - lastTick > onTimeMs ? at : round;
+    lastTick = at;
     for (let i = 0; i < slice; i++) {
       const first = heap.peek();
       if (first === undefined || first.at > now) break;
@@ -124,6 +131,7 @@ export function createScheduler(deps: {
       enqueue(slot, decision.next);
       if (decision.start !== null || decision.missed !== null) onDue(slot.batch, decision);
     }
+    round = (heap.peek()?.at ?? Infinity) <= now ? now : null;
     arm();
   }
 

@@ -43,6 +43,28 @@ describe("scheduler", () => {
     expect(decisions).toHaveLength(1_000);
   });
 
+  test.each([
+    { name: "takes long over each start", sleepMs: 0, missed: 0, started: 1_000 },
+    { name: "sleeps for an hour after the first slice", sleepMs: 60 * minute, missed: 800, started: 200 },
+  ])("a machine that $name, with 1,000 due at once", async ({ sleepMs, missed, started }) => {
+    const clock = fakeClock(t0);
+    const decisions: DueDecision[] = [];
+    const scheduler = createScheduler({
+      clock,
+      onDue(_, decision) {
+        decisions.push(decision);
+        clock.jump(clock.now() + 20 + (decisions.length === 200 ? sleepMs : 0));
+      },
+    });
+    scheduler.start();
+    const once = schedule(new Date(t0 + minute).toISOString());
+    for (let i = 0; i < 1_000; i++) scheduler.set(batch({ name: `b-${i}` as BatchName, schedule: once }), t0);
+    await clock.advance(minute + 1_000);
+    expect(decisions).toHaveLength(1_000);
+    expect(decisions.filter((one) => one.missed !== null)).toHaveLength(missed);
+    expect(decisions.filter((one) => one.start === t0 + minute)).toHaveLength(started);
+  });
+
   test("a clock that stood years ahead and is put right does not hold a batch back", async () => {
     const { clock, scheduler, starts } = setUp();
     scheduler.set(batch(), t0);
