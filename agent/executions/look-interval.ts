@@ -9,7 +9,7 @@ const waitingMs = 250;
 /** Looks at all of them together, in a second: what is beyond that would keep the agent from everything else. */
 const maxPerSecond = { first: 5_000, later: 1_000 };
 
-/** Returns the time to the next look, in ms. `ranMs`: since its start; null before. `count`: of all that are looked at. */
+/** Returns the time to the next look, in ms. `ranMs`: since its start; null before. `count`: of all looked at. */
 export function lookInterval(ranMs: number | null, count: number): number {
   if (ranMs === null) return Math.max(waitingMs, shareMs(count, maxPerSecond.later));
   return Math.abs(ranMs) < firstMinuteMs

@@ -15,7 +15,7 @@ export interface Seen {
   /** False while the volume cannot be read: then what is not seen may be there. */
   isKnown: boolean;
   claim: { node: string | null } | null;
-  /** True once a SIGTERM has reached the wrapper. */
+  /** True once a SIGTERM has reached the wrapper; false without `exit`. */
   told: boolean;
   /** Why the agent ends it; null while it does not. */
   stopReason: FinishedBy | null;

@@ -245,7 +245,7 @@ export class PodRunning implements Running {
       exit: written === null ? null : { end: written.end, at: readEndedAt(this.#folder) ?? written.at },
       isKnown,
       claim,
-      told: isTold(this.#folder),
+      told: written !== null && isTold(this.#folder), // it says something of an end only
       stopReason: this.#stopReason,
       pod: pod ?? (pods.isListed ? "gone" : "unknown"),
       last: this.#last,

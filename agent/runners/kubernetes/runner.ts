@@ -93,7 +93,7 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
     pendingMs: defaults.pendingMs,
     onRefused: (words) => (refusal = words),
     onSeconds: (count) => (seconds += count),
-    blockedBy,
+    blockedBy: (execution) => blockedBy(execution, pods),
   };
   pods.start();
   sweeps.start();
@@ -162,20 +162,6 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
     return Promise.resolve(adopted);
   }
 
-  /** A retry of one that may still be running on a node that is silent waits until its pod is gone. */
-  function blockedBy({ trigger }: Execution): string | null {
-    if (trigger.kind !== "retry" || trigger.by === null) return null;
-    for (const pod of pods.all()) {
-      if (pod.labels[executionLabel] !== trigger.by || isTerminal(pod) || executionOf(pod) === null) continue;
-      if (pod.deletedAt === null) continue; // it is about to end: its wrapper has written its last word
-      return (
-        `the pod of its last attempt${outsideReason(pod) === null ? "" : ", which may still be running"} on ` +
-        (pod.node ?? "a node")
-      );
-    }
-    return null;
-  }
-
   async function sweep(): Promise<void> {
     if (!pods.isListed) return;
     const activeIds = new Set<string>([...active.values()].map(({ id }) => id));
@@ -212,6 +198,20 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
     health: () => ({ namespace, server: client.server, watching: pods.isWatching, problem: pods.problem ?? refusal }),
     counts: () => ({ pods: pods.size, seconds, requests: client.counts() }),
   };
+}
+
+/** A retry of one that may still be running on a node that is silent waits until its pod is gone. */
+function blockedBy({ trigger }: Execution, pods: Pods): string | null {
+  if (trigger.kind !== "retry" || trigger.by === null) return null;
+  for (const pod of pods.all()) {
+    if (pod.labels[executionLabel] !== trigger.by || isTerminal(pod) || executionOf(pod) === null) continue;
+    if (pod.deletedAt === null) continue; // it is about to end: its wrapper has written its last word
+    return (
+      `the pod of its last attempt${outsideReason(pod) === null ? "" : ", which may still be running"} on ` +
+      (pod.node ?? "a node")
+    );
+  }
+  return null;
 }
 
 /** Asks for a pod to be deleted; true where it is not there any more. */
