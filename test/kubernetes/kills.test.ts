@@ -41,19 +41,30 @@ afterEach(() => cluster.stop());
 function setUp() {
   const place = workplace();
   const evidence = join(place.home, "ran");
-  const put = (name: string, yaml: string, script: string) =>
-    place.put(name, `${yaml}\nkeep: {executions: 1000}\n`, `echo "$BATCH_EXECUTION_ID" >>${evidence}\n${script}\n`);
+  const put = (name: string, yaml: string, script: string | null) =>
+    place.put(
+      name,
+      `${yaml}\nkeep: {executions: 1000}\n`,
+      script === null ? null : `echo "$BATCH_EXECUTION_ID" >>${evidence}\n${script}\n`,
+    );
   for (const [name, second] of Object.entries(roots)) {
-    const cron = `cron: "${second}-59/${periodSeconds} * * * * *"\nconcurrency: allow`;
+    put(
+      name,
+      rootYaml(name, `${second}-59/${periodSeconds} * * * * *`),
+      name.startsWith("root-") ? "echo out" : '[ "$BATCH_ATTEMPT" -gt 1 ]',
+    );
     if (name.startsWith("root-")) {
-      put(name, cron, "echo out");
       const follower = name.replace("root", "follower");
       put(follower, `after: ${name}\ninput: previous\nconcurrency: allow`, "grep -q out");
     }
-    // Two attempts of each, of which the second is a start by a timer.
-    if (name.startsWith("flaky-")) put(name, `${cron}\nretry: {limit: 1, delay: 1s}`, '[ "$BATCH_ATTEMPT" -gt 1 ]');
   }
   return { place, evidence, put };
+}
+
+/** Flaky ones have two attempts each, of which the second is a start by a timer. */
+function rootYaml(name: string, cron: string): string {
+  const retry = name.startsWith("flaky-") ? "\nretry: {limit: 1, delay: 1s}" : "";
+  return `cron: "${cron}"\nconcurrency: allow${retry}`;
 }
 
 type Place = ReturnType<typeof setUp>["place"];
@@ -109,7 +120,11 @@ function compare(rows: readonly Execution[], started: readonly string[]) {
     uncovered: gaps,
     open: rows.filter(isOpen).length,
     /** Runs in which something is missing, or there twice. */
-    broken: [...runs.values()].filter((items) => !isWhole(items)).length,
+    broken: [...runs.values()]
+      .filter((items) => !isWhole(items))
+      .map((items) =>
+        items.map(({ batch, attempt, status, reason, createdAt }) => ({ batch, attempt, status, reason, createdAt })),
+      ),
     /** Rows that ended otherwise than their script did. */
     others: rows.filter(({ reason }) => reason !== null && reason !== "exit" && reason !== "missed"),
   };
@@ -138,8 +153,8 @@ test(
     // The last one is left alone: it takes over, and nothing is due any more after a while.
     const agent = await startAgent(place, args);
     await eventually(async () => (await agent.executions("?status=succeeded&limit=500")).length > 4, 120_000);
-    for (const name of Object.keys(roots))
-      put(name, 'cron: "0 0 1 1 *"', name.startsWith("root-") ? "echo out" : "true");
+    // Only what they are due at changes: what has begun goes on as it would have.
+    for (const name of Object.keys(roots)) put(name, rootYaml(name, "0 0 1 1 *"), null);
     await eventually(async () => {
       const batches = await Promise.all(Object.keys(roots).map((name) => agent.batch(name)));
       return batches.every(({ next }) => next[0]?.includes("-01-01T") === true);
@@ -156,7 +171,7 @@ test(
     const figures = { kills, seconds: Math.round(seconds), rows: rows.length, starts: started.length };
     console.log(`kills of an agent on Kubernetes, seed ${seed}:`, figures);
     expect(compare(rows, started)).toEqual({
-      ...{ startedTwice: 0, unrecorded: [], imagined: 0, doubled: [], uncovered: [], open: 0, broken: 0 },
+      ...{ startedTwice: 0, unrecorded: [], imagined: 0, doubled: [], uncovered: [], open: 0, broken: [] },
       others: [],
     });
     expect(started.length).toBeGreaterThan(kills / 4);
