@@ -45,10 +45,19 @@ export function shortageCount(): number {
 
 /** The disk, or the network that it lies behind, fails; a bad sector may do so for good. */
 const failingCodes = ["EIO", "ESTALE", "ETIMEDOUT", "EHOSTDOWN", "ENOTCONN"];
+let failures = 0;
 
 /** Returns whether an error may pass and tells nothing of the file itself: a shortage, or a disk that fails. */
 export function isPassing(error: unknown): boolean {
-  return isShortage(error) || failingCodes.includes(errorCode(error));
+  if (isShortage(error)) return true;
+  if (!failingCodes.includes(errorCode(error))) return false;
+  failures++;
+  return true;
+}
+
+/** Number of times that a disk failed so far, as `shortageCount` tells of shortages. */
+export function failureCount(): number {
+  return failures;
 }
 
 /** Returns whether nothing lies at `path`; false where that cannot be told, as on a disk that is away. */

@@ -1,11 +1,12 @@
 // Files that the agent reads at its start, on a disk that does not give them just then: they count as unknown, not as
 // empty.
 import { execFileSync } from "node:child_process";
-import { mkdirSync, renameSync, writeFileSync } from "node:fs";
+import { mkdirSync, readFileSync, renameSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import type { Problem } from "../../agent/model/problem.ts";
 import { startAgent, workplace } from "../helpers/agent.ts";
+import { type } from "../helpers/cli.ts";
 import { canMount } from "../helpers/disk.ts";
 import { webhookServer } from "../helpers/receivers.ts";
 import { eventually } from "../helpers/tmp.ts";
@@ -19,7 +20,7 @@ function fail(path: string): void {
 }
 
 function mend(path: string): void {
-  execFileSync("umount", [path]);
+  execFileSync("umount", ["--lazy", path]);
   failing.delete(path);
 }
 
@@ -60,4 +61,25 @@ test.skipIf(!canMount)("what groups passed on and what was told are waited for",
   await eventually(() => told().includes("load"));
   expect(told()).toEqual(["billing/_group.yaml", "load"]);
   expect((await agent.exit("SIGTERM")).code).toBe(0);
+});
+
+test.skipIf(!canMount)("how a script ended is waited for, and not lost", async () => {
+  const place = workplace();
+  place.put("slow", 'cron: "@yearly"\n', `until [ -e ${place.home}/go ]; do sleep 0.1; done; exit 7\n`);
+  let agent = await startAgent(place);
+  await type(place.home, ["trigger", "slow", "--data", place.data]);
+  const { id } = await eventually(async () =>
+    (await agent.executions("?status=running")).find((row) => row.pid !== null),
+  );
+  await agent.exit("SIGKILL");
+  writeFileSync(join(place.home, "go"), "");
+  const exit = join(place.data, "batches/slow/executions", id, "exit");
+  await eventually(() => readFileSync(exit, "utf8").endsWith("7\n"));
+  fail(exit);
+  agent = await startAgent(place);
+  // The agent is there all the same, and does not know yet.
+  expect(await agent.executions()).toMatchObject([{ id, status: "running" }]);
+  mend(exit);
+  const ended = await eventually(async () => (await agent.executions("?status=failed"))[0], 60_000);
+  expect(ended).toMatchObject({ id, reason: "exit", exitCode: 7 });
 });

@@ -16,7 +16,7 @@ import { join } from "node:path";
 import { maxTimesBytes } from "../../logs/port.ts";
 import type { FinishedBy } from "../../model/execution.ts";
 import type { EpochMs } from "../../model/ids.ts";
-import { isShortage } from "../../platform/files.ts";
+import { isPassing } from "../../platform/files.ts";
 
 const { O_RDONLY, O_WRONLY, O_CREAT, O_APPEND, O_TRUNC, O_NONBLOCK, O_NOFOLLOW } = constants;
 /** Everything that is read here is shorter. */
@@ -162,7 +162,7 @@ function withPlainFile<T>(path: string, flags: number, work: (file: number) => T
       closeSync(file);
     }
   } catch (error) {
-    isShortage(error); // counted: whoever decides something by what is not there asks for the count
+    isPassing(error); // counted: whoever decides something by what is not there asks for the counts
     return null;
   }
 }

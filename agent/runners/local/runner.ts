@@ -8,7 +8,7 @@ import { messageOf } from "../../errors.ts";
 import type { Logger } from "../../logger.ts";
 import type { Execution } from "../../model/execution.ts";
 import type { BatchName, ExecutionId } from "../../model/ids.ts";
-import { shortageCount } from "../../platform/files.ts";
+import { failureCount, shortageCount } from "../../platform/files.ts";
 import { makeFolders, type EnsureFolder } from "../../platform/folders.ts";
 import { readEnvFiles } from "../env-files.ts";
 import { batchEnvironment } from "../environment.ts";
@@ -21,6 +21,8 @@ import { createOrphanSearch, createProcessTable, isOurs, recordOf, wrappersOf } 
 import type { LaunchOrder } from "./protocol.ts";
 
 const pollMs = 250;
+/** Reads of how a script ended on a disk that fails, in all half a minute; then it is lost. */
+const maxFailedReads = 120;
 /** Time for a shell that nobody has seen yet to write a pid. */
 const pidPatienceMs = 2_000;
 
@@ -135,7 +137,7 @@ export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { laun
   ): Promise<Ending> {
     const since = clock.monotonic();
     for (;;) {
-      const told = await readExitSurely(folder, clock);
+      const told = await readExitSurely(folder, clock, maxFailedReads, onRunning);
       if (told !== null) return { ...told.end, finishedAt: told.at };
       if (execution.boot !== boot) break;
       const before = shortageCount();
@@ -185,12 +187,23 @@ export function createRunner(dataDir: string, deps: RunnerDeps): Runner & { laun
   };
 }
 
-/** Reads how a script ended; waits while there are no descriptors to read it with. */
-async function readExitSurely(folder: string, clock: Clock): Promise<ReturnType<typeof readExit>> {
-  for (;;) {
-    const before = shortageCount();
+/**
+ * Reads how a script ended; waits while there are no descriptors to read it with. `maxFailed`: so often it waits for a
+ * disk that fails; `onWait`: called before each wait.
+ */
+async function readExitSurely(
+  folder: string,
+  clock: Clock,
+  maxFailed = 0,
+  onWait: () => void = () => undefined,
+): Promise<ReturnType<typeof readExit>> {
+  for (let failed = 0; ;) {
+    const [shortages, failures] = [shortageCount(), failureCount()];
     const told = readExit(folder);
-    if (told !== null || shortageCount() === before) return told;
+    if (told !== null) return told;
+    if (failureCount() > failures) failed += 1;
+    if (shortageCount() === shortages && (failureCount() === failures || failed > maxFailed)) return null;
+    onWait();
     await sleep(clock, pollMs);
   }
 }
