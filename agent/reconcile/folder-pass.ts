@@ -82,7 +82,7 @@ export class FolderPass {
     return (await this.#deps.checkout.head()) !== this.#lastHead;
   }
 
-  /** Rejects where the pass could not be carried out. */
+  /** Rejects where the pass could not be carried out. One that is stopped breaks off: the next agent looks anew. */
   async run(): Promise<void> {
     const { checkout, dirty, isStopped } = this.#deps;
     const head = await checkout.settledHead(isStopped);
@@ -101,11 +101,13 @@ export class FolderPass {
     }
     const names = this.#namesToRead(hints, listed);
     const desired = await this.#readAll(names, hints, head);
+    if (isStopped()) return;
     if (desired.length > 0 && (await checkout.head()) !== head) {
       this.#startOver(names, hints);
       return;
     }
     await this.#carryOut(planReconcile(desired, this.#current(desired), this.#deps.clock.now()), head);
+    if (isStopped()) return;
     if (hints.all) this.#noteVerified(listed.length);
     await this.#retainDeclarations();
   }
@@ -180,10 +182,11 @@ export class FolderPass {
   }
 
   async #readAll(names: ReadonlySet<string>, { all, names: hinted }: Hints, head: string | null): Promise<Desired[]> {
-    const { source, inspector, scans, isWatching } = this.#deps;
+    const { source, inspector, scans, isStopped, isWatching } = this.#deps;
     const desired: Desired[] = [];
     let atHandBytes = 0;
     for (const name of names) {
+      if (isStopped()) break;
       // Whatever an event names is read whatever its signature says.
       const scan = scans.get(name);
       const seen = hinted.has(name) || scan?.content == null ? null : scan.signature;
@@ -223,9 +226,11 @@ export class FolderPass {
   }
 
   async #carryOut(actions: readonly Action[], head: string | null): Promise<void> {
-    const { applier, inForce } = this.#deps;
+    const { applier, inForce, isStopped } = this.#deps;
     const isFirst = this.#lastVerifiedAt === null;
-    const carryOut = (action: Action) => applier.carryOut(action, head, isFirst);
+    const carryOut = async (action: Action) => {
+      if (!isStopped()) await applier.carryOut(action, head, isFirst);
+    };
     const isAtHand = (action: Action) => action.kind === "apply" && action.folder.files !== undefined;
     const removals = actions.filter(({ kind }) => kind === "remove");
     const others = actions.filter(({ kind }) => kind !== "remove");

@@ -1,19 +1,22 @@
-// The end of the agent does not wait for a disk that is slow to take what is to be told.
+// What is told once, and that the end of the agent does not wait for a disk that is slow to take it.
 import { expect, test } from "vitest";
 import type { Change, HistoryReader, Recorder } from "../../agent/history/port.ts";
 import type { LogFollowers, LogStore } from "../../agent/logs/port.ts";
 import type { Execution } from "../../agent/model/execution.ts";
 import { createNotifier, type NotifierDeps } from "../../agent/notify/notifier.ts";
 import type { Draft } from "../../agent/notify/port.ts";
+import { systemClock } from "../../agent/platform/clock.ts";
+import { createLogFollowers } from "../../agent/logs/follow.ts";
 import { fakeClock } from "../helpers/fakes.ts";
+import { openTestHistory } from "../helpers/history.ts";
 import { batch, execution, t0 } from "../helpers/make.ts";
 import { quietLog } from "../helpers/quiet.ts";
-import { eventually } from "../helpers/tmp.ts";
+import { eventually, temporaryFolder } from "../helpers/tmp.ts";
 
 const webhooks = Array.from({ length: 40 }, (_, i) => `http://127.0.0.1:8099/${i}`);
 const notify = { on: ["failure" as const], mail: [], webhook: webhooks, ping: [] };
 
-function set(ends: number) {
+function set(ends: number, other: Partial<NotifierDeps> = {}) {
   const clock = fakeClock(t0);
   const rows = Array.from({ length: ends }, (_, i) =>
     execution({ at: t0 + i, status: "failed", reason: "exit", notifyDue: { event: "failure", count: 1, since: null } }),
@@ -68,6 +71,7 @@ function set(ends: number) {
     mails: false,
     linkTo: () => "http://127.0.0.1/",
     changedSince: () => Promise.resolve(null),
+    ...other,
   };
   return { clock, rows, state, notifier: createNotifier(deps) };
 }
@@ -115,4 +119,40 @@ test("what was seen to is not made again while its record is not durable yet", a
     return state.settled === 2;
   });
   expect(made).toBe(2 * webhooks.length);
+});
+
+test("a start is told once, though the end comes while its message is written", async () => {
+  const data = temporaryFolder();
+  const { reader, recorder, save, close } = await openTestHistory(data, { clock: systemClock, log: quietLog() });
+  const drafts: Draft[] = [];
+  let release: () => void = () => undefined;
+  const held = new Promise<void>((done) => (release = done));
+  const put = async (draft: Draft) => {
+    drafts.push(draft);
+    if (drafts.length === 1) await held;
+    return { ...draft, id: String(drafts.length) };
+  };
+  const outbox = {
+    open: () => Promise.resolve([]),
+    put,
+    read: () => Promise.resolve(null),
+    remove: () => Promise.resolve(),
+  };
+  const pinged = batch({ notify: { on: [], mail: [], webhook: [], ping: ["http://127.0.0.1:8099/ping"] } });
+  const followers = createLogFollowers(data, systemClock);
+  const { notifier } = set(0, { reader, recorder, outbox, followers, batchOf: () => pinged });
+  await notifier.start();
+  const running = execution({ status: "running", pingDue: ["start"] });
+  await save(running);
+  notifier.submit(running);
+  await eventually(() => drafts.length === 1);
+  const finishedAt = new Date(t0 + 1_000).toISOString();
+  const ended = { ...running, status: "succeeded", exitCode: 0, finishedAt, pingDue: ["start", "stop"] } as const;
+  await save(ended);
+  notifier.submit(ended);
+  release();
+  await eventually(() => drafts.some(({ event }) => event === "stop"));
+  await notifier.stop();
+  expect(drafts.map(({ event }) => event)).toEqual(["start", "stop"]);
+  await close();
 });

@@ -91,6 +91,15 @@ describe("reconciler", () => {
     await reconciler.stop();
   });
 
+  test("a pass that is stopped breaks off", async () => {
+    const { reconciler, put, applied } = await setUp();
+    for (let i = 0; i < 5; i++) put(`batch-${i}`, daily, `echo ${i}\n`);
+    const pass = reconciler.resync();
+    await reconciler.stop();
+    await pass;
+    expect([applied, reconciler.health().lastVerifiedAt]).toEqual([[], null]);
+  });
+
   test("1,000 folders: one edit loads one batch", async () => {
     const { reconciler, put, loads, applied, history } = await setUp();
     for (let i = 0; i < 1_000; i++) put(`batch-${i}`, daily, `echo ${i}\n`);

@@ -11,7 +11,7 @@ import {
   unlinkSync,
   writeFileSync,
 } from "node:fs";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import type { EpochMs } from "../../model/ids.ts";
 import { errorCode, openFileSync, readPart, readPlainBytes } from "../../platform/files.ts";
 import type { EnsureFolder } from "../../platform/folders.ts";
@@ -51,9 +51,9 @@ export function prepareFolder(
   writeNew(join(folder, "pod.json"), files.manifest, null);
 }
 
-/** Makes a folder that the script writes into. */
+/** Makes a batch's folder that its scripts write into, and the one of its executions. */
 export function prepareState(path: string, owner: Owner | null, ensure: EnsureFolder): void {
-  ensure(path);
+  for (const folder of [path, join(dirname(path), "executions")]) ensure(folder);
   give(path, owner);
 }
 

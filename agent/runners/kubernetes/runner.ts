@@ -1,6 +1,6 @@
 // Runs each execution as a pod of its own, on the data volume that the agent and all pods share.
 import { existsSync } from "node:fs";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import type { Clock } from "../../async/clock.ts";
 import { periodic } from "../../async/periodic.ts";
 import { createTurns } from "../../async/turns.ts";
@@ -141,7 +141,6 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
     };
     const manifest = podManifest(order, paths, defaults);
     // A subPath that is not there would be made by root.
-    deps.ensure(dirname(join(dataDir, own)));
     prepareState(join(dataDir, state), owner, deps.ensure);
     giveTree(join(dataDir, revision), owner);
     prepareFolder(join(dataDir, own), { environment, manifest: JSON.stringify(manifest) }, owner);
