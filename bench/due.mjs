@@ -19,14 +19,14 @@ const script = 'printf "%s" "$EPOCHREALTIME"\n';
 export async function dueByAgent(count, parallel, meanwhile, past = 0) {
   const home = temporaryFolder();
   const [batches, data] = [join(home, "batches.d"), join(home, "data")];
-  const dueAt = Math.ceil((Date.now() + 4_000 + count * 6) / 1000) * 1000;
+  if (past > 0) writePast(data, count, past);
+  const dueAt = Math.ceil((Date.now() + 4_000 + count * 6 + (count * past) / 20) / 1000) * 1000;
   makeBatches(
     batches,
     count,
     () => `cron: "${new Date(dueAt).toISOString()}"\nkeep: {executions: ${past + 1}}\n`,
     () => script,
   );
-  if (past > 0) writePast(data, count, past);
   const agent = await startAgent(batches, data, ["--max-parallel", String(parallel)]);
   if (Date.now() > dueAt - 500)
     throw new Error("the agent was not ready in time: let the machine rest, or measure fewer");
