@@ -43,8 +43,8 @@ exit $1`;
 
 /** Variables that a shell of the ash family sets, reads or refuses itself: `OPTIND=x` ends dash. */
 const shellsOwn = /^(?:OPTIND|LINENO|PPID|RANDOM|SECONDS|EPOCHSECONDS|EPOCHREALTIME)$/;
-/** Longest environment of an order, in characters: one that the system refuses must not come this way. */
-const maxOrderLength = 100_000;
+/** Maximum size of an order's environment: one that the system refuses must not come this way. */
+const maxOrderBytes = 100_000;
 
 /**
  * Returns whether a shell of the ash family hands on an environment as it stands: dash drops `spring.datasource.url`.
@@ -55,12 +55,12 @@ export function isShellEnvironment(env: Readonly<Record<string, string>>): boole
 
 /** Returns whether an order can set an environment, to the letter. */
 export function isSettable(env: Readonly<Record<string, string>>): boolean {
-  let length = 0;
+  let bytes = 0;
   for (const [name, value] of Object.entries(env)) {
-    length += name.length + value.length;
+    bytes += name.length + Buffer.byteLength(value);
     if (value.includes("\0")) return false;
   }
-  return length <= maxOrderLength && isShellEnvironment(env);
+  return bytes <= maxOrderBytes && isShellEnvironment(env);
 }
 
 /** One script for a shell that serves many. Descriptors are the caller's, which has them open until `s` is said. */
@@ -111,11 +111,10 @@ echo d $1
 };
 
 /**
- * For bash, which makes the pipes: output through copiers, and several inputs one after the other. Its first
- * argument is
- * the number of inputs, then come their paths, then the command. 5 and 6 are the logs. Where the machine has what the
- * plain keeper needs, bash becomes that one; else it keeps the record itself, as well as it can: it may take a death by
- * signal for an exit code above 128.
+ * For bash, which makes the pipes: output through copiers, and several inputs one after the other. Its first argument
+ * is the number of inputs, then come their paths, then the command. 5 and 6 are the logs. Where the machine has what
+ * the plain wrapper needs, bash becomes that one; else it keeps the record itself, as well as it can: it may take a
+ * death by signal for an exit code above 128.
  */
 export function bashWrapper(tools: WrapperTools, piped: boolean): string {
   const { sh, env, setsid } = tools;

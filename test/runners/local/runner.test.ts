@@ -299,6 +299,11 @@ describe("a start that fails", () => {
       settings: { env: { BIG: "x".repeat(200_000) } },
       message: /E2BIG/,
     },
+    {
+      name: "more bytes of environment than the kernel takes, in fewer characters",
+      settings: { env: { BIG: "€".repeat(50_000) } },
+      message: /E2BIG/,
+    },
   ];
   test.each(refused)("$name", async ({ settings = {}, env, gone = false, fault = null, message }) => {
     const { start, cwd, read } = setUpRunner("true", settings, env === undefined ? {} : { baseEnv: env });

@@ -60,6 +60,8 @@ test.each([
   [{ PPID: "1" }, false],
   [{ NUL: "a\0b" }, false],
   [{ LONG: "x".repeat(100_000) }, false],
+  [{ LONG: "x".repeat(99_000) }, true],
+  [{ LONG: "€".repeat(40_000) }, false],
 ])("an environment that a shell can set to the letter: %o", (env, want) => {
   expect(isSettable(env as Record<string, string>)).toBe(want);
 });
