@@ -1,6 +1,6 @@
 // The logs of one execution as its pod writes them: measured and cut to their limit.
 import type { EpochMs } from "../../model/ids.ts";
-import { appendTime, cutLog, measure, readLastTime, type Sizes } from "../local/execution-folder.ts";
+import { appendTime, cutLogs, measure, readLastTime, type Sizes } from "../local/execution-folder.ts";
 import type { Look } from "../port.ts";
 import { isReadable } from "./folder.ts";
 
@@ -31,15 +31,9 @@ export class PodLogs {
   }
 
   look(now: EpochMs): Pick<Look, "sizes" | "cut" | "truncated"> {
-    let sizes = this.measure();
-    const truncated = streams.filter((one) => sizes[`${one}Bytes`] < this.#sizes[`${one}Bytes`]);
-    let cut = false;
-    for (const stream of streams) {
-      const key = `${stream}Bytes` as const;
-      if (sizes[key] <= this.#limitBytes) continue;
-      cut = true;
-      if (cutLog(this.#folder, stream, this.#limitBytes)) sizes = { ...sizes, [key]: this.#limitBytes };
-    }
+    const measured = this.measure();
+    const truncated = streams.filter((one) => measured[`${one}Bytes`] < this.#sizes[`${one}Bytes`]);
+    const { sizes, cut } = cutLogs(this.#folder, measured, this.#limitBytes);
     if (streams.some((one) => sizes[`${one}Bytes`] !== this.#sizes[`${one}Bytes`]))
       appendTime(this.#folder, now, sizes);
     this.#sizes = sizes;

@@ -108,9 +108,23 @@ export function readTail(folder: string, stream: "stdout" | "stderr", end: numbe
 }
 
 /**
- * Cuts a log to `limit` bytes while it is written; false where that failed. What is written next comes after the cut.
+ * Cuts each log that is larger than `limit` bytes while it is written: what is written next comes after the cut.
+ * `sizes`: as measured. Returns what they are then, and whether one was too large.
  */
-export function cutLog(folder: string, stream: "stdout" | "stderr", limit: number): boolean {
+export function cutLogs(folder: string, sizes: Sizes, limit: number): { sizes: Sizes; cut: boolean } {
+  const left = { ...sizes };
+  let cut = false;
+  for (const stream of ["stdout", "stderr"] as const) {
+    const key = `${stream}Bytes` as const;
+    if (sizes[key] <= limit) continue;
+    cut = true;
+    if (cutLog(folder, stream, limit)) left[key] = limit;
+  }
+  return { sizes: left, cut };
+}
+
+/** Returns false where that failed. */
+function cutLog(folder: string, stream: "stdout" | "stderr", limit: number): boolean {
   return (
     withPlainFile(join(folder, `${stream}.log`), O_WRONLY, (file) => {
       ftruncateSync(file, limit);

@@ -7,7 +7,7 @@ import { shortageCount } from "../../platform/files.ts";
 import type { Look, Running, RunningRef } from "../port.ts";
 import {
   appendTime,
-  cutLog,
+  cutLogs,
   measure,
   readLastTime,
   readPid,
@@ -112,17 +112,12 @@ export class LocalRunning implements Running {
 
   async look(): Promise<Look> {
     const { logLimitBytes, clock } = this.#deps;
-    let sizes = measure(this.#folder);
-    let cut = false;
-    const truncated: ("stdout" | "stderr")[] = [];
-    for (const stream of ["stdout", "stderr"] as const) {
+    const measured = measure(this.#folder);
+    const truncated = (["stdout", "stderr"] as const).filter((stream) => {
       const key = `${stream}Bytes` as const;
-      if (sizes[key] < this.#sizes[key] || (sizes[key] > this.#sizes[key] && this.#isRewritten(stream)))
-        truncated.push(stream);
-      if (sizes[key] <= logLimitBytes) continue;
-      cut = true;
-      if (cutLog(this.#folder, stream, logLimitBytes)) sizes = { ...sizes, [key]: logLimitBytes };
-    }
+      return measured[key] < this.#sizes[key] || (measured[key] > this.#sizes[key] && this.#isRewritten(stream));
+    });
+    const { sizes, cut } = cutLogs(this.#folder, measured, logLimitBytes);
     const isAnother = sizes.stdoutBytes !== this.#sizes.stdoutBytes || sizes.stderrBytes !== this.#sizes.stderrBytes;
     // All that one look has seen was written by the end: a file for every short execution would cost more than it
     // tells.
