@@ -6,6 +6,7 @@ import type { HistoryReader, Recorder } from "../history/port.ts";
 import type { Logger } from "../logger.ts";
 import type { Batch } from "../model/batch.ts";
 import type { Execution } from "../model/execution.ts";
+import type { CheckedRevision } from "../model/revision.ts";
 import type { BatchName, EpochMs, ExecutionId, Revision } from "../model/ids.ts";
 import type { Runner, Running } from "../runners/port.ts";
 import { createAttempt, type Attempt } from "./attempt.ts";
@@ -17,11 +18,8 @@ export interface RunningDeps {
   recorder: Recorder;
   reader: Pick<HistoryReader, "find" | "run">;
   runner: Runner;
-  /**
-   * Checks before a start that a revision is what it was, and puts it right; why it cannot be run, or null. Never
-   * rejects.
-   */
-  checkRevision?: (name: BatchName, revision: Revision) => Promise<string | null>;
+  /** Checks before a start that a revision is what it was, and puts it right. Never rejects. */
+  checkRevision?: (name: BatchName, revision: Revision) => Promise<CheckedRevision>;
 }
 
 /** Describes what the executor does about the end of one. */
@@ -70,22 +68,23 @@ export class RunningExecutions {
     const { recorder, reader, runner, log, checkRevision } = this.#deps;
     const written = recorder.commit([{ kind: "put", execution }]);
     let inputs: readonly Execution[] = [];
-    let fault: string | null = null;
+    let checked: CheckedRevision | undefined;
     const recorded = written.then(async () => {
       // Whatever it comes after is durable by now, and as shown.
       const found = await Promise.all((execution.previous ?? []).map((id) => reader.find(id)));
       inputs = found.flatMap((one) => one ?? []);
-      fault = (await checkRevision?.(batch.name, execution.revision as Revision)) ?? null;
+      checked = await checkRevision?.(batch.name, execution.revision as Revision);
     });
     const launch = () => {
       if (execution.status === "running") {
         logStart(execution, log);
         events.onLaunch(execution);
       }
-      return runner.start(buildOrder(execution, batch, inputs, fault));
+      return runner.start(buildOrder(execution, batch, inputs, checked?.fault ?? null));
     };
+    const release = () => checked?.release?.();
     const { timeoutMs, successCodes } = batch;
-    this.#follow(execution, { written, recorded, launch, timeoutMs, successCodes }, events);
+    this.#follow(execution, { written, recorded, launch, release, timeoutMs, successCodes }, events);
   }
 
   /**
@@ -119,6 +118,8 @@ export class RunningExecutions {
       written: Promise<void> | null;
       recorded: Promise<void> | null;
       launch: () => Promise<Running>;
+      /** Called once it has ended, before that is recorded. */
+      release?: () => Promise<void> | undefined;
       timeoutMs: number | null;
       successCodes: readonly number[];
     },
@@ -151,6 +152,7 @@ export class RunningExecutions {
       onFree();
     };
     const finished = attempt.ended
+      .finally(how.release)
       .then(
         (ended) => {
           const recorded = onEnded(ended);

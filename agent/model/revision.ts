@@ -7,6 +7,14 @@ import type { Revision } from "./ids.ts";
 /** Name within a revision. A batch's own file of this name is passed over. */
 export const inheritedName = "_group.yaml";
 
+/** A revision that was checked for one execution. */
+export interface CheckedRevision {
+  /** Why it cannot be run; null where it can. */
+  fault: string | null;
+  /** To be called when the execution has ended; null where nothing is to be taken back. Never rejects. */
+  release: (() => Promise<void>) | null;
+}
+
 /** Digest of a revision: that of its files, and of what it inherits where that is anything. */
 export function combinedDigest(files: string, inherited: string | Uint8Array | null): Revision {
   if (inherited === null) return files as Revision;

@@ -27,7 +27,8 @@ import type {
   WorkTree,
 } from "./port.ts";
 import { createRevisionGuard, type RevisionGuard } from "./revision-guard.ts";
-import { clearLeftovers, createRevisions } from "./revisions.ts";
+import { clearLeftovers } from "./revision-mend.ts";
+import { createRevisions } from "./revisions.ts";
 import { createSettingsFiles } from "./settings-files.ts";
 import { unlimited } from "./tree.ts";
 import { createWatch } from "./watch.ts";

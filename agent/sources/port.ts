@@ -108,6 +108,11 @@ export interface Revisions {
    * right from the folder that `reload` gives, where that is still of the revision. Throws StoreError.
    */
   verify: (revision: Revision, reload: () => Promise<Folder | null>) => Promise<Verified>;
+  /**
+   * Seals a revision for an execution, if an earlier one has changed its shell scripts: nobody can while it runs, root
+   * included. Returns what ends that; null where there is no need, or the system cannot. Never rejects.
+   */
+  seal: (revision: Revision) => Promise<(() => Promise<void>) | null>;
   /** A stored revision as a folder, for the batch `name`; null when it is not there. */
   load: (revision: Revision, name: BatchName) => Promise<Folder | null>;
   path: (revision: Revision) => string;

@@ -4,11 +4,12 @@ import type { Logger } from "../logger.ts";
 import type { Folder } from "../model/batch.ts";
 import type { BatchName, Revision } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
+import type { CheckedRevision } from "../model/revision.ts";
 import type { Revisions } from "./port.ts";
 
 export interface RevisionGuard {
-  /** Checks a revision before a start of `name`, and puts it right; why it cannot be run, or null. Never rejects. */
-  check: (name: BatchName, revision: Revision) => Promise<string | null>;
+  /** Checks a revision before a start of `name`, and puts it right. Never rejects. */
+  check: (name: BatchName, revision: Revision) => Promise<CheckedRevision>;
   /** Batches whose revision was found changed at their latest start. */
   problems: () => Problem[];
 }
@@ -24,7 +25,12 @@ export function createRevisionGuard(deps: {
   const { revisions, reload, log } = deps;
   const told = new Map<BatchName, Problem>();
 
-  async function check(name: BatchName, revision: Revision): Promise<string | null> {
+  async function check(name: BatchName, revision: Revision): Promise<CheckedRevision> {
+    const fault = await verify(name, revision);
+    return { fault, release: fault === null ? await revisions.seal(revision) : null };
+  }
+
+  async function verify(name: BatchName, revision: Revision): Promise<string | null> {
     try {
       const verified = await revisions.verify(revision, () => reload(name));
       if (verified.kind === "intact") {

@@ -3,6 +3,7 @@ import { chmodSync, lstatSync, readdirSync, readlinkSync } from "node:fs";
 import { join } from "node:path";
 import { yieldToEventLoop } from "../async/yield.ts";
 import { isWithin } from "../platform/files.ts";
+import { isShellScript } from "./revision-seal.ts";
 
 /**
  * For each file and folder of a revision by its path ("" for the revision itself): what differs once it was touched.
@@ -47,16 +48,31 @@ export async function isAsStamped(folder: string, stamps: Stamps): Promise<boole
   }
 }
 
-/** Names what differs between two states, the first few of it, for people. */
-export function differences(before: Stamps | null, after: Stamps | null): string {
-  if (before === null || after === null) return "its files";
+/** Names what differs between two states, the first few of it, for people, and whether a shell script may. */
+export function differences(before: Stamps | null, after: Stamps | null): { changed: string; isScript: boolean } {
+  if (before === null || after === null) return { changed: "its files", isScript: true };
+  const written = [...before].flatMap(([path, stamp]) =>
+    isFile(stamp) && isOther(stamp, after.get(path)) ? [path] : [],
+  );
   const names = [
     ...[...after].filter(([path]) => path !== "" && !before.has(path)).map(([path]) => `${path} (added)`),
     ...[...before].filter(([path]) => !after.has(path)).map(([path]) => `${path} (deleted)`),
-    ...[...before].filter(([path, stamp]) => isFile(stamp) && isOther(stamp, after.get(path))).map(([path]) => path),
+    ...written,
   ];
   const others = names.length > maxNamed ? ` and ${names.length - maxNamed} more` : "";
-  return names.length === 0 ? "its files" : names.slice(0, maxNamed).join(", ") + others;
+  const changed = names.length === 0 ? "its files" : names.slice(0, maxNamed).join(", ") + others;
+  return { changed, isScript: written.some(isShellScript) };
+}
+
+/** Returns the stamps with the change times of now for shell scripts that differ in nothing else: their flags did. */
+export function withFlagsOfNow(folder: string, stamps: Stamps): Stamps {
+  const timeless = (stamp: string) => stamp.split(" ").toSpliced(changeTimeAt, 1).join(" ");
+  return new Map(
+    [...stamps].map(([path, stamp]) => {
+      const now = isShellScript(path) && isFile(stamp) ? stampOf(join(folder, path)) : stamp;
+      return [path, timeless(now) === timeless(stamp) ? now : stamp];
+    }),
+  );
 }
 
 /** Takes back the right to write, where someone gave it. */
@@ -88,6 +104,8 @@ function stampOf(path: string): string {
   const { size, mtimeNs, ctimeNs, ino, mode } = lstatSync(path, { bigint: true });
   return `${mode} ${size} ${mtimeNs} ${ctimeNs} ${ino}`;
 }
+/** Where the change time stands in a stamp. */
+const changeTimeAt = 3;
 
 const fileType = 0o100000;
 const typeBits = 0o170000;

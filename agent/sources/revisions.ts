@@ -1,20 +1,29 @@
 // Immutable copies of batch folders under data/revisions/<digest>/, shared by equal content.
-import { createHash, randomUUID } from "node:crypto";
+import { randomUUID } from "node:crypto";
 import { chmodSync, existsSync, mkdirSync, realpathSync, renameSync, statSync } from "node:fs";
-import { chmod, readdir, realpath } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { readdir, realpath } from "node:fs/promises";
+import { join } from "node:path";
 import { InvariantError, StoreError } from "../errors.ts";
-import type { Logger } from "../logger.ts";
 import type { Folder } from "../model/batch.ts";
 import type { Revision, BatchName } from "../model/ids.ts";
 import { syncFolder } from "../platform/durable.ts";
 import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
-import { clearTree, errorCode, openFile, readBounded, removeTree } from "../platform/files.ts";
+import { errorCode, readBounded, removeTree } from "../platform/files.ts";
 import type { RevisionFile, Revisions, BatchSource, Verified } from "./port.ts";
-import { closeAgain, differences, isAsStamped, isWorkedIn, readStamps, type Stamps } from "./revision-stamps.ts";
+import { isWhole, removeAdded } from "./revision-mend.ts";
+import { RevisionSeals } from "./revision-seal.ts";
+import {
+  closeAgain,
+  differences,
+  isAsStamped,
+  isWorkedIn,
+  readStamps,
+  withFlagsOfNow,
+  type Stamps,
+} from "./revision-stamps.ts";
 import { copy, writeOut } from "./revision-copy.ts";
 import { entryPath } from "./group-tree.ts";
-import { hashTree, walkTree, unlimited, type OpenArchive, type Tree } from "./tree.ts";
+import { digestFile, walkTree, unlimited, type OpenArchive, type Tree } from "./tree.ts";
 
 /** Maximum number of entries that a changed revision is looked through for, beyond those it had. */
 const maxEntries = 20_000;
@@ -36,6 +45,7 @@ export function createRevisions(
   return {
     store: (folder) => revisions.store(folder),
     verify: (revision, reload) => revisions.verify(revision, reload),
+    seal: (revision) => revisions.seal(revision),
     load: (revision, name) => revisions.load(revision, name),
     files: (revision) => revisions.files(revision),
     collect: (inUse) => revisions.collect(inUse),
@@ -53,6 +63,9 @@ class StoredRevisions {
   /** Stamps of revisions that were stored, or verified, and not touched since. */
   readonly #stamps = new Map<Revision, Stamps>();
   readonly #verifying = new Map<Revision, Promise<Verified>>();
+  /** Revisions whose shell scripts an execution has changed, or may have. */
+  readonly #rewritten = new Set<Revision>();
+  readonly #seals: RevisionSeals;
 
   constructor(
     home: string,
@@ -65,6 +78,7 @@ class StoredRevisions {
     this.#root = root;
     this.#stored = sourceOf(home);
     this.#unpack = unpack;
+    this.#seals = new RevisionSeals(home);
   }
 
   path(revision: Revision): string {
@@ -102,6 +116,7 @@ class StoredRevisions {
       const whole = join(this.#home, digest, path);
       const mode = statSync(whole, { throwIfNoEntry: false })?.mode ?? 0;
       if ((mode & 0o077) === 0) continue;
+      await this.#seals.open(digest); // nobody changes the mode of what is immutable
       chmodSync(whole, mode & 0o700);
       closed = true;
     }
@@ -154,12 +169,13 @@ class StoredRevisions {
     const known = this.#stamps.get(revision) ?? null;
     if (known !== null && (await isAsStamped(path, known))) return { kind: "intact" };
     const found = await readStamps(path, (known?.size ?? maxEntries) + maxEntries).catch(() => null);
-    if (found !== null && (await this.#isWhole(revision, found))) {
+    if (found !== null && (await isWhole(path, revision, found))) {
       closeAgain(path, found);
       await this.#remember(revision);
       return { kind: "intact" };
     }
-    const changed = differences(known, found);
+    const { changed, isScript } = differences(known, found);
+    if (isScript) this.#rewritten.add(revision);
     const folder = await reload();
     if (folder?.digest === revision) {
       const staging = await this.#stage(folder);
@@ -170,13 +186,9 @@ class StoredRevisions {
     }
     // Wherever files were only added, those that were there are still whole.
     if (known !== null && found !== null && !isWorkedIn(path)) {
-      for (const added of [...found.keys()].filter((one) => !known.has(one))) {
-        chmodSync(path, 0o755);
-        await openFolders(path, dirname(added));
-        await removeTree(join(path, added));
-      }
+      await removeAdded(path, known, found);
       const left = await readStamps(path, known.size + 1).catch(() => null);
-      if (left !== null && (await this.#isWhole(revision, left))) {
+      if (left !== null && (await isWhole(path, revision, left))) {
         closeAgain(path, left);
         await this.#remember(revision);
         return { kind: "restored", changed };
@@ -185,26 +197,30 @@ class StoredRevisions {
     return { kind: "damaged", changed };
   }
 
-  /**
-   * Returns whether what lies there has the revision's digest, and nothing lies beside it that the digest passes over.
-   * What cannot be read (rights taken away, a FIFO in a file's place) is not whole.
-   */
-  #isWhole(revision: Revision, found: Stamps): Promise<boolean> {
-    return this.#isEqual(revision, found).catch(() => false);
+  async seal(revision: Revision): Promise<(() => Promise<void>) | null> {
+    const seal = this.#rewritten.has(revision) ? await this.#seals.seal(revision) : null;
+    if (seal === null) return null;
+    this.#acceptFlags(revision);
+    return async () => {
+      await this.#seals.release(seal);
+      this.#acceptFlags(revision);
+    };
   }
 
-  async #isEqual(revision: Revision, found: Stamps): Promise<boolean> {
-    const real = realpathSync.native(join(this.#home, revision));
-    const { files } = await walkTree(real, real, unlimited);
-    const expected = new Set(files.flatMap(({ path }) => [path, ...foldersOf(path)]));
-    if ([...found.keys()].some((path) => !expected.has(path))) return false;
-    return (await hashTree(files, () => undefined)) === revision;
+  #acceptFlags(revision: Revision): void {
+    const known = this.#stamps.get(revision);
+    try {
+      if (known !== undefined) this.#stamps.set(revision, withFlagsOfNow(join(this.#home, revision), known));
+    } catch {
+      // A script is gone: the next check says so.
+    }
   }
 
   /** Returns what runs in the old copy keeps it until it has ended. */
   async #replaceBy(staging: string, revision: Revision): Promise<void> {
     const path = join(this.#home, revision);
     const old = join(this.#home, `.replaced-${revision}-${randomUUID()}`);
+    await this.#seals.open(revision);
     if (existsSync(path)) renameSync(path, old);
     renameSync(staging, path);
     await this.#remember(revision);
@@ -237,7 +253,7 @@ class StoredRevisions {
         size,
         executable,
         read: async () => (await readBounded(realPath, size, "refuse")).bytes,
-        digest: () => digest(realPath),
+        digest: () => digestFile(realPath),
       }));
     } catch (error) {
       if (errorCode(error) === "ENOENT") return null;
@@ -258,6 +274,7 @@ class StoredRevisions {
       // At once with the question, so that nothing can take it into use in between.
       renameSync(join(this.#home, entry), trash);
       this.#stamps.delete(entry as Revision);
+      this.#rewritten.delete(entry as Revision);
       gone += 1;
       await removeTree(trash);
     }
@@ -265,36 +282,6 @@ class StoredRevisions {
   }
 }
 
-/**
- * Deletes what an earlier agent was in the middle of. Call it under the lock, before anything is stored or unpacked.
- * What cannot be deleted is said and stays: nothing else will ever have its name.
- */
-export async function clearLeftovers(dataDir: string, log: Logger): Promise<void> {
-  const home = join(dataDir, "revisions");
-  for (const entry of await readdir(home).catch(() => [])) {
-    if (/^\.(staging|trash|replaced)-/.test(entry)) await clearTree(join(home, entry), log);
-  }
-}
-
-async function digest(path: string): Promise<string> {
-  const hash = createHash("sha256");
-  const file = await openFile(path, "refuse");
-  for await (const chunk of file.createReadStream({ highWaterMark: 256 * 1024 })) hash.update(chunk as Uint8Array);
-  return hash.digest("hex");
-}
-
 function notCopied(folder: Folder, error: unknown): StoreError {
   return new StoreError("copy", folder.location, error, "is there room in the data folder?");
-}
-
-/** `""`, `a` and `a/b` of `a/b/c`. */
-function foldersOf(path: string): string[] {
-  const parts = path.split("/");
-  return parts.map((_part, index) => parts.slice(0, index).join("/"));
-}
-
-/** Makes the folders on the way to `inner` writable again, so that something can be taken out of it. */
-async function openFolders(top: string, inner: string): Promise<void> {
-  for (const folder of [...foldersOf(inner), inner].filter((one) => one !== "." && one !== ""))
-    await chmod(join(top, folder), 0o755).catch(() => undefined);
 }

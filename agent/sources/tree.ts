@@ -188,3 +188,11 @@ export async function hashTree(
   }
   return combinedDigest(hash.digest("hex").slice(0, 12), inherited);
 }
+
+/** Returns the SHA-256 of a file's bytes, in hex. */
+export async function digestFile(path: string): Promise<string> {
+  const hash = createHash("sha256");
+  const file = await openFile(path, "refuse");
+  for await (const chunk of file.createReadStream({ highWaterMark: 256 * 1024 })) hash.update(chunk as Uint8Array);
+  return hash.digest("hex");
+}

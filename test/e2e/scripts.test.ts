@@ -1,6 +1,6 @@
 // What scripts do with their output, their group and our files, against a running agent.
 import { execFileSync } from "node:child_process";
-import { existsSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Execution } from "../../agent/model/execution.ts";
@@ -123,3 +123,34 @@ test("nothing of the launcher is left two seconds after its agent", async () => 
   await agent.exit("SIGTERM");
   await eventually(() => !isAlive(launcher), 2_000);
 });
+
+test.skipIf(process.getuid?.() !== 0)(
+  "what root's script writes into its revision is noticed, then refused",
+  async () => {
+    const place = workplace();
+    const script = "echo stale > result.csv; echo 'echo \"a line that is in no revision\"' >> script.sh\nls\n";
+    for (const name of ["one", "two"]) place.put(name, yearly, script);
+    const agent = await startAgent(place);
+    const runs: { revision: string | null; stdout: string; stderr: string }[] = [];
+    for (const name of ["one", "two", "one"]) {
+      const { id, revision } = await ended(agent, await trigger(place, name));
+      const read = async (log: string) => (await agent.get(`/api/executions/${id}/${log}`)).text();
+      runs.push({ revision, stdout: await read("stdout"), stderr: await read("stderr") });
+    }
+    expect(new Set(runs.map(({ revision }) => revision)).size).toBe(1);
+    // bash reads a script as it runs it: the first has done what cron would let it do.
+    expect(runs[0]?.stdout).toContain("a line that is in no revision");
+    const { items: problems } = await agent.json<{ items: { code: string }[] }>("/api/problems");
+    expect(problems).toContainEqual(expect.objectContaining({ code: "revision-changed" }));
+    const revisions = join(place.data, "revisions");
+    const sealable = execFileSync("bash", ["-c", "touch p; chattr +i p && chattr -i p && echo yes; rm -f p"], {
+      cwd: revisions,
+      encoding: "utf8",
+    });
+    for (const { stdout, stderr } of sealable === "" ? [] : runs.slice(1)) {
+      expect(stdout).toBe("batch.yaml\nresult.csv\nscript.sh\n");
+      expect(stderr).toMatch(/script\.sh: Operation not permitted/);
+    }
+    expect(readdirSync(revisions)).toEqual([runs[0]?.revision]);
+  },
+);

@@ -1,6 +1,6 @@
 // An execution runs the very content of its revision. As root, whom read-only modes do not stop; else modes are
 // opened first.
-import { spawn } from "node:child_process";
+import { spawn, spawnSync } from "node:child_process";
 import { once } from "node:events";
 import {
   appendFileSync,
@@ -19,10 +19,11 @@ import {
 } from "node:fs";
 import { join } from "node:path";
 import { afterEach, describe, expect, test } from "vitest";
-import type { BatchName } from "../../agent/model/ids.ts";
+import type { BatchName, Revision } from "../../agent/model/ids.ts";
 import { createSource } from "../../agent/sources/folder.ts";
-import { createRevisionGuard } from "../../agent/sources/revision-guard.ts";
-import { clearLeftovers, createRevisions } from "../../agent/sources/revisions.ts";
+import { createRevisionGuard, type RevisionGuard } from "../../agent/sources/revision-guard.ts";
+import { clearLeftovers } from "../../agent/sources/revision-mend.ts";
+import { createRevisions } from "../../agent/sources/revisions.ts";
 import { quietLog } from "../helpers/quiet.ts";
 import { temporaryFolder } from "../helpers/tmp.ts";
 
@@ -36,6 +37,13 @@ afterEach(async () => {
 });
 
 const name = "a" as BatchName;
+
+/** Checks before an execution that ends at once. */
+async function check(guard: RevisionGuard, revision: Revision): Promise<string | null> {
+  const { fault, release } = await guard.check(name, revision);
+  await release?.();
+  return fault;
+}
 
 async function setUp(files: Record<string, string> = {}) {
   const home = temporaryFolder();
@@ -114,11 +122,11 @@ describe("a change is put right from the folder, and told", () => {
   ];
   test.each(changes)("$name", async ({ change, told }) => {
     const { guard, digest, path, unlock, data } = await setUp();
-    expect(await guard.check(name, digest)).toBeNull();
+    expect(await check(guard, digest)).toBeNull();
     expect(guard.problems()).toEqual([]);
     unlock();
     change(path);
-    expect(await guard.check(name, digest)).toBeNull();
+    expect(await check(guard, digest)).toBeNull();
     expect(tree(path)).toEqual(whole);
     expect(readFileSync(join(path, "script.sh"), "utf8")).toBe("echo hi\n");
     expect(lstatSync(join(path, "script.sh")).isFile()).toBe(true);
@@ -131,7 +139,7 @@ describe("a change is put right from the folder, and told", () => {
     expect(readdirSync(join(data, "revisions"))).toEqual([digest]);
 
     // The next start finds nothing, and the problem is over.
-    expect(await guard.check(name, digest)).toBeNull();
+    expect(await check(guard, digest)).toBeNull();
     expect(guard.problems()).toEqual([]);
   });
 
@@ -140,7 +148,7 @@ describe("a change is put right from the folder, and told", () => {
     unlock();
     appendFileSync(join(path, "script.sh"), "echo more\n");
     const later = open().guard;
-    expect(await later.check(name, digest)).toBeNull();
+    expect(await check(later, digest)).toBeNull();
     expect(readFileSync(join(path, "script.sh"), "utf8")).toBe("echo hi\n");
     expect(later.problems()).toHaveLength(1);
   });
@@ -149,7 +157,7 @@ describe("a change is put right from the folder, and told", () => {
 test("rights to write alone are taken back without a word", async () => {
   const { guard, digest, path, unlock } = await setUp();
   unlock();
-  expect(await guard.check(name, digest)).toBeNull();
+  expect(await check(guard, digest)).toBeNull();
   expect(guard.problems()).toEqual([]);
   expect([path, join(path, "lib"), join(path, "script.sh")].map((one) => statSync(one).mode & 0o222)).toEqual([
     0, 0, 0,
@@ -160,7 +168,7 @@ test("what was read, or got another link, is not taken for changed", async () =>
   const { guard, digest, path } = await setUp();
   const past = new Date(1_000_000_000_000);
   utimesSync(join(path, "script.sh"), past, past);
-  expect(await guard.check(name, digest)).toBeNull();
+  expect(await check(guard, digest)).toBeNull();
   expect(guard.problems()).toEqual([]);
 });
 
@@ -170,7 +178,7 @@ describe("the folder has changed since", () => {
     unlock();
     appendFileSync(join(path, "script.sh"), "echo more\n");
     writeFileSync(join(root, "a", "batch.yaml"), "nonsense: 1\n");
-    expect(await guard.check(name, digest)).toMatch(/had changed script\.sh in revision .* cannot be put right/);
+    expect(await check(guard, digest)).toMatch(/had changed script\.sh in revision .* cannot be put right/);
     expect(guard.problems()).toMatchObject([{ code: "revision-changed", batch: "a" }]);
   });
 
@@ -181,7 +189,7 @@ describe("the folder has changed since", () => {
     mkdirSync(join(path, "out"));
     writeFileSync(join(path, "out", "deep"), "stale");
     writeFileSync(join(root, "a", "batch.yaml"), "nonsense: 1\n");
-    expect(await guard.check(name, digest)).toBeNull();
+    expect(await check(guard, digest)).toBeNull();
     expect(tree(path)).toEqual(whole);
     expect(guard.problems()).toHaveLength(1);
   });
@@ -198,7 +206,7 @@ test("what still runs in the changed copy keeps it until it has ended", async ()
   const said: string[] = [];
   child.stdout.on("data", (chunk: Buffer) => said.push(chunk.toString()));
   await once(child.stdout, "data");
-  expect(await guard.check(name, digest)).toBeNull();
+  expect(await check(guard, digest)).toBeNull();
   expect(tree(path)).toEqual(whole);
   expect(readdirSync(join(data, "revisions"))).toHaveLength(2);
   await revisions.collect(() => new Set([digest]));
@@ -220,9 +228,9 @@ test("a copy that was replaced goes at the next start of the agent at the latest
 test("a check of what is unchanged costs microseconds", async () => {
   const many = Object.fromEntries(Array.from({ length: 100 }, (_, i) => [`f${i}`, String(i)]));
   const { guard, digest } = await setUp(many);
-  await guard.check(name, digest);
+  await check(guard, digest);
   const began = performance.now();
-  for (let i = 0; i < 100; i++) await guard.check(name, digest);
+  for (let i = 0; i < 100; i++) await check(guard, digest);
   expect((performance.now() - began) / 100).toBeLessThan(20); // 104 entries; about 1 ms here
 });
 
@@ -285,5 +293,79 @@ describe("what its owner kept to himself stays so", () => {
     expect(loaded.folder.digest).toBe(digest);
     await revisions.store(loaded.folder);
     expect([mode(join(path, "script.sh")), mode(join(path, "batch.yaml"))]).toEqual(["400", "444"]);
+  });
+});
+
+describe("a script that was changed is immutable while it runs", () => {
+  const script = "echo one\necho 'echo a line of its own' >> script.sh\n";
+  /** Runs the script as an execution does: by its path, in the revision. */
+  const run = (path: string) => spawnSync("bash", ["./script.sh"], { cwd: path, encoding: "utf8" }).stdout;
+  const canSeal = (path: string) => {
+    writeFileSync(join(path, "probe"), "");
+    const sealed = spawnSync("chattr", ["+i", join(path, "probe")]).status === 0;
+    spawnSync("chattr", ["-i", join(path, "probe")]);
+    return sealed;
+  };
+  const setUpSelfWriting = async () => {
+    const batch = await setUp({ "script.sh": script, "lib/part.sh": "echo part\n" });
+    expect(await check(batch.guard, batch.digest)).toBeNull();
+    batch.unlock();
+    run(batch.path);
+    return batch;
+  };
+
+  test("and only then", async ({ skip }) => {
+    const { guard, digest, path, data, unlock } = await setUpSelfWriting();
+    skip(!canSeal(data), "the system has no immutable files, or they are not root's");
+    const first = await guard.check(name, digest);
+    const second = await guard.check(name, digest);
+    for (const file of ["script.sh", "lib/part.sh"])
+      expect(() => appendFileSync(join(path, file), "x")).toThrow("EPERM");
+    expect(run(path)).toBe("one\n");
+    await first.release?.();
+    expect(() => appendFileSync(join(path, "script.sh"), "x"), "one still runs").toThrow("EPERM");
+    await second.release?.();
+    expect(readdirSync(join(data, "revisions"))).toEqual([digest]);
+    // Its flags alone are no change.
+    expect(await check(guard, digest)).toBeNull();
+    expect(guard.problems()).toEqual([]);
+    unlock();
+    appendFileSync(join(path, "script.sh"), "x");
+    rmSync(path, { recursive: true });
+  });
+
+  test("also where another start replaces the revision meanwhile", async ({ skip }) => {
+    const { guard, digest, path, data } = await setUpSelfWriting();
+    skip(!canSeal(data), "the system has no immutable files, or they are not root's");
+    const first = await guard.check(name, digest);
+    writeFileSync(join(path, "added.csv"), "");
+    const second = await guard.check(name, digest);
+    expect(tree(path)).not.toContain("added.csv");
+    await first.release?.();
+    expect(run(path), "the second still runs").toBe("one\n");
+    await second.release?.();
+    rmSync(data, { recursive: true });
+  });
+
+  test("until the next agent, where one died meanwhile", async ({ skip }) => {
+    const { guard, digest, path, data } = await setUpSelfWriting();
+    skip(!canSeal(data), "the system has no immutable files, or they are not root's");
+    await guard.check(name, digest);
+    expect(() => appendFileSync(join(path, "script.sh"), "x")).toThrow("EPERM");
+    await clearLeftovers(data, quietLog());
+    expect(readdirSync(join(data, "revisions"))).toEqual([digest]);
+    rmSync(data, { recursive: true });
+  });
+
+  test("not where only other files were added or written", async () => {
+    const { guard, digest, path, data } = await setUp({ "data.csv": "1\n" });
+    await check(guard, digest);
+    chmodSync(path, 0o755);
+    writeFileSync(join(path, "added.sh"), "");
+    chmodSync(join(path, "data.csv"), 0o644);
+    appendFileSync(join(path, "data.csv"), "2\n");
+    const { fault, release } = await guard.check(name, digest);
+    expect([fault, release]).toEqual([null, null]);
+    expect(readdirSync(join(data, "revisions"))).toEqual([digest]);
   });
 });
