@@ -66,13 +66,27 @@ export async function startKubelet(access: ServerAccess, namespace: string, node
     },
   };
 
+  /** Lists the node's pods page by page: the client takes no answer of any length. Null where that fails. */
+  async function list(): Promise<{ resourceVersion: string; items: Stored[] } | null> {
+    const items: Stored[] = [];
+    for (let next = ""; ;) {
+      const query = `fieldSelector=spec.nodeName%3D${node}&limit=500`;
+      const from = next === "" ? "" : `&continue=${encodeURIComponent(next)}`;
+      const listed = await client.request("GET", `${path}?${query}${from}`);
+      if (listed.kind !== "ok") return null;
+      const page = listed.body as { metadata: { resourceVersion: string; continue?: string }; items: Stored[] };
+      items.push(...page.items);
+      next = page.metadata.continue ?? "";
+      if (next === "") return { resourceVersion: page.metadata.resourceVersion, items };
+    }
+  }
+
   async function follow(): Promise<void> {
     while (!closed) {
-      const listed = await client.request("GET", `${path}?fieldSelector=spec.nodeName%3D${node}`);
-      if (listed.kind === "ok") {
-        const body = listed.body as { metadata: { resourceVersion: string }; items: Stored[] };
-        for (const pod of body.items) void see(pod);
-        const query = `watch=1&fieldSelector=spec.nodeName%3D${node}&resourceVersion=${body.metadata.resourceVersion}`;
+      const listed = await list();
+      if (listed !== null) {
+        for (const pod of listed.items) void see(pod);
+        const query = `watch=1&fieldSelector=spec.nodeName%3D${node}&resourceVersion=${listed.resourceVersion}`;
         const watch = client.watch(
           `${path}?${query}`,
           (line) => {
