@@ -13,7 +13,7 @@ import type { BatchName, ExecutionId } from "../model/ids.ts";
 import type { Problem } from "../model/problem.ts";
 import { syncFolder, writeDurably } from "../platform/durable.ts";
 import { yieldToEventLoop } from "../async/yield.ts";
-import { sleep } from "../async/sleep.ts";
+import { retry } from "../async/retry.ts";
 import { clearTree, errorCode, isAbsent, isPassing, isShortage, readPart } from "../platform/files.ts";
 import { makeFolders, type EnsureFolder } from "../platform/folders.ts";
 import { documentText, isExecution, rowId, rowText, type DocumentText, type Head } from "./document.ts";
@@ -242,14 +242,14 @@ export class Documents {
 
   /** Reads a document; the reason where it cannot be read, on a disk that fails only after some tries. */
   async #readSurely<T>(name: BatchName, read: (path: string, name: string) => T | string): Promise<T | string> {
-    for (let tries = 1; ; tries++) {
-      try {
-        return read(this.#pathOf(name), name);
-      } catch (error) {
-        if (isShortage(error)) throw new StoreError("read", this.#pathOf(name), error, readHint);
-        if (tries === maxReads) return messageOf(error);
-        await sleep(this.#clock, againMs);
-      }
+    const path = this.#pathOf(name);
+    const isWorthIt = (error: unknown) => !isShortage(error);
+    try {
+      const how = { clock: this.#clock, tries: maxReads, pauseMs: againMs, isWorthIt };
+      return await retry(() => read(path, name), how);
+    } catch (error) {
+      if (isShortage(error)) throw new StoreError("read", path, error, readHint);
+      return messageOf(error);
     }
   }
 

@@ -1,5 +1,5 @@
 // Messages that an earlier agent left in the outbox: taken up in the background, oldest first, however many they are.
-import { sleep } from "../async/sleep.ts";
+import { retry } from "../async/retry.ts";
 import { messageOf } from "../errors.ts";
 import type { Clock } from "../async/clock.ts";
 import type { Logger } from "../logger.ts";
@@ -33,16 +33,12 @@ export async function takeUp(ids: readonly string[], deps: BacklogDeps): Promise
 
 /** Reads a message; null for one that is gone, or that the disk does not give: the next agent reads it again. */
 async function read(id: string, { clock, log, outbox, isStopped }: BacklogDeps): Promise<Message | null> {
-  for (let tries = 1; ; tries++) {
-    try {
-      return await outbox.read(id);
-    } catch (error) {
-      if (tries === maxReads || isStopped()) {
-        const fields = { id, error: messageOf(error) };
-        log.error("a waiting message cannot be read; it stays on disk for the next start", fields);
-        return null;
-      }
-      await sleep(clock, againMs);
-    }
+  const how = { clock, tries: maxReads, pauseMs: againMs, isWorthIt: () => !isStopped() };
+  try {
+    return await retry(() => outbox.read(id), how);
+  } catch (error) {
+    const fields = { id, error: messageOf(error) };
+    log.error("a waiting message cannot be read; it stays on disk for the next start", fields);
+    return null;
   }
 }

@@ -1,7 +1,7 @@
 // Reads small files of the data folder that are to be known over a restart. An error is no absence: null means that
 // there is no such file, or that it was damaged and set aside; what cannot be read just now is thrown.
 import { chmod } from "node:fs/promises";
-import { sleep } from "../async/sleep.ts";
+import { retry } from "../async/retry.ts";
 import type { Clock } from "../async/clock.ts";
 import { messageOf, StoreError } from "../errors.ts";
 import type { Logger } from "../logger.ts";
@@ -28,23 +28,24 @@ export interface StateFile<T> {
 export async function readState<T>(file: StateFile<T>, deps: { clock: Clock; log: Logger }): Promise<T | null> {
   const { path, what, maxBytes, parse } = file;
   let hasRights = false;
-  for (let tries = 1; ; tries++) {
+  const read = async () => {
     try {
       return parse(await readText(path, maxBytes, "refuse"));
     } catch (error) {
-      if (["ENOENT", "ENOTDIR"].includes(errorCode(error))) return null;
-      if (isPassing(error)) {
-        if (tries >= maxTries) throw new StoreError("read", path, error, hint);
-        await sleep(deps.clock, againMs);
-      } else if (errorCode(error) === "EACCES" && !hasRights) {
-        hasRights = true;
-        // A script may have taken them away.
-        await chmod(path, 0o600).catch(() => undefined);
-      } else {
-        await setAside(path, what, messageOf(error), deps);
-        return null;
-      }
+      if (errorCode(error) !== "EACCES" || hasRights) throw error;
+      hasRights = true;
+      // A script may have taken them away.
+      await chmod(path, 0o600).catch(() => undefined);
+      return parse(await readText(path, maxBytes, "refuse"));
     }
+  };
+  try {
+    return await retry(read, { clock: deps.clock, tries: maxTries, pauseMs: againMs, isWorthIt: isPassing });
+  } catch (error) {
+    if (["ENOENT", "ENOTDIR"].includes(errorCode(error))) return null;
+    if (isPassing(error)) throw new StoreError("read", path, error, hint);
+    await setAside(path, what, messageOf(error), deps);
+    return null;
   }
 }
 

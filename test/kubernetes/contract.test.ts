@@ -2,13 +2,14 @@
 import { execFileSync } from "node:child_process";
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, test, vi } from "vitest";
+import { describe, expect, test, vi } from "vitest";
 import type { Execution } from "../../agent/model/execution.ts";
 import { startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
 import { main } from "../helpers/cli.ts";
 import { eventually } from "../helpers/tmp.ts";
-import { fakeCluster, type Cluster } from "./support/clusters.ts";
+import { fakeCluster } from "./support/clusters.ts";
 import { realFault, tryRealCluster } from "./support/real-cluster.ts";
+import { useCluster } from "./support/use-cluster.ts";
 
 const clusters = [
   { name: "a fake API server", open: fakeCluster, fault: null },
@@ -26,20 +27,12 @@ vi.setConfig({ testTimeout: 120_000 });
 
 describe.each(clusters)("on $name", ({ open, fault }) => {
   if (fault !== null) return test.skip(`passed over: ${fault}`, () => undefined);
-  let cluster: Cluster;
-  let missing: string | null = null;
-  beforeAll(async () => {
-    const opened = await open();
-    if (typeof opened === "string") console.warn(`passed over: ${(missing = opened)}`);
-    else cluster = opened;
-  }, 420_000);
-  beforeEach(({ skip }) => skip(missing !== null, missing ?? ""));
-  afterAll(() => (missing === null ? cluster.stop() : undefined), 60_000);
+  const cluster = useCluster(open);
 
   async function run(batches: Record<string, [yaml: string, script: string]>, args: string[] = []) {
     const place = workplace();
     for (const [name, [yaml, script]] of Object.entries(batches)) place.put(name, yaml, script);
-    const own = await cluster.argsFor(place.data);
+    const own = await cluster().argsFor(place.data);
     const start = () => startAgent(place, [...own, ...args]);
     return { place, start, agent: await start() };
   }
@@ -64,11 +57,11 @@ describe.each(clusters)("on $name", ({ open, fault }) => {
     expect(await (await agent.get(`/api/executions/${row.id}/stderr`)).text()).toBe("oops\n");
     expect(readFileSync(join(place.data, "batches/report/state/f"), "utf8")).toBe("kept\n");
     expect(existsSync(join(place.data, "batches/report/executions", row.id, "env"))).toBe(false);
-    const pod = (await cluster.pods()).find(({ metadata }) => metadata.name === row.place?.pod);
+    const pod = (await cluster().pods()).find(({ metadata }) => metadata.name === row.place?.pod);
     expect(JSON.stringify(pod)).not.toContain('"WHO');
     const { details } = await agent.json<{ details: object }>("/readyz");
     expect(details).toMatchObject({
-      runner: { kind: "kubernetes", namespace: cluster.namespace, watching: true, problem: null },
+      runner: { kind: "kubernetes", namespace: cluster().namespace, watching: true, problem: null },
     });
   });
 
@@ -106,8 +99,8 @@ describe.each(clusters)("on $name", ({ open, fault }) => {
       return rows.length === 1 ? rows : null;
     }, 30_000);
     await new Promise((done) => setTimeout(done, 500)); // its trap is set
-    const path = `/api/v1/namespaces/${cluster.namespace}/pods/${row?.place?.pod}`;
-    expect(await cluster.client.request("DELETE", path)).toMatchObject({ kind: "ok" });
+    const path = `/api/v1/namespaces/${cluster().namespace}/pods/${row?.place?.pod}`;
+    expect(await cluster().client.request("DELETE", path)).toMatchObject({ kind: "ok" });
     const [end] = (await ended(agent, "polite")) as [Execution];
     expect(end).toMatchObject({ status: "failed", reason: "signal", signal: "SIGTERM", exitCode: null });
     expect(end.message).toBe("ended by its node: deleted");
@@ -132,7 +125,7 @@ describe.each(clusters)("on $name", ({ open, fault }) => {
   });
 
   test("Secrets come over the agent's variables, under the batch's; streams keep their order in a pipe", async () => {
-    await cluster.putSecret("warehouse", { LEVEL: "secret", TOKEN: "t0ken", TZ: "Asia/Tokyo" });
+    await cluster().putSecret("warehouse", { LEVEL: "secret", TOKEN: "t0ken", TZ: "Asia/Tokyo" });
     const yaml = `${due()}env: {LEVEL: batch}\nkubernetes: {envFrom: [{secret: warehouse}]}\n`;
     const script =
       'echo "$LEVEL $TOKEN $TZ ${BATCH_AGENT_NODE-none}"; echo a >/dev/stderr; echo b | tee /dev/stderr; id -u';
@@ -141,7 +134,7 @@ describe.each(clusters)("on $name", ({ open, fault }) => {
     expect(row.status).toBe("succeeded");
     const [first, second, user] = (await (await agent.get(`/api/executions/${row.id}/stdout`)).text()).split("\n");
     expect([first, second]).toEqual(["batch t0ken Asia/Tokyo none", "b"]);
-    if (cluster.isIsolated) expect(user).toBe("1000");
+    if (cluster().isIsolated) expect(user).toBe("1000");
     expect(await (await agent.get(`/api/executions/${row.id}/stderr`)).text()).toBe("a\nb\n");
   });
 
@@ -158,7 +151,7 @@ describe.each(clusters)("on $name", ({ open, fault }) => {
     const [end] = (await ended(agent, "missing")) as [Execution];
     expect(end).toMatchObject({ status: "aborted", reason: "cancelled", startedAt: null });
     await eventually(
-      async () => (await cluster.pods()).every(({ metadata }) => metadata.name !== row.place?.pod),
+      async () => (await cluster().pods()).every(({ metadata }) => metadata.name !== row.place?.pod),
       30_000,
     );
   });
@@ -179,7 +172,7 @@ describe.each(clusters)("on $name", ({ open, fault }) => {
   });
 
   test("a full quota is waited for as a place is", async () => {
-    const free = await cluster.setQuota(1);
+    const free = await cluster().setQuota(1);
     try {
       const { agent } = await run({ one: [due(), "sleep 10"], two: [due(), "sleep 10"] });
       const waiting = await eventually(
@@ -196,20 +189,20 @@ describe.each(clusters)("on $name", ({ open, fault }) => {
   });
 
   test("an eviction names itself, as a drain does, though the script says that all is well", async ({ skip }) => {
-    if (cluster.server !== null) skip("the fake server knows no eviction");
+    if (cluster().server !== null) skip("the fake server knows no eviction");
     const { agent } = await run({ drained: [due(), "trap 'exit 0' TERM; sleep 60 & wait"] });
     const row = await eventually(async () => (await agent.executions("?status=running"))[0] ?? null, 30_000);
     await new Promise((done) => setTimeout(done, 500)); // its trap is set
     const pod = row.place?.pod ?? "";
-    const path = `/api/v1/namespaces/${cluster.namespace}/pods/${pod}/eviction`;
-    const body = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name: pod, namespace: cluster.namespace } };
-    expect(await cluster.client.request("POST", path, body)).toMatchObject({ kind: "ok" });
+    const path = `/api/v1/namespaces/${cluster().namespace}/pods/${pod}/eviction`;
+    const body = { apiVersion: "policy/v1", kind: "Eviction", metadata: { name: pod, namespace: cluster().namespace } };
+    expect(await cluster().client.request("POST", path, body)).toMatchObject({ kind: "ok" });
     const [end] = (await ended(agent, "drained")) as [Execution];
     expect(end).toMatchObject({ status: "failed", reason: "signal", message: "ended by its node: evicted" });
   });
 
   test("out of memory is said so, of a child and of all", async ({ skip }) => {
-    if (!cluster.isIsolated) skip("only a real container has a limit of memory");
+    if (!cluster().isIsolated) skip("only a real container has a limit of memory");
     const kubernetes = "kubernetes: {resources: {limits: {memory: 48Mi}}}\n";
     const eat = "head -c 200000000 /dev/zero | tail -c 190000000 >/dev/null";
     const { agent } = await run({

@@ -5,13 +5,14 @@ import { execFileSync, spawn } from "node:child_process";
 import { createHash } from "node:crypto";
 import { createReadStream, existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { startAgent, usage, workplace, type RunningAgent } from "../helpers/agent.ts";
 import { freePort, main } from "../helpers/cli.ts";
 import { eventually } from "../helpers/tmp.ts";
 import { chatter, follow } from "./support/followers.ts";
 import { startProxy, type Proxy } from "./support/proxy.ts";
-import { realFault, tryRealCluster, type RealCluster } from "./support/real-cluster.ts";
+import { realFault, tryRealCluster } from "./support/real-cluster.ts";
+import { useCluster } from "./support/use-cluster.ts";
 
 const fault = realFault("kubelet");
 const awaySeconds = Number(process.env["KUBERNETES_AWAY"] ?? 0);
@@ -20,23 +21,15 @@ const maxGrowth = 100 * 1024 * 1024;
 if (fault !== null) console.warn(`passed over: faults of a real cluster: ${fault}`);
 
 describe.skipIf(fault !== null)("on a real cluster", { timeout: 420_000 + awaySeconds * 1_000 }, () => {
-  let cluster: RealCluster;
-  let missing: string | null = null;
-  beforeAll(async () => {
-    const opened = await tryRealCluster("kubelet");
-    if (typeof opened === "string") console.warn(`passed over: ${(missing = opened)}`);
-    else cluster = opened;
-  }, 420_000);
-  beforeEach(({ skip }) => skip(missing !== null, missing ?? ""));
-  afterAll(() => (missing === null ? cluster.stop() : undefined), 60_000);
+  const cluster = useCluster(() => tryRealCluster("kubelet"));
 
   async function setUp(script: string, network: Proxy | null = null) {
     const place = workplace();
     place.put("one", 'cron: "@yearly"\nconcurrency: allow\n', `echo run >>"$BATCH_STATE_DIR/ran"\n${script}`);
-    const args = await cluster.argsFor(place.data);
+    const args = await cluster().argsFor(place.data);
     if (network !== null) {
       const at = args.indexOf("--kubeconfig") + 1;
-      const text = readFileSync(args[at] ?? "", "utf8").replace(cluster.url, network.url);
+      const text = readFileSync(args[at] ?? "", "utf8").replace(cluster().url, network.url);
       writeFileSync((args[at] = join(place.home, "kubeconfig")), text);
     }
     args.push("--port", String(await freePort()));
@@ -58,7 +51,7 @@ describe.skipIf(fault !== null)("on a real cluster", { timeout: 420_000 + awaySe
     const { agent, trigger, ran } = await setUp("sleep 4; exit 7");
     trigger();
     await isRunning(agent);
-    await cluster.programs.kill("kube-apiserver");
+    await cluster().programs.kill("kube-apiserver");
     expect((await ended(agent, 1))[0]).toMatchObject({ status: "failed", exitCode: 7 });
     trigger();
     await eventually(
@@ -66,7 +59,7 @@ describe.skipIf(fault !== null)("on a real cluster", { timeout: 420_000 + awaySe
       30_000,
     );
     await new Promise((done) => setTimeout(done, awaySeconds * 1_000));
-    await cluster.startServer();
+    await cluster().startServer();
     expect((await ended(agent, 2)).map(({ exitCode }) => exitCode)).toEqual([7, 7]);
     expect(ran()).toBe(2);
   });
@@ -75,13 +68,13 @@ describe.skipIf(fault !== null)("on a real cluster", { timeout: 420_000 + awaySe
     const { agent, trigger, ran } = await setUp("sleep 4; exit 9");
     trigger();
     await isRunning(agent);
-    await cluster.programs.kill("kubelet");
+    await cluster().programs.kill("kubelet");
     expect((await ended(agent, 1))[0]).toMatchObject({ status: "failed", exitCode: 9 });
-    cluster.programs.again("kubelet");
+    cluster().programs.again("kubelet");
     const [row] = await agent.executions();
     await eventually(
       async () =>
-        (await cluster.pods()).find(({ metadata }) => metadata.name === row?.place?.pod)?.status?.["phase"] ===
+        (await cluster().pods()).find(({ metadata }) => metadata.name === row?.place?.pod)?.status?.["phase"] ===
         "Failed",
       120_000,
     );
@@ -90,7 +83,7 @@ describe.skipIf(fault !== null)("on a real cluster", { timeout: 420_000 + awaySe
   });
 
   test("a compaction while the agent is cut off: the end is on record, and it follows again", async () => {
-    const network = await startProxy(cluster.url);
+    const network = await startProxy(cluster().url);
     try {
       const { agent, trigger, ran } = await setUp("sleep 4; exit 4", network);
       trigger();
@@ -98,12 +91,12 @@ describe.skipIf(fault !== null)("on a real cluster", { timeout: 420_000 + awaySe
       network.drop();
       const [row] = await ended(agent, 1);
       expect(row).toMatchObject({ status: "failed", reason: "exit", exitCode: 4 });
-      const path = `/api/v1/namespaces/${cluster.namespace}/pods/${row?.place?.pod}`;
-      expect(await cluster.client.request("DELETE", `${path}?gracePeriodSeconds=0`)).toMatchObject({ kind: "ok" });
-      await cluster.compact();
+      const path = `/api/v1/namespaces/${cluster().namespace}/pods/${row?.place?.pod}`;
+      expect(await cluster().client.request("DELETE", `${path}?gracePeriodSeconds=0`)).toMatchObject({ kind: "ok" });
+      await cluster().compact();
       // Without what the server has in memory, versions of before are gone for good.
-      await cluster.programs.kill("kube-apiserver");
-      await cluster.startServer();
+      await cluster().programs.kill("kube-apiserver");
+      await cluster().startServer();
       network.restore();
       await eventually(async () => {
         const { details } = await agent.json<{ details: { runner: object } }>("/readyz");
@@ -126,8 +119,8 @@ describe.skipIf(fault !== null)("on a real cluster", { timeout: 420_000 + awaySe
     await isRunning(agent);
     await eventually(() => existsSync(join(place.data, "batches/one/state/set")), 60_000);
     const [row] = await agent.executions();
-    const path = `/api/v1/namespaces/${cluster.namespace}/pods/${row?.place?.pod}`;
-    expect(await cluster.client.request("DELETE", `${path}?gracePeriodSeconds=0`)).toMatchObject({ kind: "ok" });
+    const path = `/api/v1/namespaces/${cluster().namespace}/pods/${row?.place?.pod}`;
+    expect(await cluster().client.request("DELETE", `${path}?gracePeriodSeconds=0`)).toMatchObject({ kind: "ok" });
     const [end] = await ended(agent, 1);
     console.warn(end?.reason, end?.message);
     expect(end).toMatchObject({ status: "failed", exitCode: null, ...(reason !== null && { reason }) });
@@ -145,7 +138,7 @@ describe.skipIf(fault !== null)("on a real cluster", { timeout: 420_000 + awaySe
     const [, options = ""] = /`kubectl drain <node> ([^`]*)`/.exec(docs) ?? [];
     const drain = (...words: string[]) => {
       try {
-        return { code: 0, said: cluster.kubectl("drain", "n1", "--timeout=60s", ...words) };
+        return { code: 0, said: cluster().kubectl("drain", "n1", "--timeout=60s", ...words) };
       } catch (error) {
         return { code: 1, said: (error as { stderr: Buffer | string }).stderr.toString() };
       }
@@ -176,7 +169,7 @@ describe.skipIf(fault !== null)("on a real cluster", { timeout: 420_000 + awaySe
       }, 60_000);
       expect(waiting.waitingFor).toContain("0/1 nodes are available");
     } finally {
-      cluster.kubectl("uncordon", "n1");
+      cluster().kubectl("uncordon", "n1");
     }
     expect((await ended(agent, 2)).map(({ status }) => status)).toEqual(["succeeded", "failed"]);
     expect(ran()).toBe(2);
@@ -231,19 +224,19 @@ describe.skipIf(fault !== null)("on a real cluster", { timeout: 420_000 + awaySe
     const block = /## Try it on one node[\s\S]*?```sh\n([\s\S]*?)```/.exec(docs)?.[1] ?? "";
     const given = {
       "/srv/batch-agent": data,
-      "debian:stable-slim": cluster.image,
-      "~/.kube/config": cluster.kubeconfig,
+      "debian:stable-slim": cluster().image,
+      "~/.kube/config": cluster().kubeconfig,
     };
     const script = Object.entries(given).reduce((text, [from, to]) => text.replaceAll(from, to), block);
     mkdirSync(join(home, "bin"));
-    const commands = { kubectl: cluster.kubectlCommand, "batch-agent": `${process.execPath} ${main}` };
+    const commands = { kubectl: cluster().kubectlCommand, "batch-agent": `${process.execPath} ${main}` };
     for (const [name, command] of Object.entries(commands))
       writeFileSync(join(home, "bin", name), `#!/bin/sh\nexec ${command} "$@"\n`, { mode: 0o755 });
     const env = {
       ...process.env,
       PATH: `${join(home, "bin")}:${process.env["PATH"]}`,
       BATCH_AGENT_PORT: "0",
-      BATCH_AGENT_KUBERNETES_TEMPLATE: cluster.template(),
+      BATCH_AGENT_KUBERNETES_TEMPLATE: cluster().template(),
     };
     const shell = spawn("sh", ["-ec", script], { cwd: home, env, detached: true, stdio: ["ignore", "pipe", "pipe"] });
     let said = "";

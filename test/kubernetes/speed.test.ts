@@ -1,11 +1,12 @@
 // KUBERNETES_DUE=2000 npx vitest run test/kubernetes/speed.test.ts
 // How much longer many executions take than the same bare pods, on a real control plane. Needs a build.
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { startAgent, workplace } from "../helpers/agent.ts";
 import { recordedRows } from "../helpers/ledger.ts";
 import { eventually } from "../helpers/tmp.ts";
 import type { Stored } from "./support/fake-server.ts";
-import { realFault, tryRealCluster, type RealCluster } from "./support/real-cluster.ts";
+import { realFault, tryRealCluster } from "./support/real-cluster.ts";
+import { useCluster } from "./support/use-cluster.ts";
 
 const fault = realFault("control-plane");
 const asked = process.env["KUBERNETES_DUE"];
@@ -15,15 +16,7 @@ const maxRatio = asked === undefined ? Infinity : 1.3;
 const patienceMs = 60_000 + count * 600;
 
 describe.skipIf(fault !== null)(`${count} batches due at once`, () => {
-  let cluster: RealCluster;
-  let missing: string | null = null;
-  beforeAll(async () => {
-    const opened = await tryRealCluster("control-plane");
-    if (typeof opened === "string") console.warn(`passed over: ${(missing = opened)}`);
-    else cluster = opened;
-  }, 420_000);
-  beforeEach(({ skip }) => skip(missing !== null, missing ?? ""));
-  afterAll(() => (missing === null ? cluster.stop() : undefined), 60_000);
+  const cluster = useCluster(() => tryRealCluster("control-plane"));
 
   test("each has its row, no request is refused with 429, and they take little longer than bare pods", async () => {
     const place = workplace();
@@ -31,7 +24,7 @@ describe.skipIf(fault !== null)(`${count} batches due at once`, () => {
     for (let i = 0; i < count; i++) place.put(`b-${i}`, `cron: "${due.toISOString()}"\n`, "true");
     // A pod that a busy machine lets wait is none that is given up.
     const more = ["--max-parallel", "10000", "--kubernetes-pending", "1h"];
-    const agent = await startAgent(place, [...(await cluster.argsFor(place.data)), ...more], { patienceMs });
+    const agent = await startAgent(place, [...(await cluster().argsFor(place.data)), ...more], { patienceMs });
     let metrics = "";
     await eventually(async () => {
       const { details } = await agent.json<{ details: { running: number; queued: number } }>("/readyz");
@@ -49,8 +42,8 @@ describe.skipIf(fault !== null)(`${count} batches due at once`, () => {
     expect(rows.filter(({ status }) => status !== "succeeded" || rows.length !== count)).toEqual([]);
     const ownMs = Math.max(...rows.map(({ finishedAt }) => Date.parse(finishedAt ?? ""))) - due.getTime();
 
-    const path = `/api/v1/namespaces/${cluster.namespace}/pods`;
-    const [pod] = (await cluster.pods()).filter(({ metadata }) => metadata.name.startsWith("b-"));
+    const path = `/api/v1/namespaces/${cluster().namespace}/pods`;
+    const [pod] = (await cluster().pods()).filter(({ metadata }) => metadata.name.startsWith("b-"));
     const spec = { ...pod?.spec, nodeName: undefined };
     const [container] = pod?.spec?.["containers"] as object[];
     // The same pods, their script aside: no volume is shared, nothing is claimed.
@@ -60,11 +53,11 @@ describe.skipIf(fault !== null)(`${count} batches due at once`, () => {
       metadata: { name: `bare-${i}`, labels: { bare: "yes" } },
       spec: { ...spec, containers: [{ ...container, command: ["bash", "-c", "true"], args: [] }] },
     });
-    const listed = await cluster.client.request("GET", `${path}?limit=1`);
+    const listed = await cluster().client.request("GET", `${path}?limit=1`);
     if (listed.kind !== "ok") throw new Error("the pods cannot be listed");
     const { resourceVersion } = (listed.body as { metadata: { resourceVersion: string } }).metadata;
     const over = new Set<string>();
-    const watching = cluster.client.watch(
+    const watching = cluster().client.watch(
       `${path}?watch=1&labelSelector=bare%3Dyes&resourceVersion=${resourceVersion}&timeoutSeconds=3000`,
       (line) => {
         const { object } = JSON.parse(line) as { object: Stored };
@@ -72,11 +65,13 @@ describe.skipIf(fault !== null)(`${count} batches due at once`, () => {
       },
       () => undefined,
     );
-    // What is left of the agent's own pods is no load of the others.
-    await cluster.client.request("DELETE", `${path}?labelSelector=bare%21%3Dyes`);
-    await eventually(async () => (await cluster.pods()).length === 0, patienceMs);
+    // What is left of the agent's own pods is no load of the others. A request of 30 s does not delete thousands.
+    await eventually(async () => {
+      await cluster().client.request("DELETE", `${path}?labelSelector=bare%21%3Dyes`);
+      return (await cluster().pods()).length === 0;
+    }, patienceMs);
     const since = Date.now();
-    await Promise.all(Array.from({ length: count }, (_, i) => cluster.client.request("POST", path, bare(i))));
+    await Promise.all(Array.from({ length: count }, (_, i) => cluster().client.request("POST", path, bare(i))));
     await eventually(() => over.size === count, patienceMs);
     const bareMs = Date.now() - since;
     watching.abort();

@@ -4,26 +4,19 @@
 import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import type { Execution } from "../../agent/model/execution.ts";
 import { startAgent, workplace, type RunningAgent } from "../helpers/agent.ts";
 import { main } from "../helpers/cli.ts";
 import { eventually } from "../helpers/tmp.ts";
-import { realFault, tryRealCluster, type RealCluster } from "./support/real-cluster.ts";
+import { realFault, tryRealCluster } from "./support/real-cluster.ts";
+import { useCluster } from "./support/use-cluster.ts";
 
 const fault = realFault("control-plane");
 if (fault !== null) console.warn(`passed over, no scheduler says why a pod waits: ${fault}`);
 
 describe.skipIf(fault !== null)("what a pod waits for", { timeout: 240_000 }, () => {
-  let cluster: RealCluster;
-  let missing: string | null = null;
-  beforeAll(async () => {
-    const opened = await tryRealCluster("control-plane");
-    if (typeof opened === "string") console.warn(`passed over: ${(missing = opened)}`);
-    else cluster = opened;
-  }, 420_000);
-  beforeEach(({ skip }) => skip(missing !== null, missing ?? ""));
-  afterAll(() => (missing === null ? cluster.stop() : undefined), 60_000);
+  const cluster = useCluster(() => tryRealCluster("control-plane"));
 
   /** Batches by name with their `kubernetes`, started by hand. */
   async function setUp(batches: Record<string, string>, more: string[] = []) {
@@ -35,7 +28,7 @@ describe.skipIf(fault !== null)("what a pod waits for", { timeout: 240_000 }, ()
         'echo "$BATCH_NAME" >>"$BATCH_STATE_DIR/ran"',
       );
     for (const [name, kubernetes] of Object.entries(batches)) put(name, kubernetes);
-    const agent = await startAgent(place, [...(await cluster.argsFor(place.data)), ...more]);
+    const agent = await startAgent(place, [...(await cluster().argsFor(place.data)), ...more]);
     const ran = (name: string) => {
       try {
         return readFileSync(join(place.data, "batches", name, "state/ran"), "utf8")
@@ -58,7 +51,7 @@ describe.skipIf(fault !== null)("what a pod waits for", { timeout: 240_000 }, ()
   const ends = (agent: RunningAgent, id: string) =>
     eventually(async () => ((one) => one.finishedAt !== null && one)(await row(agent, id)), 120_000);
   const podsOf = async (id: string) =>
-    (await cluster.pods()).filter(
+    (await cluster().pods()).filter(
       ({ metadata }) => (metadata["labels"] as Record<string, string>)["batch-agent/execution"] === id,
     );
   const problemOf = async (agent: RunningAgent) =>
@@ -67,22 +60,22 @@ describe.skipIf(fault !== null)("what a pod waits for", { timeout: 240_000 }, ()
   test("a claim that is not there, then one that cannot be bound, then a volume for it", async () => {
     const place = workplace();
     place.put("one", 'cron: "@yearly"\n', `echo run >>"$BATCH_STATE_DIR/ran"`);
-    const args = await cluster.argsFor(place.data);
+    const args = await cluster().argsFor(place.data);
     const agent = await startAgent(place, args.with(args.indexOf("--kubernetes-claim") + 1, "nowhere"));
     const id = execFileSync(process.execPath, [main, "trigger", "one", "--data", place.data]).toString().trim();
     const waiting = await waits(agent, id, /persistentvolumeclaim "nowhere" not found/);
     expect(waiting).toMatchObject({ status: "queued", startedAt: null, place: null });
-    const claims = `/api/v1/namespaces/${cluster.namespace}/persistentvolumeclaims`;
+    const claims = `/api/v1/namespaces/${cluster().namespace}/persistentvolumeclaims`;
     const claim = {
       apiVersion: "v1",
       kind: "PersistentVolumeClaim",
       metadata: { name: "nowhere" },
       spec: { accessModes: ["ReadWriteMany"], storageClassName: "", resources: { requests: { storage: "1Gi" } } },
     };
-    expect(await cluster.client.request("POST", claims, claim)).toMatchObject({ kind: "ok" });
+    expect(await cluster().client.request("POST", claims, claim)).toMatchObject({ kind: "ok" });
     await waits(agent, id, /unbound immediate PersistentVolumeClaims/);
     expect(await problemOf(agent)).toBeNull();
-    await cluster.makeVolume(cluster.namespace, "nowhere", place.data);
+    await cluster().makeVolume(cluster().namespace, "nowhere", place.data);
     expect(await ends(agent, id)).toMatchObject({ status: "succeeded", waitingFor: null });
     expect(readFileSync(join(place.data, "batches/one/state/ran"), "utf8")).toBe("run\n");
     expect(await podsOf(id)).toHaveLength(1);
@@ -118,7 +111,7 @@ describe.skipIf(fault !== null)("what a pod waits for", { timeout: 240_000 }, ()
     const { agent, ran, trigger } = await setUp({ picky: "{nodeSelector: {disk: ssd}}" });
     const id = trigger("picky");
     expect(await waits(agent, id, /didn't match Pod's node affinity\/selector/)).toMatchObject({ place: null });
-    cluster.kubectl("label", "node", "n1", "disk=ssd");
+    cluster().kubectl("label", "node", "n1", "disk=ssd");
     expect(await ends(agent, id)).toMatchObject({ status: "succeeded", place: { node: "n1" } });
     expect(ran("picky")).toBe(1);
     expect(await podsOf(id)).toHaveLength(1);
@@ -132,7 +125,7 @@ describe.skipIf(fault !== null)("what a pod waits for", { timeout: 240_000 }, ()
     expect(end.message).toContain(words);
     expect(await problemOf(agent)).toContain(words);
     expect(await podsOf(end.id)).toEqual([]);
-    cluster.kubectl("create", "priorityclass", "at-night", "--value=1000");
+    cluster().kubectl("create", "priorityclass", "at-night", "--value=1000");
     // The server's admission reads its classes a moment later.
     const again = await eventually(async () => {
       const next = await ends(agent, trigger("urgent"));
@@ -145,7 +138,7 @@ describe.skipIf(fault !== null)("what a pod waits for", { timeout: 240_000 }, ()
 
   test("a full quota that somebody raises, and one that wants what the batch does not say", async () => {
     const { agent, ran, trigger } = await setUp({ one: "", two: "" });
-    await cluster.setQuota(0);
+    await cluster().setQuota(0);
     const ids = [trigger("one"), trigger("two")];
     for (const id of ids) {
       const waiting = await waits(agent, id, /exceeded quota: rq, requested: pods=1, used: pods=0, limited: pods=0/);
@@ -153,7 +146,7 @@ describe.skipIf(fault !== null)("what a pod waits for", { timeout: 240_000 }, ()
       expect(await podsOf(id)).toEqual([]);
     }
     const patch = (spec: string) =>
-      cluster.kubectl("-n", cluster.namespace, "patch", "resourcequota", "rq", "-p", `{"spec": ${spec}}`);
+      cluster().kubectl("-n", cluster().namespace, "patch", "resourcequota", "rq", "-p", `{"spec": ${spec}}`);
     patch('{"hard": {"pods": "1"}}'); // room for one at a time
     for (const id of ids) expect(await ends(agent, id)).toMatchObject({ status: "succeeded" });
     expect([ran("one"), ran("two")]).toEqual([1, 1]);
@@ -165,7 +158,7 @@ describe.skipIf(fault !== null)("what a pod waits for", { timeout: 240_000 }, ()
     expect(refused.reason).toBe("spawn");
     expect(refused.message).toContain("must specify requests.cpu");
     expect(await problemOf(agent)).toContain("must specify requests.cpu");
-    cluster.kubectl("-n", cluster.namespace, "delete", "resourcequota", "rq");
+    cluster().kubectl("-n", cluster().namespace, "delete", "resourcequota", "rq");
     await eventually(async () => (await ends(agent, trigger("two"))).status === "succeeded", 60_000);
     expect(await problemOf(agent)).toBeNull();
   });

@@ -41,19 +41,27 @@ export class PodDeletion {
     this.#isTaken = isTaken && seconds === this.#graceSeconds;
   }
 
-  /** Asks once. Returns whether the API server has taken it, or knows no such pod. */
+  /** Asks once; `pod`: as it was last seen. Returns whether the API server has taken it, or knows no such pod. */
   async ask(pod: Pod | null, gracePeriodSeconds: number): Promise<boolean> {
     const { client, namespace, pods } = this.#deps;
-    const preconditions = pod === null ? {} : { preconditions: { uid: pod.uid } };
-    const answer = await client.request("DELETE", `/api/v1/namespaces/${namespace}/pods/${this.#name}`, {
-      apiVersion: "v1",
-      kind: "DeleteOptions",
-      gracePeriodSeconds,
-      ...preconditions,
-    });
+    const answer = await requestDeletion(client, namespace, { name: this.#name, uid: pod?.uid, gracePeriodSeconds });
     if (answer.kind === "ok") return true;
     if (answer.kind === "unreachable" || (answer.status !== 404 && answer.status !== 409)) return false;
     if (pod !== null) pods.drop(pod.name, pod.uid);
     return true;
   }
+}
+
+/** Asks for a pod to be deleted: that of `uid` where it is known, within its own grace where none is given. */
+export function requestDeletion(
+  client: Client,
+  namespace: string,
+  { name, uid, gracePeriodSeconds }: { name: string; uid: string | undefined; gracePeriodSeconds?: number },
+): ReturnType<Client["request"]> {
+  return client.request("DELETE", `/api/v1/namespaces/${namespace}/pods/${name}`, {
+    apiVersion: "v1",
+    kind: "DeleteOptions",
+    ...(gracePeriodSeconds === undefined ? {} : { gracePeriodSeconds }),
+    ...(uid === undefined ? {} : { preconditions: { uid } }),
+  });
 }

@@ -18,7 +18,8 @@ export interface PodsDeps {
   onListed: () => void;
 }
 
-const pageSize = 500;
+const maxPageSize = 500;
+const minPageSize = 10;
 const watchSeconds = 300;
 /** Bookmarks come about once a minute; so long without a word may be a connection that is dead. */
 const silenceMs = 90_000;
@@ -39,6 +40,8 @@ export class Pods {
   #isWatching = false;
   #isClosed = false;
   #failures = 0;
+  /** Smaller after a list that failed: pods may be as large as the API server takes them, an answer may not. */
+  #pageSize = maxPageSize;
   #abort: () => void = () => undefined;
   #wake: () => void = () => undefined;
 
@@ -125,10 +128,13 @@ export class Pods {
     let next = "";
     try {
       for (;;) {
-        const query = `labelSelector=${encodeURIComponent(selector)}&limit=${pageSize}`;
+        const query = `labelSelector=${encodeURIComponent(selector)}&limit=${this.#pageSize}`;
         const path = `/api/v1/namespaces/${namespace}/pods?${query}`;
         const answer = await client.request("GET", next === "" ? path : `${path}&continue=${encodeURIComponent(next)}`);
-        if (answer.kind === "unreachable") return answer.error;
+        if (answer.kind === "unreachable") {
+          this.#pageSize = Math.max(minPageSize, Math.floor(this.#pageSize / 2));
+          return answer.error;
+        }
         if (answer.kind === "refused") return answer.error.message;
         const body = object(answer.body);
         for (const item of list(body?.["items"])) {
@@ -138,6 +144,7 @@ export class Pods {
         const metadata = object(body?.["metadata"]);
         next = text(metadata?.["continue"]) ?? "";
         if (next !== "") continue;
+        this.#pageSize = Math.min(maxPageSize, this.#pageSize * 2);
         this.#version = text(metadata?.["resourceVersion"]);
         this.#replace(found, this.#during);
         this.#isListed = true;

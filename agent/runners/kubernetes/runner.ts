@@ -18,6 +18,7 @@ import { outsideReason } from "./ending.ts";
 import { environmentFile } from "./environment.ts";
 import { giveTree, prepareFolder, prepareState, readClaim, readManifest, type Owner } from "./folder.ts";
 import { executionLabel, executionOf, selectorOf } from "./names.ts";
+import { requestDeletion } from "./pod-deletion.ts";
 import { PodRunning, type PodDeps } from "./pod-running.ts";
 import { podManifest, type PodDefaults } from "./pod.ts";
 import { Pods } from "./pods.ts";
@@ -170,8 +171,10 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
     for (const pod of plan.unknown) reportUnknown(pod);
     for (const pod of plan.strays)
       log.warn("a pod goes on after its execution has ended; it is deleted", { pod: pod.name, node: pod.node });
-    for (const pod of [...plan.strays, ...plan.ended].slice(0, maxDeletions))
-      if (await isGone(pod, client, namespace)) pods.drop(pod.name, pod.uid);
+    for (const pod of [...plan.strays, ...plan.ended].slice(0, maxDeletions)) {
+      const answer = await requestDeletion(client, namespace, pod);
+      if (answer.kind === "refused" && answer.status === 404) pods.drop(pod.name, pod.uid);
+    }
   }
 
   function reportUnknown({ name, uid, node }: Pod): void {
@@ -211,14 +214,4 @@ function blockedBy({ trigger }: Execution, pods: Pods): string | null {
     );
   }
   return null;
-}
-
-/** Asks for a pod to be deleted; true where it is not there any more. */
-async function isGone(pod: Pod, client: KubernetesDeps["client"], namespace: string): Promise<boolean> {
-  const answer = await client.request("DELETE", `/api/v1/namespaces/${namespace}/pods/${pod.name}`, {
-    apiVersion: "v1",
-    kind: "DeleteOptions",
-    preconditions: { uid: pod.uid },
-  });
-  return answer.kind === "refused" && answer.status === 404;
 }
