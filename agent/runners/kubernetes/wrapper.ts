@@ -10,7 +10,8 @@
 // last words. What the script has put in their places (to write into a FIFO would wait for ever) is deleted.
 //
 // A wrapper that is not process 1, as where a container shares its node's processes, signals nothing but the script's
-// own group.
+// own group, and waits for nothing else that still writes. Whoever holds the logs is looked for only where somebody is
+// left: on a node with thousands of processes that costs more than all the rest.
 //
 // Its variables begin with _ba_, so that none of the image's or the batch's is lost.
 
@@ -80,6 +81,12 @@ _ba_pass() {
   elif [ -n "$_ba_script" ]; then kill -TERM -- "-$_ba_script"; kill -CONT -- "-$_ba_script"
   fi
 }
+_ba_is_anyone_left() {
+  if [ "$_ba_output" = pipe ]; then return 0
+  elif [ $$ -eq 1 ]; then set -- /proc/[0-9]*; [ $# -ne 1 ]
+  else kill -0 -- "-$_ba_script"
+  fi
+}
 trap '_ba_note told; _ba_pass' TERM
 trap : HUP INT QUIT USR1 USR2 PIPE ALRM
 trap '_ba_jobs=$(jobs); case $_ba_jobs in "" | *Running*) ;; *) _ba_how=\${_ba_jobs:0:27} ;; esac' CHLD
@@ -103,6 +110,7 @@ _ba_code=$?
 trap - CHLD
 _ba_note ended
 for ((_ba_i = 0; _ba_i < ${outputWaitTenths}; _ba_i++)); do
+  _ba_is_anyone_left || break
   ls -l /proc/[0-9]*/fd 2>/dev/null |
     grep -q -F -e "> $_ba_folder/stdout.log" -e "> $_ba_folder/stderr.log" || break
   sleep 0.1
