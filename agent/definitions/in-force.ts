@@ -52,6 +52,11 @@ export class InForce {
   readonly #chains: Chains;
   readonly #listeners: InForceListener[] = [];
   readonly #deps: InForceDeps;
+  /**
+   * All names in order, and how many of them had a record: null once an entry has come or gone. A name gets its first
+   * record only while it is an entry.
+   */
+  #sorted: { recorded: number; names: readonly string[] } | null = null;
 
   constructor(deps: InForceDeps) {
     const { source, groupStore, recorder, clock, log, timeZone } = deps;
@@ -83,8 +88,12 @@ export class InForce {
 
   /** Returns every batch there is or whose history is still kept, by name. */
   batches(): readonly BatchStatus[] {
-    const names = new Set([...this.#entries.keys(), ...this.#deps.recorder.names()]);
-    return [...names].sort().flatMap((name) => this.batch(name) ?? []);
+    const recorded = this.#deps.recorder.names();
+    if (this.#sorted?.recorded !== recorded.length) {
+      const names = [...new Set([...this.#entries.keys(), ...recorded])].sort();
+      this.#sorted = { recorded: recorded.length, names };
+    }
+    return this.#sorted.names.flatMap((name) => this.batch(name) ?? []);
   }
 
   batch(name: string): BatchStatus | undefined {
@@ -183,7 +192,7 @@ export class InForce {
   }
 
   remove(name: string): void {
-    this.#entries.delete(name);
+    if (this.#entries.delete(name)) this.#sorted = null;
     this.#chains.touch(name);
   }
 
@@ -198,6 +207,7 @@ export class InForce {
   }
 
   #set(entry: Entry): Entry {
+    if (!this.#entries.has(entry.name)) this.#sorted = null;
     this.#entries.set(entry.name, entry);
     return entry;
   }
