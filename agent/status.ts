@@ -183,7 +183,7 @@ export function createCatalog(deps: StatusDeps): Catalog {
       ...(root === null ? [] : [root]),
       ...deps.otherProblems(),
       ...inForce.groups.problems(),
-      ...inForce.batches().flatMap((entry) => entry.problems),
+      ...inForce.problems(),
     ];
   }
 
@@ -223,7 +223,7 @@ export function createCatalog(deps: StatusDeps): Catalog {
       ...{ version, timeZone, timeZoneNote },
       watch: { mode: watch.mode(), ...reconciler.health() },
       ...executor.counts(),
-      batches: inForce.batches().filter(({ state }) => state !== "removed").length,
+      batches: inForce.count(),
       problems: problems().length,
       ...{ git: git(), runner: runnerStatus(cluster?.health() ?? null), lease: lease?.health() ?? null },
     }),

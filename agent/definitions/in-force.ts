@@ -88,12 +88,37 @@ export class InForce {
 
   /** Returns every batch there is or whose history is still kept, by name. */
   batches(): readonly BatchStatus[] {
+    return this.#sortedNames().flatMap((name) => this.batch(name) ?? []);
+  }
+
+  /** Returns the problems of all batches, by name: at a tenth of what their statuses cost. */
+  problems(): Problem[] {
+    const graph = this.graph();
+    return this.#sortedNames().flatMap((name) => {
+      const own = this.#entries.get(name)?.problems ?? [];
+      return own.length > 0 || graph.problems.has(name) ? (this.batch(name)?.problems ?? []) : [];
+    });
+  }
+
+  /** Counts the batches that are in the folder. */
+  count(): number {
+    let count = 0;
+    for (const { batch, problems } of this.#entries.values()) if (batch !== null || problems.length > 0) count += 1;
+    return count;
+  }
+
+  /** Returns all definitions that are in force, by name. */
+  definitions(): Batch[] {
+    return this.#sortedNames().flatMap((name) => this.#entries.get(name)?.batch ?? []);
+  }
+
+  #sortedNames(): readonly string[] {
     const recorded = this.#deps.recorder.names();
     if (this.#sorted?.recorded !== recorded.length) {
       const names = [...new Set([...this.#entries.keys(), ...recorded])].sort();
       this.#sorted = { recorded: recorded.length, names };
     }
-    return this.#sorted.names.flatMap((name) => this.batch(name) ?? []);
+    return this.#sorted.names;
   }
 
   batch(name: string): BatchStatus | undefined {

@@ -101,7 +101,7 @@ export async function openNotifications(deps: NotificationsDeps): Promise<Notifi
       });
     },
     unsentMail: () =>
-      mail === null ? inForce.batches().flatMap(({ name, batch }) => (asksForMail(batch) ? name : [])) : [],
+      mail === null ? inForce.definitions().flatMap((batch) => (asksForMail(batch) ? batch.name : [])) : [],
   };
 }
 

@@ -289,6 +289,37 @@ describe("reconciler", () => {
     });
   });
 
+  test("counts and lists of what is in force agree, as batches come, break and go", async () => {
+    const { reconciler, put, root, inForce } = await setUp();
+    const isSound = () => {
+      const there = inForce.batches().filter(({ state }) => state !== "removed");
+      expect(inForce.batches().map(({ name }) => name)).toEqual([...inForce.batches()].map(({ name }) => name).sort());
+      expect(inForce.count()).toBe(there.length);
+      expect(inForce.problems()).toEqual(there.flatMap(({ problems }) => problems));
+      expect(inForce.definitions()).toEqual(there.flatMap(({ batch }) => batch ?? []));
+      return there.map(({ name }) => name);
+    };
+    expect(isSound()).toEqual([]);
+    put("b", daily);
+    put("d", "after: b\n");
+    await reconciler.resync();
+    await eventually(() => inForce.batch("d")?.state === "chained");
+    expect(isSound()).toEqual(["b", "d"]);
+    put("a", "cron: [");
+    put("b", 'cron: "nonsense"\n');
+    rmSync(join(root, "d"), { recursive: true });
+    put("c", "after: nobody\n");
+    await reconciler.resync();
+    await eventually(() => inForce.batch("d")?.state === "removed" && inForce.batch("a")?.state === "invalid");
+    expect(isSound()).toEqual(["a", "b", "c"]);
+    expect(inForce.problems().map(({ batch }) => batch)).toEqual(["a", "b", "c"]);
+    rmSync(join(root, "a"), { recursive: true });
+    put("d", daily);
+    await reconciler.resync();
+    await eventually(() => inForce.batch("d")?.state === "scheduled" && inForce.batch("a") === undefined);
+    expect(isSound()).toEqual(["b", "c", "d"]);
+  });
+
   test("a batch that was removed, came back broken and went again leaves no problem behind", async () => {
     const { reconciler, put, root, inForce } = await setUp();
     put("a", daily);
