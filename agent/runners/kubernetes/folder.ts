@@ -7,6 +7,7 @@ import {
   lstatSync,
   mkdirSync,
   readdirSync,
+  renameSync,
   rmSync,
   unlinkSync,
   writeFileSync,
@@ -15,6 +16,7 @@ import { dirname, join } from "node:path";
 import type { EpochMs } from "../../model/ids.ts";
 import { errorCode, openFileSync, readPart, readPlainBytes } from "../../platform/files.ts";
 import type { EnsureFolder } from "../../platform/folders.ts";
+import type { PodManifest } from "./api.ts";
 
 /** Who pods run as; null where that is the agent's own user, so that nothing must be given away. */
 export interface Owner {
@@ -36,7 +38,8 @@ const agentsOwn = "agent";
 
 /**
  * Makes the folder of an execution: logs, an empty `exit`, the environment and the manifest. Nothing that is there is
- * written to: a second start must not empty the first one's log. Throws the file system's errors.
+ * written to: a second start must not empty the first one's log. The environment and the manifest are there as a whole
+ * or not at all, whenever the agent dies and whatever the disk has room for. Throws the file system's errors.
  */
 export function prepareFolder(
   folder: string,
@@ -45,10 +48,10 @@ export function prepareFolder(
 ): void {
   mkdirSync(folder, { recursive: true });
   for (const name of ["stdout.log", "stderr.log", "exit"]) writeNew(join(folder, name), "", owner);
-  writeNew(join(folder, "env"), files.environment, owner);
+  writeWhole(join(folder, "env"), files.environment, owner);
   give(folder, owner);
   // Last, and the agent's own: from here on the pod may have been asked for.
-  writeNew(join(folder, "pod.json"), files.manifest, null);
+  writeWhole(join(folder, "pod.json"), files.manifest, null);
 }
 
 /** Makes a batch's folder that its scripts write into, and the one of its executions. */
@@ -65,10 +68,12 @@ export function giveTree(path: string, owner: Owner | null): void {
   lchownSync(path, owner.uid, owner.gid);
 }
 
-/** Returns the manifest that was kept; null where the pod was never asked for. */
-export function readManifest(folder: string): string | null {
+/** Returns the manifest that was kept; null where the pod was never asked for, or may be asked for anew. */
+export function readManifest(folder: string): PodManifest | null {
   try {
-    return readPlainBytes(join(folder, "pod.json"), maxManifestBytes, "refuse").toString("utf8");
+    return JSON.parse(
+      readPlainBytes(join(folder, "pod.json"), maxManifestBytes, "refuse").toString("utf8"),
+    ) as PodManifest;
   } catch {
     return null;
   }
@@ -150,7 +155,7 @@ export function readEndedAt(folder: string): EpochMs | null {
 
 /** Deletes the environment of one that will not read it any more, and the manifest. */
 export function clearFolder(folder: string): void {
-  for (const name of ["env", "pod.json"]) {
+  for (const name of ["env", "env.new", "pod.json", "pod.json.new"]) {
     try {
       unlinkSync(join(folder, name));
     } catch {
@@ -167,6 +172,21 @@ function writeNew(path: string, text: string, owner: Owner | null): void {
     return;
   }
   give(path, owner);
+}
+
+/** Puts a file in the place of whatever lies there, written beside it first. */
+function writeWhole(path: string, text: string, owner: Owner | null): void {
+  const beside = `${path}.new`;
+  rmSync(beside, { recursive: true, force: true });
+  try {
+    writeFileSync(beside, text, { flag: "wx", mode: 0o600 });
+    give(beside, owner);
+    if (lstatSync(path, { throwIfNoEntry: false })?.isDirectory() === true) rmSync(path, { recursive: true });
+    renameSync(beside, path);
+  } catch (error) {
+    rmSync(beside, { recursive: true, force: true });
+    throw error;
+  }
 }
 
 function give(path: string, owner: Owner | null): void {

@@ -153,10 +153,9 @@ export function createKubernetesRunner(deps: KubernetesDeps): KubernetesRunner {
     for (const execution of executions) {
       const folder = join(dataDir, executionPath(execution));
       const claimed = execution.status === "running" || readClaim(folder, clock.now()) !== null;
-      const kept = claimed ? null : readManifest(folder);
-      if (!claimed && kept === null) continue; // the agent died before it asked for anything
+      const manifest = claimed ? null : readManifest(folder);
+      if (!claimed && manifest === null) continue; // the agent died before it asked for anything
       // Asked for again where it may never have been: its name, and then its claim, keep it from starting twice.
-      const manifest = kept === null ? null : (JSON.parse(kept) as PodManifest);
       adopted.set(execution.id, follow(execution, { manifest, deadlineMs: 0, fault: null }));
     }
     return Promise.resolve(adopted);

@@ -98,7 +98,14 @@ trap '_ba_jobs=$(jobs); case $_ba_jobs in "" | *Running*) ;; *) _ba_how=\${_ba_j
     export "\${_ba_name#${fromPrefix}}=\${!_ba_name}"
     unset "$_ba_name"
   done
-  while IFS= read -r -d '' _ba_pair; do export "$_ba_pair"; done <&4
+  _ba_pair=-
+  while [ -n "$_ba_pair" ]; do
+    if ! IFS= read -r -d '' _ba_pair; then
+      echo "batch-agent: its environment is not whole" >&6
+      exit 126
+    fi
+    [ -z "$_ba_pair" ] || export "$_ba_pair"
+  done <&4
   exec bash "$@" ./script.sh <&9 >&7 2>&8 3>&- 4>&- 5>&- 6>&- 7>&- 8>&- 9<&-
 ) &
 _ba_script=$!

@@ -2,8 +2,14 @@
 // is not missing.
 import { mkdirSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { expect, test } from "vitest";
-import { claimForAgent, isReadable, readClaim } from "../../../agent/runners/kubernetes/folder.ts";
+import { describe, expect, test } from "vitest";
+import {
+  claimForAgent,
+  isReadable,
+  prepareFolder,
+  readClaim,
+  readManifest,
+} from "../../../agent/runners/kubernetes/folder.ts";
 import { PodClaim } from "../../../agent/runners/kubernetes/pod-claim.ts";
 import { PodLogs } from "../../../agent/runners/kubernetes/pod-logs.ts";
 import { canMount, smallDisk } from "../../helpers/disk.ts";
@@ -84,4 +90,39 @@ test.runIf(canMount)("a log on a volume that cannot be read keeps its size", () 
   expect(isReadable(folder)).toBe(false);
   rmSync(join(folder, "stdout.log"));
   expect(logs.look(t0)).toEqual({ sizes: { stdoutBytes: 10, stderrBytes: 0 }, cut: false, truncated: [] });
+});
+
+describe("what a pod is started with is whole", () => {
+  const files = { environment: "\0A=1\0\0", manifest: '{"kind":"Pod"}' };
+  const left = {
+    "an empty environment": (folder: string) => writeFileSync(join(folder, "env"), ""),
+    "half a manifest": (folder: string) => writeFileSync(join(folder, "pod.json"), '{"kind":'),
+    "files that were still being written": (folder: string) => {
+      writeFileSync(join(folder, "env.new"), "\0A");
+      writeFileSync(join(folder, "pod.json.new"), "{");
+    },
+    "folders in their places": (folder: string) => {
+      for (const name of ["env", "env.new", "pod.json", "pod.json.new"])
+        mkdirSync(join(folder, name, "in"), { recursive: true });
+    },
+  };
+  test.each(Object.entries(left))("where an agent that died left %s", (_, leave) => {
+    const folder = temporaryFolder();
+    leave(folder);
+    expect(readManifest(folder)).toBeNull();
+    prepareFolder(folder, files, null);
+    expect(readFileSync(join(folder, "env"), "utf8")).toBe(files.environment);
+    expect(readManifest(folder)).toEqual({ kind: "Pod" });
+    expect(readdirSync(folder).sort()).toEqual(["env", "exit", "pod.json", "stderr.log", "stdout.log"]);
+  });
+
+  test.runIf(canMount)("or is not there, on a full disk", () => {
+    const disk = smallDisk();
+    const folder = join(disk.path, "execution");
+    mkdirSync(folder);
+    for (const name of ["stdout.log", "stderr.log", "exit"]) writeFileSync(join(folder, name), "");
+    disk.fill();
+    expect(() => prepareFolder(folder, { ...files, environment: "x".repeat(100_000) }, null)).toThrow("ENOSPC");
+    expect(readdirSync(folder).sort()).toEqual(["exit", "stderr.log", "stdout.log"]);
+  });
 });

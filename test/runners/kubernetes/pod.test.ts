@@ -231,7 +231,7 @@ spec:
   });
 
   test("holds no value of its environment, which travels in a file", () => {
-    expect(environmentFile({ PATH: "/bin", TZ: "UTC" }, { A: "1\n2", B: "" })).toBe("TZ=UTC\0\0A=1\n2\0B=\0");
+    expect(environmentFile({ PATH: "/bin", TZ: "UTC" }, { A: "1\n2", B: "" })).toBe("TZ=UTC\0\0A=1\n2\0B=\0\0");
     expect(() => environmentFile({}, { A: "\0" })).toThrow("the variable A");
   });
 });
