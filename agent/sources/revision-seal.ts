@@ -83,7 +83,8 @@ export function isShellScript(path: string): boolean {
 
 /** Returns the revision that an entry of the folder of revisions marks as sealed; null for any other entry. */
 export function sealedRevision(entry: string): string | null {
-  return entry.startsWith(mark) ? entry.slice(mark.length) : null;
+  const revision = entry.startsWith(mark) ? entry.slice(mark.length) : "";
+  return /^[0-9a-f]{12}$/.test(revision) ? revision : null;
 }
 
 /** Takes the flag off the scripts of a revision, and its mark away. */
