@@ -103,7 +103,7 @@ export class InForce {
   /** Counts the batches that are in the folder. */
   count(): number {
     let count = 0;
-    for (const { batch, problems } of this.#entries.values()) if (batch !== null || problems.length > 0) count += 1;
+    for (const entry of this.#entries.values()) if (isThere(entry)) count += 1;
     return count;
   }
 
@@ -124,7 +124,7 @@ export class InForce {
   batch(name: string): BatchStatus | undefined {
     const entry = this.#entries.get(name);
     const head = this.#deps.recorder.head(name);
-    if (entry === undefined || (entry.batch === null && entry.problems.length === 0)) {
+    if (entry === undefined || !isThere(entry)) {
       if (head === undefined || head.removedAt === null) return undefined;
       const { revision, commit } = head;
       return { name, state: "removed", batch: null, revision, commit, problems: [], blockedBy: [] };
@@ -236,6 +236,11 @@ export class InForce {
     this.#entries.set(entry.name, entry);
     return entry;
   }
+}
+
+/** False for an entry that was opened and has neither a definition nor a problem yet, or any more. */
+function isThere({ batch, problems }: Entry): boolean {
+  return batch !== null || problems.length > 0;
 }
 
 /** Logs a problem with its place, as a compiler would. */

@@ -216,7 +216,7 @@ class StoredRevisions {
     }
   }
 
-  /** Returns what runs in the old copy keeps it until it has ended. */
+  /** What runs in the old copy keeps it until it has ended. */
   async #replaceBy(staging: string, revision: Revision): Promise<void> {
     const path = join(this.#home, revision);
     const old = join(this.#home, `.replaced-${revision}-${randomUUID()}`);

@@ -2,13 +2,14 @@
 import { execFileSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest";
+import { describe, expect, test } from "vitest";
 import { startAgent, workplace } from "../helpers/agent.ts";
 import { eventually, temporaryFolder } from "../helpers/tmp.ts";
 import { accessOf, kubeconfigText } from "./support/clusters.ts";
 import type { Stored } from "./support/fake-server.ts";
-import { startKubelet, type Kubelet } from "./support/kubelet.ts";
-import { realFault, tryRealCluster, type RealCluster } from "./support/real-cluster.ts";
+import { startKubelet } from "./support/kubelet.ts";
+import { realFault, tryRealCluster } from "./support/real-cluster.ts";
+import { useCluster } from "./support/use-cluster.ts";
 
 const fault = realFault("control-plane");
 if (fault !== null) console.warn(`passed over, deploy/kubernetes is applied to no server: ${fault}`);
@@ -18,24 +19,13 @@ describe.skipIf(fault !== null)(
   "deploy/kubernetes with components/pods and components/ha",
   { timeout: 120_000 },
   () => {
-    let cluster: RealCluster;
-    let kubelet: Kubelet;
-    let missing: string | null = null;
-    beforeAll(async () => {
+    const cluster = useCluster(async () => {
       const opened = await tryRealCluster("control-plane");
-      if (typeof opened === "string") {
-        console.warn(`passed over: ${(missing = opened)}`);
-        return;
-      }
-      cluster = opened;
-      kubelet = await startKubelet(accessOf(cluster.url, "admin-token", cluster.ca), namespace);
-    }, 420_000);
-    beforeEach(({ skip }) => skip(missing !== null, missing ?? ""));
-    afterAll(async () => {
-      if (missing !== null) return;
-      await kubelet.stop();
-      await cluster.stop();
-    }, 60_000);
+      if (typeof opened === "string") return opened;
+      const kubelet = await startKubelet(accessOf(opened.url, "admin-token", opened.ca), namespace);
+      const stop = () => kubelet.stop().then(opened.stop);
+      return { ...opened, kubelet, stop };
+    });
 
     /** The kustomization of the documentation, with the second agent that it names. */
     function overlay(): string {
@@ -56,7 +46,7 @@ describe.skipIf(fault !== null)(
     test("the server takes it without a warning; the account can do what is documented and no more", async () => {
       const mine = overlay();
       // The namespace first: it is there for the others a moment later.
-      const applied = cluster.kubectl("apply", "--validate=strict", "--warnings-as-errors", "-k", mine);
+      const applied = cluster().kubectl("apply", "--validate=strict", "--warnings-as-errors", "-k", mine);
       for (const one of [
         "deployment.apps/batch-agent",
         "role.rbac.authorization.k8s.io/batch-agent-lease",
@@ -65,14 +55,14 @@ describe.skipIf(fault !== null)(
         expect(applied).toContain(`${one} created`);
       // Its pods are taken: Pod Security, quota and account let them in.
       await eventually(async () => {
-        const pods = await cluster.client.request("GET", `/api/v1/namespaces/${namespace}/pods`);
+        const pods = await cluster().client.request("GET", `/api/v1/namespaces/${namespace}/pods`);
         const items = pods.kind === "ok" ? (pods.body as { items: Stored[] }).items : [];
         return items.filter(({ metadata }) => metadata.name.startsWith("batch-agent-")).length === 2;
       }, 60_000).catch((error: unknown) => {
-        throw new Error(cluster.kubectl("-n", namespace, "get", "replicasets", "-o", "yaml"), { cause: error });
+        throw new Error(cluster().kubectl("-n", namespace, "get", "replicasets", "-o", "yaml"), { cause: error });
       });
       const list = await eventually(() => {
-        const said = cluster.kubectl(
+        const said = cluster().kubectl(
           "auth",
           "can-i",
           "--list",
@@ -100,8 +90,8 @@ describe.skipIf(fault !== null)(
       const place = workplace();
       place.put("report", 'cron: "* * * * * *"\nenv: {SECRET: s3cr3t}\n', "echo $SECRET");
       mkdirSync(place.data, { recursive: true, mode: 0o700 });
-      await cluster.makeVolume(namespace, "batch-agent-data", place.data, "nfs");
-      const made = await cluster.client.request(
+      await cluster().makeVolume(namespace, "batch-agent-data", place.data, "nfs");
+      const made = await cluster().client.request(
         "POST",
         `/api/v1/namespaces/${namespace}/serviceaccounts/batch-agent/token`,
         {
@@ -113,7 +103,7 @@ describe.skipIf(fault !== null)(
       if (made.kind !== "ok") throw new Error(JSON.stringify(made));
       const { token } = (made.body as { status: { token: string } }).status;
       const kubeconfig = join(place.home, "kubeconfig");
-      writeFileSync(kubeconfig, kubeconfigText(cluster.url, token, cluster.ca));
+      writeFileSync(kubeconfig, kubeconfigText(cluster().url, token, cluster().ca));
       const args = ["--runner", "kubernetes", "--kubeconfig", kubeconfig, "--kubernetes-namespace", namespace];
       const agent = await startAgent(place, [
         ...args,
@@ -127,7 +117,7 @@ describe.skipIf(fault !== null)(
       await eventually(async () => (await agent.executions("?status=succeeded")).length > 2, 60_000);
       const { details } = await agent.json<{ details: object }>("/readyz");
       expect(details).toMatchObject({ runner: { watching: true, problem: null }, lease: { leading: true } });
-      const pods = await cluster.client.request("GET", `/api/v1/namespaces/${namespace}/pods`);
+      const pods = await cluster().client.request("GET", `/api/v1/namespaces/${namespace}/pods`);
       if (pods.kind !== "ok") throw new Error("no pods");
       const own = (pods.body as { items: Stored[] }).items.filter(({ metadata }) =>
         metadata.name.startsWith("report-"),
